@@ -1,0 +1,87 @@
+package record
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Bodies below compressMin bytes, or that would shrink by less than one eighth,
+// are stored as they came: the frame's overhead and the CPU are not worth it.
+const compressMin = 512
+
+// A zstd encoder holds about a megabyte; a few are kept for the publishers that
+// compress at one time, the rest are garbage.
+var encoders = sync.Pool{New: func() any {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+		zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(128<<10))
+	if err != nil {
+		panic("record: BUG: zstd options: " + err.Error())
+	}
+	return e
+}}
+
+var decoders = sync.Pool{New: func() any {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		panic("record: BUG: zstd options: " + err.Error())
+	}
+	return d
+}}
+
+// SetBody stores body in m, compressed into scratch when that pays. The body is
+// not copied otherwise, so m refers to body or to the returned scratch until it
+// is encoded. It runs outside the commit path, on the publisher's goroutine.
+func (m *Message) SetBody(body, scratch []byte) []byte {
+	m.Body, m.BodyLen = body, uint32(len(body))
+	if len(body) < compressMin || !compressible(body) {
+		return scratch
+	}
+	e := encoders.Get().(*zstd.Encoder)
+	scratch = e.EncodeAll(body, scratch[:0])
+	encoders.Put(e)
+	if len(scratch) < len(body)-len(body)/8 {
+		m.Body = scratch
+		m.Flags |= FlagZstd
+	}
+	return scratch
+}
+
+// compressible samples the body: bytes spread over nearly all values are
+// encrypted, packed or random, and trying costs more than all else a publish does.
+func compressible(body []byte) bool {
+	var seen [256]bool
+	distinct, step := 0, len(body)/256
+	if step == 0 {
+		step = 1
+	}
+	for i := 0; i < len(body); i += step {
+		if !seen[body[i]] {
+			seen[body[i]] = true
+			distinct++
+		}
+	}
+	return distinct < 128
+}
+
+// OpenBody returns the body as it was published. It aliases m.Body or dst's
+// grown memory.
+func (m *Message) OpenBody(dst []byte) ([]byte, error) {
+	if m.Flags&FlagZstd == 0 {
+		if int(m.BodyLen) != len(m.Body) {
+			return nil, fmt.Errorf("%w: body of %d bytes where %d were published", ErrTruncated, len(m.Body), m.BodyLen)
+		}
+		return m.Body, nil
+	}
+	d := decoders.Get().(*zstd.Decoder)
+	out, err := d.DecodeAll(m.Body, dst[:0])
+	decoders.Put(d)
+	if err != nil {
+		return nil, fmt.Errorf("record: stored body does not decompress: %w", err)
+	}
+	if int(m.BodyLen) != len(out) {
+		return nil, fmt.Errorf("%w: body of %d bytes where %d were published", ErrTruncated, len(out), m.BodyLen)
+	}
+	return out, nil
+}

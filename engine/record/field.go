@@ -1,0 +1,129 @@
+package record
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Tag names one field behind the fixed head. A decoder refuses tags it does not
+// know, so that an older binary never drops what a newer one stored.
+type Tag uint8
+
+// Tags shared by all types. The ones without a use yet are spoken for, so that
+// what later versions store has its number.
+const (
+	tagURL        Tag = 1
+	tagHeaderName Tag = 2 // followed by its tagHeaderValue
+	tagHeaderVal  Tag = 3
+	tagCallerIP   Tag = 4
+	tagRetryDelay Tag = 5 // the expression's text
+	tagDedupKey   Tag = 6 // 16 bytes
+	tagFromDead   Tag = 7 // 8 bytes: the dead letter this message redrives
+	tagError      Tag = 8
+	tagResName    Tag = 9
+	tagResVal     Tag = 10
+	tagTokenHash  Tag = 11
+	tagName       Tag = 12
+	tagKeyCurrent Tag = 13
+	tagKeyNext    Tag = 14
+	tagTiming     Tag = 15
+
+	tagReservedQueue    Tag = 32
+	tagReservedTopic    Tag = 33
+	tagReservedEndpoint Tag = 34
+	tagReservedSchedule Tag = 35
+	tagReservedFlow     Tag = 36
+	tagReservedCallback Tag = 37
+	tagReservedFailure  Tag = 38
+	tagReservedLabel    Tag = 39
+	tagReservedRedact   Tag = 40
+	tagReservedWorkflow Tag = 41
+)
+
+// fieldSize is the encoded size of a field of n bytes.
+func fieldSize(n int) int { return 1 + uvarintSize(uint64(n)) + n }
+
+func uvarintSize(v uint64) int {
+	n := 1
+	for v >= 0x80 {
+		v >>= 7
+		n++
+	}
+	return n
+}
+
+// appendField appends one field; an empty value is left out by the callers that
+// treat empty as absent.
+func appendField[T string | []byte](dst []byte, tag Tag, v T) []byte {
+	dst = append(dst, byte(tag))
+	dst = binary.AppendUvarint(dst, uint64(len(v)))
+	return append(dst, v...)
+}
+
+// fields walks the tagged section. The value aliases p.
+func fields(p []byte, fn func(tag Tag, v []byte) error) error {
+	for len(p) > 0 {
+		tag := Tag(p[0])
+		n, w := binary.Uvarint(p[1:])
+		if w <= 0 || n > uint64(len(p)-1-w) {
+			return ErrTruncated
+		}
+		end := 1 + w + int(n)
+		if err := fn(tag, p[1+w:end]); err != nil {
+			return err
+		}
+		p = p[end:]
+	}
+	return nil
+}
+
+func unknownTag(t Type, tag Tag) error {
+	return fmt.Errorf("%w: type %d has a field %d that this version does not know", ErrUnknown, t, tag)
+}
+
+func headersSize(hs []Header) int {
+	n := 0
+	for i := range hs {
+		n += fieldSize(len(hs[i].Name)) + fieldSize(len(hs[i].Value))
+	}
+	return n
+}
+
+func appendHeaders(dst []byte, hs []Header, name, value Tag) []byte {
+	for i := range hs {
+		dst = appendField(dst, name, hs[i].Name)
+		dst = appendField(dst, value, hs[i].Value)
+	}
+	return dst
+}
+
+// headerReader collects name and value fields, which alternate.
+type headerReader struct {
+	hs   []Header
+	open bool
+}
+
+func (r *headerReader) name(v []byte) error {
+	if r.open {
+		return fmt.Errorf("%w: a header name without its value", ErrTruncated)
+	}
+	r.open = true
+	r.hs = append(r.hs, Header{Name: string(v)})
+	return nil
+}
+
+func (r *headerReader) value(v []byte) error {
+	if !r.open {
+		return fmt.Errorf("%w: a header value without its name", ErrTruncated)
+	}
+	r.open = false
+	r.hs[len(r.hs)-1].Value = string(v)
+	return nil
+}
+
+func (r *headerReader) done() error {
+	if r.open {
+		return fmt.Errorf("%w: a header name without its value", ErrTruncated)
+	}
+	return nil
+}

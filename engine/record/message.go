@@ -1,0 +1,228 @@
+package record
+
+import "fmt"
+
+// Flags of a Message.
+const (
+	FlagZstd     uint16 = 1 << 0 // the stored body is one zstd frame
+	FlagNoHeader uint16 = 1 << 1 // reserved
+)
+
+// messageHead is the length of a Message's fixed head. Offsets:
+//
+//	 4 user u32      8 nonce u64    16 due i64      24 created i64
+//	32 lane u64     40 host u64     48 timeout u32  52 retries u16
+//	54 method u8    55 zero         56 body u32     60 fields u32
+const messageHead = 64
+
+// Message is what was published: destination, body and every option of its
+// delivery. Encoded by Append, decoded by Decode.
+type Message struct {
+	Flags   uint16
+	User    uint32
+	Nonce   uint64
+	Due     int64  // unix ms; never attempted before
+	Created int64  // unix ms
+	Lane    uint64 // the lane it waits in (L1)
+	Host    uint64 // the host pool it goes to
+	Timeout uint32 // ms per attempt, 0: the server's default
+	Retries uint16 // attempts = 1 + Retries
+	Method  Method
+
+	URL        string
+	Header     []Header // delivered as they are: Content-Type and the forwarded ones
+	CallerIP   string
+	RetryDelay string   // expression, "" for the default backoff
+	DedupKey   [16]byte // zero: none
+	FromDead   uint64   // the LSN of the dead letter's outcome that this redrives, or 0
+
+	Body    []byte // as stored: a zstd frame when FlagZstd is set
+	BodyLen uint32 // length of the body as published
+}
+
+// Method is the delivery's HTTP method as one byte.
+type Method uint8
+
+// methods lists the allowed methods; a Method is an index into it.
+var methods = [...]string{"POST", "GET", "PUT", "PATCH", "DELETE"}
+
+// ParseMethod returns the Method of an upper-case name (QSTASH.md §3.4).
+func ParseMethod(s string) (Method, bool) {
+	for i, m := range methods {
+		if m == s {
+			return Method(i), true
+		}
+	}
+	return 0, false
+}
+
+func (m Method) String() string {
+	if int(m) < len(methods) {
+		return methods[m]
+	}
+	return fmt.Sprintf("Method(%d)", uint8(m))
+}
+
+// Size returns the number of bytes that Append adds.
+func (m *Message) Size() int { return messageHead + m.fieldsSize() + len(m.Body) }
+
+func (m *Message) fieldsSize() int {
+	n := fieldSize(len(m.URL)) + headersSize(m.Header)
+	if m.CallerIP != "" {
+		n += fieldSize(len(m.CallerIP))
+	}
+	if m.RetryDelay != "" {
+		n += fieldSize(len(m.RetryDelay))
+	}
+	if m.DedupKey != ([16]byte{}) {
+		n += fieldSize(len(m.DedupKey))
+	}
+	if m.FromDead != 0 {
+		n += fieldSize(8)
+	}
+	return n
+}
+
+// Append appends the encoded message to dst and returns the result. It does not
+// keep m or anything m points to.
+func (m *Message) Append(dst []byte) []byte {
+	at := len(dst)
+	dst = append(dst, make([]byte, messageHead)...)
+	h := dst[at:]
+	h[0], h[1] = byte(TypeMessage), version
+	le.PutUint16(h[2:], m.Flags)
+	le.PutUint32(h[4:], m.User)
+	le.PutUint64(h[8:], m.Nonce)
+	le.PutUint64(h[16:], uint64(m.Due))
+	le.PutUint64(h[24:], uint64(m.Created))
+	le.PutUint64(h[32:], m.Lane)
+	le.PutUint64(h[40:], m.Host)
+	le.PutUint32(h[48:], m.Timeout)
+	le.PutUint16(h[52:], m.Retries)
+	h[54] = byte(m.Method)
+	le.PutUint32(h[56:], m.BodyLen)
+	le.PutUint32(h[60:], uint32(m.fieldsSize()))
+	dst = m.appendFields(dst)
+	return append(dst, m.Body...)
+}
+
+func (m *Message) appendFields(dst []byte) []byte {
+	dst = appendField(dst, tagURL, m.URL)
+	dst = appendHeaders(dst, m.Header, tagHeaderName, tagHeaderVal)
+	if m.CallerIP != "" {
+		dst = appendField(dst, tagCallerIP, m.CallerIP)
+	}
+	if m.RetryDelay != "" {
+		dst = appendField(dst, tagRetryDelay, m.RetryDelay)
+	}
+	if m.DedupKey != ([16]byte{}) {
+		dst = appendField(dst, tagDedupKey, m.DedupKey[:])
+	}
+	if m.FromDead != 0 {
+		dst = appendField(dst, tagFromDead, le.AppendUint64(nil, m.FromDead))
+	}
+	return dst
+}
+
+// MessageHead is a view of an encoded message's fixed head: what the step
+// function and the index need, without decoding the rest. It aliases the
+// payload.
+type MessageHead []byte
+
+// HeadOfMessage checks the payload's type and length.
+func HeadOfMessage(p []byte) (MessageHead, error) {
+	if err := check(p, TypeMessage, messageHead); err != nil {
+		return nil, err
+	}
+	if uint64(messageHead)+uint64(le.Uint32(p[60:])) > uint64(len(p)) {
+		return nil, ErrTruncated
+	}
+	return MessageHead(p), nil
+}
+
+// User, Nonce and the rest return the fields of the same name in Message.
+func (h MessageHead) User() uint32   { return le.Uint32(h[4:]) }
+func (h MessageHead) Nonce() uint64  { return le.Uint64(h[8:]) }
+func (h MessageHead) Due() int64     { return int64(le.Uint64(h[16:])) }
+func (h MessageHead) Created() int64 { return int64(le.Uint64(h[24:])) }
+func (h MessageHead) Lane() uint64   { return le.Uint64(h[32:]) }
+func (h MessageHead) Host() uint64   { return le.Uint64(h[40:]) }
+
+// Special returns the fields that only some messages have and that the index
+// needs: the dedup key and the dead letter that is redriven.
+func (h MessageHead) Special() (dedup [16]byte, fromDead uint64, err error) {
+	err = fields(h.fields(), func(tag Tag, v []byte) error {
+		switch tag {
+		case tagDedupKey:
+			if copy(dedup[:], v) != len(v) || len(v) != len(dedup) {
+				return ErrTruncated
+			}
+		case tagFromDead:
+			if len(v) != 8 {
+				return ErrTruncated
+			}
+			fromDead = le.Uint64(v)
+		}
+		return nil
+	})
+	return dedup, fromDead, err
+}
+
+func (h MessageHead) fields() []byte {
+	return h[messageHead : messageHead+int(le.Uint32(h[60:]))]
+}
+
+// DecodeMessage decodes a payload. Strings are copied; Body aliases p.
+func DecodeMessage(p []byte, m *Message) error {
+	h, err := HeadOfMessage(p)
+	if err != nil {
+		return err
+	}
+	*m = Message{
+		Flags: le.Uint16(p[2:]), User: h.User(), Nonce: h.Nonce(), Due: h.Due(), Created: h.Created(),
+		Lane: h.Lane(), Host: h.Host(), Timeout: le.Uint32(p[48:]), Retries: le.Uint16(p[52:]),
+		Method: Method(p[54]), BodyLen: le.Uint32(p[56:]), Header: m.Header[:0],
+	}
+	if int(m.Method) >= len(methods) {
+		return fmt.Errorf("%w: method %d", ErrUnknown, p[54])
+	}
+	fs := h.fields()
+	m.Body = p[messageHead+len(fs):]
+	return m.decodeFields(fs)
+}
+
+func (m *Message) decodeFields(fs []byte) error {
+	r := headerReader{hs: m.Header}
+	err := fields(fs, func(tag Tag, v []byte) error {
+		switch tag {
+		case tagURL:
+			m.URL = string(v)
+		case tagHeaderName:
+			return r.name(v)
+		case tagHeaderVal:
+			return r.value(v)
+		case tagCallerIP:
+			m.CallerIP = string(v)
+		case tagRetryDelay:
+			m.RetryDelay = string(v)
+		case tagDedupKey:
+			if len(v) != len(m.DedupKey) {
+				return ErrTruncated
+			}
+			copy(m.DedupKey[:], v)
+		case tagFromDead:
+			if len(v) != 8 {
+				return ErrTruncated
+			}
+			m.FromDead = le.Uint64(v)
+		default:
+			return unknownTag(TypeMessage, tag)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	m.Header = r.hs
+	return r.done()
+}

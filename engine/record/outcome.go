@@ -1,0 +1,161 @@
+package record
+
+import "fmt"
+
+// Kind is what an outcome means for its message.
+type Kind uint8
+
+// The kinds of outcome. Retry is the only one that leaves the message pending.
+const (
+	Delivered Kind = 1
+	Retry     Kind = 2
+	Dead      Kind = 3 // to the dead letter queue
+	Canceled  Kind = 4
+)
+
+// Final says whether the message has ended.
+func (k Kind) Final() bool { return k != Retry }
+
+func (k Kind) String() string {
+	switch k {
+	case Delivered:
+		return "delivered"
+	case Retry:
+		return "retry"
+	case Dead:
+		return "dead"
+	case Canceled:
+		return "canceled"
+	}
+	return fmt.Sprintf("Kind(%d)", uint8(k))
+}
+
+// outcomeHead is the length of an Outcome's fixed head. Offsets:
+//
+//	 4 user u32     8 nonce u64    16 seq u64      24 pos u64
+//	32 lane u64    40 host u64     48 due i64      56 next i64
+//	64 at i64      72 length u32   76 attempt u16  78 status u16
+//	80 kind u8     81 zero u24     84 fields u32   88 took u32   92 created-delta u32
+const outcomeHead = 96
+
+// Outcome ends one attempt, or cancels a message. It repeats the keys of the
+// rows that it changes (X1).
+type Outcome struct {
+	Row            // as the row stands before this outcome
+	Kind    Kind   //
+	Next    int64  // unix ms: when the next attempt is due (Retry)
+	At      int64  // unix ms: when the attempt ended
+	Attempt uint16 // number of the attempt that ended, from 1; 0 for a cancel
+	Status  uint16 // of the response, 0 if none came
+	Took    uint32 // ms the attempt lasted
+
+	Error  string   // "" or why the attempt failed, for people
+	Header []Header // of the response
+	Body   []byte   // of the response, as far as it is kept
+}
+
+// Row is what the index knows of a pending message: the keys of its rows and
+// what is needed to attempt it.
+type Row struct {
+	User  uint32
+	Nonce uint64
+	Seq   uint64 // the message's number: where it was published
+	Pos   uint64 // where its record stands now
+	Len   uint32 // length of that record's payload, bytes
+	Lane  uint64
+	Host  uint64
+	Due   int64  // unix ms
+	Tries uint16 // attempts that ended so far
+}
+
+// Size returns the number of bytes that Append adds.
+func (o *Outcome) Size() int { return outcomeHead + o.fieldsSize() + len(o.Body) }
+
+func (o *Outcome) fieldsSize() int {
+	n := headersSize(o.Header)
+	if o.Error != "" {
+		n += fieldSize(len(o.Error))
+	}
+	return n
+}
+
+// Append appends the encoded outcome to dst. It keeps nothing.
+func (o *Outcome) Append(dst []byte) []byte {
+	at := len(dst)
+	dst = append(dst, make([]byte, outcomeHead)...)
+	h := dst[at:]
+	h[0], h[1] = byte(TypeOutcome), version
+	le.PutUint32(h[4:], o.User)
+	le.PutUint64(h[8:], o.Nonce)
+	le.PutUint64(h[16:], o.Seq)
+	le.PutUint64(h[24:], o.Pos)
+	le.PutUint64(h[32:], o.Lane)
+	le.PutUint64(h[40:], o.Host)
+	le.PutUint64(h[48:], uint64(o.Due))
+	le.PutUint64(h[56:], uint64(o.Next))
+	le.PutUint64(h[64:], uint64(o.At))
+	le.PutUint32(h[72:], o.Len)
+	le.PutUint16(h[76:], o.Attempt)
+	le.PutUint16(h[78:], o.Status)
+	h[80] = byte(o.Kind)
+	le.PutUint16(h[82:], o.Tries)
+	le.PutUint32(h[84:], uint32(o.fieldsSize()))
+	le.PutUint32(h[88:], o.Took)
+	if o.Error != "" {
+		dst = appendField(dst, tagError, o.Error)
+	}
+	dst = appendHeaders(dst, o.Header, tagResName, tagResVal)
+	return append(dst, o.Body...)
+}
+
+// DecodeOutcomeHead decodes the fixed head only: all that the step function
+// and the index need.
+func DecodeOutcomeHead(p []byte, o *Outcome) error {
+	if err := check(p, TypeOutcome, outcomeHead); err != nil {
+		return err
+	}
+	if uint64(outcomeHead)+uint64(le.Uint32(p[84:])) > uint64(len(p)) {
+		return ErrTruncated
+	}
+	*o = Outcome{
+		Row: Row{
+			User: le.Uint32(p[4:]), Nonce: le.Uint64(p[8:]), Seq: le.Uint64(p[16:]), Pos: le.Uint64(p[24:]),
+			Len: le.Uint32(p[72:]), Lane: le.Uint64(p[32:]), Host: le.Uint64(p[40:]), Due: int64(le.Uint64(p[48:])),
+			Tries: le.Uint16(p[82:]),
+		},
+		Kind: Kind(p[80]), Next: int64(le.Uint64(p[56:])), At: int64(le.Uint64(p[64:])),
+		Attempt: le.Uint16(p[76:]), Status: le.Uint16(p[78:]), Took: le.Uint32(p[88:]),
+	}
+	if o.Kind < Delivered || o.Kind > Canceled {
+		return fmt.Errorf("%w: outcome kind %d", ErrUnknown, p[80])
+	}
+	return nil
+}
+
+// DecodeOutcome decodes a payload. Strings are copied; Body aliases p.
+func DecodeOutcome(p []byte, o *Outcome) error {
+	if err := DecodeOutcomeHead(p, o); err != nil {
+		return err
+	}
+	n := int(le.Uint32(p[84:]))
+	o.Body = p[outcomeHead+n:]
+	var r headerReader
+	err := fields(p[outcomeHead:outcomeHead+n], func(tag Tag, v []byte) error {
+		switch tag {
+		case tagError:
+			o.Error = string(v)
+		case tagResName:
+			return r.name(v)
+		case tagResVal:
+			return r.value(v)
+		default:
+			return unknownTag(TypeOutcome, tag)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	o.Header = r.hs
+	return r.done()
+}
