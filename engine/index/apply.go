@@ -1,0 +1,297 @@
+package index
+
+import (
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidemill/tidemill/engine/record"
+)
+
+// Applier turns committed groups into batches. It has one owner: live traffic
+// and recovery go through the same Record, in log order.
+type Applier struct {
+	x     *Index
+	batch *pebble.Batch
+	bytes int // log bytes in the open batch
+	pos   Position
+
+	// rows are the pending rows this batch leaves behind: a message that ends in
+	// the batch that published it is taken out again and never written (X3).
+	rows  map[uint64]*pending
+	order []uint64 // their seqs, in the order first seen: no map order reaches the disk
+	free  []*pending
+
+	lanes map[uint64]*lane // lanes with pending messages, and those this batch emptied
+	dirty []uint64         // lanes this batch changed
+
+	dedupBucket uint64 // newest bucket written
+	key, val    []byte
+}
+
+// pending is one message's rows as the open batch will leave them.
+type pending struct {
+	row    record.Row
+	stored bool // an 'm' row of an earlier batch exists
+	live   bool
+}
+
+type lane struct {
+	Lane
+	dirty bool
+}
+
+// NewApplier returns the index's applier, which continues at the index's
+// position. It loads the lane summaries.
+func (x *Index) NewApplier() (*Applier, error) {
+	a := &Applier{x: x, pos: x.start, rows: map[uint64]*pending{}, lanes: map[uint64]*lane{}, batch: x.db.NewBatch()}
+	err := x.Lanes(func(l Lane) error {
+		a.lanes[l.ID] = &lane{Lane: l}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load lane summaries: %w", err)
+	}
+	return a, nil
+}
+
+// Pending returns the number of log bytes in the open batch.
+func (a *Applier) Pending() int { return a.bytes }
+
+// Open says whether groups were applied that no Flush has made visible.
+func (a *Applier) Open() bool { return a.bytes > 0 || a.pos.LSN != a.x.applied.Load() }
+
+// Record applies one record. The payload is not kept. An error means damage or a
+// newer writer: the index cannot go on.
+func (a *Applier) Record(lsn uint64, p []byte) error {
+	t, err := record.TypeOf(p)
+	if err != nil {
+		return fmt.Errorf("apply record at %d: %w", lsn, err)
+	}
+	a.bytes += len(p)
+	switch t {
+	case record.TypeMessage:
+		err = a.message(lsn, p)
+	case record.TypeOutcome:
+		err = a.outcome(lsn, p)
+	case record.TypeDropDead:
+		err = a.dropDead(p)
+	case record.TypeUser:
+		err = a.user(p)
+	}
+	if err != nil {
+		return fmt.Errorf("apply record at %d: %w", lsn, err)
+	}
+	return nil
+}
+
+func (a *Applier) message(lsn uint64, p []byte) error {
+	h, err := record.HeadOfMessage(p)
+	if err != nil {
+		return err
+	}
+	dedup, fromDead, err := h.Special()
+	if err != nil {
+		return err
+	}
+	a.add(record.Row{
+		User: h.User(), Nonce: h.Nonce(), Seq: lsn, Pos: lsn, Len: uint32(len(p)),
+		Lane: h.Lane(), Host: h.Host(), Due: h.Due(),
+	}, false)
+	l := a.lane(h.Lane())
+	l.Count++
+	if fromDead != 0 {
+		a.key = deadKey(a.key, h.User(), fromDead)
+		if err := a.batch.Delete(a.key, nil); err != nil {
+			return err
+		}
+	}
+	if dedup != [16]byte{} {
+		return a.dedup(h, lsn, &dedup)
+	}
+	return nil
+}
+
+// add notes a row to be written and widens its lane's summary.
+func (a *Applier) add(r record.Row, stored bool) {
+	p := a.rows[r.Seq]
+	if p == nil {
+		p = a.newPending()
+		p.stored = stored
+		a.rows[r.Seq] = p
+		a.order = append(a.order, r.Seq)
+	}
+	p.row, p.live = r, true
+	if l := a.lane(r.Lane); l.Count == 0 || r.Due < l.First {
+		l.First = r.Due
+	}
+}
+
+func (a *Applier) newPending() *pending {
+	if n := len(a.free); n > 0 {
+		p := a.free[n-1]
+		a.free = a.free[:n-1]
+		*p = pending{}
+		return p
+	}
+	return &pending{}
+}
+
+// lane returns a lane's summary, marked for writing.
+func (a *Applier) lane(id uint64) *lane {
+	l := a.lanes[id]
+	if l == nil {
+		l = &lane{Lane: Lane{ID: id}}
+		a.lanes[id] = l
+	}
+	if !l.dirty {
+		l.dirty = true
+		a.dirty = append(a.dirty, id)
+	}
+	return l
+}
+
+func (a *Applier) outcome(lsn uint64, p []byte) error {
+	var o record.Outcome
+	if err := record.DecodeOutcomeHead(p, &o); err != nil {
+		return err
+	}
+	prev := a.rows[o.Seq]
+	if prev == nil {
+		a.key = pendingKey(a.key, o.Lane, o.Due, o.Seq)
+		if err := a.batch.Delete(a.key, nil); err != nil {
+			return err
+		}
+	}
+	if !o.Kind.Final() {
+		next := o.Row
+		next.Due, next.Tries = o.Next, o.Attempt
+		a.add(next, true)
+		return nil
+	}
+	if err := a.remove(prev, o.Seq); err != nil {
+		return err
+	}
+	if l := a.lane(o.Lane); l.Count > 0 {
+		l.Count--
+	}
+	if o.Kind != record.Dead {
+		return nil
+	}
+	d := Dead{Row: o.Row, LSN: lsn, Len: uint32(len(p)), At: o.At, Status: o.Status}
+	d.Tries = o.Attempt
+	a.key, a.val = deadKey(a.key, o.User, lsn), appendDead(a.val[:0], &d)
+	return a.batch.Set(a.key, a.val, nil)
+}
+
+// remove takes a message's rows away: out of the batch, and out of Pebble if an
+// earlier batch wrote them.
+func (a *Applier) remove(p *pending, seq uint64) error {
+	if p != nil {
+		p.live = false
+		if !p.stored {
+			return nil
+		}
+	}
+	a.key = messageKey(a.key, seq)
+	return a.batch.Delete(a.key, nil)
+}
+
+func (a *Applier) dropDead(p []byte) error {
+	var d record.DropDead
+	if err := record.DecodeDropDead(p, &d); err != nil {
+		return err
+	}
+	a.key = deadKey(a.key, d.User, d.Dead)
+	return a.batch.Delete(a.key, nil)
+}
+
+func (a *Applier) user(p []byte) error {
+	var u record.User
+	if err := record.DecodeUser(p, &u); err != nil {
+		return err
+	}
+	a.key = userKey(a.key, u.ID)
+	return a.batch.Set(a.key, p, nil)
+}
+
+// dedup remembers the id, and forgets the buckets that no window reaches any
+// more when a new one begins (X6).
+func (a *Applier) dedup(h record.MessageHead, seq uint64, hash *[16]byte) error {
+	b := uint64(h.Created() / a.x.opts.DedupWindow.Milliseconds())
+	if b > a.dedupBucket && b > 1 {
+		var zero [16]byte
+		if err := a.batch.DeleteRange(dedupKey(nil, 0, 0, &zero), dedupKey(nil, b-1, 0, &zero), nil); err != nil {
+			return err
+		}
+	}
+	a.dedupBucket = max(a.dedupBucket, b)
+	a.key = dedupKey(a.key, b, h.User(), hash)
+	a.val = be.AppendUint64(be.AppendUint64(be.AppendUint64(a.val[:0], seq), h.Nonce()), uint64(h.Created()))
+	return a.batch.Set(a.key, a.val, nil)
+}
+
+// EndGroup says that all records before pos were applied: a batch ends only at
+// such a boundary.
+func (a *Applier) EndGroup(pos Position) { a.pos = pos }
+
+// Flush writes the open batch with the position of the last EndGroup. Reads that
+// begin afterwards see it; it is durable when Pebble flushes.
+func (a *Applier) Flush() error {
+	if !a.Open() {
+		return nil
+	}
+	if err := a.fill(); err != nil {
+		return fmt.Errorf("write to the index: %w", err)
+	}
+	if err := a.x.db.Apply(a.batch, pebble.NoSync); err != nil {
+		return fmt.Errorf("write to the index: %w", err)
+	}
+	a.batch.Reset()
+	a.bytes = 0
+	a.x.applied.Store(a.pos.LSN)
+	return nil
+}
+
+func (a *Applier) fill() error {
+	for _, seq := range a.order {
+		p := a.rows[seq]
+		if p.live {
+			if err := a.setRow(&p.row); err != nil {
+				return err
+			}
+		}
+		a.free = append(a.free, p)
+	}
+	clear(a.rows)
+	a.order = a.order[:0]
+	for _, id := range a.dirty {
+		if err := a.setLane(a.lanes[id]); err != nil {
+			return err
+		}
+	}
+	a.dirty = a.dirty[:0]
+	a.val = appendPosition(a.val[:0], &a.pos)
+	return a.batch.Set([]byte{kindApplied}, a.val, nil)
+}
+
+func (a *Applier) setRow(r *record.Row) error {
+	a.val = appendRow(a.val[:0], r)
+	a.key = messageKey(a.key, r.Seq)
+	if err := a.batch.Set(a.key, a.val, nil); err != nil {
+		return err
+	}
+	a.key = pendingKey(a.key, r.Lane, r.Due, r.Seq)
+	return a.batch.Set(a.key, a.val, nil)
+}
+
+func (a *Applier) setLane(l *lane) error {
+	l.dirty = false
+	a.key = laneKey(a.key, l.ID)
+	if l.Count == 0 {
+		delete(a.lanes, l.ID)
+		return a.batch.Delete(a.key, nil)
+	}
+	a.val = appendLane(a.val[:0], &l.Lane)
+	return a.batch.Set(a.key, a.val, nil)
+}

@@ -1,0 +1,39 @@
+// Package index is the engine's view of the log in Pebble: which messages are
+// pending and when, which are dead letters, which ids were seen. It decides
+// nothing and is rebuilt from the log when it is lost.
+//
+// # Writing
+//
+// One applier (an Applier, one owner) is handed the committed groups of the log
+// in order and turns them into blind batches: it reads nothing back (X1), every
+// record carries the keys its rows need. Each batch also writes the position it
+// reached, a group boundary, with the log's identity and the chained checksum
+// there. Pebble's own WAL is off; after a crash it holds the state of some
+// batch exactly, and replay of the log starts at the position found there.
+//
+// A message that is published and ended within one batch leaves no pending rows
+// at all (X3): most messages never reach a memtable.
+//
+// # Keys
+//
+// All integers are big-endian, so that keys sort by value.
+//
+//	key                                   value                    what it is
+//	'a'                                   layout, log, lsn, chain  the position applied
+//	'd' bucket:8 user:4 hash:16           seq, nonce, at           a deduplication id seen (X6)
+//	'l' lane:8                            count, first due         a lane's summary (X4)
+//	'm' seq:8                             row                      a pending message, by number
+//	'p' lane:8 due:8 seq:8                row                      the same, in delivery order (X4)
+//	'q' user:4 lsn:8                      dead row                 a dead letter, by its outcome's LSN
+//	'u' user:4                            the record               an account
+//
+// 'h' (history), 's' (live bytes per segment), 'c' (definitions of queues,
+// groups and schedules) are kept for the issues that bring them.
+//
+// A pending row never moves when its message falls due; a retry replaces it.
+//
+// # Reading
+//
+// Reads are safe concurrently with the applier. A caller that must see its own
+// write waits until Applied has passed that write's LSN (X5).
+package index

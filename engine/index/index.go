@@ -1,0 +1,277 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidemill/tidemill/engine/record"
+)
+
+// LayoutError says that the index was written by another version. It is a view:
+// remove its directory and it is rebuilt from the log.
+type LayoutError struct{ Found uint32 }
+
+func (e *LayoutError) Error() string {
+	return fmt.Sprintf("index: layout %d, this version reads %d: remove the index directory, it is rebuilt from the log", e.Found, layout)
+}
+
+// Options configure an Index. Dir and FS are required.
+type Options struct {
+	FS       vfs.FS
+	Dir      string
+	Memtable int64 // bytes. Default: 64 MiB
+	Cache    int64 // bytes. Default: 64 MiB
+	// DedupWindow is how long a deduplication id is remembered. Default: 10 min.
+	// Rows are kept in buckets of this length: changing it forgets what was seen.
+	DedupWindow time.Duration
+	// Quiet turns automatic compactions off, so that the simulator's disk sees
+	// the same operations for the same seed.
+	Quiet   bool
+	OnFatal func(error) // told when Pebble cannot go on. Required
+	Logger  *slog.Logger
+}
+
+// Index is the Pebble view. Reads are safe concurrently; writing is the
+// Applier's.
+type Index struct {
+	db      *pebble.DB
+	opts    Options
+	applied atomic.Uint64 // LSN that reads are sure to see
+	start   Position
+	closed  bool
+}
+
+// Open opens or creates the index.
+func Open(o Options) (*Index, error) {
+	if o.Memtable == 0 {
+		o.Memtable = 64 << 20
+	}
+	if o.Cache == 0 {
+		o.Cache = 64 << 20
+	}
+	if o.DedupWindow == 0 {
+		o.DedupWindow = 10 * time.Minute
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	db, err := pebble.Open(o.Dir, pebbleOptions(&o))
+	if err != nil {
+		return nil, fmt.Errorf("open index %s: %w", o.Dir, err)
+	}
+	x := &Index{db: db, opts: o}
+	if err := x.loadPosition(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return x, nil
+}
+
+func pebbleOptions(o *Options) *pebble.Options {
+	return &pebble.Options{
+		FS:                          o.FS,
+		DisableWAL:                  true, // the log is the index's log (PERFORMANCE.md, lesson 6)
+		FormatMajorVersion:          pebble.FormatTableFormatV6,
+		CacheSize:                   o.Cache,
+		MemTableSize:                uint64(o.Memtable),
+		MemTableStopWritesThreshold: 3,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       20,
+		MaxOpenFiles:                500,
+		DisableAutomaticCompactions: o.Quiet,
+		Logger:                      pebbleLogger{o.Logger, o.OnFatal},
+	}
+}
+
+// pebbleLogger passes Pebble's lines on. Fatalf must not return: Pebble calls it
+// when it cannot keep its promises, so the process is told to end and the caller
+// waits for that.
+type pebbleLogger struct {
+	log     *slog.Logger
+	onFatal func(error)
+}
+
+func (l pebbleLogger) Infof(format string, args ...any)  { l.log.Debug(fmt.Sprintf(format, args...)) }
+func (l pebbleLogger) Errorf(format string, args ...any) { l.log.Error(fmt.Sprintf(format, args...)) }
+
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	l.onFatal(fmt.Errorf("index: "+format, args...))
+	select {}
+}
+
+func (x *Index) loadPosition() error {
+	v, closer, err := x.db.Get([]byte{kindApplied})
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the index's position: %w", err)
+	}
+	defer closer.Close()
+	if err := decodePosition(v, &x.start); err != nil {
+		return err
+	}
+	x.applied.Store(x.start.LSN)
+	return nil
+}
+
+// Start returns the position that was on disk when the index was opened. Its
+// LSN is 0 for a new index.
+func (x *Index) Start() Position { return x.start }
+
+// Applied returns the LSN up to which every record is visible to reads that
+// begin now.
+func (x *Index) Applied() uint64 { return x.applied.Load() }
+
+// Checkpoint returns the durable position: what a power cut now would leave.
+// It is read, never guessed (X2).
+func (x *Index) Checkpoint() (Position, error) {
+	it, err := x.db.NewIter(&pebble.IterOptions{
+		OnlyReadGuaranteedDurable: true, LowerBound: []byte{kindApplied}, UpperBound: []byte{kindApplied + 1},
+	})
+	if err != nil {
+		return Position{}, err
+	}
+	defer it.Close()
+	var p Position
+	if it.First() {
+		if err := decodePosition(it.Value(), &p); err != nil {
+			return Position{}, err
+		}
+	}
+	return p, it.Error()
+}
+
+// Flush makes everything applied durable. It blocks for the duration of the
+// write; the applier may go on meanwhile.
+func (x *Index) Flush() error { return x.db.Flush() }
+
+// Close flushes and closes. It may be called twice, not concurrently.
+func (x *Index) Close() error {
+	if x.closed {
+		return nil
+	}
+	x.closed = true
+	return errors.Join(x.db.Flush(), x.db.Close())
+}
+
+// Abandon closes without flushing: the simulator's crash.
+func (x *Index) Abandon() error {
+	if x.closed {
+		return nil
+	}
+	x.closed = true
+	return x.db.Close()
+}
+
+// Row returns the pending row of a message.
+func (x *Index) Row(seq uint64) (r record.Row, ok bool, err error) {
+	var k [16]byte
+	ok, err = x.get(messageKey(k[:0], seq), func(v []byte) error { return decodeRow(v, &r) })
+	return r, ok, err
+}
+
+// Dead returns one dead letter.
+func (x *Index) Dead(user uint32, lsn uint64) (d Dead, ok bool, err error) {
+	var k [16]byte
+	ok, err = x.get(deadKey(k[:0], user, lsn), func(v []byte) error { return decodeDead(v, &d) })
+	return d, ok, err
+}
+
+// Dedup returns the message first published with this hash, if it was accepted
+// within the window that ends at now (unix ms).
+func (x *Index) Dedup(user uint32, hash *[16]byte, now int64) (seq, nonce uint64, ok bool, err error) {
+	window := x.opts.DedupWindow.Milliseconds()
+	for b := now / window; b >= 0 && b >= now/window-1 && !ok; b-- {
+		var k [32]byte
+		_, err = x.get(dedupKey(k[:0], uint64(b), user, hash), func(v []byte) error {
+			if len(v) != 24 {
+				return errBadValue
+			}
+			seq, nonce = be.Uint64(v), be.Uint64(v[8:])
+			ok = now-int64(be.Uint64(v[16:])) < window
+			return nil
+		})
+		if err != nil {
+			return 0, 0, false, err
+		}
+	}
+	return seq, nonce, ok, nil
+}
+
+func (x *Index) get(key []byte, fn func(v []byte) error) (bool, error) {
+	v, closer, err := x.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the index: %w", err)
+	}
+	defer closer.Close()
+	return true, fn(v)
+}
+
+// Users calls fn with the record of every account; p is valid during the call.
+func (x *Index) Users(fn func(p []byte) error) error {
+	return x.scan([]byte{kindUser}, []byte{kindUser + 1}, func(_, v []byte) error { return fn(v) })
+}
+
+// Lanes calls fn with every lane that has pending messages.
+func (x *Index) Lanes(fn func(Lane) error) error {
+	return x.scan([]byte{kindLane}, []byte{kindLane + 1}, func(k, v []byte) error {
+		l, err := decodeLane(k, v)
+		if err != nil {
+			return err
+		}
+		return fn(l)
+	})
+}
+
+func (x *Index) scan(lower, upper []byte, fn func(k, v []byte) error) error {
+	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	for it.First(); it.Valid(); it.Next() {
+		if err := fn(it.Key(), it.Value()); err != nil {
+			return err
+		}
+	}
+	return it.Error()
+}
+
+// DeadLetters calls fn with a user's dead letters from the LSN from on, in
+// order or backwards, until fn returns false.
+func (x *Index) DeadLetters(user uint32, from uint64, backwards bool, fn func(*Dead) (bool, error)) error {
+	o := &pebble.IterOptions{LowerBound: deadKey(nil, user, 0), UpperBound: append(deadKey(nil, user, ^uint64(0)), 0)}
+	if backwards {
+		o.UpperBound = append(deadKey(nil, user, from), 0)
+	} else {
+		o.LowerBound = deadKey(nil, user, from)
+	}
+	it, err := x.db.NewIter(o)
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	first, next := it.First, it.Next
+	if backwards {
+		first, next = it.Last, it.Prev
+	}
+	for ok := first(); ok; ok = next() {
+		var d Dead
+		if err := decodeDead(it.Value(), &d); err != nil {
+			return err
+		}
+		if more, err := fn(&d); !more || err != nil {
+			return err
+		}
+	}
+	return it.Error()
+}

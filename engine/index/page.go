@@ -1,0 +1,55 @@
+package index
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidemill/tidemill/engine/record"
+)
+
+// Page is a slice of a lane's pending rows.
+type Page struct {
+	Rows []record.Row
+	Next Cursor // the first row that is not in Rows
+	More bool   // there is such a row, so far as the index has applied
+	// Applied is the LSN that this page reflects: nothing is concluded from it
+	// about later records.
+	Applied uint64
+}
+
+// ReadPage reads up to limit rows of a lane, from the cursor on, that are due no
+// later than maxDue (unix ms). It seeks to the cursor, so that no iteration
+// starts inside a consumed range (X4).
+func (x *Index) ReadPage(lane uint64, from Cursor, maxDue int64, limit int, rows []record.Row) (Page, error) {
+	snap := x.db.NewSnapshot()
+	defer snap.Close()
+	p := Page{Rows: rows[:0], Applied: x.start.LSN}
+	if v, closer, err := snap.Get([]byte{kindApplied}); err == nil {
+		var pos Position
+		err = decodePosition(v, &pos)
+		closer.Close()
+		if err != nil {
+			return Page{}, err
+		}
+		p.Applied = pos.LSN
+	}
+	it, err := snap.NewIter(&pebble.IterOptions{
+		LowerBound: pendingKey(nil, lane, from.Due, from.Seq),
+		UpperBound: append(pendingKey(nil, lane, -1, ^uint64(0)), 0),
+	})
+	if err != nil {
+		return Page{}, err
+	}
+	defer it.Close()
+	for it.First(); it.Valid(); it.Next() {
+		var r record.Row
+		if err := decodeRow(it.Value(), &r); err != nil {
+			return Page{}, err
+		}
+		if len(p.Rows) == limit || r.Due > maxDue {
+			p.Next, p.More = pendingCursor(it.Key()), true
+			break
+		}
+		p.Rows = append(p.Rows, r)
+	}
+	return p, it.Error()
+}
