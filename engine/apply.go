@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/wal"
+)
+
+// A batch of the index ends at batchBytes of log, batchDelay after its first
+// group, or as soon as a read waits for it (X1). The longer a batch, the more
+// messages end inside it and are never written (X3).
+const (
+	batchBytes = 1 << 20
+	batchDelay = 20 * time.Millisecond
+
+	// lagMax is how many committed bytes the applier may be behind before
+	// publishes are refused, unflushedMax how many the index's durable
+	// checkpoint may be (X2).
+	lagMax       = 64 << 20
+	unflushedMax = 1 << 30
+)
+
+// applierQueue holds the committed groups that the index has not applied.
+type applierQueue struct {
+	a         *index.Applier // owned by applyLoop once it runs
+	lag       atomic.Int64   // bytes queued
+	unflushed atomic.Int64   // bytes applied that the index may lose
+
+	mu struct {
+		sync.Mutex
+		groups  []*wal.Group
+		waiting int // reads that wait for the applier
+	}
+	signal  chan struct{} // work, a waiting read, or the end
+	applied *sync.Cond    // broadcast after each batch; its lock is mu
+}
+
+func (q *applierQueue) init() {
+	q.signal = make(chan struct{}, 1)
+	q.applied = sync.NewCond(&q.mu)
+}
+
+func (q *applierQueue) wake() {
+	select {
+	case q.signal <- struct{}{}:
+	default:
+	}
+}
+
+func (q *applierQueue) push(g *wal.Group) {
+	q.lag.Add(int64(g.Bytes()))
+	q.mu.Lock()
+	q.mu.groups = append(q.mu.groups, g)
+	q.mu.Unlock()
+	q.wake()
+}
+
+// take returns what is queued, and whether a read waits.
+func (q *applierQueue) take(into []*wal.Group) (groups []*wal.Group, waiting bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	groups = append(into[:0], q.mu.groups...)
+	clear(q.mu.groups)
+	q.mu.groups = q.mu.groups[:0]
+	return groups, q.mu.waiting > 0
+}
+
+// applyLoop is the applier: the only writer of the index.
+func (e *Engine) applyLoop() {
+	q := &e.applier
+	var groups []*wal.Group
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	armed := false
+	for {
+		var waiting bool
+		groups, waiting = q.take(groups)
+		open, err := e.applyGroups(groups)
+		if err == nil && open && waiting {
+			err = e.flushBatch()
+			open = false
+		}
+		if err != nil {
+			e.fatal(err)
+			return
+		}
+		if open && !armed {
+			timer.Reset(batchDelay)
+			armed = true
+		} else if !open && armed {
+			timer.Stop()
+			armed = false
+		}
+		select {
+		case <-q.signal:
+		case <-timer.C:
+			armed = false
+			if err := e.flushBatch(); err != nil {
+				e.fatal(err)
+				return
+			}
+		case <-e.stop:
+			return // closeFiles applies the rest, after the log's own end
+		}
+	}
+}
+
+func (e *Engine) stopping() bool {
+	select {
+	case <-e.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// applyGroups applies groups and ends batches that are full. It reports whether
+// a batch is open.
+func (e *Engine) applyGroups(groups []*wal.Group) (open bool, err error) {
+	a := e.applier.a
+	for _, g := range groups {
+		if err := applyGroup(a, e.log.ID(), g); err != nil {
+			return false, fmt.Errorf("apply to the index: %w", err)
+		}
+		n := int64(g.Bytes())
+		g.Release()
+		e.applier.lag.Add(-n)
+		e.applier.unflushed.Add(n)
+		open = true
+		if a.Pending() >= batchBytes {
+			if err := e.flushBatch(); err != nil {
+				return false, err
+			}
+			open = false
+		}
+	}
+	return open || a.Open(), nil
+}
+
+// flushBatch ends the batch and tells everyone who waits for it.
+func (e *Engine) flushBatch() error {
+	q := &e.applier
+	if err := q.a.Flush(); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	q.applied.Broadcast()
+	q.mu.Unlock()
+	lsn := e.idx.Applied()
+	e.dedup.applied(lsn)
+	e.claims.applied(lsn)
+	e.inbox.push(event{kind: evApplied, lsn: lsn})
+	return nil
+}
+
+// applyRest applies what the log committed while it closed.
+func (e *Engine) applyRest() error {
+	groups, _ := e.applier.take(nil)
+	if _, err := e.applyGroups(groups); err != nil {
+		return err
+	}
+	return e.applier.a.Flush()
+}
+
+// waitApplied blocks until reads see everything below lsn (X5). The applier ends
+// its batch for it.
+func (e *Engine) waitApplied(lsn uint64) error {
+	if e.idx.Applied() >= lsn {
+		return nil
+	}
+	q := &e.applier
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mu.waiting++
+	q.wake()
+	for e.idx.Applied() < lsn {
+		if e.fatalErr.Load() != nil || e.stopping() {
+			q.mu.waiting--
+			return ErrClosed
+		}
+		q.applied.Wait()
+	}
+	q.mu.waiting--
+	return nil
+}
+
+// release wakes those who wait for an applier that has ended.
+func (q *applierQueue) release() {
+	q.mu.Lock()
+	q.applied.Broadcast()
+	q.mu.Unlock()
+}
+
+// overloaded says whether a publish must wait for the index to catch up.
+func (e *Engine) overloaded() bool {
+	return e.applier.lag.Load() > lagMax || e.applier.unflushed.Load() > unflushedMax
+}

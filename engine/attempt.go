@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/delay"
+	"github.com/tidemill/tidemill/engine/record"
+)
+
+// userAgent is what deliveries call themselves, unless the publish forwards a
+// name of its own (QSTASH.md §4).
+const userAgent = "Upstash-QStash"
+
+// request builds the attempt's request: the contract's headers and what the
+// publish wants forwarded (L7, QSTASH.md §4). The contract's own names always
+// win; httpapi drops forwarded ones of these names at publish.
+func (a *attempter) request(cmd *startCommand, body []byte) error {
+	m := &a.message
+	keys, ok := a.e.users.signing(UserID(m.User))
+	if !ok {
+		return errors.New("the account of this message does not exist")
+	}
+	now := a.e.opts.Wall()
+	at := &a.attempt
+	at.Method, at.URL, at.Host, at.Body = m.Method.String(), m.URL, "", body
+	at.Timeout = a.e.opts.AttemptTimeout
+	if m.Timeout > 0 {
+		at.Timeout = min(time.Duration(m.Timeout)*time.Millisecond, a.e.opts.AttemptMax)
+	}
+	hs, agent := at.Header[:0], false
+	for i := range m.Header {
+		hs = append(hs, dispatch.Header(m.Header[i]))
+		agent = agent || strings.EqualFold(m.Header[i].Name, "User-Agent")
+	}
+	if !agent {
+		hs = append(hs, dispatch.Header{Name: "User-Agent", Value: userAgent})
+	}
+	id := MessageID(cmd.row.Seq, m.Nonce)
+	hs = append(hs,
+		dispatch.Header{Name: "Upstash-Message-Id", Value: id},
+		dispatch.Header{Name: "Upstash-Retried", Value: strconv.Itoa(cmd.attempt - 1)},
+		dispatch.Header{Name: "Upstash-Region", Value: a.e.opts.Region},
+		dispatch.Header{Name: "Upstash-Signature", Value: a.signer.sign(keys, m.URL, body, now, a.e.nonce())},
+	)
+	if m.CallerIP != "" {
+		hs = append(hs, dispatch.Header{Name: "Upstash-Caller-Ip", Value: m.CallerIP})
+	}
+	at.Header = hs
+	return nil
+}
+
+// What is kept of a response: all that dispatch kept for a message that may
+// become a dead letter, historyMax bytes of a successful one (L7).
+const historyMax = 4 << 10
+
+// classify turns the wire's answer into the end of an attempt (QSTASH.md §5).
+func (a *attempter) classify(r *attemptResult, attempt int) {
+	m, res := &a.message, &a.result
+	r.retries = int(m.Retries)
+	r.answered = res.Class == dispatch.OK
+	r.interrupt = res.Class == dispatch.Canceled
+	r.success = res.Class == dispatch.OK && res.Status >= 200 && res.Status <= 299
+	r.outcome.Status = uint16(res.Status)
+	if res.Err != nil {
+		r.outcome.Error = res.Err.Error()
+	}
+	keep := len(res.Body)
+	if r.success {
+		keep = min(keep, historyMax)
+	}
+	r.outcome.Body = append([]byte(nil), res.Body[:keep]...)
+	r.outcome.Header = make([]record.Header, len(res.Header))
+	for i := range res.Header {
+		r.outcome.Header[i] = record.Header(res.Header[i])
+	}
+	if r.success || r.interrupt {
+		return
+	}
+	r.final = res.Class == dispatch.Refused || nonRetryable(res)
+	if r.outcome.Error == "" {
+		r.outcome.Error = "the destination answered " + strconv.Itoa(res.Status)
+	}
+	r.delay = a.retryDelay(attempt)
+}
+
+// nonRetryable is the answer by which a destination ends a message at once.
+func nonRetryable(res *dispatch.Result) bool {
+	return res.Status == 489 && strings.EqualFold(find(res.Header, "Upstash-Nonretryable-Error"), "true")
+}
+
+// find returns the first value of a header, "" if there is none.
+func find(hs []dispatch.Header, name string) string {
+	for i := range hs {
+		if strings.EqualFold(hs[i].Name, name) {
+			return hs[i].Value
+		}
+	}
+	return ""
+}
+
+// retryDelay is how long the next attempt waits: as the destination asks
+// (§5.4), else as the publish's expression says (§3.5), else the default
+// backoff (§5.3). No jitter: nextDeliveryTime tells the truth.
+func (a *attempter) retryDelay(attempt int) time.Duration {
+	get := func(name string) string { return find(a.result.Header, name) }
+	if d, ok := delay.FromResponse(get, a.e.opts.Wall()); ok {
+		return d
+	}
+	if src := a.message.RetryDelay; src != "" {
+		if x, err := delay.Parse(src); err == nil {
+			return x.Delay(attempt - 1)
+		}
+	}
+	return delay.Default(attempt)
+}

@@ -1,0 +1,240 @@
+package engine
+
+import (
+	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/timerwheel"
+)
+
+// core is the engine's single-threaded step function: events in, commands out.
+// It starts no goroutine, reads no clock, draws no chance and lets no map order
+// show, so one seed replays one history. The runtime (engine.go) and the
+// simulator (sim_test.go) drive the same core.
+//
+// # What it holds
+//
+// An entry for each resident message: one whose turn is near, and one whose end
+// is logged but not yet visible in the index. Every other pending message is a
+// row of the index only. The invariant that ties both, by lane (L3):
+//
+//	every pending message of a lane whose (due, seq) lies before the
+//	lane's frontier has an entry.
+//
+// The converse need not hold: a message beyond the frontier may have an entry
+// too, and a page that brings its row again is told so by bySeq. A frontier
+// moves back when a message is left to the index and forward when a page was
+// read, never because the index looked empty: what is committed while a page is
+// under way is remembered in lane.after.
+//
+// # Staying true to a lagging index
+//
+// A page may show a row that has ended since. So the entry of an ended message
+// stays until the applier has passed its outcome and until every page read that
+// began before that has come back (retire.go).
+type core struct {
+	opts *Options
+	now  int64 // unix ms, as the wall clock reads
+
+	wheel *timerwheel.Wheel // values: timerEntry or timerLane with an index
+	due   []uint64          // scratch for the wheel's answers
+
+	entries   []entry
+	freeEntry uint32
+	bySeq     map[uint64]uint32
+	resident  int // entries that are not retiring
+
+	lanes    []lane
+	freeLane []uint32
+	byLane   map[uint64]uint32
+	turn     ring // lanes with ready messages, in deficit round robin order
+	hungry   ring // lanes that want a page
+
+	hosts    []host
+	freeHost []uint32
+	byHost   map[uint64]uint32
+
+	inflight  int
+	undurable int    // outcomes appended and not yet durable (L5)
+	committed uint64 // LSN up to which groups were seen
+	applied   uint64 // LSN the applier has passed
+
+	pagesAsked, pagesDone uint64
+	retiring              retireQueue
+
+	cancels map[uint64][]*cancelRequest // waiting for the outcome of their seq
+
+	poisoned bool // the log failed: nothing starts, nothing is appended (W8)
+	draining bool // shutting down: nothing starts
+
+	out commands
+}
+
+// Bounds of one lane's share of memory and of one page (L2, L3). A lane that is
+// not spilled holds up to laneResidentMax messages; a spilled one pages when it
+// holds fewer than laneLowWater.
+const (
+	laneResidentMax = 4096
+	laneLowWater    = 2048
+	pageMax         = 1024
+	pagesInFlight   = 4
+
+	// horizon is how far ahead of its due time a message may become resident, ms.
+	horizon = 60_000
+
+	// undurableMax is L5's bound.
+	undurableMax = 4096
+)
+
+func newCore(o *Options, now int64) *core {
+	c := &core{
+		opts: o, now: now, wheel: timerwheel.New(now), freeEntry: none,
+		bySeq: map[uint64]uint32{}, byLane: map[uint64]uint32{}, byHost: map[uint64]uint32{},
+		cancels: map[uint64][]*cancelRequest{},
+	}
+	return c
+}
+
+// none marks the end of a list of indexes.
+const none = ^uint32(0)
+
+// The wheel's values: what kind of thing is due, and its index.
+const (
+	timerEntry uint64 = 0
+	timerLane  uint64 = 1 << 32
+)
+
+// commands are what a step asks its driver to do, in order. The driver empties
+// them before the next step.
+type commands struct {
+	appends []appendCommand
+	starts  []startCommand
+	pages   []pageCommand
+	rows    []*cancelRequest
+	answers []answer
+}
+
+func (c *commands) reset() {
+	clear(c.appends)
+	clear(c.starts)
+	clear(c.rows)
+	clear(c.answers)
+	c.appends, c.starts, c.pages, c.rows, c.answers = c.appends[:0], c.starts[:0], c.pages[:0], c.rows[:0], c.answers[:0]
+}
+
+// appendCommand asks for an outcome to be logged with the next group.
+type appendCommand struct{ outcome *record.Outcome }
+
+// startCommand asks for one attempt. slot comes back with the result.
+type startCommand struct {
+	slot    uint32
+	row     record.Row
+	attempt int // from 1
+}
+
+// pageCommand asks for a slice of a lane's rows, from an index that has applied
+// everything before after.
+type pageCommand struct {
+	slot   uint32
+	lane   uint64
+	from   index.Cursor
+	maxDue int64
+	limit  int
+	after  uint64
+}
+
+// answer completes a request.
+type answer struct {
+	req *cancelRequest
+	err error
+}
+
+// cancelRequest is one DELETE of a message. done is called exactly once.
+type cancelRequest struct {
+	user  UserID
+	seq   uint64
+	nonce uint64
+	after uint64 // the index must have applied up to here before its row is read
+	done  func(error)
+}
+
+func (c *core) answer(req *cancelRequest, err error) {
+	c.out.answers = append(c.out.answers, answer{req, err})
+}
+
+// setNow takes the wall clock's reading. A step backwards rebuilds the wheel,
+// which only turns forwards (T3).
+func (c *core) setNow(now int64) {
+	c.now = now
+	if now >= c.wheel.Now() {
+		return
+	}
+	c.wheel = timerwheel.New(now)
+	for i := range c.entries {
+		if c.entries[i].state == stTimer {
+			c.entries[i].timer = c.wheel.Add(c.entries[i].due, timerEntry|uint64(i))
+		}
+	}
+	for i := range c.lanes {
+		if l := &c.lanes[i]; l.used && l.timer != 0 {
+			l.timer = c.wheel.Add(l.frontier.Due-horizon, timerLane|uint64(i))
+		}
+	}
+}
+
+// advanceMax bounds the timers that one step handles, so that a herd never
+// holds up what else is waiting.
+const advanceMax = 4096
+
+// tick expires timers. It reports whether more are due at once.
+func (c *core) tick() (more bool) {
+	c.due, more = c.wheel.AdvanceLimit(c.now, advanceMax, c.due[:0])
+	for _, v := range c.due {
+		i := uint32(v)
+		if v&timerLane != 0 {
+			c.lanes[i].timer = 0
+			c.wantPage(i)
+			continue
+		}
+		c.entries[i].timer = 0
+		c.makeReady(i)
+	}
+	return more
+}
+
+// nextTimer returns when the wheel wants to be advanced, unix ms.
+func (c *core) nextTimer() (int64, bool) { return c.wheel.Next() }
+
+// pump starts what may start and asks for the pages that lanes want. It runs at
+// the end of each step.
+func (c *core) pump() {
+	if c.poisoned || c.draining {
+		return
+	}
+	c.startReady()
+	c.askPages()
+}
+
+// ring is a FIFO of indexes. It reuses its memory.
+type ring struct {
+	buf  []uint32
+	head int
+}
+
+func (r *ring) len() int { return len(r.buf) - r.head }
+
+func (r *ring) push(v uint32) {
+	if r.head > 64 && r.head > len(r.buf)/2 {
+		r.buf = r.buf[:copy(r.buf, r.buf[r.head:])]
+		r.head = 0
+	}
+	r.buf = append(r.buf, v)
+}
+
+func (r *ring) pop() uint32 {
+	v := r.buf[r.head]
+	r.head++
+	if r.head == len(r.buf) {
+		r.buf, r.head = r.buf[:0], 0
+	}
+	return v
+}

@@ -1,0 +1,311 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/record"
+)
+
+// claims are the dead letters that a delete or a retry has taken and that the
+// index may still show. A claim is taken before the row is read and dropped
+// after the index has applied what was done, so of two requests for one dead
+// letter exactly one succeeds.
+type claims struct {
+	mu   sync.Mutex
+	held map[claim]struct{}
+	line []heldClaim // done, in log order
+}
+
+type claim struct {
+	user UserID
+	dead uint64
+}
+
+type heldClaim struct {
+	claim
+	lsn uint64
+}
+
+func (c *claims) take(k claim) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, held := c.held[k]; held {
+		return false
+	}
+	if c.held == nil {
+		c.held = map[claim]struct{}{}
+	}
+	c.held[k] = struct{}{}
+	return true
+}
+
+func (c *claims) drop(k claim) {
+	c.mu.Lock()
+	delete(c.held, k)
+	c.mu.Unlock()
+}
+
+// done keeps the claim until the index has applied the record at lsn.
+func (c *claims) done(k claim, lsn uint64) {
+	c.mu.Lock()
+	c.line = append(c.line, heldClaim{k, lsn})
+	c.mu.Unlock()
+}
+
+func (c *claims) applied(lsn uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.line = slices.DeleteFunc(c.line, func(h heldClaim) bool {
+		if h.lsn < lsn {
+			delete(c.held, h.claim)
+			return true
+		}
+		return false
+	})
+}
+
+// deadPageMax bounds a page of dead letters (QSTASH.md §8.3), deadScanMax the
+// rows one call looks at: a page may be short and still have a cursor.
+const (
+	deadPageMax = 100
+	deadScanMax = 10_000
+)
+
+// DeadLetters returns one page of dead letters and the cursor of the next, ""
+// at the end.
+func (e *Engine) DeadLetters(q DeadLetterQuery) ([]DeadLetter, string, error) {
+	f, err := newDeadFilter(&q)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := e.catchUp(); err != nil {
+		return nil, "", err
+	}
+	rows, next, err := e.scanDead(&q, f)
+	if err != nil {
+		return nil, "", err
+	}
+	var out []DeadLetter
+	for i := range rows {
+		v := new(DeadLetter)
+		if err := e.readDead(&rows[i], v); err != nil {
+			return nil, "", err
+		}
+		if f.matches(v) {
+			out = append(out, *v)
+		}
+	}
+	if next == 0 {
+		return out, "", nil
+	}
+	return out, strconv.FormatUint(next, 10), nil
+}
+
+// scanDead collects the rows that can match by what the index knows of them, and
+// where the next page starts, 0 at the end.
+func (e *Engine) scanDead(q *DeadLetterQuery, f *deadFilter) (rows []index.Dead, next uint64, err error) {
+	seen := 0
+	err = e.idx.DeadLetters(uint32(q.User), f.from, q.Descending, func(d *index.Dead) (bool, error) {
+		if len(rows) == f.count || seen == deadScanMax {
+			next = d.LSN
+			return false, nil
+		}
+		seen++
+		if f.row(d) {
+			rows = append(rows, *d)
+		}
+		return true, nil
+	})
+	return rows, next, err
+}
+
+// deadFilter is a query in the form that rows are checked with.
+type deadFilter struct {
+	q        *DeadLetterQuery
+	from     uint64
+	count    int
+	dead     map[uint64]bool // by ids, nil for all
+	messages map[uint64]bool
+	fromMs   int64
+	toMs     int64
+}
+
+func newDeadFilter(q *DeadLetterQuery) (*deadFilter, error) {
+	f := &deadFilter{q: q, count: q.Count, toMs: 1<<63 - 1}
+	if f.count <= 0 || f.count > deadPageMax {
+		f.count = deadPageMax
+	}
+	if q.Descending {
+		f.from = ^uint64(0)
+	}
+	if q.Cursor != "" {
+		n, err := strconv.ParseUint(q.Cursor, 10, 64)
+		if err != nil {
+			return nil, limitError("cursor %q is not one that this server gave out", q.Cursor)
+		}
+		f.from = n
+	}
+	if !q.From.IsZero() {
+		f.fromMs = q.From.UnixMilli()
+	}
+	if !q.To.IsZero() {
+		f.toMs = q.To.UnixMilli()
+	}
+	f.dead = numbers(q.IDs, func(id string) (uint64, error) { _, lsn, err := parseDeadID(id); return lsn, err })
+	f.messages = numbers(q.MessageIDs, func(id string) (uint64, error) { seq, _, err := parseMessageID(id); return seq, err })
+	return f, nil
+}
+
+// numbers turns ids into the set of their numbers; one that is no id matches
+// nothing. No ids at all match everything.
+func numbers(ids []string, parse func(string) (uint64, error)) map[uint64]bool {
+	if len(ids) == 0 {
+		return nil
+	}
+	set := make(map[uint64]bool, len(ids))
+	for _, id := range ids {
+		if n, err := parse(id); err == nil {
+			set[n] = true
+		}
+	}
+	return set
+}
+
+func (f *deadFilter) row(d *index.Dead) bool {
+	return (f.dead == nil || f.dead[d.LSN]) && (f.messages == nil || f.messages[d.Seq]) &&
+		d.At >= f.fromMs && d.At <= f.toMs &&
+		(len(f.q.Statuses) == 0 || slices.Contains(f.q.Statuses, int(d.Status)))
+}
+
+func (f *deadFilter) matches(v *DeadLetter) bool {
+	return oneOf(f.q.URLs, v.URL) && oneOf(f.q.CallerIPs, v.CallerIP)
+}
+
+func oneOf(set []string, s string) bool { return len(set) == 0 || slices.Contains(set, s) }
+
+// readDead reads a dead letter's message and outcome from the log.
+func (e *Engine) readDead(d *index.Dead, v *DeadLetter) error {
+	if err := e.readMessage(&d.Row, &v.Message); err != nil {
+		return err
+	}
+	p, err := e.readRecord(d.LSN, int(d.Len))
+	if err != nil {
+		return err
+	}
+	var o record.Outcome
+	if err := record.DecodeOutcome(p, &o); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	v.ID, v.At = deadID(d.At, d.LSN), time.UnixMilli(d.At)
+	v.ResponseStatus, v.ResponseHeader, v.ResponseBody, v.Error = int(o.Status), o.Header, o.Body, o.Error
+	return nil
+}
+
+// DeadLetter returns one dead letter.
+func (e *Engine) DeadLetter(u UserID, id string) (*DeadLetter, error) {
+	if err := e.catchUp(); err != nil {
+		return nil, err
+	}
+	d, err := e.findDead(u, id)
+	if err != nil {
+		return nil, err
+	}
+	v := new(DeadLetter)
+	if err := e.readDead(&d, v); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func (e *Engine) findDead(u UserID, id string) (index.Dead, error) {
+	at, lsn, err := parseDeadID(id)
+	if err != nil {
+		return index.Dead{}, ErrNotFound
+	}
+	d, ok, err := e.idx.Dead(uint32(u), lsn)
+	if err == nil && (!ok || d.At != at) {
+		err = ErrNotFound
+	}
+	return d, err
+}
+
+// claimDead claims a dead letter and returns its row. The caller drops the claim
+// on failure.
+func (e *Engine) claimDead(u UserID, id string) (claim, index.Dead, error) {
+	_, lsn, err := parseDeadID(id)
+	if err != nil {
+		return claim{}, index.Dead{}, ErrNotFound
+	}
+	k := claim{u, lsn}
+	if !e.claims.take(k) {
+		return claim{}, index.Dead{}, ErrNotFound
+	}
+	err = e.catchUp()
+	var d index.Dead
+	if err == nil {
+		d, err = e.findDead(u, id)
+	}
+	if err != nil {
+		e.claims.drop(k)
+	}
+	return k, d, err
+}
+
+// DeleteDeadLetter removes a dead letter for good.
+func (e *Engine) DeleteDeadLetter(u UserID, id string) error {
+	k, d, err := e.claimDead(u, id)
+	if err != nil {
+		return err
+	}
+	r := record.DropDead{User: uint32(u), Dead: d.LSN}
+	lsn, err := e.log.Append(r.Append(nil))
+	if err != nil {
+		e.claims.drop(k)
+		return logError(err)
+	}
+	e.claims.done(k, uint64(lsn))
+	return nil
+}
+
+// RetryDeadLetter publishes a dead letter's message again, as a new message with
+// all its attempts, and removes the dead letter: one record (W9).
+func (e *Engine) RetryDeadLetter(u UserID, id string) (string, error) {
+	if err := e.Ready(); err != nil {
+		return "", err
+	}
+	k, d, err := e.claimDead(u, id)
+	if err != nil {
+		return "", err
+	}
+	sub, err := e.redrive(&d)
+	if err == nil {
+		_, err = e.settle(&sub)
+	}
+	if err != nil {
+		e.claims.drop(k)
+		return "", err
+	}
+	e.claims.done(k, uint64(sub.ticket.LSN))
+	return MessageID(uint64(sub.ticket.LSN), sub.nonce), nil
+}
+
+// redrive copies the message's record: no record refers to another's body (W9).
+func (e *Engine) redrive(d *index.Dead) (submission, error) {
+	p, err := e.readRecord(d.Pos, int(d.Row.Len))
+	if err != nil {
+		return submission{}, err
+	}
+	var m record.Message
+	if err := record.DecodeMessage(p, &m); err != nil {
+		return submission{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	now := e.wallMillis()
+	m.Nonce, m.Created, m.Due = e.nonce(), now, now
+	m.DedupKey, m.FromDead = [16]byte{}, d.LSN
+	return e.append(&m)
+}

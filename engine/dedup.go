@@ -1,0 +1,92 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/wal"
+)
+
+// dedupTable holds the deduplication ids of messages that the index has not
+// applied yet; older ones are rows. Together they see every id of the window:
+// an id leaves the table only when its row can be read (X5).
+type dedupTable struct {
+	mu   sync.Mutex
+	seen map[seenKey]*seen
+	line []*seen // in the order of their records, to be forgotten from the front
+}
+
+type seenKey struct {
+	user uint32
+	hash [16]byte
+}
+
+// seen is one message under a deduplication id.
+type seen struct {
+	key    seenKey
+	seq    uint64
+	nonce  uint64
+	ticket *wal.Ticket // nil once it is known to be durable
+}
+
+// submitUnique stores the message unless its id was seen within the window.
+// Check and claim are one step under the table's lock.
+func (e *Engine) submitUnique(m *scratchMessage) (submission, error) {
+	t := &e.dedup
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := seenKey{m.User, m.DedupKey}
+	if s := t.seen[key]; s != nil {
+		return submission{duplicate: s}, nil
+	}
+	seq, nonce, ok, err := e.idx.Dedup(m.User, &m.DedupKey, m.Created)
+	if err != nil {
+		return submission{}, err
+	}
+	if ok {
+		return submission{duplicate: &seen{seq: seq, nonce: nonce}}, nil
+	}
+	sub, err := e.append(&m.Message)
+	if err != nil {
+		return submission{}, err
+	}
+	t.add(key, &m.Message, &sub.ticket)
+	return sub, nil
+}
+
+func (t *dedupTable) add(key seenKey, m *record.Message, ticket *wal.Ticket) {
+	copied := *ticket
+	copied.Buf = nil
+	s := &seen{key: key, seq: uint64(ticket.LSN), nonce: m.Nonce, ticket: &copied}
+	if t.seen == nil {
+		t.seen = map[seenKey]*seen{}
+	}
+	t.seen[key] = s
+	t.line = append(t.line, s)
+}
+
+// settleDuplicate answers with the original's id, once that is durable; it fails
+// when the original fails.
+func (e *Engine) settleDuplicate(s *seen) (Receipt, error) {
+	if s.ticket != nil {
+		copied := *s.ticket
+		if err := e.log.Wait(&copied); err != nil {
+			return Receipt{}, logError(err)
+		}
+	}
+	return Receipt{MessageID: MessageID(s.seq, s.nonce), Deduplicated: true}, nil
+}
+
+// applied forgets what the index knows by now.
+func (t *dedupTable) applied(lsn uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := 0
+	for n < len(t.line) && t.line[n].seq < lsn {
+		delete(t.seen, t.line[n].key)
+		n++
+	}
+	if n > 0 {
+		t.line = append(t.line[:0], t.line[n:]...)
+	}
+}

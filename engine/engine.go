@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/wal"
+)
+
+// Engine is a running engine. Its methods are safe for concurrent use.
+//
+// Goroutines around the core, each with one job and a bounded queue:
+//
+//	loop      owns the core: takes events, steps, carries out its commands
+//	applier   owns the index's Applier: groups in, batches out
+//	reader    reads pages and rows for the loop, one after the other
+//	workers   make attempts, at most Options.Parallelism
+//	flusher   makes the index durable now and then (X2)
+//
+// The log's committer hands each group to loop and applier in log order. Locks
+// are leaves: none is held while another is taken.
+type Engine struct {
+	opts  Options
+	log   *wal.Log
+	idx   *index.Index
+	lock  io.Closer
+	core  *core
+	inbox inbox
+
+	applier applierQueue
+	reads   chan readRequest
+	workers workers
+	dedup   dedupTable
+	claims  claims
+	users   users
+
+	closing  atomic.Bool // no more publishes
+	fatalErr atomic.Pointer[error]
+	stop     chan struct{} // closed to end the goroutines
+	wg       sync.WaitGroup
+
+	shutdownOnce sync.Once
+	shutdownErr  error
+	drained      chan struct{} // closed by the loop when nothing is in flight while draining
+}
+
+// Open opens the engine's data directory, recovers what a crash left, and
+// starts delivering. The caller closes it with Shutdown.
+func Open(o Options) (*Engine, error) {
+	o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	e := &Engine{opts: o, stop: make(chan struct{}), drained: make(chan struct{})}
+	e.inbox.init()
+	e.applier.init()
+	if err := e.open(); err != nil {
+		return nil, errors.Join(err, e.closeFiles())
+	}
+	e.start()
+	return e, nil
+}
+
+func (e *Engine) start() {
+	e.reads = make(chan readRequest, 4*pagesInFlight)
+	e.workers.init(e)
+	e.wg.Go(e.loop)
+	e.wg.Go(e.applyLoop)
+	e.wg.Go(e.readLoop)
+	e.wg.Go(e.flushLoop)
+}
+
+// onCommit is the log's hand-over of a durable group, in log order (L5: nothing
+// of it was seen before).
+func (e *Engine) onCommit(g *wal.Group) {
+	g.Retain()
+	e.applier.push(g)
+	if g.Len() == 0 {
+		return
+	}
+	g.Retain()
+	e.inbox.push(event{kind: evGroup, group: g})
+}
+
+// fatal records why the engine cannot go on, tells the core and the process.
+func (e *Engine) fatal(err error) {
+	if !e.fatalErr.CompareAndSwap(nil, &err) {
+		return
+	}
+	e.opts.Logger.Error("engine: cannot go on", slog.Any("error", err))
+	e.inbox.push(event{kind: evPoison})
+	e.applier.release()
+	e.opts.OnFatal(err)
+}
+
+// Ready is nil while the engine accepts publishes.
+func (e *Engine) Ready() error {
+	if err := e.fatalErr.Load(); err != nil {
+		return fmt.Errorf("%w: %w", ErrLogFailed, *err)
+	}
+	if e.closing.Load() {
+		return ErrClosed
+	}
+	return nil
+}
+
+func (e *Engine) wallMillis() int64 { return e.opts.Wall().UnixMilli() }
+
+// Shutdown stops accepting, waits until the attempts in flight have ended or ctx
+// is done, makes everything durable and closes. An attempt that ctx cuts short
+// is made again after the next start and uses up no retry. It may be called
+// twice; both calls return the same.
+func (e *Engine) Shutdown(ctx context.Context) error {
+	e.shutdownOnce.Do(func() { e.shutdownErr = e.shutdown(ctx) })
+	return e.shutdownErr
+}
+
+func (e *Engine) shutdown(ctx context.Context) error {
+	e.closing.Store(true)
+	e.inbox.push(event{kind: evDrain})
+	cut := false
+	select {
+	case <-e.drained:
+	case <-ctx.Done():
+		cut = true
+		e.opts.Logger.Warn("engine: shutdown.timeout has passed with attempts in flight; they are made again after the next start")
+	}
+	var err error
+	if e.fatalErr.Load() == nil {
+		err = e.log.Commit()
+	}
+	close(e.stop)
+	e.inbox.wake()
+	e.applier.release()
+	e.wg.Wait()
+	if !cut {
+		e.workers.wait()
+	}
+	return errors.Join(err, e.closeFiles())
+}
+
+// closeFiles closes log, index and lock, in that order: the log's end is written
+// before the index says how far it got.
+func (e *Engine) closeFiles() error {
+	var errs []error
+	if e.log != nil {
+		if err := e.log.Close(); err != nil && e.fatalErr.Load() == nil {
+			errs = append(errs, fmt.Errorf("close the log: %w", err))
+		}
+	}
+	if e.idx != nil {
+		if e.applier.a != nil && e.fatalErr.Load() == nil {
+			errs = append(errs, e.applyRest())
+		}
+		errs = append(errs, e.idx.Close())
+	}
+	if e.lock != nil {
+		errs = append(errs, e.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// flushEvery and flushBytes bound how much log a start replays (X2).
+const (
+	flushEvery = 30 * time.Second
+	flushBytes = 256 << 20
+)
+
+// flushLoop makes the index durable when enough log was applied or time passed.
+func (e *Engine) flushLoop() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+		}
+		n := e.applier.unflushed.Load()
+		if n == 0 || n < flushBytes && time.Since(last) < flushEvery {
+			continue
+		}
+		if err := e.idx.Flush(); err != nil {
+			e.fatal(fmt.Errorf("flush the index: %w", err))
+			return
+		}
+		e.applier.unflushed.Add(-n)
+		last = time.Now()
+	}
+}

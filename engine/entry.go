@@ -1,0 +1,153 @@
+package engine
+
+import (
+	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/timerwheel"
+)
+
+// entryState is where a resident message stands.
+//
+//	stTimer ──due──▶ stReady ──permit──▶ stFlight ──outcome──▶ stDeciding
+//	   ▲                                                          │ durable
+//	   └────────────── retry, while there is room ────────────────┤
+//	                                                              ▼
+//	              stSpilled (a retry left to the index)   or   stEnded
+//
+// stSpilled and stEnded entries only wait for the index to catch up.
+type entryState uint8
+
+const (
+	stFree entryState = iota
+	stTimer
+	stReady
+	stFlight
+	stDeciding
+	stSpilled
+	stEnded
+)
+
+// entry is a resident message: what is needed to attempt it and nothing more,
+// without pointers, 96 bytes. Its body stays in the log.
+type entry struct {
+	seq, nonce, pos uint64
+	due             int64
+	gone            uint64 // stSpilled, stEnded: the LSN of the outcome that said so
+	timer           timerwheel.Handle
+	user            uint32
+	length          uint32
+	lane, host      uint32 // indexes
+	prev, next      uint32 // in the lane's ready list; next alone in the free list
+	tries           uint16
+	state           entryState
+	flags           uint8
+}
+
+const (
+	flagFlying    uint8 = 1 << iota // an attempt is under way, whatever the state says
+	flagCanceling                   // a cancel is appended: the attempt's outcome no longer counts
+	flagRetired                     // nothing waits for it but the end of its attempt
+)
+
+func (c *core) row(e *entry) record.Row {
+	return record.Row{
+		User: e.user, Nonce: e.nonce, Seq: e.seq, Pos: e.pos, Len: e.length,
+		Lane: c.lanes[e.lane].id, Host: c.hosts[e.host].id, Due: e.due, Tries: e.tries,
+	}
+}
+
+// admit makes a row resident in a state of the caller's choice and returns its
+// slot.
+func (c *core) admit(li uint32, r *record.Row, state entryState) uint32 {
+	var i uint32
+	if c.freeEntry != none {
+		i = c.freeEntry
+		c.freeEntry = c.entries[i].next
+	} else {
+		i = uint32(len(c.entries))
+		c.entries = append(c.entries, entry{})
+	}
+	hi := c.hostOf(r.Host)
+	c.entries[i] = entry{
+		seq: r.Seq, nonce: r.Nonce, pos: r.Pos, due: r.Due, user: r.User, length: r.Len,
+		lane: li, host: hi, prev: none, next: none, tries: r.Tries, state: state,
+	}
+	c.bySeq[r.Seq] = i
+	c.resident++
+	c.hosts[hi].entries++
+	c.lanes[li].resident++
+	c.lanes[li].entries++
+	return i
+}
+
+// schedule puts an entry where its due time says: into the wheel, or up for its
+// turn.
+func (c *core) schedule(i uint32) {
+	e := &c.entries[i]
+	if e.due > c.now {
+		e.state = stTimer
+		e.timer = c.wheel.Add(e.due, timerEntry|uint64(i))
+		return
+	}
+	c.makeReady(i)
+}
+
+// makeReady appends an entry to its lane's ready list.
+func (c *core) makeReady(i uint32) {
+	e := &c.entries[i]
+	l := &c.lanes[e.lane]
+	e.state, e.prev, e.next = stReady, l.tail, none
+	if l.tail == none {
+		l.head = i
+	} else {
+		c.entries[l.tail].next = i
+	}
+	l.tail = i
+	c.giveTurn(e.lane)
+}
+
+// unready takes an entry out of its lane's ready list.
+func (c *core) unready(i uint32) {
+	e := &c.entries[i]
+	l := &c.lanes[e.lane]
+	if e.prev == none {
+		l.head = e.next
+	} else {
+		c.entries[e.prev].next = e.next
+	}
+	if e.next == none {
+		l.tail = e.prev
+	} else {
+		c.entries[e.next].prev = e.prev
+	}
+	e.prev, e.next = none, none
+}
+
+// leave takes an entry off the resident account: it has ended, or is left to the
+// index. It stays until the index reflects that, which is after lsn.
+func (c *core) leave(i uint32, state entryState, lsn uint64) {
+	e := &c.entries[i]
+	e.state, e.gone = state, lsn
+	c.resident--
+	l := &c.lanes[e.lane]
+	l.resident--
+	c.retiring.push(i, lsn)
+	if l.spilled && l.resident < laneLowWater {
+		c.wantPage(e.lane)
+	}
+}
+
+// release frees an entry for good.
+func (c *core) release(i uint32) {
+	e := &c.entries[i]
+	if e.flags&flagFlying != 0 {
+		e.flags |= flagRetired
+		return
+	}
+	delete(c.bySeq, e.seq)
+	c.hosts[e.host].entries--
+	c.dropHost(e.host)
+	c.lanes[e.lane].entries--
+	c.dropLane(e.lane)
+	*e = entry{next: c.freeEntry}
+	c.freeEntry = i
+}

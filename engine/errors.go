@@ -1,0 +1,45 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Errors of the engine's methods. httpapi maps each to a status.
+var (
+	// ErrNotFound: no such message, dead letter or account for this user.
+	ErrNotFound = errors.New("not found")
+	// ErrOverloaded: a bound of memory or lag is reached; nothing was stored. Try again after a moment.
+	ErrOverloaded = errors.New("the server is overloaded, nothing was stored: try again in a moment")
+	// ErrLogFailed: the log cannot be written any more (W8). The outcome of a request that gets it is unknown.
+	ErrLogFailed = errors.New("the log cannot be written: the outcome of this request is unknown")
+	// ErrClosed: the engine is shutting down.
+	ErrClosed = errors.New("the server is shutting down")
+	// ErrTooLarge: the body is longer than message.max-size.
+	ErrTooLarge = errors.New("message too large")
+	// ErrDamaged: the record of this message does not match its checksum.
+	ErrDamaged = errors.New("the stored record is damaged")
+	// ErrLocked: another process uses the data directory.
+	ErrLocked = errors.New("data directory is in use by another process")
+)
+
+// LimitError is a publish that asks for more than the configuration allows.
+// Text is what the producer reads; it names the field.
+type LimitError struct {
+	Quota bool // a quota (412), not a wrong value (400)
+	Text  string
+}
+
+func (e *LimitError) Error() string { return e.Text }
+
+func quotaError(format string, args ...any) error {
+	return &LimitError{Quota: true, Text: fmt.Sprintf(format, args...)}
+}
+
+func limitError(format string, args ...any) error {
+	return &LimitError{Text: fmt.Sprintf(format, args...)}
+}
+
+// RetryAfter is how long a producer that was refused for overload should wait.
+const RetryAfter = time.Second

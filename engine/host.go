@@ -1,0 +1,142 @@
+package engine
+
+// host is what is known of one destination host: how many attempts are under
+// way, and whether it answers at all (L4).
+type host struct {
+	id       uint64
+	inflight int
+	entries  int
+	failures int      // attempts in a row that got no response
+	parked   []uint32 // lanes whose next message waits for a permit here
+}
+
+// A host that gave no response this many times in a row is probed by one attempt
+// at a time until one is answered: half-open. Its messages keep their own retry
+// times; what is withheld is concurrency.
+const failuresToHalfOpen = 8
+
+func (c *core) hostOf(id uint64) uint32 {
+	if i, ok := c.byHost[id]; ok {
+		return i
+	}
+	var i uint32
+	if n := len(c.freeHost); n > 0 {
+		i = c.freeHost[n-1]
+		c.freeHost = c.freeHost[:n-1]
+	} else {
+		i = uint32(len(c.hosts))
+		c.hosts = append(c.hosts, host{})
+	}
+	c.hosts[i] = host{id: id}
+	c.byHost[id] = i
+	return i
+}
+
+// dropHost forgets a host that no entry refers to.
+func (c *core) dropHost(i uint32) {
+	h := &c.hosts[i]
+	if h.entries > 0 || h.inflight > 0 || len(h.parked) > 0 {
+		return
+	}
+	delete(c.byHost, h.id)
+	*h = host{}
+	c.freeHost = append(c.freeHost, i)
+}
+
+// permit says whether one more attempt may start.
+func (c *core) permit(h *host) bool {
+	if h.failures >= failuresToHalfOpen {
+		return h.inflight == 0
+	}
+	return h.inflight < c.opts.HostParallelism
+}
+
+// yield returns an attempt's permit and gives the lanes that waited for it their
+// turn.
+func (c *core) yield(hi uint32, answered bool) {
+	c.inflight--
+	h := &c.hosts[hi]
+	h.inflight--
+	if answered {
+		h.failures = 0
+	} else {
+		h.failures++
+	}
+	if !c.permit(h) {
+		return
+	}
+	for _, li := range h.parked {
+		c.lanes[li].parked = false
+		c.giveTurn(li)
+	}
+	h.parked = h.parked[:0]
+}
+
+// quantum is what a lane may start in one turn; an attempt costs one, and one
+// more for every costUnit bytes of its record.
+const (
+	quantum  = 8
+	costUnit = 16 << 10
+)
+
+func cost(e *entry) int { return 1 + int(e.length)/costUnit }
+
+// giveTurn puts a lane with ready messages into the round.
+func (c *core) giveTurn(li uint32) {
+	l := &c.lanes[li]
+	if l.inTurn || l.parked || l.head == none {
+		return
+	}
+	l.inTurn = true
+	c.turn.push(li)
+}
+
+// startReady gives lanes their turns while attempts may start.
+func (c *core) startReady() {
+	for c.turn.len() > 0 && c.mayStart() {
+		li := c.turn.pop()
+		l := &c.lanes[li]
+		l.inTurn = false
+		l.deficit = min(l.deficit+quantum, quantum)
+		for l.head != none && l.deficit > 0 && !l.parked && c.mayStart() {
+			c.startHead(li)
+		}
+		if l.head == none {
+			l.deficit = 0
+			c.dropLane(li)
+			continue
+		}
+		c.giveTurn(li)
+	}
+}
+
+func (c *core) mayStart() bool {
+	return c.inflight < c.opts.Parallelism && c.undurable < undurableMax
+}
+
+// startHead starts the lane's first message, or parks the lane at a host that
+// has no permit, or sends the message back to the wheel when the clock was set
+// back (T3).
+func (c *core) startHead(li uint32) {
+	l := &c.lanes[li]
+	i := l.head
+	e := &c.entries[i]
+	if e.due > c.now {
+		c.unready(i)
+		c.schedule(i)
+		return
+	}
+	h := &c.hosts[e.host]
+	if !c.permit(h) {
+		l.parked = true
+		h.parked = append(h.parked, li)
+		return
+	}
+	c.unready(i)
+	e.state = stFlight
+	e.flags |= flagFlying
+	h.inflight++
+	c.inflight++
+	l.deficit -= cost(e)
+	c.out.starts = append(c.out.starts, startCommand{slot: i, row: c.row(e), attempt: int(e.tries) + 1})
+}

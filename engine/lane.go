@@ -1,0 +1,203 @@
+package engine
+
+import (
+	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/timerwheel"
+)
+
+// lane is one line of messages that take turns with other lanes (L1). Today a
+// lane is a host; queues and flow keys become lanes of their own.
+type lane struct {
+	id   uint64
+	used bool
+
+	head, tail uint32 // ready entries
+	deficit    int    // deficit round robin
+	inTurn     bool   // in core.turn
+	parked     bool   // in a host's parked list
+
+	resident int // entries that count against the lane's share
+	entries  int // all entries, retiring ones included
+
+	// spilled: the index holds pending messages of this lane that have no entry,
+	// none of them before frontier (L3).
+	spilled  bool
+	frontier index.Cursor
+	timer    timerwheel.Handle // when frontier comes within the horizon
+
+	hungry bool         // in core.hungry
+	paging bool         // a page is under way
+	behind bool         // something was left to the index while it was
+	after  index.Cursor // the first of it
+}
+
+// laneOf returns the index of a lane, which it makes if need be.
+func (c *core) laneOf(id uint64) uint32 {
+	if i, ok := c.byLane[id]; ok {
+		return i
+	}
+	var i uint32
+	if n := len(c.freeLane); n > 0 {
+		i = c.freeLane[n-1]
+		c.freeLane = c.freeLane[:n-1]
+	} else {
+		i = uint32(len(c.lanes))
+		c.lanes = append(c.lanes, lane{})
+	}
+	c.lanes[i] = lane{id: id, used: true, head: none, tail: none}
+	c.byLane[id] = i
+	return i
+}
+
+// dropLane forgets a lane that holds nothing: idle lanes cost no memory (L2).
+func (c *core) dropLane(i uint32) {
+	l := &c.lanes[i]
+	if !l.used || l.entries > 0 || l.spilled || l.inTurn || l.parked || l.hungry || l.paging {
+		return
+	}
+	delete(c.byLane, l.id)
+	*l = lane{}
+	c.freeLane = append(c.freeLane, i)
+}
+
+// place decides where a message that has just become pending, or has become so
+// again, lives until it is due: in memory, when it is near, its lane is not
+// spilled before it, and there is room; else in the index alone.
+func (c *core) place(r *record.Row) (resident bool) {
+	li := c.laneOf(r.Lane)
+	if !c.keeps(li, r) {
+		c.spill(li, index.Cursor{Due: r.Due, Seq: r.Seq})
+		return false
+	}
+	return true
+}
+
+// keeps says whether a row may become resident.
+func (c *core) keeps(li uint32, r *record.Row) bool {
+	l := &c.lanes[li]
+	if r.Due > c.now+horizon || !c.hasRoom(l) {
+		return false
+	}
+	return !l.spilled || index.Cursor{Due: r.Due, Seq: r.Seq}.Before(l.frontier)
+}
+
+// hasRoom applies the budgets (L2): one message per lane is always allowed.
+func (c *core) hasRoom(l *lane) bool {
+	return l.resident == 0 || c.resident < c.opts.Resident && l.resident < laneResidentMax
+}
+
+// spill notes that a message is left to the index.
+func (c *core) spill(li uint32, at index.Cursor) {
+	l := &c.lanes[li]
+	if !l.spilled || at.Before(l.frontier) {
+		l.spilled, l.frontier = true, at
+		c.armLane(li)
+	}
+	if l.paging && (!l.behind || at.Before(l.after)) {
+		l.behind, l.after = true, at
+	}
+}
+
+// armLane sees to it that the lane pages when its frontier comes near.
+func (c *core) armLane(li uint32) {
+	l := &c.lanes[li]
+	if l.timer != 0 {
+		c.wheel.Cancel(l.timer)
+		l.timer = 0
+	}
+	if !l.spilled || l.paging {
+		return
+	}
+	if at := l.frontier.Due - horizon; at > c.now {
+		l.timer = c.wheel.Add(at, timerLane|uint64(li))
+		return
+	}
+	c.wantPage(li)
+}
+
+// wantPage queues a lane for a page.
+func (c *core) wantPage(li uint32) {
+	l := &c.lanes[li]
+	if l.hungry || l.paging || !l.spilled || l.resident >= laneLowWater {
+		return
+	}
+	if l.frontier.Due > c.now+horizon {
+		if l.timer == 0 {
+			c.armLane(li)
+		}
+		return
+	}
+	l.hungry = true
+	c.hungry.push(li)
+}
+
+// askPages asks for pages while the readers and the budget allow it. Lanes that
+// hold nothing go first by taking what is always theirs: one message.
+func (c *core) askPages() {
+	for n := c.hungry.len(); n > 0 && c.pagesAsked-c.pagesDone < pagesInFlight; n-- {
+		li := c.hungry.pop()
+		l := &c.lanes[li]
+		limit := min(pageMax, laneResidentMax-l.resident, c.opts.Resident-c.resident)
+		if limit <= 0 {
+			if l.resident > 0 {
+				c.hungry.push(li)
+				continue
+			}
+			limit = 1
+		}
+		l.hungry, l.paging, l.behind = false, true, false
+		c.pagesAsked++
+		c.out.pages = append(c.out.pages, pageCommand{
+			slot: li, lane: l.id, from: l.frontier, maxDue: c.now + horizon, limit: limit, after: c.committed,
+		})
+	}
+}
+
+// paged takes a page that came back. The lane moves its frontier past what is
+// resident now; what was left to the index meanwhile holds it back.
+func (c *core) paged(li uint32, p *index.Page) {
+	c.pagesDone++
+	l := &c.lanes[li]
+	l.paging = false
+	next, more := p.Next, p.More
+	for i := range p.Rows {
+		r := &p.Rows[i]
+		if !c.load(li, r) {
+			next, more = index.Cursor{Due: r.Due, Seq: r.Seq}, true
+			break
+		}
+		l = &c.lanes[li]
+	}
+	if l.behind && (!more || l.after.Before(next)) {
+		next, more = l.after, true
+	}
+	l.spilled, l.frontier, l.behind = more, next, false
+	c.armLane(li)
+	c.retire()
+	c.dropLane(li)
+}
+
+// load makes a row of a page resident. It is false when there is no room.
+func (c *core) load(li uint32, r *record.Row) bool {
+	i, known := c.bySeq[r.Seq]
+	if !known {
+		if !c.hasRoom(&c.lanes[li]) {
+			return false
+		}
+		c.schedule(c.admit(li, r, stTimer))
+		return true
+	}
+	e := &c.entries[i]
+	if e.state != stSpilled || e.due != r.Due {
+		return true // resident already, or the page shows a row that has ended since
+	}
+	if !c.hasRoom(&c.lanes[li]) {
+		return false
+	}
+	e.gone = 0
+	c.resident++
+	c.lanes[li].resident++
+	c.schedule(i)
+	return true
+}

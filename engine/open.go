@@ -1,0 +1,200 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cockroachdb/errors/oserror"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/wal"
+)
+
+// dataVersion is the version of the data directory's layout (W1).
+const dataVersion = "1"
+
+// open locks the directory, opens index and log, and replays what the index had
+// not made durable.
+func (e *Engine) open() error {
+	if err := e.openDir(); err != nil {
+		return err
+	}
+	if err := e.openIndex(); err != nil {
+		return err
+	}
+	if err := e.openLog(); err != nil {
+		return err
+	}
+	if err := e.replay(); err != nil {
+		return err
+	}
+	if err := e.users.load(e.idx); err != nil {
+		return err
+	}
+	e.core = newCore(&e.opts, e.wallMillis())
+	e.core.committed = uint64(e.log.Durable().LSN)
+	return e.idx.Lanes(func(l index.Lane) error {
+		e.core.recover(l)
+		return nil
+	})
+}
+
+func (e *Engine) path(name string) string { return e.opts.FS.PathJoin(e.opts.Dir, name) }
+
+func (e *Engine) openDir() error {
+	fs := e.opts.FS
+	if err := makeDir(fs, e.opts.Dir); err != nil {
+		return err
+	}
+	lock, err := fs.Lock(e.path("LOCK"))
+	if err != nil {
+		return fmt.Errorf("%w: %s: stop it, or name another directory with --data (%v)", ErrLocked, e.opts.Dir, err)
+	}
+	e.lock = lock
+	return e.checkVersion()
+}
+
+// makeDir creates a directory and makes its entry durable.
+func makeDir(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(dir); err == nil {
+		return nil
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("create data directory: %w", err)
+	}
+	return syncDir(fs, fs.PathDir(dir))
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return fmt.Errorf("sync directory %s: %w", dir, err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// checkVersion reads VERSION, or writes it in a directory that has none yet.
+func (e *Engine) checkVersion() error {
+	fs, name := e.opts.FS, e.path("VERSION")
+	b, err := readFile(fs, name)
+	if oserror.IsNotExist(err) || err == nil && len(b) == 0 {
+		return writeFile(fs, name, dataVersion+"\n")
+	}
+	if err != nil {
+		return err
+	}
+	if got := strings.TrimSpace(string(b)); got != dataVersion {
+		return fmt.Errorf("data directory %s has layout version %q, this server reads %q: use a server of that version", e.opts.Dir, got, dataVersion)
+	}
+	return nil
+}
+
+func readFile(fs vfs.FS, name string) ([]byte, error) {
+	f, err := fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b := make([]byte, 64)
+	n, err := f.ReadAt(b, 0)
+	if n > 0 || strings.Contains(fmt.Sprint(err), "EOF") {
+		err = nil
+	}
+	return b[:n], err
+}
+
+// writeFile writes a small file so that a crash leaves all of it or none.
+func writeFile(fs vfs.FS, name, content string) error {
+	tmp := name + ".tmp"
+	f, err := fs.Create(tmp, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", tmp, err)
+	}
+	_, err = f.Write([]byte(content))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", tmp, err)
+	}
+	if err := fs.Rename(tmp, name); err != nil {
+		return fmt.Errorf("rename %s: %w", tmp, err)
+	}
+	return syncDir(fs, fs.PathDir(name))
+}
+
+func (e *Engine) openIndex() error {
+	idx, err := index.Open(index.Options{
+		FS: e.opts.FS, Dir: e.path("index"), Memtable: e.opts.MemtableSize, Cache: e.opts.CacheSize,
+		DedupWindow: e.opts.DedupWindow, OnFatal: e.fatal, Logger: e.opts.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	e.idx = idx
+	return nil
+}
+
+func (e *Engine) openLog() error {
+	start := e.idx.Start()
+	l, err := wal.Open(e.walOptions(start))
+	if err != nil {
+		return err
+	}
+	e.log = l
+	return checkLog(&start, l)
+}
+
+func (e *Engine) walOptions(start index.Position) wal.Options {
+	return wal.Options{
+		FS: e.opts.FS, Dir: e.path("log"), SegmentSize: e.opts.SegmentSize, MaxRecord: e.opts.recordMax(),
+		SyncInterval: e.opts.FsyncInterval, Rand: e.opts.Rand, Logger: e.opts.Logger,
+		Durable:  wal.Position{LSN: wal.LSN(start.LSN), Chain: start.Chain},
+		OnCommit: e.onCommit, OnPoison: e.fatal,
+	}
+}
+
+// checkLog refuses an index and a log that do not belong together (X1).
+func checkLog(start *index.Position, l *wal.Log) error {
+	if start.LSN == 0 || start.Log == [16]byte(l.ID()) {
+		return nil
+	}
+	if l.Created() {
+		return errors.New("the index exists but the log is missing: restore the log directory, or remove the index directory to start empty")
+	}
+	return errors.New("the index belongs to another log: remove the index directory, it is rebuilt from the log")
+}
+
+// replay brings the index up to the log: through the same Applier.Record that
+// live traffic takes.
+func (e *Engine) replay() error {
+	a, err := e.idx.NewApplier()
+	if err != nil {
+		return err
+	}
+	e.applier.a = a
+	err = e.log.Replay(wal.LSN(e.idx.Start().LSN), func(g *wal.Group) error {
+		if err := applyGroup(a, e.log.ID(), g); err != nil {
+			return err
+		}
+		e.applier.unflushed.Add(int64(g.Bytes()))
+		if a.Pending() < batchBytes {
+			return nil
+		}
+		return a.Flush()
+	})
+	if err != nil {
+		return fmt.Errorf("replay the log: %w", err)
+	}
+	return a.Flush()
+}
+
+// applyGroup applies one committed group.
+func applyGroup(a *index.Applier, log wal.ID, g *wal.Group) error {
+	err := g.Each(func(lsn wal.LSN, p []byte) error { return a.Record(uint64(lsn), p) })
+	if err != nil {
+		return err
+	}
+	end := g.End()
+	a.EndGroup(index.Position{Log: log, LSN: uint64(end.LSN), Chain: end.Chain})
+	return nil
+}

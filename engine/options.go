@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"crypto/rand"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidemill/tidemill/dispatch"
+)
+
+// Wire makes one attempt and fills in its result. *dispatch.Client is the one
+// that runs; the simulator has its own. Do is called concurrently.
+type Wire interface {
+	Do(a *dispatch.Attempt, r *dispatch.Result)
+}
+
+// Options configure an engine. The zero value of every field but Dir and Wire
+// works; the names in brackets are the configuration's.
+type Options struct {
+	Dir  string // the data directory; created with mode 0700 when missing
+	Wire Wire
+
+	FS   vfs.FS           // the disk under log and index. Default: the machine's
+	Wall func() time.Time // the wall clock, which may step. Default: time.Now
+	Rand io.Reader        // chance: nonces, identities, keys. Default: crypto/rand
+
+	FsyncInterval time.Duration // [log.fsync] 0: sync before every ack
+	SegmentSize   int64         // [log.segment-size] Default: 64 MiB
+	MemtableSize  int64         // [index.memtable] Default: 64 MiB
+	CacheSize     int64         // [index.cache] Default: 64 MiB
+
+	MessageMax     int           // [message.max-size] bytes of a body. Default: 1 MiB, at most 64 MiB
+	MaxDelay       time.Duration // [message.max-delay] Default: 365 days
+	MaxRetries     int           // [message.max-retries] Default: 100
+	AttemptTimeout time.Duration // [attempt.timeout] without Upstash-Timeout. Default: 15 min
+	AttemptMax     time.Duration // [attempt.max-timeout] with it. Default: 2 h
+	DedupWindow    time.Duration // [dedup.window] Default: 10 min
+
+	Parallelism     int // [delivery.parallelism] attempts in flight. Default: 1000
+	HostParallelism int // [delivery.host-parallelism] of them to one host. Default: 100
+	Resident        int // [delivery.resident] messages held in memory. Default: 500000
+
+	Region string // announced in Upstash-Region. Default: EU-CENTRAL-1
+
+	Logger *slog.Logger // Default: discard
+	// OnFatal is told, once, why the engine can go on no longer (W8). The
+	// process is expected to end within a second. Default: panic.
+	OnFatal func(error)
+}
+
+func (o *Options) withDefaults() {
+	def(&o.FS, vfs.Default)
+	if o.Wall == nil {
+		o.Wall = time.Now
+	}
+	def(&o.Rand, io.Reader(rand.Reader))
+	def(&o.SegmentSize, 64<<20)
+	def(&o.MemtableSize, 64<<20)
+	def(&o.CacheSize, 64<<20)
+	def(&o.MessageMax, 1<<20)
+	def(&o.MaxDelay, 365*24*time.Hour)
+	def(&o.MaxRetries, 100)
+	def(&o.AttemptTimeout, 15*time.Minute)
+	def(&o.AttemptMax, 2*time.Hour)
+	def(&o.DedupWindow, 10*time.Minute)
+	def(&o.Parallelism, 1000)
+	def(&o.HostParallelism, 100)
+	def(&o.Resident, 500_000)
+	def(&o.Region, "EU-CENTRAL-1")
+	def(&o.Logger, slog.New(slog.DiscardHandler))
+	if o.OnFatal == nil {
+		o.OnFatal = func(err error) { panic("engine: " + err.Error()) }
+	}
+}
+
+func def[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// messageMaxLimit is the largest message.max-size: a record must fit a segment
+// and a group buffer of its own.
+const messageMaxLimit = 64 << 20
+
+func (o *Options) validate() error {
+	switch {
+	case o.Dir == "":
+		return errors.New("engine: Options.Dir is empty: name a data directory")
+	case o.Wire == nil:
+		return errors.New("engine: Options.Wire is nil")
+	case o.MessageMax < 1 || o.MessageMax > messageMaxLimit:
+		return fmt.Errorf("message.max-size of %d bytes: allowed are 1 B to 64 MiB", o.MessageMax)
+	case o.SegmentSize < int64(o.recordMax())+1<<16:
+		return fmt.Errorf("log.segment-size of %d bytes cannot hold a message of %d bytes and its headers: set it to %d or more",
+			o.SegmentSize, o.MessageMax, o.recordMax()+1<<16)
+	case o.Parallelism < 1 || o.HostParallelism < 1 || o.Resident < 1:
+		return errors.New("delivery.parallelism, delivery.host-parallelism and delivery.resident must be at least 1")
+	case o.MaxRetries < 0 || o.MaxRetries > 1<<16-2:
+		return fmt.Errorf("message.max-retries of %d: allowed are 0 to %d", o.MaxRetries, 1<<16-2)
+	case o.DedupWindow < time.Second:
+		return fmt.Errorf("dedup.window of %s: allowed is 1s or more", o.DedupWindow)
+	}
+	return nil
+}
+
+// recordMax bounds one record: the largest body, or response, and its headers.
+func (o *Options) recordMax() int { return o.MessageMax + metaMax }
+
+// metaMax bounds what a record holds beside the body: destination, headers and
+// options of a publish, or the headers of a response.
+const metaMax = 256 << 10

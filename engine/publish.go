@@ -1,0 +1,232 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/wal"
+)
+
+// submission is a publish on its way to the disk.
+type submission struct {
+	ticket    wal.Ticket
+	nonce     uint64
+	duplicate *seen // this is a duplicate of it
+}
+
+// Publish stores one message and returns when it is on disk (W4). The engine
+// keeps nothing of p.
+func (e *Engine) Publish(p *Publish) (Receipt, error) {
+	s, err := e.submit(p)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return e.settle(&s)
+}
+
+// PublishBatch stores messages one by one and waits for all of them together:
+// each has its own result, in order (QSTASH.md §3.7).
+func (e *Engine) PublishBatch(ps []Publish) []Result {
+	out := make([]Result, len(ps))
+	subs := make([]submission, len(ps))
+	for i := range ps {
+		subs[i], out[i].Err = e.submit(&ps[i])
+	}
+	for i := range subs {
+		if out[i].Err == nil {
+			out[i].Receipt, out[i].Err = e.settle(&subs[i])
+		}
+	}
+	return out
+}
+
+// submit puts the message into the open group.
+func (e *Engine) submit(p *Publish) (submission, error) {
+	m := messages.Get().(*scratchMessage)
+	defer m.free()
+	if err := e.build(p, m); err != nil {
+		return submission{}, err
+	}
+	if m.DedupKey != [16]byte{} {
+		return e.submitUnique(m)
+	}
+	return e.append(&m.Message)
+}
+
+func (e *Engine) append(m *record.Message) (submission, error) {
+	t, err := e.log.Reserve(m.Size(), false)
+	if err != nil {
+		return submission{}, logError(err)
+	}
+	fill(&t, m.Append(t.Buf[:0]))
+	e.log.Done(&t)
+	return submission{ticket: t, nonce: m.Nonce}, nil
+}
+
+// settle waits until the message, or the original it duplicates, is durable.
+func (e *Engine) settle(s *submission) (Receipt, error) {
+	if s.duplicate != nil {
+		return e.settleDuplicate(s.duplicate)
+	}
+	if err := e.log.Wait(&s.ticket); err != nil {
+		return Receipt{}, logError(err)
+	}
+	return Receipt{MessageID: MessageID(uint64(s.ticket.LSN), s.nonce)}, nil
+}
+
+// logError turns an error of the log into one of the engine's.
+func logError(err error) error {
+	switch {
+	case errors.Is(err, wal.ErrClosed):
+		return ErrClosed
+	case errors.Is(err, wal.ErrTooLarge):
+		return ErrTooLarge
+	default:
+		return fmt.Errorf("%w: %w", ErrLogFailed, err)
+	}
+}
+
+// scratchMessage is a record.Message with the memory its making needs.
+type scratchMessage struct {
+	record.Message
+	zstd []byte
+}
+
+var messages = sync.Pool{New: func() any { return new(scratchMessage) }}
+
+// scratchMax bounds what a pooled scratchMessage keeps.
+const scratchMax = 256 << 10
+
+func (m *scratchMessage) free() {
+	m.Message = record.Message{}
+	if cap(m.zstd) > scratchMax {
+		m.zstd = nil
+	}
+	messages.Put(m)
+}
+
+// build checks a publish against the limits and turns it into a record.
+func (e *Engine) build(p *Publish, m *scratchMessage) error {
+	if err := e.admit(p); err != nil {
+		return err
+	}
+	host, err := dispatch.HostKey(p.URL)
+	if err != nil {
+		return limitError("invalid destination url: %v", err)
+	}
+	now := e.opts.Wall()
+	due, err := e.dueTime(p, now)
+	if err != nil {
+		return err
+	}
+	id := hostID(host)
+	m.Message = record.Message{
+		User: uint32(p.User), Nonce: e.nonce(), Due: due, Created: now.UnixMilli(),
+		Lane: id, Host: id, Timeout: uint32(p.Timeout.Milliseconds()), Retries: uint16(p.Retries), Method: p.Method,
+		URL: p.URL, Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay,
+	}
+	m.zstd = m.SetBody(p.Body, m.zstd)
+	m.DedupKey = dedupHash(p)
+	return nil
+}
+
+func (e *Engine) admit(p *Publish) error {
+	switch {
+	case e.closing.Load():
+		return ErrClosed
+	case e.overloaded():
+		return ErrOverloaded
+	case len(p.Body) > e.opts.MessageMax:
+		return ErrTooLarge
+	case p.Retries < 0:
+		return limitError("Upstash-Retries must be 0 or more")
+	case p.Retries > e.opts.MaxRetries:
+		return quotaError("quota maxRetries exceeded. Maximum allowed: %d", e.opts.MaxRetries)
+	case p.Timeout < 0 || p.Timeout > 0 && p.Timeout < time.Millisecond:
+		return limitError("Upstash-Timeout must be at least 1ms")
+	case p.Timeout > e.opts.AttemptMax:
+		return limitError("Upstash-Timeout of %s is longer than attempt.max-timeout, %s", p.Timeout, e.opts.AttemptMax)
+	case metaSize(p) > metaMax-4096:
+		return limitError("destination, headers and options together exceed %d bytes", metaMax-4096)
+	}
+	return nil
+}
+
+func metaSize(p *Publish) int {
+	n := len(p.URL) + len(p.CallerIP) + len(p.RetryDelay)
+	for i := range p.Header {
+		n += len(p.Header[i].Name) + len(p.Header[i].Value) + 12
+	}
+	return n
+}
+
+// dueTime returns when the message is due, unix ms.
+func (e *Engine) dueTime(p *Publish, now time.Time) (int64, error) {
+	at, field := now.Add(p.Delay), "Upstash-Delay"
+	if !p.NotBefore.IsZero() {
+		at, field = p.NotBefore, "Upstash-Not-Before"
+	}
+	if p.Delay < 0 {
+		return 0, limitError("Upstash-Delay must not be negative")
+	}
+	if at.Before(now) {
+		at = now
+	}
+	if at.Sub(now) > e.opts.MaxDelay {
+		return 0, limitError("%s lies further ahead than message.max-delay, %s", field, e.opts.MaxDelay)
+	}
+	if at.Equal(now) {
+		return now.UnixMilli(), nil
+	}
+	// Rounded up to the next millisecond: never early (T3).
+	return at.Add(time.Millisecond - 1).UnixMilli(), nil
+}
+
+// hostID names a host pool, and the lane of its messages, by 64 bits. Two hosts
+// that collide share a lane and its limits; nothing else depends on it.
+func hostID(host string) uint64 { return xxhash.Sum64String(host) }
+
+func (e *Engine) nonce() uint64 {
+	var b [8]byte
+	if _, err := e.opts.Rand.Read(b[:]); err != nil {
+		panic("engine: no random numbers: " + err.Error())
+	}
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+// dedupHash returns the key by which a message is deduplicated, zero for none:
+// of the caller's id, or of destination, body and what is forwarded (QSTASH.md
+// §3.6). The two kinds cannot meet by accident: each hashes its own prefix.
+func dedupHash(p *Publish) [16]byte {
+	if p.DedupID == "" && !p.DedupContent {
+		return [16]byte{}
+	}
+	h := sha256.New()
+	part := func(b string) {
+		var n [8]byte
+		binary.LittleEndian.PutUint64(n[:], uint64(len(b)))
+		h.Write(n[:])
+		h.Write([]byte(b))
+	}
+	if p.DedupID != "" {
+		part("id")
+		part(p.DedupID)
+	} else {
+		part("content")
+		part(p.URL)
+		for i := range p.Header {
+			part(p.Header[i].Name)
+			part(p.Header[i].Value)
+		}
+		h.Write(p.Body)
+	}
+	return [16]byte(h.Sum(nil))
+}

@@ -1,0 +1,64 @@
+package engine
+
+// retireQueue holds the entries of messages that ended, or were left to the
+// index, until no page can show their old rows: first until the applier has
+// passed the outcome (waiting, in log order), then until every page read asked
+// for before that moment has come back (reading).
+type retireQueue struct {
+	waiting []retiree
+	reading []retiree
+	wHead   int
+	rHead   int
+}
+
+type retiree struct {
+	slot  uint32
+	lsn   uint64 // of the outcome; also tells an entry that came back from this one
+	pages uint64 // reading: the pages asked for until then
+}
+
+func (q *retireQueue) push(slot uint32, lsn uint64) {
+	q.waiting = append(q.waiting, retiree{slot: slot, lsn: lsn})
+}
+
+func (q *retireQueue) len() int {
+	return len(q.waiting) - q.wHead + len(q.reading) - q.rHead
+}
+
+// setApplied notes how far the applier is and frees what nothing can show any
+// more.
+func (c *core) setApplied(lsn uint64) {
+	c.applied = max(c.applied, lsn)
+	c.retire()
+}
+
+func (c *core) retire() {
+	q := &c.retiring
+	for q.wHead < len(q.waiting) && q.waiting[q.wHead].lsn < c.applied {
+		r := q.waiting[q.wHead]
+		r.pages = c.pagesAsked
+		q.reading = append(q.reading, r)
+		q.wHead++
+	}
+	for q.rHead < len(q.reading) && q.reading[q.rHead].pages <= c.pagesDone {
+		c.let(q.reading[q.rHead])
+		q.rHead++
+	}
+	q.waiting, q.wHead = compact(q.waiting, q.wHead)
+	q.reading, q.rHead = compact(q.reading, q.rHead)
+}
+
+// let frees an entry unless a page has brought it back meanwhile.
+func (c *core) let(r retiree) {
+	if c.entries[r.slot].gone == r.lsn {
+		c.release(r.slot)
+	}
+}
+
+// compact drops the consumed front of a queue now and then.
+func compact(q []retiree, head int) ([]retiree, int) {
+	if head > 64 && head > len(q)/2 {
+		return q[:copy(q, q[head:])], 0
+	}
+	return q, head
+}

@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/record"
+)
+
+// attemptResult is one attempt's end, as the worker saw it.
+type attemptResult struct {
+	outcome   record.Outcome // Error, Header, Body, Status and Took are set
+	success   bool           // a 2xx
+	final     bool           // no retry can help: refused address, 489, damage
+	answered  bool           // the host gave some response
+	retries   int            // as the publish asked for
+	delay     time.Duration  // before the next attempt, if there is one
+	interrupt bool           // the attempt was cut short by a shutdown: it does not count
+}
+
+// commit takes one record of a committed group, in log order. Live traffic only:
+// recovery applies to the index, and the core then starts from there.
+func (c *core) commit(lsn uint64, p []byte) error {
+	t, err := record.TypeOf(p)
+	if err != nil {
+		return fmt.Errorf("committed record at %d: %w", lsn, err)
+	}
+	switch t {
+	case record.TypeMessage:
+		return c.commitMessage(lsn, p)
+	case record.TypeOutcome:
+		return c.commitOutcome(lsn, p)
+	}
+	return nil
+}
+
+// commitGroup notes where a group ends.
+func (c *core) commitGroup(end uint64) { c.committed = end }
+
+func (c *core) commitMessage(lsn uint64, p []byte) error {
+	h, err := record.HeadOfMessage(p)
+	if err != nil {
+		return fmt.Errorf("committed message at %d: %w", lsn, err)
+	}
+	if _, known := c.bySeq[lsn]; known {
+		return nil // a page was faster
+	}
+	r := record.Row{
+		User: h.User(), Nonce: h.Nonce(), Seq: lsn, Pos: lsn, Len: uint32(len(p)),
+		Lane: h.Lane(), Host: h.Host(), Due: h.Due(),
+	}
+	if c.place(&r) {
+		c.schedule(c.admit(c.laneOf(r.Lane), &r, stTimer))
+	}
+	return nil
+}
+
+func (c *core) commitOutcome(lsn uint64, p []byte) error {
+	var o record.Outcome
+	if err := record.DecodeOutcomeHead(p, &o); err != nil {
+		return fmt.Errorf("committed outcome at %d: %w", lsn, err)
+	}
+	c.undurable--
+	i, ok := c.bySeq[o.Seq]
+	if !ok {
+		return fmt.Errorf("engine: BUG: outcome at %d of message %d, which is not resident", lsn, o.Seq)
+	}
+	if o.Kind.Final() {
+		c.leave(i, stEnded, lsn)
+		c.answerCancels(o.Seq, o.Kind)
+		return nil
+	}
+	c.commitRetry(i, lsn, &o)
+	return nil
+}
+
+// commitRetry places a message whose retry is durable.
+func (c *core) commitRetry(i uint32, lsn uint64, o *record.Outcome) {
+	e := &c.entries[i]
+	e.due, e.tries = o.Next, o.Attempt
+	if len(c.cancels[o.Seq]) > 0 {
+		c.appendCancel(i)
+		return
+	}
+	r := c.row(e)
+	// The entry's own place is free again, so it counts as room for itself.
+	c.resident--
+	c.lanes[e.lane].resident--
+	resident := c.place(&r)
+	c.resident++
+	c.lanes[e.lane].resident++
+	if resident {
+		c.schedule(i)
+		return
+	}
+	c.leave(i, stSpilled, lsn)
+}
+
+// finished takes an attempt's end and decides what it means (QSTASH.md §5.1).
+func (c *core) finished(i uint32, r *attemptResult) {
+	e := &c.entries[i]
+	e.flags &^= flagFlying
+	c.yield(e.host, r.answered || r.interrupt)
+	switch {
+	case e.flags&flagRetired != 0:
+		c.release(i)
+		return
+	case e.flags&flagCanceling != 0 || e.state == stEnded || c.poisoned:
+		return
+	case r.interrupt:
+		c.schedule(i)
+		return
+	}
+	o := &r.outcome
+	o.Row, o.At, o.Attempt = c.row(e), c.now, e.tries+1
+	o.Kind = decide(r, int(o.Attempt))
+	if o.Kind == record.Retry {
+		o.Next = c.now + r.delay.Milliseconds()
+	}
+	e.state = stDeciding
+	c.append(o)
+}
+
+// decide says what the end of the given attempt means.
+func decide(r *attemptResult, attempt int) record.Kind {
+	switch {
+	case r.success:
+		return record.Delivered
+	case r.final || attempt > r.retries:
+		return record.Dead
+	default:
+		return record.Retry
+	}
+}
+
+func (c *core) append(o *record.Outcome) {
+	c.undurable++
+	c.out.appends = append(c.out.appends, appendCommand{o})
+}
+
+// cancel takes a request to cancel a message (P24: once it is answered, no
+// attempt starts). What is not resident is looked up in the index first.
+func (c *core) cancel(req *cancelRequest) {
+	i, ok := c.bySeq[req.seq]
+	if !ok || c.entries[i].state == stSpilled {
+		req.after = c.committed
+		c.out.rows = append(c.out.rows, req)
+		return
+	}
+	e := &c.entries[i]
+	if e.nonce != req.nonce || UserID(e.user) != req.user || e.state == stEnded {
+		c.answer(req, ErrNotFound)
+		return
+	}
+	c.cancels[req.seq] = append(c.cancels[req.seq], req)
+	if e.state != stDeciding && e.flags&flagCanceling == 0 {
+		c.appendCancel(i)
+	}
+}
+
+// rowRead takes the row of a message that was not resident when a cancel came.
+func (c *core) rowRead(req *cancelRequest, r record.Row, found bool, err error) {
+	if i, ok := c.bySeq[req.seq]; ok && c.entries[i].state != stSpilled {
+		c.cancel(req) // it has become resident meanwhile
+		return
+	}
+	switch {
+	case err != nil:
+		c.answer(req, err)
+	case !found || r.Nonce != req.nonce || UserID(r.User) != req.user:
+		c.answer(req, ErrNotFound)
+	default:
+		c.cancelRow(req, &r)
+	}
+}
+
+// cancelRow makes a message resident just to cancel it.
+func (c *core) cancelRow(req *cancelRequest, r *record.Row) {
+	i, ok := c.bySeq[r.Seq]
+	if ok { // left to the index by a retry that the index has applied by now
+		c.entries[i].gone = 0
+		c.resident++
+		c.lanes[c.entries[i].lane].resident++
+	} else {
+		i = c.admit(c.laneOf(r.Lane), r, stReady)
+	}
+	c.entries[i].state = stDeciding
+	c.cancels[req.seq] = append(c.cancels[req.seq], req)
+	c.appendCancel(i)
+}
+
+// appendCancel logs the cancel of an entry and takes it out of its line.
+func (c *core) appendCancel(i uint32) {
+	e := &c.entries[i]
+	switch e.state {
+	case stTimer:
+		c.wheel.Cancel(e.timer)
+		e.timer = 0
+	case stReady:
+		c.unready(i)
+	}
+	e.state = stDeciding
+	e.flags |= flagCanceling
+	c.append(&record.Outcome{Row: c.row(e), Kind: record.Canceled, At: c.now})
+}
+
+func (c *core) answerCancels(seq uint64, k record.Kind) {
+	reqs := c.cancels[seq]
+	if reqs == nil {
+		return
+	}
+	delete(c.cancels, seq)
+	for _, req := range reqs {
+		if k == record.Canceled {
+			c.answer(req, nil)
+		} else {
+			c.answer(req, ErrNotFound)
+		}
+	}
+}
+
+// poison stops everything: the log takes no more records (W8).
+func (c *core) poison(err error) {
+	c.poisoned = true
+	for _, reqs := range c.cancels { // order does not matter: all get the same answer
+		for _, req := range reqs {
+			c.answer(req, err)
+		}
+	}
+	clear(c.cancels)
+}
+
+// recover starts from the index's lanes: their messages are read when their time
+// comes. A message that was in mid-attempt is simply pending again, its attempt
+// not used up.
+func (c *core) recover(l index.Lane) {
+	c.spill(c.laneOf(l.ID), index.Cursor{Due: l.First})
+}

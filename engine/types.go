@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/tidemill/tidemill/engine/record"
+)
+
+// UserID is an account's number. Messages, dead letters and keys belong to one
+// account and are invisible to every other.
+type UserID uint32
+
+// Header is one header line; names are in canonical case, order is kept.
+type Header = record.Header
+
+// Publish is one message to publish, checked for syntax by its caller. The
+// engine keeps nothing of it after Publish returns.
+type Publish struct {
+	User       UserID
+	Method     record.Method
+	URL        string   // absolute, as the producer wrote it, at most 8 KiB
+	Header     []Header // what the destination gets besides the contract's own headers
+	Body       []byte
+	CallerIP   string
+	Delay      time.Duration // from acceptance; used when NotBefore is zero
+	NotBefore  time.Time     // zero: now, or after Delay; the past means now
+	Retries    int           // attempts after the first; DefaultRetries unless asked otherwise
+	RetryDelay string        // expression (QSTASH.md §3.5) that delay.Parse accepts, or ""
+	Timeout    time.Duration // per attempt; 0: the server's default
+	DedupID    string        // "": none
+	// DedupContent derives the deduplication id from destination, body and forwarded headers (QSTASH.md §3.6).
+	DedupContent bool
+}
+
+// DefaultRetries is QSTASH.md's default for Upstash-Retries.
+const DefaultRetries = 3
+
+// Receipt is the answer to a publish that is on disk.
+type Receipt struct {
+	MessageID    string
+	Deduplicated bool // MessageID is that of the original; nothing was stored
+}
+
+// Result is one element of a batch: a receipt or an error.
+type Result struct {
+	Receipt
+	Err error
+}
+
+// Message is a message as its owner sees it.
+type Message struct {
+	ID         string
+	URL        string
+	Method     string
+	Header     []Header
+	Body       []byte
+	CallerIP   string
+	Retries    int // as asked for at publish
+	RetryDelay string
+	Created    time.Time
+	NotBefore  time.Time // when the publish asked for it to be delivered
+	Due        time.Time // when the next attempt is due
+	Attempts   int       // attempts that have ended
+}
+
+// DeadLetter is a message that ended without success.
+type DeadLetter struct {
+	Message
+	ID             string // the dead letter's id, not the message's
+	At             time.Time
+	ResponseStatus int // 0: no response
+	ResponseHeader []Header
+	ResponseBody   []byte
+	Error          string
+}
+
+// DeadLetterQuery selects dead letters. Zero fields select everything.
+type DeadLetterQuery struct {
+	User       UserID
+	IDs        []string
+	MessageIDs []string
+	URLs       []string
+	CallerIPs  []string
+	Statuses   []int
+	From, To   time.Time // inclusive
+	Descending bool      // latest first
+	Cursor     string    // digits, as the last page returned it
+	Count      int       // at most; 0: 100
+}
+
+// Keys are an account's signing keys: deliveries are signed with Current.
+type Keys struct {
+	Current, Next string
+}
+
+// Account is one user as the composition root defines it at the first start.
+type Account struct {
+	ID    UserID
+	Name  string
+	Dev   bool // one of the published development users
+	Token string
+	Keys
+}
+
+// Limits are the configured bounds that a request is checked against.
+type Limits struct {
+	MessageMax    int           // bytes of a body
+	MaxDelay      time.Duration // of Delay and NotBefore
+	MaxRetries    int
+	MaxTimeout    time.Duration // of one attempt
+	RetryDelayMax time.Duration
+}

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/wal"
+)
+
+// Limits returns the configured bounds.
+func (e *Engine) Limits() Limits {
+	return Limits{
+		MessageMax: e.opts.MessageMax, MaxDelay: e.opts.MaxDelay, MaxRetries: e.opts.MaxRetries,
+		MaxTimeout: e.opts.AttemptMax, RetryDelayMax: 24 * time.Hour,
+	}
+}
+
+// Message returns a pending message; one that has ended is not found (QSTASH.md
+// §8.1). It sees every publish that was answered before.
+func (e *Engine) Message(u UserID, id string) (*Message, error) {
+	seq, nonce, err := parseMessageID(id)
+	if err != nil {
+		return nil, ErrNotFound
+	}
+	if err := e.catchUp(); err != nil {
+		return nil, err
+	}
+	row, ok, err := e.idx.Row(seq)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || row.Nonce != nonce || UserID(row.User) != u {
+		return nil, ErrNotFound
+	}
+	v := new(Message)
+	if err := e.readMessage(&row, v); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// catchUp waits until the index shows everything that is durable now (X5).
+func (e *Engine) catchUp() error { return e.waitApplied(uint64(e.log.Durable().LSN)) }
+
+// readMessage reads a row's record from the log and fills in the view.
+func (e *Engine) readMessage(row *record.Row, v *Message) error {
+	p, err := e.readRecord(row.Pos, int(row.Len))
+	if err != nil {
+		return err
+	}
+	var m record.Message
+	if err := record.DecodeMessage(p, &m); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	body, err := m.OpenBody(nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	*v = Message{
+		ID: MessageID(row.Seq, row.Nonce), URL: m.URL, Method: m.Method.String(), Header: m.Header, Body: body,
+		CallerIP: m.CallerIP, Retries: int(m.Retries), RetryDelay: m.RetryDelay,
+		Created: time.UnixMilli(m.Created), NotBefore: time.UnixMilli(m.Due), Due: time.UnixMilli(row.Due),
+		Attempts: int(row.Tries),
+	}
+	return nil
+}
+
+func (e *Engine) readRecord(pos uint64, n int) ([]byte, error) {
+	p, err := e.log.Read(wal.LSN(pos), n, nil)
+	var damage *wal.CorruptionError
+	if errors.As(err, &damage) {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the record at %d: %w", pos, err)
+	}
+	return p, nil
+}
+
+// Cancel ends a pending message. Once it has returned nil, no attempt of it
+// starts, not after a restart either (P24); one that is under way may still
+// arrive.
+func (e *Engine) Cancel(u UserID, id string) error {
+	seq, nonce, err := parseMessageID(id)
+	if err != nil {
+		return ErrNotFound
+	}
+	if err := e.Ready(); err != nil {
+		return err
+	}
+	got := make(chan error, 1)
+	req := &cancelRequest{user: u, seq: seq, nonce: nonce, done: func(err error) { got <- err }}
+	e.inbox.push(event{kind: evCancel, req: req})
+	select {
+	case err := <-got:
+		return err
+	case <-e.stop:
+		return ErrClosed
+	}
+}

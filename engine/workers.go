@@ -1,0 +1,134 @@
+package engine
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/wal"
+)
+
+// workers make attempts: goroutines that stay, since starting one per attempt
+// costs a third of the rate (PERFORMANCE.md, lesson 20). There are as many as
+// attempts were ever in flight at once, at most Options.Parallelism.
+type workers struct {
+	e       *Engine
+	jobs    chan startCommand
+	started int // owned by the loop, like the core's count of attempts in flight
+	wg      sync.WaitGroup
+}
+
+func (w *workers) init(e *Engine) {
+	w.e = e
+	w.jobs = make(chan startCommand, e.opts.Parallelism)
+}
+
+// start hands an attempt to a worker. It never blocks: the core keeps no more
+// attempts in flight than the channel holds.
+func (w *workers) start(cmd startCommand) {
+	if w.started < w.e.core.inflight {
+		w.started++
+		w.wg.Go(w.run)
+	}
+	w.jobs <- cmd
+}
+
+// wait blocks until the workers have ended; nothing may be started any more.
+func (w *workers) wait() {
+	close(w.jobs)
+	w.wg.Wait()
+}
+
+func (w *workers) run() {
+	a := newAttempter(w.e)
+	for {
+		select {
+		case cmd, ok := <-w.jobs:
+			if !ok {
+				return
+			}
+			w.e.inbox.push(event{kind: evFinished, slot: cmd.slot, result: a.run(&cmd)})
+		case <-w.e.stop:
+			return
+		}
+	}
+}
+
+// attempter makes one attempt after the other, with memory of its own that it
+// uses again.
+type attempter struct {
+	e       *Engine
+	record  []byte // the message's record as read from the log
+	body    []byte // its body, decompressed
+	message record.Message
+	attempt dispatch.Attempt
+	result  dispatch.Result
+	signer  signer
+}
+
+// Memory above attempterMax is not kept for the next attempt.
+const attempterMax = 256 << 10
+
+func newAttempter(e *Engine) *attempter { return &attempter{e: e} }
+
+// run makes one attempt and returns its end. It never fails: what goes wrong is
+// an outcome.
+func (a *attempter) run(cmd *startCommand) *attemptResult {
+	start := time.Now()
+	r := new(attemptResult)
+	if err := a.prepare(cmd); err != nil {
+		a.damaged(r, err)
+	} else {
+		a.e.opts.Wire.Do(&a.attempt, &a.result)
+		a.classify(r, cmd.attempt)
+	}
+	r.outcome.Took = uint32(min(time.Since(start).Milliseconds(), 1<<32-1))
+	a.trim()
+	return r
+}
+
+// prepare reads the message and builds the request.
+func (a *attempter) prepare(cmd *startCommand) error {
+	p, err := a.e.log.Read(wal.LSN(cmd.row.Pos), int(cmd.row.Len), a.record)
+	if err != nil {
+		return err
+	}
+	a.record = p
+	m := &a.message
+	if err := record.DecodeMessage(p, m); err != nil {
+		return err
+	}
+	if m.Nonce != cmd.row.Nonce {
+		return fmt.Errorf("the record at %d belongs to another message", cmd.row.Pos)
+	}
+	body, err := m.OpenBody(a.body)
+	if err != nil {
+		return err
+	}
+	if m.Flags&record.FlagZstd != 0 {
+		a.body = body
+	}
+	return a.request(cmd, body)
+}
+
+// damaged ends a message whose record cannot be read: it becomes a dead letter,
+// and the server runs on (W7).
+func (a *attempter) damaged(r *attemptResult, err error) {
+	a.e.opts.Logger.Error("engine: a stored message is damaged; it goes to the dead letter queue. Run `tidemill wal verify`", "error", err)
+	r.final, r.answered = true, true
+	r.outcome.Error = "damaged: the stored message cannot be read"
+}
+
+func (a *attempter) trim() {
+	if cap(a.record) > attempterMax {
+		a.record = nil
+	}
+	if cap(a.body) > attempterMax {
+		a.body = nil
+	}
+	if cap(a.result.Body) > attempterMax {
+		a.result.Body = nil
+	}
+}
