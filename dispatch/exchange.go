@@ -1,0 +1,289 @@
+package dispatch
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+const (
+	writeBuffer     = 4 << 10
+	readBufferSmall = 4 << 10
+	// earlyAnswerBytes is the body size from which the answer is awaited while
+	// the request is still being written. A smaller request fits into the
+	// socket's buffers, so that writing it cannot block on a server that answers
+	// without reading.
+	earlyAnswerBytes = 32 << 10
+	// lastWords is how long to wait for an answer after writing failed: a server
+	// that answers early and closes has usually sent its answer already.
+	lastWords = time.Second
+	// maxHeaderReads bounds reads until the headers are complete, because
+	// fasthttp parses from the beginning after each: 64 KiB of headers sent byte
+	// by byte would cost 2 GiB of parsing.
+	maxHeaderReads = 1024
+)
+
+// A phase is what an attempt was doing, to complete "timeout after 2s ...".
+type phase string
+
+const (
+	resolving   phase = "resolving the host"
+	connecting  phase = "connecting"
+	handshaking phase = "in the TLS handshake"
+	sending     phase = "sending the request"
+	waiting     phase = "waiting for the response"
+	reading     phase = "reading the response"
+)
+
+var errTrickle = errors.New("headers came in too many pieces")
+
+// An exchange is the state of one attempt. It belongs to the goroutine in Do; a
+// second one may write the request while that one reads, see sendReceive.
+type exchange struct {
+	c *Client
+	p *pool
+	a *Attempt
+	r *Result
+	t target
+
+	req  fasthttp.Request
+	resp fasthttp.Response
+
+	start, deadline time.Time
+	timeout         time.Duration
+	phase           phase
+
+	conn *conn
+	// What reading from conn has shown, see Read.
+	got     int64
+	reads   int
+	inBody  bool
+	readErr error
+	fixed   fixedBody
+
+	err error // result of roundTrip
+}
+
+type exchangeKey struct{}
+
+var exchangePool = sync.Pool{New: func() any { return new(exchange) }}
+
+func acquireExchange(c *Client, a *Attempt, r *Result, start time.Time) *exchange {
+	x := exchangePool.Get().(*exchange)
+	x.c, x.a, x.r, x.start = c, a, r, start
+	x.timeout = a.Timeout
+	if x.timeout <= 0 {
+		x.timeout = c.opts.Timeout
+	}
+	x.deadline = start.Add(x.timeout)
+	return x
+}
+
+func releaseExchange(x *exchange) {
+	x.req.Reset()
+	x.resp.Reset()
+	x.c, x.p, x.a, x.r, x.conn = nil, nil, nil, nil, nil
+	x.t, x.phase = target{}, ""
+	x.fixed = fixedBody{}
+	x.got, x.reads, x.inBody, x.readErr, x.err = 0, 0, false, nil, nil
+	exchangePool.Put(x)
+}
+
+// run prepares the request and hands it to the host's fasthttp client, which
+// calls roundTrip.
+func (x *exchange) run() (err error) {
+	if x.t, err = parseURL(x.a.URL); err != nil {
+		return fail(Protocol, err, "%s", err)
+	}
+	if err = buildRequest(&x.req, x.a, &x.t); err != nil {
+		return err
+	}
+	x.p = x.c.registry.acquire(x.a.Host, &x.t, x.start)
+	defer x.c.registry.release(x.p)
+	x.req.SetRequestURI("/")
+	if x.t.tls {
+		x.req.URI().SetScheme("https")
+	}
+	x.req.SetUserValue(exchangeKey{}, x)
+	if err = x.p.hc.Do(&x.req, &x.resp); x.err == nil && err != nil {
+		return protocolFailure(err, x.c.opts.MaxHeader)
+	}
+	return x.err
+}
+
+// transport gives a fasthttp.HostClient the connections of our pools.
+type transport struct{}
+
+// RoundTrip never asks fasthttp to retry.
+func (transport) RoundTrip(_ *fasthttp.HostClient, req *fasthttp.Request, _ *fasthttp.Response) (retry bool, err error) {
+	x := req.UserValue(exchangeKey{}).(*exchange)
+	// Only now: HostClient.Do has parsed the URI, and a request whose URI was
+	// parsed is written with fasthttp's spelling of it.
+	req.SetRequestURI(x.t.uri)
+	x.err = x.roundTrip()
+	return false, x.err
+}
+
+// roundTrip runs the exchange on a kept connection if there is one, and on a
+// fresh one if there is none or if it turns out to be closed without a byte of an
+// answer. The latter happens once: a fresh connection is never replaced.
+func (x *exchange) roundTrip() error {
+	if c := x.p.get(x.start, x.deadline); c != nil {
+		x.c.counters.reused.Add(1)
+		x.r.Timing.Reused = true
+		x.conn = c
+		err := x.attempt()
+		if err == nil || !x.lostRace(err) {
+			return x.explain(err)
+		}
+		x.c.counters.redials.Add(1)
+		x.r.Timing.Reused = false
+		x.readErr, x.reads = nil, 0
+	}
+	if err := x.connect(); err != nil {
+		return x.explain(err)
+	}
+	return x.explain(x.attempt())
+}
+
+// lostRace is true if the server closed a kept connection before it can have
+// answered anything.
+func (x *exchange) lostRace(err error) bool {
+	return x.got == 0 && x.c.ctx.Err() == nil && time.Now().Before(x.deadline) &&
+		(isClosed(x.readErr) || isClosed(err))
+}
+
+func (x *exchange) connect() error {
+	switch err := x.p.reserve(); {
+	case errors.Is(err, errBusy):
+		return fail(Busy, err, "more than %d connections to the host", x.c.opts.MaxConnsPerHost)
+	case err != nil:
+		return err
+	}
+	x.c.counters.dials.Add(1)
+	limit := x.start.Add(x.timeout)
+	if soon := time.Now().Add(x.c.opts.ConnectTimeout); soon.Before(limit) {
+		limit = soon
+	}
+	ctx, cancel := context.WithDeadline(x.c.ctx, limit)
+	defer cancel()
+	nc, tcp, err := x.c.dialer.dial(ctx, &x.p.ep, x)
+	if err != nil {
+		x.p.unreserve()
+		if !time.Now().Before(limit) && limit.Before(x.deadline) {
+			return failTimeout(x.c.opts.ConnectTimeout, string(x.phase))
+		}
+		return err
+	}
+	x.conn = newConn(nc, tcp)
+	_ = x.conn.SetDeadline(x.deadline)
+	if err := x.p.add(x.conn); err != nil {
+		x.p.discard(x.conn)
+		return err
+	}
+	return nil
+}
+
+// attempt sends the request over x.conn and reads the answer into x.r. It keeps
+// or closes the connection.
+func (x *exchange) attempt() error {
+	keep, err := x.sendReceive()
+	if keep && err == nil {
+		x.p.put(x.conn)
+	} else {
+		x.p.discard(x.conn)
+	}
+	return err
+}
+
+// sendReceive writes and reads, one after the other if the request is small. A
+// large body is written by a second goroutine, so that an early answer counts
+// although the server reads no further; that goroutine has ended before
+// sendReceive returns, since the body is the caller's.
+func (x *exchange) sendReceive() (keep bool, err error) {
+	x.phase = sending
+	if len(x.a.Body) < earlyAnswerBytes {
+		sendErr := x.send()
+		x.phase = waiting
+		keep, err = x.receive()
+		return keep && sendErr == nil, x.pickError(err, sendErr)
+	}
+	sent := make(chan error, 1)
+	go func() { sent <- x.send() }()
+	keep, err = x.receive()
+	// A server that has read everything has let the write finish; anything else
+	// is cut off here.
+	_ = x.conn.SetWriteDeadline(time.Unix(1, 0))
+	sendErr := <-sent
+	if x.phase == sending && sendErr == nil {
+		x.phase = waiting
+	}
+	return keep && sendErr == nil, x.pickError(err, sendErr)
+}
+
+// send writes the request. If that fails for another reason than time, an answer
+// may still be on its way, and reading gets lastWords to find it.
+func (x *exchange) send() error {
+	w := writers.Get().(*bufio.Writer)
+	w.Reset(x.conn)
+	err := x.req.Write(w)
+	if err == nil {
+		err = w.Flush()
+	}
+	w.Reset(nil)
+	writers.Put(w)
+	if err != nil && !isTimeout(err) {
+		if soon := time.Now().Add(lastWords); soon.Before(x.deadline) {
+			_ = x.conn.SetReadDeadline(soon)
+		}
+	}
+	return err
+}
+
+var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, writeBuffer) }}
+
+// pickError prefers what reading showed, unless reading only gave up because
+// writing had failed before.
+func (x *exchange) pickError(readErr, sendErr error) error {
+	if readErr != nil && sendErr != nil && isTimeout(readErr) && time.Now().Before(x.deadline) {
+		return sendErr
+	}
+	return readErr
+}
+
+// explain turns what went wrong into the failure that the caller sees.
+func (x *exchange) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	if x.c.ctx.Err() != nil {
+		return fail(Canceled, ErrClosed, "the server is shutting down")
+	}
+	if !time.Now().Before(x.deadline) {
+		return failTimeout(x.timeout, string(x.phase))
+	}
+	var f *failure
+	switch {
+	case errors.As(err, &f):
+		return f
+	case isClosed(x.readErr):
+		return x.explainClosed(x.readErr)
+	case isClosed(err):
+		return x.explainClosed(err)
+	}
+	return protocolFailure(err, x.c.opts.MaxHeader)
+}
+
+func (x *exchange) explainClosed(err error) error {
+	switch {
+	case x.got == 0:
+		return fail(Closed, err, "connection closed before the response")
+	case x.inBody:
+		return fail(Closed, err, "connection closed in the middle of the response body (status %d)", x.resp.StatusCode())
+	}
+	return fail(Closed, err, "connection closed in the middle of the response headers")
+}

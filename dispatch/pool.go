@@ -1,0 +1,224 @@
+package dispatch
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+var (
+	errStalePool = errors.New("dispatch: pool was evicted")
+	errBusy      = errors.New("dispatch: too many connections to the host")
+)
+
+// A pool holds the connections to one host. hc is the fasthttp client that writes
+// and parses; it gets its connections from here, through transport.
+type pool struct {
+	c    *Client
+	key  string
+	ep   endpoint
+	hc   fasthttp.HostClient
+	kept bool // in the registry; false: over MaxHosts, nothing is kept
+	mu   struct {
+		sync.Mutex
+		idle    []*conn // oldest first; taken from the end
+		active  map[*conn]struct{}
+		users   int // attempts that hold the pool
+		open    int // connections, those being dialled included
+		lastUse time.Time
+		dead    bool // evicted or closed: takes no users, keeps no connection
+	}
+}
+
+func newPool(c *Client, key string, t *target, kept bool) *pool {
+	p := &pool{c: c, key: key, ep: c.dialer.endpoint(t), kept: kept}
+	p.mu.active = make(map[*conn]struct{})
+	p.hc = fasthttp.HostClient{
+		Addr:                          p.ep.host,
+		IsTLS:                         t.tls,
+		Transport:                     transport{},
+		MaxIdemponentCallAttempts:     1,
+		RetryIfErr:                    neverRetry,
+		NoDefaultUserAgentHeader:      true,
+		DisableHeaderNamesNormalizing: true,
+		DisablePathNormalizing:        true,
+		SecureErrorLogMessage:         true,
+	}
+	return p
+}
+
+// neverRetry is the second lock on fasthttp's habit of sending a GET or PUT up to
+// five times by itself (LIBRARIES.md §4.1); one attempt is the first.
+func neverRetry(*fasthttp.Request, int, error) (resetTimeout, retry bool) { return false, false }
+
+// enter counts an attempt in; it fails if the pool was evicted meanwhile.
+func (p *pool) enter(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.dead {
+		return false
+	}
+	p.mu.users++
+	p.mu.lastUse = now
+	return true
+}
+
+func (p *pool) leave() {
+	p.mu.Lock()
+	p.mu.users--
+	p.mu.Unlock()
+}
+
+// get returns the kept connection used last that is still good, or nil. The most
+// recently used one is the least likely to have been closed by the server.
+// It comes with the attempt's deadline set: the previous one's may have passed.
+func (p *pool) get(now, deadline time.Time) *conn {
+	for {
+		c := p.pop()
+		if c == nil {
+			return nil
+		}
+		_ = c.SetDeadline(deadline)
+		if now.Sub(c.idleAt) < p.c.opts.IdleTimeout && c.usable() {
+			return c
+		}
+		p.discard(c)
+	}
+}
+
+func (p *pool) pop() *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.mu.idle)
+	if n == 0 {
+		return nil
+	}
+	c := p.mu.idle[n-1]
+	p.mu.idle[n-1] = nil
+	p.mu.idle = p.mu.idle[:n-1]
+	p.mu.active[c] = struct{}{}
+	p.c.counters.idle.Add(-1)
+	return c
+}
+
+// reserve takes one of the host's connection permits before a dial.
+func (p *pool) reserve() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.mu.dead:
+		return errStalePool
+	case p.mu.open >= p.c.opts.MaxConnsPerHost:
+		return errBusy
+	}
+	p.mu.open++
+	p.c.counters.open.Add(1)
+	return nil
+}
+
+// unreserve gives the permit of a failed dial back.
+func (p *pool) unreserve() {
+	p.mu.Lock()
+	p.mu.open--
+	p.mu.Unlock()
+	p.c.counters.open.Add(-1)
+}
+
+// add makes a dialled connection known, so that Close can cut it.
+func (p *pool) add(c *conn) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.dead {
+		return errStalePool
+	}
+	p.mu.active[c] = struct{}{}
+	return nil
+}
+
+// put keeps c for a later attempt, or closes it if there is no room.
+func (p *pool) put(c *conn) {
+	if !p.keep(c) {
+		p.discard(c)
+	}
+}
+
+func (p *pool) keep(c *conn) bool {
+	idle := &p.c.counters.idle
+	c.idleAt = time.Now()
+	if !p.kept || c.idleAt.Sub(c.madeAt) > maxConnAge {
+		return false
+	}
+	if idle.Add(1) > int64(p.c.opts.MaxIdleConns) {
+		idle.Add(-1)
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.dead {
+		idle.Add(-1)
+		return false
+	}
+	delete(p.mu.active, c)
+	p.mu.idle = append(p.mu.idle, c)
+	return true
+}
+
+// discard closes an active connection and returns its permit.
+func (p *pool) discard(c *conn) {
+	p.mu.Lock()
+	delete(p.mu.active, c)
+	p.mu.Unlock()
+	p.unreserve()
+	_ = c.Close()
+}
+
+// expire closes connections idle since before and reports whether the pool itself
+// was marked dead for having had no user since evict.
+func (p *pool) expire(before, evict time.Time) (dead bool) {
+	var old []*conn
+	p.mu.Lock()
+	n := 0
+	for n < len(p.mu.idle) && p.mu.idle[n].idleAt.Before(before) {
+		n++
+	}
+	old = append(old, p.mu.idle[:n]...)
+	rest := copy(p.mu.idle, p.mu.idle[n:])
+	clear(p.mu.idle[rest:])
+	p.mu.idle = p.mu.idle[:rest]
+	p.mu.open -= n
+	if p.mu.users == 0 && rest == 0 && p.mu.lastUse.Before(evict) {
+		p.mu.dead = true
+	}
+	dead = p.mu.dead
+	p.mu.Unlock()
+	p.closeIdle(old)
+	return dead
+}
+
+func (p *pool) closeIdle(conns []*conn) {
+	p.c.counters.idle.Add(-int64(len(conns)))
+	p.c.counters.open.Add(-int64(len(conns)))
+	for _, c := range conns {
+		_ = c.Close()
+	}
+}
+
+// cut closes everything, active connections too; their attempts see it and end.
+func (p *pool) cut() {
+	p.mu.Lock()
+	p.mu.dead = true
+	idle := p.mu.idle
+	p.mu.idle = nil
+	p.mu.open -= len(idle)
+	active := make([]*conn, 0, len(p.mu.active))
+	for c := range p.mu.active {
+		active = append(active, c)
+	}
+	p.mu.Unlock()
+	p.closeIdle(idle)
+	for _, c := range active {
+		_ = c.Close()
+	}
+}

@@ -1,0 +1,149 @@
+package dispatch
+
+import (
+	"sync"
+	"time"
+
+	"github.com/puzpuzpuz/xsync/v3"
+)
+
+// poolIdle is how long a host pool without users and connections is remembered.
+const poolIdle = time.Minute
+
+// A registry finds the pool of a host. The map is sharded, so that attempts to
+// different hosts do not meet; this is the only file that knows xsync.
+type registry struct {
+	c     *Client
+	pools *xsync.MapOf[string, *pool]
+	// loose holds the pools over MaxHosts, for Close to cut.
+	mu struct {
+		sync.Mutex
+		loose map[*pool]struct{}
+	}
+}
+
+func (g *registry) init(c *Client) {
+	g.c = c
+	g.pools = xsync.NewMapOf[string, *pool]()
+	g.mu.loose = make(map[*pool]struct{})
+}
+
+func (g *registry) size() int { return g.pools.Size() }
+
+// acquire returns the pool of t and counts the attempt in. key is a hint: the
+// pool it names is used only if it is for t.
+func (g *registry) acquire(key string, t *target, now time.Time) *pool {
+	if p, ok := g.pools.Load(key); ok && p.ep.serves(t) && p.enter(now) {
+		return p
+	}
+	key = t.key()
+	for {
+		p, ok := g.pools.Load(key)
+		if !ok {
+			if g.pools.Size() >= g.c.opts.MaxHosts {
+				return g.acquireLoose(key, t, now)
+			}
+			p, _ = g.pools.LoadOrStore(key, newPool(g.c, key, t, true))
+		}
+		if p.enter(now) {
+			return p
+		}
+		g.remove(p)
+	}
+}
+
+// acquireLoose returns a pool for one attempt, when there are MaxHosts already.
+func (g *registry) acquireLoose(key string, t *target, now time.Time) *pool {
+	p := newPool(g.c, key, t, false)
+	p.enter(now)
+	g.mu.Lock()
+	g.mu.loose[p] = struct{}{}
+	g.mu.Unlock()
+	return p
+}
+
+func (g *registry) release(p *pool) {
+	p.leave()
+	if !p.kept {
+		g.mu.Lock()
+		delete(g.mu.loose, p)
+		g.mu.Unlock()
+	}
+}
+
+// remove takes p out, unless another pool has taken its place.
+func (g *registry) remove(p *pool) {
+	g.pools.Compute(p.key, func(old *pool, loaded bool) (*pool, bool) {
+		return old, !loaded || old == p
+	})
+}
+
+// serves is true if connections to e may carry a request for t.
+func (e *endpoint) serves(t *target) bool {
+	return e.port == t.port && (e.tls != nil) == t.tls && equalFoldASCII(e.host, t.host)
+}
+
+// equalFoldASCII compares a lower-case host with one of any case.
+func equalFoldASCII(lower, s string) bool {
+	if len(lower) != len(s) {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// janitor closes connections that were idle too long and forgets idle pools.
+func (g *registry) janitor() {
+	every := min(max(g.c.opts.IdleTimeout/2, 10*time.Millisecond), 5*time.Second)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-g.c.ctx.Done():
+			return
+		case now := <-tick.C:
+			g.sweep(now)
+		}
+	}
+}
+
+func (g *registry) sweep(now time.Time) {
+	before, evict := now.Add(-g.c.opts.IdleTimeout), now.Add(-poolIdle)
+	full := g.pools.Size() >= g.c.opts.MaxHosts
+	g.pools.Range(func(_ string, p *pool) bool {
+		if p.expire(before, evict) {
+			g.remove(p)
+		}
+		return true
+	})
+	if full {
+		g.c.opts.Logger.Warn("dispatch: host pools are at their bound, further hosts get no kept connections",
+			"hosts", g.c.opts.MaxHosts)
+	}
+}
+
+// closeAll cuts every pool. Attempts that entered before the client was closed
+// may still be making one; they find its connections refused by ctx.
+func (g *registry) closeAll() {
+	g.pools.Range(func(_ string, p *pool) bool {
+		p.cut()
+		return true
+	})
+	g.mu.Lock()
+	loose := make([]*pool, 0, len(g.mu.loose))
+	for p := range g.mu.loose {
+		loose = append(loose, p)
+	}
+	g.mu.Unlock()
+	for _, p := range loose {
+		p.cut()
+	}
+}

@@ -1,0 +1,107 @@
+package dispatch
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// ForbiddenHeader is true for names that decide where a message ends, who is
+// asked, or what happens to the connection (P47). They are set here or not at
+// all; callers drop or refuse them before they build an Attempt.
+func ForbiddenHeader(name string) bool {
+	// The switch on length keeps the common case at one comparison.
+	switch len(name) {
+	case 2:
+		return strings.EqualFold(name, "TE")
+	case 4:
+		return strings.EqualFold(name, "Host")
+	case 6:
+		return strings.EqualFold(name, "Expect")
+	case 7:
+		return strings.EqualFold(name, "Upgrade") || strings.EqualFold(name, "Trailer")
+	case 10:
+		return strings.EqualFold(name, "Connection") || strings.EqualFold(name, "Keep-Alive")
+	case 14:
+		return strings.EqualFold(name, "Content-Length")
+	case 16:
+		return strings.EqualFold(name, "Proxy-Connection")
+	case 17:
+		return strings.EqualFold(name, "Transfer-Encoding")
+	}
+	return false
+}
+
+// buildRequest fills req so that fasthttp writes exactly: the request line, Host,
+// the caller's headers in order under their names, Content-Length. Everything is
+// checked first, since whatever passes here is on the wire.
+func buildRequest(req *fasthttp.Request, a *Attempt, t *target) error {
+	if !isToken(a.Method) {
+		return fail(Protocol, nil, "invalid method %q", a.Method)
+	}
+	h := &req.Header
+	// With special headers disabled fasthttp invents no User-Agent or
+	// Content-Type and keeps the order in which names were added.
+	h.DisableSpecialHeader()
+	h.DisableNormalizing()
+	h.SetNoDefaultContentType(true)
+	h.SetMethod(a.Method)
+	h.Add("Host", t.authority)
+	for i := range a.Header {
+		name, value := a.Header[i].Name, a.Header[i].Value
+		if !isToken(name) || ForbiddenHeader(name) {
+			return fail(Protocol, nil, "header name %q cannot be sent", name)
+		}
+		if !isFieldValue(value) {
+			return fail(Protocol, nil, "header %s has a value that cannot be sent", name)
+		}
+		h.Add(name, value)
+	}
+	if len(a.Body) > 0 || sendsLength(a.Method) {
+		var b [20]byte
+		h.AddBytesV("Content-Length", strconv.AppendInt(b[:0], int64(len(a.Body)), 10))
+	}
+	req.SetBodyRaw(a.Body)
+	return nil
+}
+
+// sendsLength is true for methods whose request says "Content-Length: 0" when it
+// has no body (RFC 9110 §8.6).
+func sendsLength(method string) bool {
+	return method == "POST" || method == "PUT" || method == "PATCH"
+}
+
+// tokenTable marks the characters of RFC 9110 tokens.
+var tokenTable = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+	}
+	for _, c := range "!#$%&'*+-.^_`|~" {
+		t[c] = true
+	}
+	return t
+}()
+
+func isToken(s string) bool {
+	for i := range len(s) {
+		if !tokenTable[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isFieldValue lets visible characters, spaces, tabs and bytes above ASCII pass.
+// Outer white space is refused, because a receiver strips it and the delivered
+// value would not be the published one.
+func isFieldValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return s == "" || !isBlank(s[0]) && !isBlank(s[len(s)-1])
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }

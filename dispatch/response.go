@@ -1,0 +1,222 @@
+package dispatch
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// smallReaders are shared by all hosts and cost 4 KiB per attempt in flight; large
+// ones hold Options.MaxHeader and are taken only for an answer that needs one.
+var smallReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBufferSmall) }}
+
+// Read implements io.Reader for the parser: it reads from the connection and
+// notes what explains a failure later.
+func (x *exchange) Read(p []byte) (int, error) {
+	if x.reads++; x.reads > maxHeaderReads && !x.inBody {
+		return 0, errTrickle
+	}
+	n, err := x.conn.Read(p)
+	if n > 0 && x.got == 0 {
+		x.r.Timing.FirstByte = time.Since(x.start)
+		x.phase = reading
+	}
+	x.got += int64(n)
+	if n > 0 {
+		// TLS can report the end with the last bytes. It will again, and readErr
+		// is to mean that bytes were wanted that did not come.
+		return n, nil
+	}
+	x.readErr = err
+	return 0, err
+}
+
+// receive reads one answer into x.r. keep says that the connection stands at the
+// beginning of the next one.
+func (x *exchange) receive() (keep bool, err error) {
+	br := smallReaders.Get().(*bufio.Reader)
+	br.Reset(x)
+	defer func() {
+		br.Reset(nil)
+		smallReaders.Put(br)
+	}()
+	err = x.readHeader(br)
+	var small *fasthttp.ErrSmallBuffer
+	if errors.As(err, &small) && x.c.opts.MaxHeader > readBufferSmall {
+		return x.receiveLarge(br)
+	}
+	if err != nil {
+		return false, err
+	}
+	return x.receiveBody(br)
+}
+
+// receiveLarge starts over with a buffer of MaxHeader bytes and what is in the
+// small one. It allocates; answers with more than 4 KiB of headers are rare.
+func (x *exchange) receiveLarge(small *bufio.Reader) (keep bool, err error) {
+	have, _ := small.Peek(small.Buffered())
+	br := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(have), x), x.c.opts.MaxHeader)
+	if err := x.readHeader(br); err != nil {
+		return false, err
+	}
+	return x.receiveBody(br)
+}
+
+// readHeader reads status line and headers of the final answer; at most 100
+// interim ones are skipped (fasthttp's bound), each within the header limit.
+func (x *exchange) readHeader(br *bufio.Reader) error {
+	resp := &x.resp
+	resp.SkipBody = true // receiveBody reads it
+	// What fasthttp would report in place of a missing Content-Type is invented.
+	resp.Header.SetNoDefaultContentType(true)
+	if err := resp.ReadLimitBody(br, 0); err != nil {
+		return err
+	}
+	x.inBody = true
+	if resp.StatusCode() < 100 {
+		return fail(Protocol, nil, "malformed response: status %03d", resp.StatusCode())
+	}
+	return nil
+}
+
+func (x *exchange) receiveBody(br *bufio.Reader) (keep bool, err error) {
+	resp, r := &x.resp, x.r
+	r.Status = resp.StatusCode()
+	r.Header = appendHeader(r.Header[:0], &resp.Header)
+	if x.hasBody() {
+		src, length, err := x.bodySource(br)
+		if err != nil {
+			return false, err
+		}
+		r.Body, r.Truncated, err = readBody(r.Body[:0], src, length, x.c.opts.MaxResponse)
+		if err == nil && src != io.Reader(br) && !r.Truncated && x.readErr != nil {
+			// fasthttp takes a connection that ends between two chunks for the end
+			// of the body.
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	// Bytes after the answer belong to no request of ours.
+	keep = !r.Truncated && br.Buffered() == 0 &&
+		!resp.ConnectionClose() && r.Status != fasthttp.StatusSwitchingProtocols
+	return keep, nil
+}
+
+// hasBody follows RFC 9112 §6.3: some answers have none whatever they announce.
+func (x *exchange) hasBody() bool {
+	s := x.resp.StatusCode()
+	return x.a.Method != "HEAD" && s >= 200 && s != fasthttp.StatusNoContent && s != fasthttp.StatusNotModified
+}
+
+// bodySource returns a reader that ends where the body does; length is -1 if that
+// was not announced. fasthttp's stream is used for chunks only: its other two
+// kinds are allocated per answer and do not return to their pool here.
+func (x *exchange) bodySource(br *bufio.Reader) (src io.Reader, length int, err error) {
+	switch length = x.resp.Header.ContentLength(); length {
+	case -1:
+		x.resp.StreamBody = true
+		err = x.resp.ReadBody(br, 0)
+		return x.resp.BodyStream(), -1, err
+	case -2:
+		return br, -1, nil
+	}
+	x.fixed = fixedBody{br, length}
+	return &x.fixed, length, nil
+}
+
+// A fixedBody reads exactly left bytes, or fails.
+type fixedBody struct {
+	br   *bufio.Reader
+	left int
+}
+
+func (b *fixedBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := b.br.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// readBody appends at most limit bytes of src to dst and says whether there was
+// more. The buffer grows with what arrives, whatever length was announced.
+func readBody(dst []byte, src io.Reader, announced, limit int) (_ []byte, truncated bool, err error) {
+	if announced == 0 {
+		return dst, false, nil
+	}
+	if cap(dst) == 0 {
+		size := 512
+		if announced >= 0 {
+			size = min(announced, 4<<10) + 1 // announced may be the largest int
+		}
+		dst = make([]byte, 0, min(size, limit+1))
+	}
+	for {
+		if len(dst) == cap(dst) {
+			dst = append(dst, 0)[:len(dst)]
+		}
+		// One byte above the limit tells a cut answer from one that just fits.
+		n, err := src.Read(dst[len(dst):min(cap(dst), limit+1)])
+		dst = dst[:len(dst)+n]
+		if len(dst) > limit {
+			return dst[:limit], true, nil
+		}
+		if errors.Is(err, io.EOF) {
+			return dst, false, nil
+		}
+		if err != nil {
+			return dst, false, err
+		}
+	}
+}
+
+// appendHeader copies the headers out of fasthttp's buffers, names in canonical
+// form, all strings in one allocation.
+func appendHeader(dst []Header, h *fasthttp.ResponseHeader) []Header {
+	size := 0
+	for name, value := range h.All() {
+		size += len(name) + len(value)
+	}
+	buf := make([]byte, 0, size)
+	for name, value := range h.All() {
+		buf = appendCanonical(buf, name)
+		buf = append(buf, value...)
+	}
+	all, at := string(buf), 0
+	cut := func(n int) string {
+		s := all[at : at+n]
+		at += n
+		return s
+	}
+	for name, value := range h.All() {
+		dst = append(dst, Header{cut(len(name)), cut(len(value))})
+	}
+	return dst
+}
+
+// appendCanonical writes a name as Like-This.
+func appendCanonical(dst, name []byte) []byte {
+	upper := true
+	for _, c := range name {
+		switch {
+		case upper && c >= 'a' && c <= 'z':
+			c -= 'a' - 'A'
+		case !upper && c >= 'A' && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+		upper = c == '-'
+	}
+	return dst
+}

@@ -1,0 +1,153 @@
+package dispatch
+
+import (
+	"bytes"
+	"compress/gzip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// serveBytes answers the first request of each connection with raw bytes and
+// closes, or holds the connection open.
+func serveBytes(t testing.TB, s string, hold bool) *rawServer {
+	return newRawServer(t, func(c *rawConn) {
+		if c.request() == "" {
+			return
+		}
+		c.answer(s)
+		if hold {
+			c.hold()
+		}
+	})
+}
+
+// TestAnswers is one table of what servers send and what becomes of it; half of
+// RELIABILITY.md's "Hostile receivers" is here.
+func TestAnswers(t *testing.T) {
+	zip := new(bytes.Buffer)
+	zw := gzip.NewWriter(zip)
+	_, _ = zw.Write(make([]byte, 1<<20))
+	_ = zw.Close()
+	bigHeader := func(n int) string { return "X-Big: " + strings.Repeat("a", n) + "\r\n" }
+	const maxBody = 10_000
+	for _, tc := range []struct {
+		name, method, raw string
+		hold              bool
+		class             Class
+		status            int
+		body, err         string
+		cut               bool
+	}{
+		{name: "plain", raw: ok200, hold: true, status: 200, body: "ok"},
+		{name: "no reason", raw: "HTTP/1.1 200\r\nContent-Length: 1\r\n\r\nx", hold: true, status: 200, body: "x"},
+		{name: "until close", raw: "HTTP/1.1 201 Created\r\n\r\nabc", status: 201, body: "abc"},
+		{name: "http/1.0", raw: "HTTP/1.0 200 OK\r\n\r\nabc", status: 200, body: "abc"},
+		{name: "204", raw: "HTTP/1.1 204 No Content\r\n\r\n", hold: true, status: 204},
+		{name: "304 with a length", raw: "HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n", hold: true, status: 304},
+		{name: "head", method: "HEAD", raw: "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", hold: true, status: 200},
+		{name: "chunks", raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1;x=y\r\nc\r\n0\r\n\r\n", hold: true, status: 200, body: "abc"},
+		{name: "trailers", raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n2\r\nab\r\n0\r\nX-T: 1\r\n\r\n", hold: true, status: 200, body: "ab"},
+		{name: "redirect", raw: "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n", hold: true, status: 302},
+		{name: "101", raw: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", hold: true, status: 101},
+		{name: "489", raw: "HTTP/1.1 489 x\r\nContent-Length: 0\r\n\r\n", hold: true, status: 489},
+		{name: "600", raw: "HTTP/1.1 600 x\r\nContent-Length: 0\r\n\r\n", hold: true, status: 600},
+		{name: "interim", raw: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + ok200, hold: true, status: 200, body: "ok"},
+		{name: "1xx flood", raw: strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 500), hold: true, class: Protocol, err: "too many 1xx"},
+		{name: "gzip is not unpacked", raw: "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + zip.String(), status: 200, body: zip.String()},
+		{name: "trailing garbage", raw: ok200 + "HTTP/1.1 500 x\r\n\r\n", hold: true, status: 200, body: "ok"},
+
+		{name: "exactly the limit", raw: "HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n" + strings.Repeat("x", maxBody), hold: true, status: 200, body: strings.Repeat("x", maxBody)},
+		{name: "one above", raw: "HTTP/1.1 200 OK\r\nContent-Length: 10001\r\n\r\n" + strings.Repeat("x", maxBody+1), hold: true, status: 200, body: strings.Repeat("x", maxBody), cut: true},
+		{name: "above, in chunks", raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4e20\r\n" + strings.Repeat("x", 20_000), hold: true, status: 200, body: strings.Repeat("x", maxBody), cut: true},
+		{name: "above, until close", raw: "HTTP/1.1 500 x\r\n\r\n" + strings.Repeat("x", 20_000), hold: true, status: 500, body: strings.Repeat("x", maxBody), cut: true},
+		{name: "announced, never sent in full", raw: "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775807\r\n\r\n" + strings.Repeat("x", 20_000), hold: true, status: 200, body: strings.Repeat("x", maxBody), cut: true},
+		{name: "5 KiB header", raw: "HTTP/1.1 200 OK\r\n" + bigHeader(5000) + "Content-Length: 2\r\n\r\nok", hold: true, status: 200, body: "ok"},
+		{name: "60 KiB header, body past it", raw: "HTTP/1.1 200 OK\r\n" + bigHeader(60_000) + "Content-Length: 9000\r\n\r\n" + strings.Repeat("y", 9000), hold: true, status: 200, body: strings.Repeat("y", 9000)},
+		{name: "1 MiB header", raw: "HTTP/1.1 200 OK\r\n" + bigHeader(1<<20) + "\r\n", hold: true, class: TooLarge, err: "response headers are larger than 65536 bytes"},
+		{name: "endless headers", raw: "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 20_000), hold: true, class: TooLarge, err: "65536 bytes"},
+
+		{name: "nothing", class: Closed, err: "connection closed before the response"},
+		{name: "half a status line", raw: "HTTP/1.1 20", class: Closed, err: "in the middle of the response headers"},
+		{name: "half the headers", raw: "HTTP/1.1 200 OK\r\nA: b\r\n", class: Closed, err: "in the middle of the response headers"},
+		{name: "length too long", raw: "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", class: Closed, err: "in the middle of the response body (status 200)"},
+		{name: "chunk cut off", raw: "HTTP/1.1 503 x\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nabc", class: Closed, err: "in the middle of the response body (status 503)"},
+		{name: "no last chunk", raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n", class: Closed, err: "body (status 200)"},
+		{name: "bad chunk", raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc", hold: true, class: Protocol, err: "malformed response"},
+		{name: "chunk size overflow", raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nabc", hold: true, class: Protocol, err: "malformed response"},
+		{name: "two lengths", raw: "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", hold: true, class: Protocol, err: "malformed response"},
+		{name: "length -1", raw: "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", hold: true, class: Protocol, err: "malformed response"},
+		{name: "gzip, chunked", raw: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", hold: true, class: Protocol, err: "malformed response"},
+		{name: "status 99", raw: "HTTP/1.1 099 x\r\nContent-Length: 0\r\n\r\n", hold: true, class: Protocol, err: "malformed response: status 099"},
+		{name: "status 1000", raw: "HTTP/1.1 1000 x\r\n\r\n", hold: true, class: Protocol, err: "malformed response"},
+		{name: "http/0.9", raw: "<html>hello</html>\r\n", class: Protocol, err: "malformed response"},
+		{name: "http/2", raw: "HTTP/2.0x 200 OK\r\n\r\n", hold: true, class: Protocol, err: "malformed response"},
+		{name: "an SSH server", raw: "SSH-2.0-OpenSSH_9.9\r\n", hold: true, class: Protocol, err: "malformed response"},
+		{name: "NUL in a header", raw: "HTTP/1.1 200 OK\r\nA: b\x00c\r\n\r\n", hold: true, class: Protocol, err: "malformed response"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := serveBytes(t, tc.raw, tc.hold)
+			c := newClient(t, Options{MaxResponse: maxBody})
+			if tc.method == "" {
+				tc.method = "GET" // what fasthttp itself would repeat
+			}
+			r := do(t, c, Attempt{Method: tc.method, URL: s.URL})
+			r.want(t, tc.class, tc.status, tc.err)
+			if string(r.Body) != tc.body || r.Truncated != tc.cut {
+				t.Errorf("body of %d bytes, cut %v", len(r.Body), r.Truncated)
+			}
+			if n := s.reqs.Load(); n != 1 {
+				t.Errorf("%d requests were sent", n)
+			}
+			if r.Err != nil && (len(r.Err.Error()) > maxErrorText || strings.ContainsAny(r.Err.Error(), "\r\n\x00")) {
+				t.Errorf("error text %q", r.Err)
+			}
+		})
+	}
+}
+
+func TestResponseHeader(t *testing.T) {
+	s := serveBytes(t, "HTTP/1.1 200 OK\r\nx-lower: 1\r\nRETRY-AFTER: 5\r\nSet-Cookie: a=1\r\nX-Twice: a\r\nSet-Cookie: b=2\r\nx-twice: b\r\nServer: s\r\ncontent-length: 0\r\n\r\n", true)
+	r := do(t, newClient(t, Options{}), Attempt{URL: s.URL})
+	for name, want := range map[string]string{
+		"X-Lower": "1", "Retry-After": "5", "Set-Cookie": "a=1|b=2", "X-Twice": "a|b", "Server": "s", "Content-Length": "0", "Content-Type": "",
+	} {
+		if got := headerOf(r, name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if len(r.Header) != 8 {
+		t.Errorf("%d header lines: %v", len(r.Header), r.Header)
+	}
+}
+
+// TestResultReuse: a Result that was used before shows nothing of before.
+func TestResultReuse(t *testing.T) {
+	s := newRawServer(t, func(c *rawConn) {
+		if c.request(); c.n > 1 {
+			return
+		}
+		c.answer("HTTP/1.1 500 x\r\nA: b\r\nContent-Length: 5\r\n\r\nhello")
+		c.request()
+		c.answer("HTTP/1.1 204 x\r\n\r\n")
+		c.request()
+	})
+	c := newClient(t, Options{})
+	var r Result
+	a := Attempt{Method: "GET", URL: s.URL, Timeout: time.Minute}
+	c.Do(&a, &r)
+	r.want(t, OK, 500, "")
+	if string(r.Body) != "hello" || headerOf(&r, "A") != "b" {
+		t.Fatalf("%+v", r)
+	}
+	c.Do(&a, &r)
+	r.want(t, OK, 204, "")
+	if len(r.Body) != 0 || len(r.Header) != 0 || !r.Timing.Reused {
+		t.Fatalf("%+v", r)
+	}
+	c.Do(&a, &r)
+	r.want(t, Closed, 0, "") // on the kept connection, and on the one in its place
+	if len(r.Header) != 0 {
+		t.Fatalf("%+v", r)
+	}
+}
