@@ -61,7 +61,7 @@ const historyMax = 4 << 10
 func (a *attempter) classify(r *attemptResult, attempt int) {
 	m, res := &a.message, &a.result
 	r.retries = int(m.Retries)
-	r.answered = res.Class == dispatch.OK
+	r.answered = res.Class == dispatch.OK || res.Class == dispatch.Busy
 	r.interrupt = res.Class == dispatch.Canceled
 	r.success = res.Class == dispatch.OK && res.Status >= 200 && res.Status <= 299
 	r.outcome.Status = uint16(res.Status)

@@ -58,13 +58,23 @@ func Open(o Options) (*Engine, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
+	e, err := recoverEngine(o)
+	if err != nil {
+		return nil, err
+	}
+	e.start()
+	return e, nil
+}
+
+// recoverEngine opens the data directory and leaves the engine ready to start:
+// the simulator goes on from here by itself.
+func recoverEngine(o Options) (*Engine, error) {
 	e := &Engine{opts: o, stop: make(chan struct{}), drained: make(chan struct{})}
 	e.inbox.init()
 	e.applier.init()
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.closeFiles())
 	}
-	e.start()
 	return e, nil
 }
 

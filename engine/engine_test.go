@@ -108,7 +108,7 @@ func publish(t *testing.T, e *Engine, p Publish) string {
 func TestDeliversWhatWasPublished(t *testing.T) {
 	w := newFakeWire()
 	e := open(t, testOptions(vfs.NewMem(), w))
-	id := publish(t, e, Publish{Body: []byte("hello"), Header: []Header{{"Content-Type", "text/plain"}, {"X-Own", "1"}}, CallerIP: "1.2.3.4"})
+	id := publish(t, e, Publish{Body: []byte("hello"), Header: []Header{{Name: "Content-Type", Value: "text/plain"}, {Name: "X-Own", Value: "1"}}, CallerIP: "1.2.3.4"})
 	got := w.next(t)
 	if string(got.body) != "hello" || got.url != "http://example.com/hook" || got.method != "POST" {
 		t.Errorf("delivered %+v", got)

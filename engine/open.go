@@ -125,7 +125,7 @@ func writeFile(fs vfs.FS, name, content string) error {
 func (e *Engine) openIndex() error {
 	idx, err := index.Open(index.Options{
 		FS: e.opts.FS, Dir: e.path("index"), Memtable: e.opts.MemtableSize, Cache: e.opts.CacheSize,
-		DedupWindow: e.opts.DedupWindow, OnFatal: e.fatal, Logger: e.opts.Logger,
+		DedupWindow: e.opts.DedupWindow, Quiet: e.opts.manual, OnFatal: e.fatal, Logger: e.opts.Logger,
 	})
 	if err != nil {
 		return err
@@ -149,6 +149,7 @@ func (e *Engine) walOptions(start index.Position) wal.Options {
 		FS: e.opts.FS, Dir: e.path("log"), SegmentSize: e.opts.SegmentSize, MaxRecord: e.opts.recordMax(),
 		SyncInterval: e.opts.FsyncInterval, Rand: e.opts.Rand, Logger: e.opts.Logger,
 		Durable:  wal.Position{LSN: wal.LSN(start.LSN), Chain: start.Chain},
+		Manual:   e.opts.manual,
 		OnCommit: e.onCommit, OnPoison: e.fatal,
 	}
 }

@@ -52,6 +52,10 @@ type Options struct {
 	// OnFatal is told, once, why the engine can go on no longer (W8). The
 	// process is expected to end within a second. Default: panic.
 	OnFatal func(error)
+
+	// manual opens log and index without goroutines of their own: the simulator
+	// decides when they commit, apply and flush.
+	manual bool
 }
 
 func (o *Options) withDefaults() {

@@ -2,10 +2,12 @@ package engine
 
 import (
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/delay"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -78,15 +80,28 @@ func newAttempter(e *Engine) *attempter { return &attempter{e: e} }
 func (a *attempter) run(cmd *startCommand) *attemptResult {
 	start := time.Now()
 	r := new(attemptResult)
-	if err := a.prepare(cmd); err != nil {
-		a.damaged(r, err)
-	} else {
-		a.e.opts.Wire.Do(&a.attempt, &a.result)
-		a.classify(r, cmd.attempt)
-	}
+	a.try(cmd, r)
 	r.outcome.Took = uint32(min(time.Since(start).Milliseconds(), 1<<32-1))
 	a.trim()
 	return r
+}
+
+// try makes the attempt. A panic is a bug of ours in this one delivery: it is
+// logged, and the attempt counts as failed (P50).
+func (a *attempter) try(cmd *startCommand, r *attemptResult) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.e.opts.Logger.Error("engine: BUG: panic in an attempt", "panic", p, "stack", string(debug.Stack()))
+			*r = attemptResult{answered: true, retries: int(a.message.Retries), delay: delay.Default(cmd.attempt)}
+			r.outcome.Error = "internal error of the server during the attempt"
+		}
+	}()
+	if err := a.prepare(cmd); err != nil {
+		a.damaged(r, err)
+		return
+	}
+	a.e.opts.Wire.Do(&a.attempt, &a.result)
+	a.classify(r, cmd.attempt)
 }
 
 // prepare reads the message and builds the request.

@@ -184,10 +184,11 @@ func (x *Index) Dead(user uint32, lsn uint64) (d Dead, ok bool, err error) {
 }
 
 // Dedup returns the message first published with this hash, if it was accepted
-// within the window that ends at now (unix ms).
+// within the window that ends at now (unix ms). A clock that was set back by up
+// to a window still finds what was accepted before.
 func (x *Index) Dedup(user uint32, hash *[16]byte, now int64) (seq, nonce uint64, ok bool, err error) {
 	window := x.opts.DedupWindow.Milliseconds()
-	for b := now / window; b >= 0 && b >= now/window-1 && !ok; b-- {
+	for b := now/window + 1; b >= 0 && b >= now/window-1 && !ok; b-- {
 		var k [32]byte
 		_, err = x.get(dedupKey(k[:0], uint64(b), user, hash), func(v []byte) error {
 			if len(v) != 24 {

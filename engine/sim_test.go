@@ -1,0 +1,668 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/wal"
+	"github.com/tidemill/tidemill/wal/powerfs"
+)
+
+// The simulator runs the engine's own code (Publish's build and submit, the
+// core's step, the attempter, the applier, the log, the index) on one goroutine:
+// it decides from one seed when a group is committed, a batch applied, a page
+// read, an attempt ended, the clock moved and the power cut. The wire is a
+// function of the seed, the disk is powerfs. One seed, one history.
+//
+// What it checks:
+//
+//	S1 no message that was acked is lost: it is delivered, a dead letter, or canceled
+//	S2 no attempt starts before the message is due, nor before its retry is
+//	S3 every body arrives as it was published
+//	S4 no attempt starts after a cancel was answered
+//	S5 nothing is attempted that was not published
+//	S6 without a crash no attempt is made twice, and none after an end that is durable
+//	S7 no message has more attempts that count than it may
+//	S8 within the window a duplicate gets the original's id, and nothing is stored for it
+//	S9 what is in memory stays within its bound
+type sim struct {
+	t    *testing.T
+	seed uint64
+	rng  *rand.Rand
+	now  int64
+	disk *powerfs.FS
+	e    *Engine
+	att  *attempter
+
+	events   []event
+	groups   []*wal.Group
+	pages    []pageCommand
+	rows     []*cancelRequest
+	flights  []startCommand
+	unacked  []*simMessage
+	messages map[string]*simMessage // by id, acked or not
+	dedup    map[string]*simMessage
+	crashes  int
+	published,
+	attempts, duplicates int
+	history uint64
+	failed  error
+}
+
+// simMessage is the model of one message.
+type simMessage struct {
+	id       string
+	sub      submission
+	dedupID  string
+	body     []byte
+	due      int64 // of the next attempt, as far as the model knows
+	created  int64
+	retries  int
+	behave   int  // how many attempts fail before one succeeds
+	acked    bool // its publish was answered
+	canceled bool // its cancel was answered
+	maybe    bool // a cancel was asked for: it may end either way
+	ended    bool // a 2xx was given
+	starts   map[int]int
+	life     int // the crash count when starts was last reset
+	dead     bool
+}
+
+// chance is the engine's source of chance in a simulation.
+type chance struct{ rng *rand.Rand }
+
+func (c chance) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(c.rng.Uint32())
+	}
+	return len(p), nil
+}
+
+// simConfig varies what a run is like.
+type simConfig struct {
+	steps    int
+	resident int
+	noSync   bool
+}
+
+func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
+	s := &sim{
+		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000,
+		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{},
+	}
+	s.disk.NoSync = cfg.noSync
+	s.disk.Keep = func(name string) bool { return strings.Contains(name, "/index/") }
+	s.open(cfg)
+	return s
+}
+
+func (s *sim) open(cfg simConfig) {
+	o := Options{
+		Dir: "data", Wire: simWire{s}, FS: s.disk, Rand: chance{s.rng}, SegmentSize: 512 << 10, MessageMax: 64 << 10,
+		MemtableSize: 4 << 20, CacheSize: 1 << 20, Parallelism: 20, HostParallelism: 6, Resident: cfg.resident,
+		Wall: func() time.Time { return time.UnixMilli(s.now) }, OnFatal: func(err error) { s.fail("fatal: %v", err) },
+		manual: true,
+	}
+	o.withDefaults()
+	if err := o.validate(); err != nil {
+		s.t.Fatal(err)
+	}
+	e, err := recoverEngine(o)
+	if err != nil {
+		s.fail("S1: open after crash %d: %v", s.crashes, err)
+		return
+	}
+	s.e, s.att = e, newAttempter(e)
+	if s.crashes == 0 {
+		if err := e.Bootstrap([]Account{testAccount}); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	s.note("open", uint64(e.log.Durable().LSN))
+}
+
+func (s *sim) fail(format string, args ...any) {
+	if s.failed == nil {
+		s.failed = fmt.Errorf("seed %d, after %d crashes: %s", s.seed, s.crashes, fmt.Sprintf(format, args...))
+	}
+}
+
+// note adds to the history's hash.
+func (s *sim) note(what string, n uint64) {
+	h := fnv.New64a()
+	var b [24]byte
+	binary.LittleEndian.PutUint64(b[:], s.history)
+	binary.LittleEndian.PutUint64(b[8:], n)
+	binary.LittleEndian.PutUint64(b[16:], uint64(s.now))
+	h.Write(b[:])
+	h.Write([]byte(what))
+	s.history = h.Sum64()
+}
+
+// simWire answers attempts by the model's plan for the message.
+type simWire struct{ s *sim }
+
+func (w simWire) Do(a *dispatch.Attempt, r *dispatch.Result) {
+	s := w.s
+	*r = dispatch.Result{}
+	m := s.messages[simHeader(a, "Upstash-Message-Id")]
+	if m == nil {
+		s.fail("S5: attempt of an unknown message to %s", a.URL)
+		return
+	}
+	if !bytes.Equal(a.Body, m.body) {
+		s.fail("S3: %s arrived with %d bytes, published with %d", m.id, len(a.Body), len(m.body))
+	}
+	switch {
+	case m.behave > 0 && s.rng.IntN(3) == 0:
+		r.Class, r.Err = dispatch.Connect, errors.New("connection refused")
+	case m.behave > 0:
+		r.Status = 500
+		if s.rng.IntN(2) == 0 {
+			r.Header = []dispatch.Header{{Name: "Retry-After", Value: strconv.Itoa(s.rng.IntN(100))}}
+		}
+	default:
+		r.Status = 204
+		m.ended = true
+	}
+	m.behave--
+}
+
+func simHeader(a *dispatch.Attempt, name string) string {
+	return find(a.Header, name)
+}
+
+// step does one random thing.
+func (s *sim) step(cfg simConfig) {
+	switch n := s.rng.IntN(100); {
+	case n < 22:
+		s.publish()
+	case n < 34:
+		s.commit()
+	case n < 46:
+		s.apply()
+	case n < 66:
+		s.advance(s.rng.Int64N(2000))
+	case n < 69:
+		s.advance(s.rng.Int64N(10 * 60_000))
+	case n < 70:
+		s.advance(-s.rng.Int64N(5000))
+	case n < 88:
+		s.land()
+	case n < 93:
+		s.read()
+	case n < 96:
+		s.cancel()
+	case n < 97:
+		if err := s.e.idx.Flush(); err != nil {
+			s.fail("flush: %v", err)
+		}
+	case n < 98:
+		if err := s.e.log.WriteMark(); err != nil {
+			s.fail("mark: %v", err)
+		}
+	case n < 99:
+		s.redrive()
+	default:
+		if s.rng.IntN(4) == 0 {
+			s.crash(cfg)
+		}
+	}
+}
+
+func (s *sim) publish() {
+	for range 1 + s.rng.IntN(4) {
+		m := &simMessage{created: s.now, starts: map[int]int{}, life: s.crashes}
+		p := &Publish{User: 1, URL: fmt.Sprintf("http://h%d.example/%d", s.rng.IntN(5), s.published), Retries: s.rng.IntN(4)}
+		switch s.rng.IntN(4) {
+		case 0:
+			p.Delay = time.Duration(s.rng.Int64N(30_000)) * time.Millisecond
+		case 1:
+			p.Delay = time.Duration(s.rng.Int64N(3_600_000)) * time.Millisecond
+		}
+		m.body = make([]byte, s.rng.IntN(600))
+		for i := range m.body {
+			m.body[i] = byte(s.rng.Uint32() >> (s.rng.IntN(2) * 5))
+		}
+		if s.rng.IntN(8) == 0 {
+			p.DedupID = "d" + strconv.Itoa(s.rng.IntN(20))
+			m.dedupID = p.DedupID
+		}
+		p.Body, m.retries, m.behave = m.body, p.Retries, max(0, s.rng.IntN(8)-3)
+		m.due = s.now + p.Delay.Milliseconds()
+		s.submit(p, m)
+	}
+}
+
+func (s *sim) submit(p *Publish, m *simMessage) {
+	sub, err := s.e.submit(p)
+	if errors.Is(err, wal.ErrLagging) || errors.Is(err, ErrLogFailed) && errors.Is(err, wal.ErrLagging) {
+		return
+	}
+	if err != nil {
+		s.fail("publish: %v", err)
+		return
+	}
+	if d := sub.duplicate; d != nil {
+		s.duplicate(m, MessageID(d.seq, d.nonce))
+		return
+	}
+	s.published++
+	m.sub, m.id = sub, MessageID(uint64(sub.ticket.LSN), sub.nonce)
+	if m.dedupID != "" {
+		if o := s.dedup[m.dedupID]; o != nil && o.acked && s.now-o.created < s.e.opts.DedupWindow.Milliseconds() {
+			s.fail("S8: %s stored again as %s", o.id, m.id)
+		}
+		s.dedup[m.dedupID] = m
+	}
+	s.messages[m.id] = m
+	s.unacked = append(s.unacked, m)
+	s.note("publish", uint64(sub.ticket.LSN))
+}
+
+func (s *sim) duplicate(m *simMessage, id string) {
+	s.duplicates++
+	if o := s.dedup[m.dedupID]; o == nil || o.id != id {
+		s.fail("S8: a duplicate under %q was answered with %s", m.dedupID, id)
+	}
+}
+
+// commit makes the open group durable and answers its publishes.
+func (s *sim) commit() {
+	if err := s.e.log.Commit(); err != nil {
+		s.fail("commit: %v", err)
+		return
+	}
+	for _, m := range s.unacked {
+		if _, err := s.e.settle(&m.sub); err != nil {
+			s.fail("settle: %v", err)
+			return
+		}
+		m.acked = true
+	}
+	s.unacked = s.unacked[:0]
+	s.note("commit", uint64(s.e.log.Durable().LSN))
+}
+
+// apply hands some of the queued groups to the applier and ends its batch.
+func (s *sim) apply() {
+	s.groups = append(s.groups, s.take()...)
+	n := len(s.groups)
+	if n > 1 {
+		n = 1 + s.rng.IntN(n)
+	}
+	s.applyN(n)
+}
+
+func (s *sim) take() []*wal.Group {
+	groups, _ := s.e.applier.take(nil)
+	return groups
+}
+
+func (s *sim) applyN(n int) {
+	open, err := s.e.applyGroups(s.groups[:n])
+	s.groups = slices.Delete(s.groups, 0, n)
+	if err == nil && open {
+		err = s.e.flushBatch()
+	}
+	if err != nil {
+		s.fail("apply: %v", err)
+	}
+}
+
+func (s *sim) applyAll() {
+	s.groups = append(s.groups, s.take()...)
+	s.applyN(len(s.groups))
+}
+
+// advance moves the clock and steps the core.
+func (s *sim) advance(ms int64) {
+	s.now += ms
+	for s.failed == nil {
+		events := s.e.inbox.swap(nil)
+		s.events = append(s.events, events...)
+		more, err := s.e.core.step(s.now, s.events)
+		if err != nil {
+			s.fail("step: %v", err)
+			return
+		}
+		for i := range s.events {
+			if g := s.events[i].group; g != nil {
+				g.Release()
+			}
+		}
+		s.events = s.events[:0]
+		s.carryOut(&s.e.core.out)
+		if !more {
+			return
+		}
+	}
+}
+
+func (s *sim) carryOut(out *commands) {
+	for i := range out.appends {
+		if err := s.e.logOutcome(out.appends[i].outcome); err != nil {
+			s.fail("log an outcome: %v", err)
+		}
+	}
+	for _, cmd := range out.starts {
+		s.started(&cmd)
+		s.flights = append(s.flights, cmd)
+	}
+	s.pages = append(s.pages, out.pages...)
+	s.rows = append(s.rows, out.rows...)
+	for _, a := range out.answers {
+		a.req.done(a.err)
+	}
+	c := s.e.core
+	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels); c.resident > limit {
+		s.fail("S9: %d messages resident, the bound is %d", c.resident, limit)
+	}
+}
+
+// started checks the start of an attempt.
+func (s *sim) started(cmd *startCommand) {
+	s.attempts++
+	s.note("start", cmd.row.Seq)
+	m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]
+	switch {
+	case m == nil:
+		s.fail("S5: attempt of an unknown message at %d", cmd.row.Seq)
+		return
+	case s.now < m.due || s.now < cmd.row.Due:
+		s.fail("S2: %s starts at %d, due at %d", m.id, s.now, max(m.due, cmd.row.Due))
+	case m.canceled:
+		s.fail("S4: %s starts after its cancel was answered", m.id)
+	case cmd.attempt > m.retries+1:
+		s.fail("S7: %s starts attempt %d of %d", m.id, cmd.attempt, m.retries+1)
+	}
+	if m.life != s.crashes {
+		m.life, m.starts = s.crashes, map[int]int{}
+	}
+	m.starts[cmd.attempt]++
+	if m.starts[cmd.attempt] > 1 {
+		s.fail("S6: %s starts attempt %d twice", m.id, cmd.attempt)
+	}
+}
+
+// land ends one attempt in flight.
+func (s *sim) land() {
+	if len(s.flights) == 0 {
+		return
+	}
+	i := s.rng.IntN(len(s.flights))
+	cmd := s.flights[i]
+	s.flights = slices.Delete(s.flights, i, i+1)
+	r := s.att.run(&cmd)
+	r.outcome.Took = 0 // the only thing in a result that real time shows in
+	s.e.inbox.push(event{kind: evFinished, slot: cmd.slot, result: r})
+}
+
+// read answers the pages and rows whose index is far enough, pages in order.
+func (s *sim) read() {
+	for len(s.pages) > 0 && s.e.idx.Applied() >= s.pages[0].after {
+		p, err := s.e.readPage(&s.pages[0])
+		if err != nil {
+			s.fail("page: %v", err)
+			return
+		}
+		s.e.inbox.push(event{kind: evPaged, slot: s.pages[0].slot, page: p})
+		s.pages = s.pages[1:]
+		if s.rng.IntN(2) == 0 {
+			break
+		}
+	}
+	s.rows = slices.DeleteFunc(s.rows, func(req *cancelRequest) bool {
+		if s.e.idx.Applied() < req.after {
+			return false
+		}
+		s.e.readRow(req)
+		return true
+	})
+}
+
+// pick returns a random acked message, nil if there is none.
+func (s *sim) pick() *simMessage {
+	ids := make([]string, 0, len(s.messages))
+	for id := range s.messages {
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	slices.Sort(ids)
+	m := s.messages[ids[s.rng.IntN(len(ids))]]
+	if !m.acked {
+		return nil
+	}
+	return m
+}
+
+func (s *sim) cancel() {
+	m := s.pick()
+	if m == nil {
+		return
+	}
+	seq, nonce, err := parseMessageID(m.id)
+	if err != nil {
+		s.fail("id %s: %v", m.id, err)
+		return
+	}
+	m.maybe = true
+	s.e.inbox.push(event{kind: evCancel, req: &cancelRequest{user: 1, seq: seq, nonce: nonce, done: func(err error) {
+		s.note("canceled", seq)
+		if err == nil {
+			m.canceled = true
+		} else if !errors.Is(err, ErrNotFound) {
+			s.fail("cancel: %v", err)
+		}
+	}}})
+}
+
+// redrive retries or deletes one dead letter, if there is one.
+func (s *sim) redrive() {
+	s.commit()
+	s.applyAll()
+	dead, _, err := s.e.DeadLetters(DeadLetterQuery{User: 1, Count: 3, Descending: s.rng.IntN(2) == 0})
+	if err != nil {
+		s.fail("dead letters: %v", err)
+		return
+	}
+	if len(dead) == 0 {
+		return
+	}
+	d := dead[s.rng.IntN(len(dead))]
+	old := s.messages[d.Message.ID]
+	if old == nil || !bytes.Equal(d.Body, old.body) {
+		s.fail("S3: dead letter %s shows another body", d.ID)
+		return
+	}
+	old.dead = true
+	if s.rng.IntN(2) == 0 {
+		err = s.e.DeleteDeadLetter(1, d.ID)
+	} else {
+		m := &simMessage{created: s.now, due: s.now, body: old.body, retries: old.retries, starts: map[int]int{}, life: s.crashes, acked: true}
+		m.id, err = s.e.RetryDeadLetter(1, d.ID)
+		s.messages[m.id] = m
+	}
+	if err != nil {
+		s.fail("redrive or delete of %s: %v", d.ID, err)
+	}
+}
+
+// crash cuts the power and opens what is left.
+func (s *sim) crash(cfg simConfig) {
+	s.note("crash", uint64(s.e.log.Durable().LSN))
+	percent := []int{0, 10, 50, 90, 100}[s.rng.IntN(5)]
+	grain := []int{512, 4096}[s.rng.IntN(2)]
+	next := s.disk.Cut(s.rng.Uint64(), percent, grain)
+	s.abandon()
+	s.disk = next
+	s.crashes++
+	s.open(cfg)
+	for i := 0; i < 3 && s.failed == nil && s.rng.IntN(3) == 0; i++ { // crashes in or right after recovery
+		next := s.disk.Cut(s.rng.Uint64(), s.rng.IntN(101), grain)
+		s.abandon()
+		s.disk = next
+		s.crashes++
+		s.open(cfg)
+	}
+}
+
+// abandon closes the engine whose disk is gone: the fence is that it has its own.
+func (s *sim) abandon() {
+	if s.e == nil {
+		return
+	}
+	for i := range s.events {
+		if g := s.events[i].group; g != nil {
+			g.Release()
+		}
+	}
+	s.events, s.groups, s.pages, s.rows, s.flights, s.unacked = nil, nil, nil, nil, nil, nil
+	_ = s.e.log.Close()
+	_ = s.e.idx.Abandon()
+	_ = s.e.lock.Close()
+	s.e = nil
+}
+
+// settleAll lets everything run to its end and checks what must have come of it.
+func (s *sim) settleAll() {
+	for i := 0; s.failed == nil && i < 20_000; i++ {
+		s.commit()
+		s.applyAll()
+		s.advance(60_000)
+		for len(s.flights) > 0 {
+			s.land()
+		}
+		s.read()
+		if i > 100 && s.idle() {
+			break
+		}
+	}
+	if s.failed == nil && !s.idle() {
+		s.fail("S1: not idle at the end: %d resident, %d pages", s.e.core.resident, len(s.pages))
+	}
+	s.checkEnds()
+}
+
+func (s *sim) idle() bool {
+	c := s.e.core
+	return c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
+}
+
+func (s *sim) checkEnds() {
+	if s.failed != nil {
+		return
+	}
+	dead := map[string]bool{}
+	cursor := ""
+	for {
+		items, next, err := s.e.DeadLetters(DeadLetterQuery{User: 1, Cursor: cursor})
+		if err != nil {
+			s.fail("dead letters: %v", err)
+			return
+		}
+		for _, d := range items {
+			dead[d.Message.ID] = true
+		}
+		if cursor = next; next == "" {
+			break
+		}
+	}
+	for id, m := range s.messages {
+		if m.acked && !m.ended && !m.maybe && !m.dead && !dead[id] {
+			s.fail("S1: %s was acked and is neither delivered nor dead nor canceled", id)
+		}
+		if len(s.e.core.bySeq) > 0 {
+			s.fail("S9: %d entries left at the end", len(s.e.core.bySeq))
+		}
+	}
+}
+
+func runSim(t *testing.T, seed uint64, cfg simConfig) *sim {
+	s := newSim(t, seed, cfg)
+	for i := 0; i < cfg.steps && s.failed == nil; i++ {
+		s.step(cfg)
+	}
+	if s.failed == nil {
+		s.settleAll()
+	}
+	s.abandon()
+	return s
+}
+
+// seeds returns how many seeds to run and from which: TIDEMILL_SIM_SEEDS runs
+// more of them, TIDEMILL_SIM_SEED one.
+func seeds(t *testing.T, n uint64) (from, to uint64) {
+	if v := os.Getenv("TIDEMILL_SIM_SEED"); v != "" {
+		seed, err := strconv.ParseUint(v, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seed, seed + 1
+	}
+	if v := os.Getenv("TIDEMILL_SIM_SEEDS"); v != "" {
+		more, err := strconv.ParseUint(v, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n = more
+	}
+	return 1, n + 1
+}
+
+func simConfigOf(seed uint64) simConfig {
+	return simConfig{steps: 600, resident: []int{4, 20, 1000}[seed%3]}
+}
+
+func TestSimulation(t *testing.T) {
+	from, to := seeds(t, 60)
+	var crashes, published, attempts, duplicates int
+	for seed := from; seed < to; seed++ {
+		s := runSim(t, seed, simConfigOf(seed))
+		if s.failed != nil {
+			t.Fatalf("%v\nrun it again with TIDEMILL_SIM_SEED=%d go test -run TestSimulation ./engine", s.failed, seed)
+		}
+		crashes += s.crashes
+		published += s.published
+		attempts += s.attempts
+		duplicates += s.duplicates
+	}
+	t.Logf("%d seeds: %d power cuts, %d published, %d attempts, %d duplicates refused", to-from, crashes, published, attempts, duplicates)
+}
+
+// TestSimulationOneSeedOneHistory: the simulator would be of little use if a
+// failing seed could not be run again.
+func TestSimulationOneSeedOneHistory(t *testing.T) {
+	for seed := uint64(1); seed <= 6; seed++ {
+		a, b := runSim(t, seed, simConfigOf(seed)), runSim(t, seed, simConfigOf(seed))
+		if a.history != b.history || a.crashes != b.crashes {
+			t.Errorf("seed %d: two histories, %x and %x", seed, a.history, b.history)
+		}
+	}
+}
+
+// TestSimulationHasTeeth: with syncs that do nothing, the same checks fail.
+func TestSimulationHasTeeth(t *testing.T) {
+	for seed := uint64(1); seed <= 40; seed++ {
+		cfg := simConfigOf(seed)
+		cfg.noSync = true
+		if s := runSim(t, seed, cfg); s.failed != nil {
+			t.Logf("found: %v", s.failed)
+			return
+		}
+	}
+	t.Error("40 seeds ran clean on a disk that never syncs")
+}
