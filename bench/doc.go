@@ -1,0 +1,35 @@
+// Package bench is the load harness: producers, sinks, reference servers and
+// reports. It talks to the server over HTTP only and imports nothing of it.
+//
+//	tidemill bench publish   durable acked publishes, over a bare fasthttp echo
+//	tidemill bench deliver   publish to delivery, over a memory-only fasthttp relay
+//	                         and over a bare fasthttp client loop to the same sink
+//
+// # What a number means
+//
+// Machines share their cores and a rate swings twofold between minutes, so a rate
+// alone says little. All sides of a comparison run in one run, in alternating
+// rounds whose order rotates; a ratio is taken per round, and its median, minimum
+// and maximum are reported (PERFORMANCE.md §4). CPU time per message of the server
+// process stands beside each rate: it is what neighbours disturb least.
+//
+// Producers are closed-loop: each has one connection and one request in flight.
+// That finds the peak rate. It hides stalls from the percentiles (coordinated
+// omission), so p50 and p99 here are those of a saturated server, and not what a
+// client sees at a fixed rate.
+//
+// Bodies are 1 KiB by default and do not compress, so that no side gains by
+// storing less than it was given.
+//
+// The reference servers run in processes of their own, as the server does (Spawn);
+// producers and the counting sink run in the harness.
+//
+// # Losing nothing
+//
+// Each body carries a sequence number. Deliver checks every body that arrives byte
+// for byte, counts duplicates, and after each round waits for all acknowledged
+// messages: one that is missing fails the run with ErrLost.
+//
+// Every run ends by itself: rounds have a length, requests and the wait for the
+// last deliveries have timeouts, and cancelling the context ends all of it.
+package bench

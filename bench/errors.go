@@ -1,0 +1,18 @@
+package bench
+
+import "errors"
+
+var (
+	// ErrLost says that a message was acknowledged and did not arrive in time.
+	ErrLost = errors.New("acknowledged messages were lost")
+
+	// ErrCorrupt says that something arrived which was not sent.
+	ErrCorrupt = errors.New("bodies arrived damaged")
+
+	// ErrFailing says that so many requests failed that the rates mean nothing.
+	ErrFailing = errors.New("too many requests failed")
+)
+
+// errStopped ends a producer that was waiting when the round ended. It is not a
+// failed request.
+var errStopped = errors.New("the round has ended")

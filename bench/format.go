@@ -1,0 +1,76 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// WriteText writes the report as a table for people.
+func (r *Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %d-byte bodies, %d rounds of %v for each side, %d CPUs (%s/%s) shared by all\n",
+		r.Scenario, r.BodyBytes, r.Rounds, r.Round, r.CPUs, r.GOOS, r.GOARCH)
+	for _, run := range r.Runs {
+		run.writeTable(&b, r.Unit)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (run *Run) writeTable(w io.Writer, unit string) {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "\nc=%d\t%s\tp50\tp99\tmax\tCPU/message\tmessages\tfailed\tduplicates\t\n", run.Concurrency, unit)
+	for _, s := range run.Sides {
+		fmt.Fprintf(t, "%s\t%.0f\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t\n", s.Name, s.Rate,
+			millis(s.P50), millis(s.P99), millis(s.Max), cpuText(s.CPU), s.Messages, s.Failed, s.Duplicates)
+	}
+	t.Flush() // to a strings.Builder: no error
+	for _, q := range run.Ratios {
+		fmt.Fprintf(w, "  %s / %s: %.2f (%.2f to %.2f)\n", q.Of, q.Over, q.Median, q.Min, q.Max)
+	}
+}
+
+func millis(d time.Duration) string {
+	return fmt.Sprintf("%.2fms", float64(d)/float64(time.Millisecond))
+}
+
+func cpuText(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1fus", float64(d)/float64(time.Microsecond))
+}
+
+// WriteBenchmarks writes Go benchmark lines, one for each round of each side, so
+// that benchstat can judge two reports.
+func (r *Report) WriteBenchmarks(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "goos: %s\ngoarch: %s\npkg: github.com/tidemill/tidemill/bench\n", r.GOOS, r.GOARCH)
+	fmt.Fprintf(&b, "body-bytes: %d\nround: %v\n", r.BodyBytes, r.Round)
+	name := "Benchmark" + strings.ToUpper(r.Scenario[:1]) + r.Scenario[1:]
+	for _, run := range r.Runs {
+		for _, s := range run.Sides {
+			for _, q := range s.Rounds {
+				fmt.Fprintf(&b, "%s/side=%s/c=%d-%d\t%d\t%.0f ns/op\t%.0f msg/s\t%d p50-ns\t%d p99-ns",
+					name, s.Name, run.Concurrency, r.CPUs, q.Messages, 1e9/q.Rate, q.Rate, q.P50, q.P99)
+				if q.CPU > 0 {
+					fmt.Fprintf(&b, "\t%d cpu-ns/op", q.CPU)
+				}
+				b.WriteByte('\n')
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// WriteJSON writes the report as indented JSON; durations are in nanoseconds.
+func (r *Report) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}

@@ -1,0 +1,79 @@
+package bench
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+const (
+	meterShards  = 16
+	latencyMax   = int64(time.Minute)
+	latencyFine  = int64(time.Microsecond)
+	latencyExact = 3 // significant digits
+)
+
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(latencyFine, latencyMax, latencyExact)
+}
+
+// meter counts events and their latencies while it is on. Shards keep producers
+// from meeting on one lock. Safe for concurrent use.
+type meter struct {
+	on     atomic.Bool
+	shards [meterShards]struct {
+		sync.Mutex
+		hist *hdrhistogram.Histogram
+		_    [40]byte // a cache line of its own
+	}
+}
+
+func newMeter() *meter {
+	m := new(meter)
+	for i := range m.shards {
+		m.shards[i].hist = newHistogram()
+	}
+	return m
+}
+
+// record notes an event; key spreads the events over the shards. What took longer
+// than a minute counts as a minute.
+func (m *meter) record(key uint64, latency time.Duration) {
+	if !m.on.Load() {
+		return
+	}
+	s := &m.shards[key%meterShards]
+	s.Lock()
+	defer s.Unlock()
+	if err := s.hist.RecordValue(min(max(int64(latency), 0), latencyMax)); err != nil {
+		panic("bench: BUG: " + err.Error())
+	}
+}
+
+// take merges the shards into one histogram, whose total is the number of events.
+func (m *meter) take() *hdrhistogram.Histogram {
+	all := newHistogram()
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.Lock()
+		all.Merge(s.hist)
+		s.Unlock()
+	}
+	return all
+}
+
+// empty reports whether no event has been recorded.
+func (m *meter) empty() bool {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.Lock()
+		n := s.hist.TotalCount()
+		s.Unlock()
+		if n > 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,172 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Server is a server to be measured. To deliver to the sink it must allow
+// destinations in 127.0.0.0/8.
+type Server struct {
+	URL   string // such as http://127.0.0.1:8080
+	Token string // its bearer token; "" sends none
+	PID   int    // its process, for CPU per message; 0: not known
+}
+
+// Common is what both scenarios are told.
+type Common struct {
+	// Server is measured if it has a URL. Otherwise one is started by Spawn.
+	Server Server
+
+	// Spawn starts the reference servers, and the measured one if need be.
+	// Required; Reexec.Spawn is the usual one.
+	Spawn Spawn
+
+	// Concurrency lists the numbers of producers to measure with.
+	// Default: 64 and 256 for Publish, 256 for Deliver.
+	Concurrency []int
+
+	// Rounds is how often each side runs. Default: 5.
+	Rounds int
+
+	// Round is how long a side is measured in each. Default: 2s.
+	Round time.Duration
+
+	// WarmUp precedes each, with the same load and not counted. Default: 300ms.
+	WarmUp time.Duration
+
+	// BodyBytes is the size of a body, at least 32. Default: 1024.
+	BodyBytes int
+
+	// RequestTimeout bounds one request of a producer. Default: 10s.
+	RequestTimeout time.Duration
+
+	// Log receives one line for each round. Default: nothing is logged.
+	Log *slog.Logger
+}
+
+// PublishOptions are the options of Publish.
+type PublishOptions struct {
+	Common
+
+	// Delay is sent as Upstash-Delay, so that publishing is measured alone: no
+	// delivery may fall into the run. Default: 24h.
+	Delay time.Duration
+
+	// Destination is where the messages would go. Nothing is sent there in a run
+	// shorter than Delay. Default: http://127.0.0.1:9/ (a running server must
+	// allow it).
+	Destination string
+}
+
+// DeliverOptions are the options of Deliver.
+type DeliverOptions struct {
+	Common
+
+	// Hosts is the number of loopback addresses, 127.0.0.1 and up, that the sink
+	// listens on: so many hosts the server sees. Default: 32.
+	Hosts int
+
+	// Backlog bounds the messages that are published and have not arrived;
+	// producers wait when it is reached, so a side that acknowledges faster than
+	// it delivers is measured at the pace of its deliveries, and its latency is
+	// about Backlog / rate. Default: 4 for each producer.
+	Backlog int
+
+	// DrainTimeout bounds the wait for the last deliveries after a round. What has
+	// not arrived by then is lost. Default: 30s.
+	DrainTimeout time.Duration
+}
+
+func orDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+func (c *Common) withDefaults(concurrency ...int) {
+	if len(c.Concurrency) == 0 {
+		c.Concurrency = concurrency
+	}
+	orDefault(&c.Rounds, 5)
+	orDefault(&c.Round, 2*time.Second)
+	orDefault(&c.WarmUp, 300*time.Millisecond)
+	orDefault(&c.BodyBytes, 1024)
+	orDefault(&c.RequestTimeout, 10*time.Second)
+	orDefault(&c.Log, slog.New(slog.DiscardHandler))
+}
+
+func (c *Common) validate() error {
+	for _, n := range c.Concurrency {
+		if n < 1 || n > 10_000 {
+			return fmt.Errorf("concurrency %d: want 1 to 10000", n)
+		}
+	}
+	switch {
+	case c.Spawn == nil:
+		return errors.New("no Spawn: it starts the reference servers")
+	case c.Rounds < 1:
+		return fmt.Errorf("%d rounds: want at least 1", c.Rounds)
+	case c.Round < 0 || c.WarmUp < 0 || c.RequestTimeout < 0:
+		return errors.New("round, warm-up and request timeout must not be negative")
+	case c.BodyBytes < stampBytes || c.BodyBytes > 64<<20:
+		return fmt.Errorf("bodies of %d bytes: want %d bytes to 64 MiB", c.BodyBytes, stampBytes)
+	}
+	if c.Server.URL == "" {
+		return nil
+	}
+	if u, err := url.Parse(c.Server.URL); err != nil || u.Scheme != "http" || u.Host == "" {
+		return fmt.Errorf("server %q: want a URL such as http://127.0.0.1:8080", c.Server.URL)
+	}
+	if strings.ContainsAny(c.Server.Token, "\r\n") {
+		return errors.New("the token contains a line break")
+	}
+	return nil
+}
+
+func (o PublishOptions) withDefaults() PublishOptions {
+	o.Common.withDefaults(64, 256)
+	orDefault(&o.Delay, 24*time.Hour)
+	orDefault(&o.Destination, "http://127.0.0.1:9/")
+	return o
+}
+
+func (o PublishOptions) validate() error {
+	switch {
+	case o.Delay < time.Second:
+		return fmt.Errorf("delay %v: want at least 1s", o.Delay)
+	case strings.ContainsAny(o.Destination, " \r\n"):
+		return fmt.Errorf("destination %q: want a URL", o.Destination)
+	}
+	return o.Common.validate()
+}
+
+func (o DeliverOptions) withDefaults() DeliverOptions {
+	o.Common.withDefaults(256)
+	orDefault(&o.Hosts, 32)
+	orDefault(&o.DrainTimeout, 30*time.Second)
+	return o
+}
+
+func (o DeliverOptions) validate() error {
+	switch {
+	case o.Hosts < 1 || o.Hosts > 250:
+		return fmt.Errorf("%d hosts: want 1 to 250", o.Hosts)
+	case o.Backlog < 0 || o.DrainTimeout < 0:
+		return errors.New("backlog and drain timeout must not be negative")
+	}
+	return o.Common.validate()
+}
+
+// backlog is the bound for c producers.
+func (o DeliverOptions) backlog(c int) int {
+	if o.Backlog > 0 {
+		return o.Backlog
+	}
+	return 4 * c
+}

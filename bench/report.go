@@ -1,0 +1,111 @@
+package bench
+
+import (
+	"runtime"
+	"slices"
+	"time"
+)
+
+// Report is what a run found out.
+type Report struct {
+	Scenario  string        `json:"scenario"` // publish or deliver
+	Unit      string        `json:"unit"`     // of the rates
+	Started   time.Time     `json:"started"`
+	GOOS      string        `json:"goos"`
+	GOARCH    string        `json:"goarch"`
+	CPUs      int           `json:"cpus"`
+	BodyBytes int           `json:"body_bytes"`
+	Rounds    int           `json:"rounds"`
+	Round     time.Duration `json:"round_ns"`
+	Runs      []Run         `json:"runs"`
+}
+
+// Run is a comparison at one number of producers.
+type Run struct {
+	Concurrency int     `json:"concurrency"`
+	Sides       []Side  `json:"sides"`
+	Ratios      []Ratio `json:"ratios"`
+}
+
+// Side is one side of a comparison, over all rounds.
+type Side struct {
+	Name       string        `json:"name"`
+	Rate       float64       `json:"rate"` // median of the rounds, messages per second
+	P50        time.Duration `json:"p50_ns"`
+	P99        time.Duration `json:"p99_ns"`
+	Max        time.Duration `json:"max_ns"`
+	CPU        time.Duration `json:"cpu_per_message_ns,omitempty"` // of its process; 0: not known
+	Messages   int64         `json:"messages"`
+	Failed     int64         `json:"failed"`     // requests, the warm-ups' included
+	Duplicates int64         `json:"duplicates"` // arrivals of what had arrived
+	Rounds     []Round       `json:"rounds"`
+}
+
+// Round is one round of a side.
+type Round struct {
+	Rate     float64       `json:"rate"`
+	P50      time.Duration `json:"p50_ns"`
+	P99      time.Duration `json:"p99_ns"`
+	CPU      time.Duration `json:"cpu_per_message_ns,omitempty"`
+	Messages int64         `json:"messages"`
+}
+
+// Ratio compares the rates of two sides, round by round.
+type Ratio struct {
+	Of     string  `json:"of"`
+	Over   string  `json:"over"`
+	Median float64 `json:"median"`
+	Min    float64 `json:"min"`
+	Max    float64 `json:"max"`
+}
+
+func newReport(scenario, unit string, o *Common) *Report {
+	return &Report{
+		Scenario:  scenario,
+		Unit:      unit,
+		Started:   time.Now().UTC().Truncate(time.Second),
+		GOOS:      runtime.GOOS,
+		GOARCH:    runtime.GOARCH,
+		CPUs:      runtime.NumCPU(),
+		BodyBytes: o.BodyBytes,
+		Rounds:    o.Rounds,
+		Round:     o.Round,
+	}
+}
+
+// add appends a comparison, with a ratio for each pair of sides.
+func (r *Report) add(c int, sides []Side, pairs ...[2]int) {
+	run := Run{Concurrency: c, Sides: sides}
+	for _, p := range pairs {
+		run.Ratios = append(run.Ratios, ratio(&sides[p[0]], &sides[p[1]]))
+	}
+	r.Runs = append(r.Runs, run)
+}
+
+// ratio divides round by round, so that what changes between rounds cancels out.
+// No round has a rate of zero: such a round fails its run.
+func ratio(of, over *Side) Ratio {
+	each := make([]float64, len(of.Rounds))
+	for i := range each {
+		each[i] = of.Rounds[i].Rate / over.Rounds[i].Rate
+	}
+	return Ratio{
+		Of: of.Name, Over: over.Name,
+		Median: median(each), Min: slices.Min(each), Max: slices.Max(each),
+	}
+}
+
+func pick(rounds []Round, f func(Round) float64) []float64 {
+	out := make([]float64, len(rounds))
+	for i, r := range rounds {
+		out[i] = f(r)
+	}
+	return out
+}
+
+// median of at least one value; of an even number, the mean of the middle two.
+func median(values []float64) float64 {
+	v := slices.Sorted(slices.Values(values))
+	n := len(v)
+	return (v[(n-1)/2] + v[n/2]) / 2
+}

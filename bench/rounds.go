@@ -1,0 +1,174 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// contender is one side of a comparison.
+type contender struct {
+	name string
+	pid  int  // its process; 0: it has none, or it is not known
+	acks bool // a message counts when its request is answered; else when it arrives
+
+	// producers makes the operations of c producers, and a function that closes
+	// their connections.
+	producers func(ctx context.Context, c int) (ops []operation, closeAll func())
+
+	// begin and finish, if any, surround a round; finish waits for what is under
+	// way and fails the run if something was lost.
+	begin  func(m *meter)
+	finish func(ctx context.Context) error
+
+	// damaged, if any, is why what was measured is void.
+	damaged func() error
+
+	// duplicates, if any, counts messages that came again.
+	duplicates func() int64
+}
+
+// tally adds up a contender's rounds.
+type tally struct {
+	side  Side
+	hist  *hdrhistogram.Histogram
+	cpu   time.Duration
+	timed int64 // messages of the rounds whose CPU time is known
+	err   error // the first failed request's
+}
+
+// runRounds lets the contenders take turns. The order rotates, so that none always
+// runs after the same other.
+func runRounds(ctx context.Context, o *Common, c int, sides []contender) ([]Side, error) {
+	tallies := make([]tally, len(sides))
+	for i := range tallies {
+		tallies[i] = tally{side: Side{Name: sides[i].name}, hist: newHistogram()}
+	}
+	for round := range o.Rounds {
+		for i := range sides {
+			k := (round + i) % len(sides)
+			if err := tallies[k].round(ctx, o, c, &sides[k]); err != nil {
+				return nil, fmt.Errorf("%s, c=%d, round %d: %w", sides[k].name, c, round+1, err)
+			}
+		}
+	}
+	out := make([]Side, len(sides))
+	for i := range tallies {
+		out[i] = tallies[i].close(&sides[i])
+	}
+	return out, nil
+}
+
+func (t *tally) round(ctx context.Context, o *Common, c int, s *contender) error {
+	ops, closeAll := s.producers(ctx, c)
+	defer closeAll()
+	l := load{
+		warmUp: o.WarmUp, length: o.Round, patience: o.RequestTimeout,
+		ops: ops, meter: newMeter(), acks: s.acks, pid: s.pid, damaged: s.damaged,
+	}
+	if s.begin != nil {
+		s.begin(l.meter)
+	}
+	out, err := l.run(ctx)
+	if err != nil {
+		return err
+	}
+	if s.finish != nil {
+		if err := s.finish(ctx); err != nil {
+			return err
+		}
+	}
+	t.add(l.meter.take(), out)
+	r := t.side.Rounds[len(t.side.Rounds)-1]
+	o.Log.Info("round", "side", s.name, "c", c, "rate", int64(r.Rate),
+		slog.Duration("p50", r.P50), slog.Duration("p99", r.P99))
+	if t.side.Failed*100 > t.side.Messages {
+		return fmt.Errorf("%w: %d, and %d did not; the first: %w", ErrFailing, t.side.Failed, t.side.Messages, t.err)
+	}
+	if r.Messages == 0 {
+		return fmt.Errorf("%w: no message in %v", ErrFailing, out.elapsed)
+	}
+	return nil
+}
+
+func (t *tally) add(h *hdrhistogram.Histogram, out outcome) {
+	r := Round{
+		Messages: h.TotalCount(),
+		Rate:     float64(h.TotalCount()) / out.elapsed.Seconds(),
+		P50:      quantile(h, 50),
+		P99:      quantile(h, 99),
+	}
+	if out.cpuOK && r.Messages > 0 {
+		r.CPU = out.cpu / time.Duration(r.Messages)
+		t.cpu += out.cpu
+		t.timed += r.Messages
+	}
+	t.hist.Merge(h)
+	t.side.Rounds = append(t.side.Rounds, r)
+	t.side.Messages += r.Messages
+	t.side.Failed += out.failed
+	if t.err == nil {
+		t.err = out.err
+	}
+}
+
+// close works the rounds up into what is reported of a side.
+func (t *tally) close(s *contender) Side {
+	side := t.side
+	side.Rate = median(pick(side.Rounds, func(r Round) float64 { return r.Rate }))
+	side.P50, side.P99 = quantile(t.hist, 50), quantile(t.hist, 99)
+	side.Max = time.Duration(t.hist.Max())
+	if t.timed > 0 {
+		side.CPU = t.cpu / time.Duration(t.timed)
+	}
+	if s.duplicates != nil {
+		side.Duplicates = s.duplicates()
+	}
+	return side
+}
+
+func quantile(h *hdrhistogram.Histogram, percent float64) time.Duration {
+	return time.Duration(h.ValueAtPercentile(percent))
+}
+
+// hostOf is the address to dial for a URL.
+func hostOf(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", err
+	}
+	if u.Host == "" {
+		return "", fmt.Errorf("%q names no host", raw)
+	}
+	if u.Port() == "" {
+		return u.Host + ":80", nil
+	}
+	return u.Host, nil
+}
+
+// children are the processes of a run.
+type children struct {
+	spawn Spawn
+	all   []*Child
+}
+
+func (c *children) start(ctx context.Context, role Role) (Server, error) {
+	child, err := c.spawn(ctx, role)
+	if err != nil {
+		return Server{}, err
+	}
+	c.all = append(c.all, child)
+	return child.Server, nil
+}
+
+// server is the one given, or one that is started now.
+func (c *children) server(ctx context.Context, given Server) (Server, error) {
+	if given.URL != "" {
+		return given, nil
+	}
+	return c.start(ctx, RoleServer)
+}
