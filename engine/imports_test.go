@@ -1,0 +1,38 @@
+package engine
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tidemill/tidemill/"
+
+// TestImports keeps ARCHITECTURE.md's table true: leaves are strangers to each
+// other and imports point one way.
+func TestImports(t *testing.T) {
+	allowed := map[string][]string{
+		"wal":           {},
+		"wal/powerfs":   {},
+		"timerwheel":    {},
+		"dispatch":      {},
+		"bench":         {},
+		"engine/record": {},
+		"engine/delay":  {},
+		"engine/index":  {"engine/record"},
+		"engine":        {"wal", "timerwheel", "dispatch", "engine/record", "engine/delay", "engine/index"},
+		"httpapi":       {"engine", "engine/record", "engine/delay"},
+	}
+	for pkg, want := range allowed {
+		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, module+pkg).CombinedOutput()
+		if err != nil {
+			t.Fatalf("go list %s: %v\n%s", pkg, err, out)
+		}
+		for _, imp := range strings.Fields(string(out)) {
+			if rest, ours := strings.CutPrefix(imp, module); ours && !slices.Contains(want, rest) {
+				t.Errorf("%s imports %s; allowed are %v", pkg, rest, want)
+			}
+		}
+	}
+}
