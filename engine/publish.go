@@ -127,9 +127,13 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 	if err != nil {
 		return err
 	}
+	created := now.UnixMilli()
+	if p.NotBefore.IsZero() && due > created {
+		created = due - p.Delay.Milliseconds() // due was rounded up: so that the difference is the delay
+	}
 	id := hostID(host)
 	m.Message = record.Message{
-		User: uint32(p.User), Nonce: e.nonce(), Due: due, Created: now.UnixMilli(),
+		User: uint32(p.User), Nonce: e.nonce(), Due: due, Created: created,
 		Lane: id, Host: id, Timeout: uint32(p.Timeout.Milliseconds()), Retries: uint16(p.Retries), Method: p.Method,
 		URL: p.URL, Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay,
 	}

@@ -11,6 +11,10 @@ import (
 // are stored as they came: the frame's overhead and the CPU are not worth it.
 const compressMin = 512
 
+// bodyMax is the longest body that is opened, bytes: the most that
+// message.max-size may be set to.
+const bodyMax = 64 << 20
+
 // A zstd encoder holds about a megabyte; a few are kept for the publishers that
 // compress at one time, the rest are garbage.
 var encoders = sync.Pool{New: func() any {
@@ -23,7 +27,7 @@ var encoders = sync.Pool{New: func() any {
 }}
 
 var decoders = sync.Pool{New: func() any {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(128<<20), zstd.WithDecoderLowmem(true))
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		panic("record: BUG: zstd options: " + err.Error())
 	}
@@ -35,6 +39,7 @@ var decoders = sync.Pool{New: func() any {
 // is encoded. It runs outside the commit path, on the publisher's goroutine.
 func (m *Message) SetBody(body, scratch []byte) []byte {
 	m.Body, m.BodyLen = body, uint32(len(body))
+	m.Flags &^= FlagZstd
 	if len(body) < compressMin || !compressible(body) {
 		return scratch
 	}
@@ -65,8 +70,9 @@ func compressible(body []byte) bool {
 	return distinct < 128
 }
 
-// OpenBody returns the body as it was published. It aliases m.Body or dst's
-// grown memory.
+// OpenBody returns the body as it was published. It aliases m.Body, or dst's
+// memory if the body was compressed and there is room for BodyLen bytes in it.
+// Whatever the frame holds, no more than BodyLen bytes are decompressed.
 func (m *Message) OpenBody(dst []byte) ([]byte, error) {
 	if m.Flags&FlagZstd == 0 {
 		if int(m.BodyLen) != len(m.Body) {
@@ -74,14 +80,25 @@ func (m *Message) OpenBody(dst []byte) ([]byte, error) {
 		}
 		return m.Body, nil
 	}
+	if m.BodyLen > bodyMax {
+		return nil, fmt.Errorf("record: stored body claims %d bytes, at most %d are published", m.BodyLen, bodyMax)
+	}
+	return m.decompress(dst)
+}
+
+func (m *Message) decompress(dst []byte) ([]byte, error) {
+	n := int(m.BodyLen)
+	if cap(dst) < n {
+		dst = make([]byte, n)
+	}
 	d := decoders.Get().(*zstd.Decoder)
-	out, err := d.DecodeAll(m.Body, dst[:0])
+	out, err := d.DecodeAll(m.Body, dst[:0:n])
 	decoders.Put(d)
 	if err != nil {
 		return nil, fmt.Errorf("record: stored body does not decompress: %w", err)
 	}
-	if int(m.BodyLen) != len(out) {
-		return nil, fmt.Errorf("%w: body of %d bytes where %d were published", ErrTruncated, len(out), m.BodyLen)
+	if len(out) != n {
+		return nil, fmt.Errorf("%w: body of %d bytes where %d were published", ErrTruncated, len(out), n)
 	}
-	return out, nil
+	return dst[:n], nil // out, with the capacity that dst came with
 }

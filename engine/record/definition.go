@@ -1,6 +1,8 @@
 package record
 
-// userHead: 4 id u32, 8 created i64, 16 flags u8.
+import "fmt"
+
+// userHead: 4 id u32, 8 created i64, 16 dev u8, 17 zero u24.
 const userHead = 20
 
 // User is the newest state of an account. The newest record of an id wins.
@@ -31,13 +33,29 @@ func (u *User) Append(dst []byte) []byte {
 	return appendField(dst, tagKeyNext, u.Next)
 }
 
+// userFields is the set of tags that every user has. They run to the end of the
+// payload, which has no length of its own to be compared with.
+const userFields = 1<<tagTokenHash | 1<<tagName | 1<<tagKeyCurrent | 1<<tagKeyNext
+
 // DecodeUser decodes a payload; it keeps nothing of p.
 func DecodeUser(p []byte, u *User) error {
-	if err := check(p, TypeUser, userHead); err != nil {
+	if err := check(p, TypeUser, userHead, 0); err != nil {
+		return err
+	}
+	if p[16] > 1 {
+		return fmt.Errorf("%w: user flags %#x", ErrUnknown, p[16])
+	}
+	if err := zero(TypeUser, p[17:userHead]); err != nil {
 		return err
 	}
 	*u = User{ID: le.Uint32(p[4:]), Created: int64(le.Uint64(p[8:])), Dev: p[16] == 1}
-	return fields(p[userHead:], func(tag Tag, v []byte) error {
+	return u.decodeFields(p[userHead:])
+}
+
+func (u *User) decodeFields(p []byte) error {
+	var seen uint32
+	err := fields(p, func(tag Tag, v []byte) error {
+		seen |= 1 << (tag & 31)
 		switch tag {
 		case tagTokenHash:
 			if len(v) != len(u.TokenHash) {
@@ -55,6 +73,10 @@ func DecodeUser(p []byte, u *User) error {
 		}
 		return nil
 	})
+	if err == nil && seen != userFields {
+		err = ErrTruncated
+	}
+	return err
 }
 
 // dropHead: 4 user u32, 8 dead u64.
@@ -77,11 +99,11 @@ func (d *DropDead) Append(dst []byte) []byte {
 
 // DecodeDropDead decodes a payload.
 func DecodeDropDead(p []byte, d *DropDead) error {
-	if err := check(p, TypeDropDead, dropHead); err != nil {
+	if err := check(p, TypeDropDead, dropHead, 0); err != nil {
 		return err
 	}
 	if len(p) != dropHead {
-		return ErrTruncated
+		return fmt.Errorf("%w: %d bytes behind a dropped dead letter", ErrUnknown, len(p)-dropHead)
 	}
 	*d = DropDead{User: le.Uint32(p[4:]), Dead: le.Uint64(p[8:])}
 	return nil

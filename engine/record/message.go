@@ -2,10 +2,12 @@ package record
 
 import "fmt"
 
-// Flags of a Message.
+// Flags of a Message. A decoder refuses those it does not know: they may say
+// how the body is to be read.
 const (
-	FlagZstd     uint16 = 1 << 0 // the stored body is one zstd frame
-	FlagNoHeader uint16 = 1 << 1 // reserved
+	FlagZstd uint16 = 1 << 0 // the stored body is one zstd frame
+
+	messageFlags = FlagZstd
 )
 
 // messageHead is the length of a Message's fixed head. Offsets:
@@ -129,13 +131,16 @@ func (m *Message) appendFields(dst []byte) []byte {
 // payload.
 type MessageHead []byte
 
-// HeadOfMessage checks the payload's type and length.
+// HeadOfMessage checks the payload's type, version, flags and length.
 func HeadOfMessage(p []byte) (MessageHead, error) {
-	if err := check(p, TypeMessage, messageHead); err != nil {
+	if err := check(p, TypeMessage, messageHead, messageFlags); err != nil {
 		return nil, err
 	}
 	if uint64(messageHead)+uint64(le.Uint32(p[60:])) > uint64(len(p)) {
 		return nil, ErrTruncated
+	}
+	if err := zero(TypeMessage, p[55:56]); err != nil {
+		return nil, err
 	}
 	return MessageHead(p), nil
 }
@@ -149,7 +154,9 @@ func (h MessageHead) Lane() uint64   { return le.Uint64(h[32:]) }
 func (h MessageHead) Host() uint64   { return le.Uint64(h[40:]) }
 
 // Special returns the fields that only some messages have and that the index
-// needs: the dedup key and the dead letter that is redriven.
+// needs: the dedup key and the dead letter that is redriven. It refuses tags
+// that DecodeMessage would refuse: the applier sees every message first, and a
+// later version's message must not be indexed as if it were one of ours.
 func (h MessageHead) Special() (dedup [16]byte, fromDead uint64, err error) {
 	err = fields(h.fields(), func(tag Tag, v []byte) error {
 		switch tag {
@@ -162,6 +169,9 @@ func (h MessageHead) Special() (dedup [16]byte, fromDead uint64, err error) {
 				return ErrTruncated
 			}
 			fromDead = le.Uint64(v)
+		case tagURL, tagHeaderName, tagHeaderVal, tagCallerIP, tagRetryDelay:
+		default:
+			return unknownTag(TypeMessage, tag)
 		}
 		return nil
 	})
@@ -172,7 +182,9 @@ func (h MessageHead) fields() []byte {
 	return h[messageHead : messageHead+int(le.Uint32(h[60:]))]
 }
 
-// DecodeMessage decodes a payload. Strings are copied; Body aliases p.
+// DecodeMessage decodes a payload. Strings are copied; Body aliases p. The memory
+// of m.Header is used again: a caller that decodes into the same Message twice
+// must not keep the first one's Header. On an error m holds nothing of use.
 func DecodeMessage(p []byte, m *Message) error {
 	h, err := HeadOfMessage(p)
 	if err != nil {

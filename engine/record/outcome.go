@@ -35,7 +35,8 @@ func (k Kind) String() string {
 //	 4 user u32     8 nonce u64    16 seq u64      24 pos u64
 //	32 lane u64    40 host u64     48 due i64      56 next i64
 //	64 at i64      72 length u32   76 attempt u16  78 status u16
-//	80 kind u8     81 zero u24     84 fields u32   88 took u32   92 created-delta u32
+//	80 kind u8     81 zero u8      82 tries u16    84 fields u32
+//	88 took u32    92 zero u32
 const outcomeHead = 96
 
 // Outcome ends one attempt, or cancels a message. It repeats the keys of the
@@ -111,7 +112,7 @@ func (o *Outcome) Append(dst []byte) []byte {
 // DecodeOutcomeHead decodes the fixed head only: all that the step function
 // and the index need.
 func DecodeOutcomeHead(p []byte, o *Outcome) error {
-	if err := check(p, TypeOutcome, outcomeHead); err != nil {
+	if err := check(p, TypeOutcome, outcomeHead, 0); err != nil {
 		return err
 	}
 	if uint64(outcomeHead)+uint64(le.Uint32(p[84:])) > uint64(len(p)) {
@@ -129,7 +130,10 @@ func DecodeOutcomeHead(p []byte, o *Outcome) error {
 	if o.Kind < Delivered || o.Kind > Canceled {
 		return fmt.Errorf("%w: outcome kind %d", ErrUnknown, p[80])
 	}
-	return nil
+	if p[81] != 0 {
+		return zero(TypeOutcome, p[81:82])
+	}
+	return zero(TypeOutcome, p[92:outcomeHead])
 }
 
 // DecodeOutcome decodes a payload. Strings are copied; Body aliases p.

@@ -47,7 +47,7 @@ const (
 // log's business, so a payload that reaches this package was written whole.
 var (
 	ErrTruncated = errors.New("record: shorter than its layout")
-	ErrUnknown   = errors.New("record: unknown type, version or field")
+	ErrUnknown   = errors.New("record: unknown type, version, flag or field")
 )
 
 const version = 1
@@ -66,8 +66,9 @@ func TypeOf(p []byte) (Type, error) {
 	return t, nil
 }
 
-// check verifies the type byte, the version and the length of the fixed head.
-func check(p []byte, t Type, head int) error {
+// check verifies the type byte, the version, the flags and the length of the
+// fixed head.
+func check(p []byte, t Type, head int, flags uint16) error {
 	got, err := TypeOf(p)
 	if err != nil {
 		return err
@@ -75,8 +76,22 @@ func check(p []byte, t Type, head int) error {
 	if got != t {
 		return fmt.Errorf("%w: type %d where %d was expected", ErrUnknown, got, t)
 	}
+	if got := le.Uint16(p[2:]); got&^flags != 0 {
+		return fmt.Errorf("%w: type %d with flags %#x", ErrUnknown, t, got)
+	}
 	if len(p) < head {
 		return ErrTruncated
+	}
+	return nil
+}
+
+// zero verifies bytes of a fixed head that this version has no use for. A later
+// one may, and what it means by them must not get lost.
+func zero(t Type, p []byte) error {
+	for _, b := range p {
+		if b != 0 {
+			return fmt.Errorf("%w: type %d uses a part of its head that is zero in this version", ErrUnknown, t)
+		}
 	}
 	return nil
 }

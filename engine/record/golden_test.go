@@ -1,0 +1,73 @@
+package record
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden records of this format version")
+
+const (
+	goldenPath  = "testdata/v1"
+	goldenUsage = "if the format is meant to change, follow FORMAT.md's recipe; " +
+		"records of a version that was never released are written again by: go test ./engine/record -run TestGolden -update"
+)
+
+// golden returns the bytes of a golden file, writing want first under -update.
+func golden(t *testing.T, name string, want []byte) []byte {
+	t.Helper()
+	path := filepath.Join(goldenPath, name+".bin")
+	if *update {
+		if err := os.MkdirAll(goldenPath, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, goldenUsage)
+	}
+	return p
+}
+
+// TestGolden: what version 1 wrote is still read, and is what is written today.
+func TestGolden(t *testing.T) {
+	m, o, u, d := sample(), sampleOutcome(), sampleUser(), sampleDrop()
+	for name, v := range map[string]appender{"message": &m, "outcome": &o, "user": &u, "dropdead": &d} {
+		p := golden(t, name, v.Append(nil))
+		if now := v.Append(nil); !bytes.Equal(p, now) {
+			t.Errorf("%s\n is  %x\n was %x\n%s", name, now, p, goldenUsage)
+		}
+		got, err := decodeAny(p)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", name, err, goldenUsage)
+			continue
+		}
+		if !reflect.DeepEqual(normal(got), normal(v)) {
+			t.Errorf("%s\n got  %+v\n want %+v\n%s", name, got, v, goldenUsage)
+		}
+	}
+}
+
+// TestGoldenZstd reads a compressed message of version 1. Another version of the
+// compressor may write other bytes; it must read these.
+func TestGoldenZstd(t *testing.T) {
+	want := jsonBody(4 << 10)
+	m := sample()
+	m.SetBody(want, nil)
+	p := golden(t, "message-zstd", m.Append(nil))
+	var got Message
+	if err := DecodeMessage(p, &got); err != nil {
+		t.Fatal(err)
+	}
+	body, err := got.OpenBody(nil)
+	if err != nil || !bytes.Equal(body, want) || got.Flags != FlagZstd {
+		t.Fatalf("flags %d, %d bytes, %v\n%s", got.Flags, len(body), err, goldenUsage)
+	}
+}

@@ -1,0 +1,203 @@
+package record
+
+import (
+	"reflect"
+	"testing"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// sample has every field of a Message set.
+func sample() Message {
+	return Message{
+		User: 7, Nonce: 0x0102030405060708, Due: 1_800_000_060_000, Created: 1_800_000_000_123,
+		Lane: 0xA1A2A3A4A5A6A7A8, Host: 0xB1B2B3B4B5B6B7B8, Timeout: 30_000, Retries: 5, Method: 2,
+		URL:        "https://example.com/a%20path?q=1",
+		Header:     []Header{{"Content-Type", "application/json"}, {"X-Twice", "one"}, {"X-Twice", ""}},
+		CallerIP:   "203.0.113.9",
+		RetryDelay: "pow(2, retried) * 1000",
+		DedupKey:   [16]byte{0: 0xD0, 15: 0xDF},
+		FromDead:   0x0000_0003_0000_0200,
+		Body:       []byte(`{"order":42}`),
+		BodyLen:    12,
+	}
+}
+
+func sampleOutcome() Outcome {
+	return Outcome{
+		Row: Row{
+			User: 7, Nonce: 0x0102030405060708, Seq: 1<<32 | 512, Pos: 1<<32 | 1024, Len: 333,
+			Lane: 0xA1A2A3A4A5A6A7A8, Host: 0xB1B2B3B4B5B6B7B8, Due: 1_800_000_060_000, Tries: 2,
+		},
+		Kind: Retry, Next: 1_800_000_090_000, At: 1_800_000_061_500, Attempt: 3, Status: 503, Took: 1_499,
+		Error:  "the destination answered 503",
+		Header: []Header{{"Retry-After", "30"}, {"Server", "nginx"}},
+		Body:   []byte("try again later"),
+	}
+}
+
+func sampleUser() User {
+	return User{
+		ID: 7, Created: 1_800_000_000_000, Dev: true, TokenHash: [32]byte{0: 0xF0, 31: 0x0F},
+		Name: "operator", Current: "sig_current", Next: "sig_next",
+	}
+}
+
+func sampleDrop() DropDead { return DropDead{User: 7, Dead: 1<<32 | 2048} }
+
+// samples returns one encoded record of each type, by name.
+func samples() map[string][]byte {
+	m, o, u, d := sample(), sampleOutcome(), sampleUser(), sampleDrop()
+	return map[string][]byte{
+		"message": m.Append(nil), "outcome": o.Append(nil), "user": u.Append(nil), "dropdead": d.Append(nil),
+	}
+}
+
+// decodeAny decodes a payload of any type into a fresh value.
+func decodeAny(p []byte) (any, error) {
+	t, err := TypeOf(p)
+	if err != nil {
+		return nil, err
+	}
+	switch t {
+	case TypeMessage:
+		m := new(Message)
+		return m, DecodeMessage(p, m)
+	case TypeOutcome:
+		o := new(Outcome)
+		return o, DecodeOutcome(p, o)
+	case TypeDropDead:
+		d := new(DropDead)
+		return d, DecodeDropDead(p, d)
+	default:
+		u := new(User)
+		return u, DecodeUser(p, u)
+	}
+}
+
+type appender interface{ Append([]byte) []byte }
+
+// sizer is what the types that know their size beforehand have.
+type sizer interface{ Size() int }
+
+// checkRoundTrip: v encodes to Size bytes behind what is there already, and
+// these decode to v.
+func checkRoundTrip(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, v appender,
+) {
+	t.Helper()
+	const before = "before"
+	p := v.Append([]byte(before))
+	if string(p[:len(before)]) != before {
+		t.Fatalf("Append changed what was there: %q", p[:len(before)])
+	}
+	p = p[len(before):]
+	if s, ok := v.(sizer); ok && s.Size() != len(p) {
+		t.Fatalf("Size says %d, Append added %d bytes", s.Size(), len(p))
+	}
+	got, err := decodeAny(p)
+	if err != nil {
+		t.Fatalf("decode what was encoded: %v\n%+v", err, v)
+	}
+	if !reflect.DeepEqual(normal(got), normal(v)) {
+		t.Fatalf("round trip\n got %+v\nwant %+v", got, v)
+	}
+}
+
+// normal makes no difference between empty and nil.
+func normal(v any) any {
+	switch v := v.(type) {
+	case *Message:
+		m := *v
+		m.Header, m.Body = orNil(m.Header), orNil(m.Body)
+		return m
+	case *Outcome:
+		o := *v
+		o.Header, o.Body = orNil(o.Header), orNil(o.Body)
+		return o
+	}
+	return reflect.ValueOf(v).Elem().Interface()
+}
+
+func orNil[T any](s []T) []T {
+	if len(s) == 0 {
+		return nil
+	}
+	return s
+}
+
+// text draws any bytes, not only UTF-8: header values are bytes.
+func text(t *rapid.T, label string) string {
+	return string(rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, label))
+}
+
+func drawHeaders(t *rapid.T) []Header {
+	hs := make([]Header, rapid.IntRange(0, 6).Draw(t, "headers"))
+	for i := range hs {
+		hs[i] = Header{Name: text(t, "name"), Value: text(t, "value")}
+	}
+	return hs
+}
+
+func drawMessage(t *rapid.T) *Message {
+	m := &Message{
+		Flags: rapid.SampledFrom([]uint16{0, FlagZstd}).Draw(t, "flags"),
+		User:  rapid.Uint32().Draw(t, "user"), Nonce: rapid.Uint64().Draw(t, "nonce"),
+		Due: rapid.Int64().Draw(t, "due"), Created: rapid.Int64().Draw(t, "created"),
+		Lane: rapid.Uint64().Draw(t, "lane"), Host: rapid.Uint64().Draw(t, "host"),
+		Timeout: rapid.Uint32().Draw(t, "timeout"), Retries: rapid.Uint16().Draw(t, "retries"),
+		Method: Method(rapid.IntRange(0, len(methods)-1).Draw(t, "method")),
+		URL:    text(t, "url"), Header: drawHeaders(t), CallerIP: text(t, "ip"), RetryDelay: text(t, "retry delay"),
+		FromDead: rapid.Uint64().Draw(t, "from dead"),
+		Body:     rapid.SliceOf(rapid.Byte()).Draw(t, "body"), BodyLen: rapid.Uint32().Draw(t, "body length"),
+	}
+	if rapid.Bool().Draw(t, "dedup") {
+		copy(m.DedupKey[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key"))
+	}
+	return m
+}
+
+func drawOutcome(t *rapid.T) *Outcome {
+	return &Outcome{
+		Row: Row{
+			User: rapid.Uint32().Draw(t, "user"), Nonce: rapid.Uint64().Draw(t, "nonce"), Seq: rapid.Uint64().Draw(t, "seq"),
+			Pos: rapid.Uint64().Draw(t, "pos"), Len: rapid.Uint32().Draw(t, "len"), Lane: rapid.Uint64().Draw(t, "lane"),
+			Host: rapid.Uint64().Draw(t, "host"), Due: rapid.Int64().Draw(t, "due"), Tries: rapid.Uint16().Draw(t, "tries"),
+		},
+		Kind: Kind(rapid.IntRange(int(Delivered), int(Canceled)).Draw(t, "kind")),
+		Next: rapid.Int64().Draw(t, "next"), At: rapid.Int64().Draw(t, "at"), Attempt: rapid.Uint16().Draw(t, "attempt"),
+		Status: rapid.Uint16().Draw(t, "status"), Took: rapid.Uint32().Draw(t, "took"),
+		Error: text(t, "error"), Header: drawHeaders(t), Body: rapid.SliceOf(rapid.Byte()).Draw(t, "body"),
+	}
+}
+
+func drawUser(t *rapid.T) *User {
+	u := &User{
+		ID: rapid.Uint32().Draw(t, "id"), Created: rapid.Int64().Draw(t, "created"), Dev: rapid.Bool().Draw(t, "dev"),
+		Name: text(t, "name"), Current: text(t, "current"), Next: text(t, "next"),
+	}
+	copy(u.TokenHash[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "hash"))
+	return u
+}
+
+func drawDrop(t *rapid.T) *DropDead {
+	return &DropDead{User: rapid.Uint32().Draw(t, "user"), Dead: rapid.Uint64().Draw(t, "dead")}
+}
+
+func drawAny(t *rapid.T) appender {
+	switch rapid.IntRange(0, 3).Draw(t, "type") {
+	case 0:
+		return drawMessage(t)
+	case 1:
+		return drawOutcome(t)
+	case 2:
+		return drawUser(t)
+	default:
+		return drawDrop(t)
+	}
+}

@@ -1,0 +1,193 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+)
+
+// openAny decodes a payload and opens the body of a message, as everyone who
+// delivers or shows it does.
+func openAny(p []byte) error {
+	v, err := decodeAny(p)
+	if m, ok := v.(*Message); ok && err == nil {
+		_, err = m.OpenBody(nil)
+	}
+	return err
+}
+
+// TestTruncated cuts a record of each type at every byte. Only the response's
+// body of an outcome has no length of its own: cutting there is for the log's
+// checksum to find.
+func TestTruncated(t *testing.T) {
+	for name, p := range samples() {
+		if err := openAny(p); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		end := len(p)
+		if name == "outcome" {
+			end -= len(sampleOutcome().Body)
+		}
+		for n := range end {
+			if err := openAny(p[:n:n]); !errors.Is(err, ErrTruncated) {
+				t.Errorf("%s: %d of %d bytes: %v", name, n, len(p), err)
+			}
+		}
+	}
+}
+
+func TestTruncatedFrame(t *testing.T) {
+	var m Message
+	body := jsonBody(4 << 10)
+	m.SetBody(body, nil)
+	if m.Flags&FlagZstd == 0 {
+		t.Fatal("the body was not compressed")
+	}
+	p := m.Append(nil)
+	for n := range p {
+		if openAny(p[:n:n]) == nil {
+			t.Errorf("%d of %d bytes were accepted", n, len(p))
+		}
+	}
+}
+
+// TestUnknown: what a later version writes is refused, not dropped.
+func TestUnknown(t *testing.T) {
+	change := func(name string, at int, b ...byte) []byte {
+		p := samples()[name]
+		copy(p[at:], b)
+		return p
+	}
+	for name, p := range map[string][]byte{
+		"type 0":                  change("message", 0, 0),
+		"first reserved type":     change("message", 0, byte(typeFirstReserved)),
+		"type 255":                change("message", 0, 255),
+		"version 0":               change("message", 1, 0),
+		"message version 2":       change("message", 1, 2),
+		"outcome version 2":       change("outcome", 1, 2),
+		"user version 2":          change("user", 1, 2),
+		"dropdead version 2":      change("dropdead", 1, 2),
+		"method":                  change("message", 54, byte(len(methods))),
+		"outcome kind 0":          change("outcome", 80, 0),
+		"outcome kind 5":          change("outcome", 80, byte(Canceled)+1),
+		"message flag 1":          change("message", 2, 2),
+		"message flag 15":         change("message", 3, 0x80),
+		"outcome flag":            change("outcome", 2, 1),
+		"user flag":               change("user", 3, 1),
+		"dropdead flag":           change("dropdead", 2, 1),
+		"message byte 55":         change("message", 55, 1),
+		"outcome byte 81":         change("outcome", 81, 1),
+		"outcome bytes 92 to 95":  change("outcome", 95, 1),
+		"user flag of byte 16":    change("user", 16, 2),
+		"user bytes 17 to 19":     change("user", 18, 1),
+		"dropdead with fields":    append(samples()["dropdead"], byte(tagName), 0),
+		"user with another field": append(samples()["user"], byte(tagReservedLabel), 0),
+	} {
+		if err := openAny(p); !errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestUnknownTags tries all tags on all types with fields: a type takes its own
+// and no others.
+func TestUnknownTags(t *testing.T) {
+	known := map[string]string{
+		"message": string([]byte{1, 2, 3, 4, 5, 6, 7}),
+		"outcome": string([]byte{8, 9, 10}),
+		"user":    string([]byte{11, 12, 13, 14}),
+	}
+	for name, tags := range known {
+		for tag := range 256 {
+			if strings.IndexByte(tags, byte(tag)) >= 0 {
+				continue
+			}
+			if err := openAny(withField(name, Tag(tag))); !errors.Is(err, ErrUnknown) {
+				t.Errorf("%s with a field %d: %v", name, tag, err)
+			}
+		}
+	}
+}
+
+// withField returns a record of a type with one more, empty field.
+func withField(name string, tag Tag) []byte {
+	field := []byte{byte(tag), 0}
+	switch p := samples()[name]; name {
+	case "message":
+		le.PutUint32(p[60:], le.Uint32(p[60:])+2)
+		return bytes.Join([][]byte{p[:messageHead], field, p[messageHead:]}, nil)
+	case "outcome":
+		le.PutUint32(p[84:], le.Uint32(p[84:])+2)
+		return bytes.Join([][]byte{p[:outcomeHead], field, p[outcomeHead:]}, nil)
+	default:
+		return append(p, field...)
+	}
+}
+
+// TestSpecialRefusesUnknownTags: the applier reads no more of a message than
+// Special does, and must not let a later version's message pass as one of ours.
+func TestSpecialRefusesUnknownTags(t *testing.T) {
+	h, err := HeadOfMessage(withField("message", tagReservedQueue))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := h.Special(); !errors.Is(err, ErrUnknown) {
+		t.Fatalf("a message of a queue: %v", err)
+	}
+}
+
+// TestMalformedFields: fields that no version writes.
+func TestMalformedFields(t *testing.T) {
+	message := func(fields ...byte) []byte {
+		m := Message{}
+		p := m.Append(nil)[:messageHead]
+		le.PutUint32(p[60:], uint32(len(fields)))
+		return append(p, fields...)
+	}
+	name, value := byte(tagHeaderName), byte(tagHeaderVal)
+	for what, p := range map[string][]byte{
+		"tag without a length":       message(1),
+		"length without its bytes":   message(1, 5, 'a'),
+		"length that does not end":   message(1, 0xFF),
+		"length of more than 64 bit": message(1, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1),
+		"name without value":         message(name, 0),
+		"two names":                  message(name, 0, name, 0, value, 0),
+		"value without name":         message(value, 0),
+		"short dedup key":            message(byte(tagDedupKey), 1, 0),
+		"long dedup key":             message(append([]byte{byte(tagDedupKey), 17}, make([]byte, 17)...)...),
+		"short dead letter":          message(byte(tagFromDead), 1, 0),
+		"long dead letter":           message(append([]byte{byte(tagFromDead), 9}, make([]byte, 9)...)...),
+	} {
+		if err := openAny(p); !errors.Is(err, ErrTruncated) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func TestMethods(t *testing.T) {
+	for _, name := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
+		if m, ok := ParseMethod(name); !ok || m.String() != name {
+			t.Errorf("%s: %v, %v", name, m, ok)
+		}
+	}
+	for _, name := range []string{"", "get", "HEAD", "OPTIONS", "CONNECT", "TRACE", "POST "} {
+		if m, ok := ParseMethod(name); ok {
+			t.Errorf("%q is taken for %v", name, m)
+		}
+	}
+	if s := Method(200).String(); s != "Method(200)" {
+		t.Error(s)
+	}
+	if m, _ := ParseMethod("POST"); m != 0 {
+		t.Error("POST, the default, is not the zero Method")
+	}
+}
+
+func TestKinds(t *testing.T) {
+	for k, want := range map[Kind]string{Delivered: "delivered", Retry: "retry", Dead: "dead", Canceled: "canceled", 9: "Kind(9)"} {
+		if k.String() != want || k.Final() != (k != Retry) {
+			t.Errorf("%d: %s, final %v", uint8(k), k, k.Final())
+		}
+	}
+}

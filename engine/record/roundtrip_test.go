@@ -1,0 +1,198 @@
+package record
+
+import (
+	"bytes"
+	"reflect"
+	"runtime"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestRoundTrip(t *testing.T) {
+	for name, draw := range map[string]func(*rapid.T) appender{
+		"message":  func(t *rapid.T) appender { return drawMessage(t) },
+		"outcome":  func(t *rapid.T) appender { return drawOutcome(t) },
+		"user":     func(t *rapid.T) appender { return drawUser(t) },
+		"dropdead": func(t *rapid.T) appender { return drawDrop(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) { checkRoundTrip(t, draw(t)) })
+		})
+	}
+}
+
+// FuzzRoundTrip is the same property with the fuzzer's coverage as a guide.
+func FuzzRoundTrip(f *testing.F) {
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { checkRoundTrip(t, drawAny(t)) }))
+}
+
+// FuzzDecode: whatever the bytes, decoding returns; what it accepts holds no
+// more than the payload did, and survives another round trip.
+func FuzzDecode(f *testing.F) {
+	for _, p := range samples() {
+		f.Add(p)
+		f.Add(p[:len(p)/2])
+	}
+	f.Fuzz(func(t *testing.T, p []byte) {
+		in := bytes.Clone(p)
+		v, err := decodeAny(p)
+		if !bytes.Equal(in, p) {
+			t.Fatal("decoding changed the payload")
+		}
+		if n := held(v); n > len(p) {
+			t.Fatalf("%d bytes came out of %d", n, len(p))
+		}
+		checkHeads(t, p, v, err)
+		if err == nil {
+			checkRoundTrip(t, v.(appender))
+		}
+	})
+}
+
+// held is the number of payload bytes that a decoded value must have come from.
+func held(v any) int {
+	n := 0
+	var hs []Header
+	switch v := v.(type) {
+	case *Message:
+		n, hs = len(v.URL)+len(v.CallerIP)+len(v.RetryDelay)+len(v.Body), v.Header
+	case *Outcome:
+		n, hs = len(v.Error)+len(v.Body), v.Header
+	case *User:
+		n = len(v.Name) + len(v.Current) + len(v.Next)
+	}
+	for _, h := range hs {
+		n += 2 + len(h.Name) + len(h.Value) // a tag and a length at least for the name
+	}
+	return n
+}
+
+// checkHeads: the views that parse less agree with the whole decoders.
+func checkHeads(t *testing.T, p []byte, v any, err error) {
+	t.Helper()
+	switch v := v.(type) {
+	case *Message:
+		checkMessageHead(t, p, v, err)
+	case *Outcome:
+		var o Outcome
+		if headErr := DecodeOutcomeHead(p, &o); err == nil && headErr != nil {
+			t.Fatalf("the head alone is refused: %v", headErr)
+		}
+		if v.Error, v.Header, v.Body = "", nil, nil; err == nil {
+			if !reflect.DeepEqual(&o, v) {
+				t.Fatalf("head %+v, whole %+v", o, *v)
+			}
+			*v = Outcome{}
+			_ = DecodeOutcome(p, v)
+		}
+	}
+}
+
+func checkMessageHead(t *testing.T, p []byte, m *Message, err error) {
+	t.Helper()
+	h, headErr := HeadOfMessage(p)
+	if headErr != nil {
+		if err == nil {
+			t.Fatalf("the head alone is refused: %v", headErr)
+		}
+		return
+	}
+	dedup, fromDead, specialErr := h.Special()
+	if err != nil {
+		return
+	}
+	if specialErr != nil || dedup != m.DedupKey || fromDead != m.FromDead {
+		t.Fatalf("Special gives %x, %d, %v; the message has %x, %d", dedup, fromDead, specialErr, m.DedupKey, m.FromDead)
+	}
+	if h.User() != m.User || h.Nonce() != m.Nonce || h.Due() != m.Due || h.Created() != m.Created || h.Lane() != m.Lane || h.Host() != m.Host {
+		t.Fatalf("head and message differ: %+v", m)
+	}
+}
+
+// TestDecodeReusesHeader: a Message that is decoded into again keeps its
+// header's memory and nothing of its content.
+func TestDecodeReusesHeader(t *testing.T) {
+	full, bare := sample(), Message{URL: "http://a.example/"}
+	p, q := full.Append(nil), bare.Append(nil)
+	var m Message
+	for range 2 {
+		for _, c := range []struct {
+			p    []byte
+			want *Message
+		}{{p, &full}, {q, &bare}} {
+			if err := DecodeMessage(c.p, &m); err != nil {
+				t.Fatal(err)
+			}
+			if !reflect.DeepEqual(normal(&m), normal(c.want)) {
+				t.Fatalf("got %+v\nwant %+v", m, *c.want)
+			}
+		}
+	}
+	first := &m.Header[:1][0]
+	if err := DecodeMessage(p, &m); err != nil || &m.Header[0] != first {
+		t.Fatalf("the header's memory was not used again (%v)", err)
+	}
+}
+
+// TestDecodeAllocationIsBounded: damage that claims much costs little.
+func TestDecodeAllocationIsBounded(t *testing.T) {
+	const n = 1 << 20
+	tiny := Message{Header: make([]Header, n/4)} // the smallest pairs there are
+	lying := Message{URL: "x"}
+	liar := lying.Append(nil)
+	liar = append(liar[:messageHead], byte(tagURL), 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 'x') // 2^56 bytes
+	le.PutUint32(liar[60:], uint32(len(liar)-messageHead))
+	claims := lying.Append(nil)
+	le.PutUint32(claims[60:], 0xFFFF_FFFF)
+	many := Outcome{Kind: Dead, Header: make([]Header, n/4)}
+	for name, p := range map[string][]byte{
+		"headers": tiny.Append(nil), "length": liar, "fields": claims, "response headers": many.Append(nil),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := decodeAny(p)
+		runtime.ReadMemStats(&after)
+		// Header is 32 bytes where its record takes 4, and a slice that grows has
+		// been allocated about four times over when it is full.
+		if got, limit := after.TotalAlloc-before.TotalAlloc, uint64(48*len(p)+16<<10); got > limit {
+			t.Errorf("%s: %d bytes allocated for a payload of %d (%v)", name, got, len(p), err)
+		}
+	}
+}
+
+// TestEncodeDoesNotAllocate: the commit path encodes into the group's memory.
+func TestEncodeDoesNotAllocate(t *testing.T) {
+	m, o, u, d := sample(), sampleOutcome(), sampleUser(), sampleDrop()
+	dst := make([]byte, 0, 4096)
+	for name, fn := range map[string]func(){
+		"message":  func() { dst = m.Append(dst[:0]) },
+		"outcome":  func() { dst = o.Append(dst[:0]) },
+		"user":     func() { dst = u.Append(dst[:0]) },
+		"dropdead": func() { dst = d.Append(dst[:0]) },
+	} {
+		if n := testing.AllocsPerRun(100, fn); n != 0 {
+			t.Errorf("%s: Append allocates %v times", name, n)
+		}
+	}
+}
+
+// TestHeadDoesNotAllocate: the step function and the applier read heads.
+func TestHeadDoesNotAllocate(t *testing.T) {
+	p := samples()
+	var o Outcome
+	if n := testing.AllocsPerRun(100, func() {
+		h, err := HeadOfMessage(p["message"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := h.Special(); err != nil {
+			t.Fatal(err)
+		}
+		if err := DecodeOutcomeHead(p["outcome"], &o); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("reading heads allocates %v times", n)
+	}
+}

@@ -1,0 +1,277 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/tidemill/tidemill/engine"
+)
+
+// batch is POST /v2/batch (QSTASH.md §3.7). What is wrong with the call as a
+// whole is found before anything is published; items then succeed or fail one by
+// one, and when all fail the call does, with the first one's status, since a
+// client that sends one step as a batch of one looks at nothing else.
+func (x *exchange) batch() error {
+	if fail := checkJSON(x.body.b); fail != nil {
+		return fail
+	}
+	c := cursor{b: x.body.b}
+	if c.peek() != '[' {
+		return badRequest("the body must be a JSON array of messages")
+	}
+	defer func() { x.pub = publisher{} }() // its memory holds views of the body
+	var b batch
+	for c.next(']') {
+		if len(b.items) == batchItemsMax {
+			return badRequest("a batch holds at most %d messages", batchItemsMax)
+		}
+		raw, fail := cutItem(&c)
+		if fail != nil {
+			return badRequest("message %d: %s", len(b.items), fail.text)
+		}
+		b.items = append(b.items, batchItem{raw: raw})
+	}
+	x.prepare(&b)
+	x.publishAll(&b)
+	return x.answerBatch(&b)
+}
+
+// batch is one call under way. Items and publishes refer to the body.
+type batch struct {
+	items  []batchItem
+	ready  []engine.Publish // of the items without a failure, in order
+	fields []field          // of the item at hand
+}
+
+type batchItem struct {
+	raw     rawItem
+	fail    *failure
+	receipt engine.Receipt
+	url     string
+}
+
+// rawItem holds the raw JSON of an element's members; nil is an absent one.
+type rawItem struct {
+	destination, headers, body, queue []byte
+}
+
+// cutItem cuts one element. Members with other names are ignored; one that is
+// there twice is refused, since parsers differ in which they take.
+func cutItem(c *cursor) (it rawItem, fail *failure) {
+	if c.peek() != '{' {
+		return it, badRequest("not an object")
+	}
+	for c.next('}') {
+		name, value := c.member()
+		name, _ = text(name)
+		dst := it.member(name)
+		if dst == nil {
+			continue
+		}
+		if *dst != nil {
+			return it, badRequest("%q is there twice", name)
+		}
+		*dst = value
+	}
+	switch {
+	case it.destination == nil || isNull(it.destination):
+		return it, badRequest("the destination is missing")
+	case it.destination[0] != '"':
+		return it, badRequest("the destination is not a string")
+	}
+	return it, nil
+}
+
+func (it *rawItem) member(name []byte) *[]byte {
+	switch string(name) {
+	case "destination":
+		return &it.destination
+	case "headers":
+		return &it.headers
+	case "body":
+		return &it.body
+	case "queue":
+		return &it.queue
+	}
+	return nil
+}
+
+// prepare turns the items into messages.
+func (x *exchange) prepare(b *batch) {
+	b.ready = make([]engine.Publish, 0, len(b.items))
+	limits := x.srv.opt.Engine.Limits()
+	for i := range b.items {
+		it := &b.items[i]
+		if it.fail = x.prepareItem(b, &it.raw, &limits); it.fail == nil {
+			b.ready = append(b.ready, x.pub.message)
+			it.url = x.pub.message.URL
+		}
+		x.pub.next()
+	}
+}
+
+// next makes p ready for another item. Forwarded headers of earlier items keep
+// their memory.
+func (p *publisher) next() {
+	*p = publisher{forward: p.forward[len(p.forward):], scratch: p.scratch[len(p.scratch):]}
+}
+
+func (x *exchange) prepareItem(b *batch, raw *rawItem, limits *engine.Limits) *failure {
+	p := &x.pub
+	m := &p.message
+	if queue, _ := text(raw.queue); len(queue) > 0 || raw.queue != nil && raw.queue[0] != '"' && !isNull(raw.queue) {
+		return unsupported("the queue of a batch message")
+	}
+	fail := b.cutHeaders(raw.headers, x.srv.opt.HeaderMax)
+	if fail == nil {
+		fail = p.addFields(b.fields)
+	}
+	if fail != nil {
+		return fail
+	}
+	if equalFold(p.values[optForwardAll], "true") {
+		p.forwardAll(b.fields)
+	}
+	if fail := p.build(limits, x.srv.opt.Now()); fail != nil {
+		return fail
+	}
+	if fail := x.itemURL(raw.destination); fail != nil {
+		return fail
+	}
+	m.Body = itemBody(raw.body)
+	if len(m.Body) > limits.MessageMax {
+		return tooLong("the message", int64(limits.MessageMax))
+	}
+	m.User, m.CallerIP = x.user, x.c.ip
+	return nil
+}
+
+// itemURL takes a destination as it is written: in JSON nothing of it is ours.
+func (x *exchange) itemURL(raw []byte) *failure {
+	url, _ := text(raw)
+	form, fail := formOf(url)
+	switch {
+	case fail != nil:
+		return fail
+	case form != formLiteral:
+		return errScheme
+	}
+	return x.srv.opt.setURL(&x.pub.message, url)
+}
+
+// itemBody is the text of a string, nothing for null, and the compact JSON text
+// of any other value.
+func itemBody(raw []byte) []byte {
+	if raw == nil || isNull(raw) {
+		return nil
+	}
+	if s, ok := text(raw); ok {
+		return s
+	}
+	return compact(raw)
+}
+
+// cutHeaders fills in b.fields from an item's headers, at most limit bytes of
+// raw JSON. Their names and values are checked here as scan checks those of a
+// request.
+func (b *batch) cutHeaders(raw []byte, limit int) *failure {
+	b.fields = b.fields[:0]
+	switch {
+	case raw == nil || isNull(raw):
+		return nil
+	case raw[0] != '{':
+		return badRequest("headers must be an object")
+	case len(raw) > limit:
+		return badRequest("headers of %d bytes are more than the limit of %d", len(raw), limit)
+	}
+	c := cursor{b: raw}
+	for c.next('}') {
+		rawName, value := c.member()
+		name, _ := text(rawName)
+		if !isToken(name) {
+			return badRequest("%s is not the name of a header", short(name))
+		}
+		if fail := b.addValues(name, value); fail != nil {
+			return fail
+		}
+	}
+	return nil
+}
+
+// addValues takes one value, or a list of them.
+func (b *batch) addValues(name, raw []byte) *failure {
+	if raw[0] != '[' {
+		return b.addValue(name, raw)
+	}
+	c := cursor{b: raw}
+	for c.next(']') {
+		if fail := b.addValue(name, c.value()); fail != nil {
+			return fail
+		}
+	}
+	return nil
+}
+
+func (b *batch) addValue(name, raw []byte) *failure {
+	if isNull(raw) {
+		return nil
+	}
+	v, ok := text(raw)
+	v = trimSpace(v)
+	if !ok || !isFieldValue(v) {
+		return badRequest("the header %s must be a string without control characters, or a list of them", short(name))
+	}
+	if len(b.fields) == fieldsMax {
+		return errFields
+	}
+	b.fields = append(b.fields, field{name: name, value: v})
+	return nil
+}
+
+// publishAll publishes what is ready and spreads the results over the items.
+func (x *exchange) publishAll(b *batch) {
+	if len(b.ready) == 0 {
+		return
+	}
+	results := x.srv.opt.Engine.PublishBatch(b.ready)
+	var unknown *failure // one line in the log for all that fail the same unknown way
+	next := 0
+	for i := range b.items {
+		it := &b.items[i]
+		if it.fail != nil {
+			continue
+		}
+		r := &results[next]
+		next++
+		if it.receipt = r.Receipt; r.Err == nil {
+			continue
+		}
+		if it.fail = failureOf(r.Err); it.fail == nil {
+			if unknown == nil {
+				unknown = x.logUnexpected(r.Err)
+			}
+			it.fail = unknown
+		}
+	}
+}
+
+func (x *exchange) answerBatch(b *batch) error {
+	sent := 0
+	x.out = append(x.out[:0], '[')
+	for i := range b.items {
+		it := &b.items[i]
+		if i > 0 {
+			x.out = append(x.out, ',')
+		}
+		if it.fail != nil {
+			x.out = appendError(x.out, it.fail.text)
+			continue
+		}
+		sent++
+		x.out = appendReceipt(x.out, &it.receipt, it.url)
+	}
+	if sent == 0 && len(b.items) > 0 {
+		return b.items[0].fail
+	}
+	x.out = append(x.out, ']')
+	return x.ok(http.StatusOK)
+}

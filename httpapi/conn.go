@@ -1,0 +1,229 @@
+package httpapi
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// The states of a connection. Only an idle one may be closed by Shutdown.
+const (
+	connIdle int32 = iota
+	connActive
+	connClosed
+)
+
+// conn is one client connection. Its goroutine owns it; Shutdown touches state
+// and nc only.
+type conn struct {
+	srv   *Server
+	nc    net.Conn
+	br    *bufio.Reader
+	ip    string // of the peer: the caller's address (QSTASH.md §4)
+	state atomic.Int32
+
+	served  bool      // a request was answered before
+	unread  bool      // the last request was answered before it was read to its end
+	readBy  time.Time // deadlines as they are set
+	writeBy time.Time
+}
+
+var (
+	readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readerSize) }}
+	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }}
+)
+
+func newConn(s *Server, nc net.Conn) *conn { return &conn{srv: s, nc: nc, ip: peerIP(nc)} }
+
+func peerIP(nc net.Conn) string {
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap().WithZone("").String()
+	}
+	return ""
+}
+
+// serve answers requests until the connection ends.
+func (c *conn) serve() {
+	defer c.nc.Close()
+	c.br = readers.Get().(*bufio.Reader)
+	c.br.Reset(c.nc)
+	defer c.releaseReader()
+	for c.await() {
+		x := c.srv.acquire(c)
+		keep := x.run()
+		c.srv.release(x)
+		if !keep {
+			if c.unread {
+				c.linger()
+			}
+			return
+		}
+		c.served = true
+	}
+}
+
+func (c *conn) releaseReader() {
+	if c.br.Size() == readerSize {
+		c.br.Reset(nil)
+		readers.Put(c.br)
+	}
+}
+
+// await waits for the first byte of a request. It says no when the connection
+// ended or has to.
+func (c *conn) await() bool {
+	c.state.Store(connIdle)
+	if c.srv.stopping.Load() { // Shutdown stores first and closes idle ones then
+		return false
+	}
+	if c.br.Buffered() == 0 {
+		idle := c.srv.opt.ReadTimeout
+		if c.served {
+			idle = c.srv.opt.IdleTimeout
+		}
+		c.readWithin(idle)
+		if _, err := c.br.Peek(1); err != nil {
+			return false
+		}
+	}
+	return c.state.CompareAndSwap(connIdle, connActive)
+}
+
+func (c *conn) closeIdle() {
+	if c.state.CompareAndSwap(connIdle, connClosed) {
+		c.nc.Close()
+	}
+}
+
+// readWithin sets the read deadline, to an eighth: moving a timer for every
+// request costs more than it is worth.
+func (c *conn) readWithin(d time.Duration) {
+	by := time.Now().Add(d)
+	if later := by.Sub(c.readBy); later >= 0 && later < d/8 {
+		return
+	}
+	c.readBy = by
+	c.nc.SetReadDeadline(by) //nolint:errcheck // the read that follows reports it
+}
+
+// Write sends p within WriteTimeout, so that a slow reader of a long answer is
+// measured by its progress.
+func (c *conn) Write(p []byte) (int, error) {
+	d := c.srv.opt.WriteTimeout
+	by := time.Now().Add(d)
+	if by.Sub(c.writeBy) >= d/8 {
+		c.writeBy = by
+		if err := c.nc.SetWriteDeadline(by); err != nil {
+			return 0, err
+		}
+	}
+	return c.nc.Write(p)
+}
+
+var crlfcrlf = []byte("\r\n\r\n")
+
+// fill reads until a whole head is buffered and returns its length. The reader
+// grows by four, up to HeaderMax: a client pays with bytes for memory.
+func (c *conn) fill() (int, error) {
+	c.skipBlankLine()
+	seen := 0
+	for {
+		b, _ := c.br.Peek(c.br.Buffered())
+		if i := bytes.Index(b[seen:], crlfcrlf); i >= 0 {
+			return c.checkHead(b[:seen+i+len(crlfcrlf)])
+		}
+		if bareLineFeed(b, seen) {
+			return 0, errLineFeed
+		}
+		if len(b) >= c.srv.opt.HeaderMax {
+			return 0, errHeadSize
+		}
+		if len(b) == c.br.Size() {
+			c.grow()
+		}
+		if seen == 0 {
+			c.readWithin(c.srv.opt.ReadTimeout)
+		}
+		seen = max(len(b)-len(crlfcrlf)+1, 0)
+		if _, err := c.br.Peek(len(b) + 1); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// skipBlankLine drops one empty line before a request, which old clients send
+// after a body (RFC 9112 §2.2).
+func (c *conn) skipBlankLine() {
+	if b, _ := c.br.Peek(min(2, c.br.Buffered())); string(b) == "\r\n" {
+		c.br.Discard(2) //nolint:errcheck // it is buffered
+	}
+}
+
+// checkHead checks what fasthttp does not tell apart: the first line's end, and
+// an empty first line, after which it would read a head that was not measured.
+func (c *conn) checkHead(b []byte) (int, error) {
+	if len(b) > c.srv.opt.HeaderMax {
+		return 0, errHeadSize
+	}
+	if i := bytes.IndexByte(b, '\n'); i < 2 || b[i-1] != '\r' {
+		return 0, errLineFeed
+	}
+	return len(b), nil
+}
+
+// bareLineFeed says whether a line of b that ends at or after from ends without CR.
+func bareLineFeed(b []byte, from int) bool {
+	for {
+		i := bytes.IndexByte(b[from:], '\n')
+		if i < 0 {
+			return false
+		}
+		if from+i == 0 || b[from+i-1] != '\r' {
+			return true
+		}
+		from += i + 1
+	}
+}
+
+// grow gives the connection a larger reader with what is buffered. It is not
+// pooled: few clients send such heads, and the next ones fit as well.
+func (c *conn) grow() {
+	b, _ := c.br.Peek(c.br.Buffered())
+	size := min(4*c.br.Size(), max(c.srv.opt.HeaderMax, 2*c.br.Size()))
+	next := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(b)), c.nc), size)
+	next.Peek(len(b)) //nolint:errcheck // from memory
+	c.releaseReader()
+	c.br = next
+}
+
+// linger closes the sending side and then takes in, for a moment and within
+// bounds, what the client still sends: closing at once would reset the
+// connection, and the client might lose the answer it was given.
+func (c *conn) linger() {
+	const most, wait = 256 << 10, 500 * time.Millisecond
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	c.nc.SetReadDeadline(time.Now().Add(wait)) //nolint:errcheck // the read reports it
+	for left := most; left > 0; {
+		n, _ := c.br.Discard(c.br.Buffered())
+		left -= n
+		if _, err := c.br.Peek(1); err != nil {
+			return
+		}
+	}
+}
+
+// refuseUnheard answers a connection that is over a limit, without reading.
+func (c *conn) refuseUnheard(f *failure) {
+	defer c.nc.Close()
+	x := c.srv.acquire(c)
+	defer c.srv.release(x)
+	x.fail(f)
+	x.write(false) //nolint:errcheck // it is closed in any case
+}

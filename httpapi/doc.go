@@ -1,0 +1,37 @@
+// Package httpapi is the wire: it reads requests, checks them, calls the engine
+// and writes its answers in the shapes of QSTASH.md §1 to §9. It holds no state
+// of a message and decides nothing about its life.
+//
+//	srv, err := httpapi.New(httpapi.Options{Engine: eng, CheckDestination: policy.CheckURL})
+//	go srv.Serve(ln)
+//	...
+//	srv.Shutdown(ctx)
+//
+// # The connection loop
+//
+// fasthttp parses request heads and writes responses, and its RequestCtx is what
+// a Fallback handler gets (RequestCtx.Init2 exists for that). The loop between
+// them is ours (conn.go), because fasthttp.Server offers no hook where these can
+// be had: it reserves a declared body, or waits for its first 8 KiB, before a
+// handler runs; it answers 100 Continue before it; it waits for a timeout on bare
+// line feeds; its buffer of the largest head is paid by every connection; and it
+// closes at once on a refused upload, whose sender then sees a reset in place of
+// the answer. In the order of one request:
+//
+//  1. The head is collected, in a buffer that grows with what has arrived.
+//  2. scan refuses what two parsers may read differently (RELIABILITY.md P43) and
+//     what fasthttp would let through: see the table in head.go.
+//  3. The route and the token are checked, from the head alone (P42).
+//  4. Only then the body is read, into memory that grows with what has arrived,
+//     within the limit of the route and Options.InflightBytes for all together.
+//  5. The handler runs. Everything it passes to the engine may alias the
+//     connection's buffers; the engine keeps nothing (engine.Publish).
+//
+// A connection whose request was not read to its end is never used for another.
+//
+// # Secrets
+//
+// A token lives in the request's buffers and nowhere else: it is not in a log
+// line, an error, a stored message or a forwarded query (P45). Logs name the route
+// and a request id, never the target.
+package httpapi

@@ -1,0 +1,287 @@
+package httpapi
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/tidemill/tidemill/engine"
+)
+
+// exchange is one request and its answer. It is pooled; its buffers keep their
+// memory, and nothing of it may be kept beyond release.
+type exchange struct {
+	srv   *Server
+	c     *conn
+	ctx   fasthttp.RequestCtx // parsed head and response; complete only for Fallback
+	head  head
+	route *route
+	arg   []byte // what the path has after the route's literal part
+	query []byte // raw, without the question mark
+	user  engine.UserID
+	body  body
+	pub   publisher
+
+	status int
+	retry  bool   // with a Retry-After
+	allow  string // for a 405
+	out    []byte // JSON of the answer
+}
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+// outPooledMax is the largest answer buffer that is kept.
+const outPooledMax = 64 << 10
+
+func (s *Server) acquire(c *conn) *exchange {
+	x := exchanges.Get().(*exchange)
+	x.srv, x.c = s, c
+	return x
+}
+
+func (s *Server) release(x *exchange) {
+	x.body.done()
+	x.pub.reset()
+	x.ctx.Request.Reset()
+	x.ctx.Response.Reset()
+	if cap(x.out) > outPooledMax {
+		x.out = nil
+	}
+	x.srv, x.c, x.route, x.arg, x.query = nil, nil, nil, nil, nil
+	x.user, x.status, x.retry, x.allow, x.out = 0, 0, false, "", x.out[:0]
+	x.head = head{fields: x.head.fields[:0]}
+	exchanges.Put(x)
+}
+
+// run reads one request, answers it, and says whether another may follow on
+// this connection.
+func (x *exchange) run() (keep bool) {
+	whole := false
+	switch err := x.read(); {
+	case err == nil:
+		whole = x.serve()
+	default:
+		fail, ok := errors.AsType[*failure](err)
+		if !ok { // the client went away
+			return false
+		}
+		x.fail(fail)
+	}
+	keep = whole && x.head.keepAlive && !x.srv.stopping.Load()
+	x.c.unread = !whole
+	return x.write(keep) == nil && keep
+}
+
+// read reads and checks the head.
+func (x *exchange) read() error {
+	n, err := x.c.fill()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errTimeout
+	}
+	if err != nil {
+		return err
+	}
+	before := x.c.br.Buffered()
+	if err := x.ctx.Request.Header.Read(x.c.br); err != nil || before-x.c.br.Buffered() != n {
+		return errHead // the error quotes the head, and so the token: it is told to nobody
+	}
+	if fail := x.head.scan(&x.ctx.Request.Header); fail != nil {
+		return fail
+	}
+	return nil
+}
+
+// serve answers a request with a good head. It says whether the body was read,
+// so that what follows it is the next request.
+func (x *exchange) serve() (whole bool) {
+	path, query := cutQuery(x.head.target)
+	x.query = query
+	r, arg, fail := match(x.head.method, path)
+	x.route, x.arg = r, arg
+	if r == nil || !r.public {
+		if outside(path) {
+			return x.fallback()
+		}
+		if !x.authenticate() {
+			fail = errUnauthorized
+		}
+	}
+	if fail == nil && !r.public {
+		fail = x.readBody(&x.srv.inflight, x.bodyLimit())
+		whole = fail == nil
+	} else {
+		whole = x.head.length == 0
+	}
+	if fail != nil {
+		x.fail(fail)
+		return whole
+	}
+	return x.call() && whole
+}
+
+// call runs the route's handler. A panic is a bug: it is answered, logged, and
+// costs the connection but not the process (P50).
+func (x *exchange) call() (ok bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			x.unexpected(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			ok = false
+		}
+	}()
+	if err := x.route.serve(x); err != nil {
+		x.error(err)
+	}
+	return true
+}
+
+func (x *exchange) bodyLimit() int64 {
+	if x.route.batch {
+		return x.srv.opt.BatchMax
+	}
+	return int64(x.srv.opt.Engine.Limits().MessageMax)
+}
+
+func (x *exchange) readBody(b *budget, limit int64) *failure {
+	if x.head.length == 0 {
+		return nil
+	}
+	x.body.budget, x.body.limit = b, limit
+	if x.head.length <= limit && int64(x.c.br.Buffered()) < max(x.head.length, 1) {
+		if err := x.proceed(); err != nil {
+			return errTruncated
+		}
+		x.c.readWithin(bodyDeadline(x.srv.opt.ReadTimeout, x.head.length))
+	}
+	switch err := x.body.read(x.c.br, x.head.length); {
+	case err == nil:
+		return nil
+	case errors.Is(err, errTooLong):
+		return x.tooLong(limit)
+	default:
+		fail, ok := errors.AsType[*failure](err)
+		if !ok {
+			fail = errTruncated
+		}
+		return fail
+	}
+}
+
+func (x *exchange) tooLong(limit int64) *failure {
+	if x.route != nil && x.route.batch {
+		return tooLong("the batch", limit)
+	}
+	return tooLong("the message", limit)
+}
+
+// proceed sends 100 Continue to a client that waits for it: the token is
+// checked by now, and the declared length.
+func (x *exchange) proceed() error {
+	if !x.head.expect {
+		return nil
+	}
+	_, err := x.c.Write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
+	return err
+}
+
+// fail makes f the answer.
+func (x *exchange) fail(f *failure) {
+	x.status, x.retry, x.allow = f.status, f.retry, f.allow
+	x.out = appendError(x.out[:0], f.text)
+}
+
+// error makes err the answer: a failure as it is, the engine's errors by the
+// table, anything else as a 500 whose detail only the log has.
+func (x *exchange) error(err error) {
+	if f := failureOf(err); f != nil {
+		x.fail(f)
+		return
+	}
+	x.unexpected(err)
+}
+
+func (x *exchange) unexpected(err error) { x.fail(x.logUnexpected(err)) }
+
+// logUnexpected logs an error that the table does not know, and returns the
+// answer that leads to the line.
+func (x *exchange) logUnexpected(err error) *failure {
+	id := x.srv.requestID()
+	name := "fallback"
+	if x.route != nil {
+		name = x.route.name
+	}
+	x.srv.opt.Logger.Error("request failed", "request", id, "route", name, "error", err)
+	return internal(id)
+}
+
+// ok makes what is in out the answer.
+func (x *exchange) ok(status int) error {
+	x.status = status
+	return nil
+}
+
+// write sends the answer.
+func (x *exchange) write(keep bool) error {
+	r := &x.ctx.Response
+	if x.status != 0 { // else Fallback has filled it in
+		r.ResetBody()
+		r.SetStatusCode(x.status)
+		r.Header.SetContentType("application/json")
+		r.SetBodyRaw(x.out)
+		if x.retry {
+			r.Header.Set("Retry-After", retryAfter)
+		}
+		if x.allow != "" {
+			r.Header.Set("Allow", x.allow)
+		}
+	}
+	switch {
+	case !keep:
+		r.SetConnectionClose()
+	case x.head.http10:
+		r.Header.Set("Connection", "keep-alive")
+	}
+	r.SkipBody = x.head.method == http.MethodHead
+	bw := writers.Get().(*bufio.Writer)
+	bw.Reset(x.c)
+	err := r.Write(bw)
+	if err == nil {
+		err = bw.Flush()
+	}
+	bw.Reset(nil)
+	writers.Put(bw)
+	return err
+}
+
+// fallback serves what is outside the API.
+func (x *exchange) fallback() (whole bool) {
+	if x.srv.opt.Fallback == nil {
+		x.fail(errNoRoute)
+		return x.head.length == 0
+	}
+	if fail := x.readBody(&x.srv.strange, int64(x.srv.opt.Engine.Limits().MessageMax)); fail != nil {
+		x.fail(fail)
+		return false
+	}
+	x.ctx.Request.SetBodyRaw(x.body.b)
+	return x.callFallback()
+}
+
+func (x *exchange) callFallback() (ok bool) {
+	defer func() {
+		x.ctx.ResetUserValues()
+		if p := recover(); p != nil {
+			x.ctx.Response.Reset()
+			x.unexpected(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			ok = false
+		}
+	}()
+	x.ctx.Init2(x.c.nc, nil, false)
+	x.srv.opt.Fallback(&x.ctx)
+	return !x.ctx.Response.ConnectionClose()
+}

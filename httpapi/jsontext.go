@@ -1,0 +1,217 @@
+package httpapi
+
+import (
+	"bytes"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
+)
+
+// A batch's JSON is read without a tree: a tree of values costs a hundred bytes
+// for every digit of a hostile body. It is checked once, and then cut into raw
+// values by a cursor that may rely on its syntax. Strings are decoded in place,
+// since no escape is shorter than what it stands for.
+
+var errJSON = badRequest("the body is not valid JSON")
+
+// checkJSON says whether b is one valid JSON text nested at most jsonDepthMax
+// deep. The depth comes first: the validator is recursive.
+func checkJSON(b []byte) *failure {
+	if jsonDepth(b) > jsonDepthMax {
+		return badRequest("the body is nested deeper than %d levels of JSON", jsonDepthMax)
+	}
+	if fastjson.ValidateBytes(b) != nil {
+		return errJSON
+	}
+	return nil
+}
+
+func jsonDepth(b []byte) (most int) {
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			i += stringEnd(b[i:]) - 1
+		case '[', '{':
+			depth++
+			most = max(most, depth)
+		case ']', '}':
+			depth--
+		}
+	}
+	return most
+}
+
+// stringEnd returns the length of the string literal that b starts with, or of
+// b when it does not end.
+func stringEnd(b []byte) int {
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(b)
+}
+
+// cursor walks a valid JSON text.
+type cursor struct {
+	b []byte
+	i int
+}
+
+// peek skips white space and returns the next byte, 0 at the end.
+func (c *cursor) peek() byte {
+	for c.i < len(c.b) {
+		switch c.b[c.i] {
+		case ' ', '\t', '\n', '\r':
+			c.i++
+		default:
+			return c.b[c.i]
+		}
+	}
+	return 0
+}
+
+// next steps into an array or object, over a comma, or out of it: it says
+// whether there is another element before end.
+func (c *cursor) next(end byte) bool {
+	switch c.peek() {
+	case end:
+		c.i++
+		return false
+	case ',', '[', '{':
+		c.i++
+	}
+	if c.peek() == end { // an empty array or object
+		c.i++
+		return false
+	}
+	return true
+}
+
+// value returns the raw text of the next value.
+func (c *cursor) value() []byte {
+	first := c.peek()
+	at := c.i
+	switch first {
+	case '"':
+		c.i += stringEnd(c.b[c.i:])
+	case '[', '{':
+		c.skipNested()
+	default:
+		for c.i < len(c.b) && bytes.IndexByte([]byte(",]} \t\r\n"), c.b[c.i]) < 0 {
+			c.i++
+		}
+	}
+	return c.b[at:c.i:c.i]
+}
+
+func (c *cursor) skipNested() {
+	for depth := 0; c.i < len(c.b); {
+		switch c.b[c.i] {
+		case '"':
+			c.i += stringEnd(c.b[c.i:])
+			continue
+		case '[', '{':
+			depth++
+		case ']', '}':
+			depth--
+		}
+		c.i++
+		if depth == 0 {
+			return
+		}
+	}
+}
+
+// member returns the next name and value of an object.
+func (c *cursor) member() (name, value []byte) {
+	name = c.value()
+	if c.peek() == ':' {
+		c.i++
+	}
+	return name, c.value()
+}
+
+// text decodes a raw string in place; ok is false for other values.
+func text(raw []byte) (s []byte, ok bool) {
+	if len(raw) < 2 || raw[0] != '"' {
+		return nil, false
+	}
+	s = raw[1 : len(raw)-1]
+	if bytes.IndexByte(s, '\\') < 0 {
+		return s, true
+	}
+	out := s[:0]
+	for i := 0; i < len(s); {
+		if s[i] != '\\' {
+			out = append(out, s[i])
+			i++
+			continue
+		}
+		var n int
+		out, n = unescapeJSON(out, s[i:])
+		i += n
+	}
+	return out, true
+}
+
+// unescapeJSON decodes the escape that s starts with and says how long it was.
+func unescapeJSON(dst, s []byte) ([]byte, int) {
+	switch s[1] {
+	case 'b':
+		return append(dst, '\b'), 2
+	case 'f':
+		return append(dst, '\f'), 2
+	case 'n':
+		return append(dst, '\n'), 2
+	case 'r':
+		return append(dst, '\r'), 2
+	case 't':
+		return append(dst, '\t'), 2
+	case 'u':
+		r, n := hexRune(s), 6
+		if utf16.IsSurrogate(r) {
+			low := rune(-1)
+			if len(s) >= 12 && s[6] == '\\' && s[7] == 'u' {
+				low = hexRune(s[6:])
+			}
+			if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
+				n = 12
+			}
+		}
+		return utf8.AppendRune(dst, r), n
+	}
+	return append(dst, s[1]), 2
+}
+
+// hexRune reads \uXXXX.
+func hexRune(s []byte) (r rune) {
+	for _, c := range s[2:6] {
+		r = r<<4 | rune(hexValue(c))
+	}
+	return r
+}
+
+// compact drops the white space of a raw value, in place.
+func compact(raw []byte) []byte {
+	out := raw[:0]
+	for i := 0; i < len(raw); i++ {
+		switch raw[i] {
+		case ' ', '\t', '\n', '\r':
+		case '"':
+			n := stringEnd(raw[i:])
+			out = append(out, raw[i:i+n]...)
+			i += n - 1
+		default:
+			out = append(out, raw[i])
+		}
+	}
+	return out
+}
+
+func isNull(raw []byte) bool { return string(raw) == "null" }

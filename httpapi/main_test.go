@@ -1,0 +1,309 @@
+package httpapi
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/tidemill/tidemill/engine"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2")) // of the benchmark's echo: it sleeps on
+}
+
+const (
+	goodToken = "token-canary-7f3a"
+	badToken  = "wrong-canary-91bc"
+)
+
+// fakeEngine records what it is given, copied, and answers from its fields.
+type fakeEngine struct {
+	limits engine.Limits
+	answer func(p *engine.Publish) (engine.Receipt, error) // nil: msg_<n>
+	ready  error
+	dead   []engine.DeadLetter
+	cursor string
+	block  chan struct{} // when set, Publish waits for it
+
+	mu        sync.Mutex
+	published []engine.Publish
+	queries   []engine.DeadLetterQuery
+	calls     []string
+}
+
+func newFake() *fakeEngine {
+	return &fakeEngine{limits: engine.Limits{
+		MessageMax: 1 << 20, MaxDelay: 365 * 24 * time.Hour, MaxRetries: 100, MaxTimeout: 2 * time.Hour, RetryDelayMax: 24 * time.Hour,
+	}}
+}
+
+func (e *fakeEngine) Authenticate(token []byte) (engine.UserID, bool) {
+	return 7, string(token) == goodToken
+}
+func (e *fakeEngine) Limits() engine.Limits { return e.limits }
+func (e *fakeEngine) Ready() error          { return e.ready }
+
+func (e *fakeEngine) Publish(p *engine.Publish) (engine.Receipt, error) {
+	if e.block != nil {
+		<-e.block
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.published = append(e.published, clonePublish(p))
+	if e.answer != nil {
+		return e.answer(p)
+	}
+	return engine.Receipt{MessageID: fmt.Sprintf("msg_%d", len(e.published))}, nil
+}
+
+func (e *fakeEngine) PublishBatch(ps []engine.Publish) []engine.Result {
+	out := make([]engine.Result, len(ps))
+	for i := range ps {
+		out[i].Receipt, out[i].Err = e.Publish(&ps[i])
+	}
+	return out
+}
+
+// clonePublish copies everything, as the engine does by encoding it.
+func clonePublish(p *engine.Publish) engine.Publish {
+	c := *p
+	c.URL, c.CallerIP = strings.Clone(p.URL), strings.Clone(p.CallerIP)
+	c.RetryDelay, c.DedupID = strings.Clone(p.RetryDelay), strings.Clone(p.DedupID)
+	c.Body = bytes.Clone(p.Body)
+	c.Header = slices.Clone(p.Header)
+	for i, h := range c.Header {
+		c.Header[i] = engine.Header{Name: strings.Clone(h.Name), Value: strings.Clone(h.Value)}
+	}
+	return c
+}
+
+func (e *fakeEngine) call(format string, args ...any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.calls = append(e.calls, fmt.Sprintf(format, args...))
+}
+
+var viewMessage = engine.Message{
+	ID: "msg_one", URL: "https://h.test/p?x=1", Method: "PUT", CallerIP: "192.0.2.1", Retries: 3, RetryDelay: "1000 * retried",
+	Header: []engine.Header{{Name: "Test-Header", Value: "a"}, {Name: "Content-Type", Value: "text/plain"}, {Name: "Test-Header", Value: "b"}},
+	Body:   []byte("hello \"you\""), Created: time.UnixMilli(1700000000123), NotBefore: time.UnixMilli(1700000060000),
+}
+
+func (e *fakeEngine) Message(u engine.UserID, id string) (*engine.Message, error) {
+	e.call("message %d %s", u, id)
+	switch id {
+	case "msg_one":
+		return &viewMessage, nil
+	case "msg_plain":
+		return &engine.Message{ID: id, URL: "http://h", Method: "POST", Created: time.UnixMilli(5), Body: []byte{0xff, 0}}, nil
+	case "msg_damaged":
+		return nil, fmt.Errorf("message %s: %w", id, engine.ErrDamaged)
+	case "msg_panic":
+		panic("failpoint")
+	case "msg_strange":
+		return nil, fmt.Errorf("pebble: secret detail")
+	}
+	return nil, engine.ErrNotFound
+}
+
+func (e *fakeEngine) Cancel(u engine.UserID, id string) error {
+	e.call("cancel %d %s", u, id)
+	if id != "msg_one" {
+		return engine.ErrNotFound
+	}
+	return nil
+}
+
+func (e *fakeEngine) DeadLetters(q engine.DeadLetterQuery) ([]engine.DeadLetter, string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.queries = append(e.queries, q)
+	return e.dead, e.cursor, nil
+}
+
+func (e *fakeEngine) DeadLetter(u engine.UserID, id string) (*engine.DeadLetter, error) {
+	e.call("dead %d %s", u, id)
+	for i := range e.dead {
+		if e.dead[i].ID == id {
+			return &e.dead[i], nil
+		}
+	}
+	return nil, engine.ErrNotFound
+}
+
+func (e *fakeEngine) DeleteDeadLetter(u engine.UserID, id string) error {
+	_, err := e.DeadLetter(u, id)
+	return err
+}
+
+func (e *fakeEngine) RetryDeadLetter(u engine.UserID, id string) (string, error) {
+	if _, err := e.DeadLetter(u, id); err != nil {
+		return "", err
+	}
+	return "msg_again", nil
+}
+
+func (e *fakeEngine) Keys(engine.UserID) (engine.Keys, error) {
+	return engine.Keys{Current: "sig_a", Next: "sig_b"}, nil
+}
+
+func (e *fakeEngine) RotateKeys(engine.UserID) (engine.Keys, error) {
+	return engine.Keys{Current: "sig_b", Next: "sig_c"}, nil
+}
+
+func (e *fakeEngine) messages() []engine.Publish {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.published)
+}
+
+// lockedBuffer is a log that can be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// site is a running server with its engine.
+type site struct {
+	*Server
+	eng  *fakeEngine
+	log  *lockedBuffer
+	addr string
+}
+
+func start(t testing.TB, change func(o *Options)) *site {
+	t.Helper()
+	s := &site{eng: newFake(), log: new(lockedBuffer)}
+	o := Options{Engine: s.eng, ReadTimeout: 5 * time.Second, Logger: slog.New(slog.NewTextHandler(s.log, nil))}
+	if change != nil {
+		change(&o)
+	}
+	srv, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Server = srv
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addr = ln.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return s
+}
+
+func (s *site) dial(t testing.TB) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(10 * time.Second)) //nolint:errcheck // a dead connection fails the reads
+	return c
+}
+
+// answer is one response, read whole.
+type answer struct {
+	*http.Response
+	body string
+}
+
+func readAnswer(t testing.TB, br *bufio.Reader, method string) answer {
+	t.Helper()
+	req, _ := http.NewRequest(method, "http://x", nil)
+	resp, err := http.ReadResponse(br, req)
+	if err != nil {
+		t.Fatalf("no answer: %v", err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("answer cut: %v", err)
+	}
+	return answer{resp, string(b)}
+}
+
+// send writes a raw request on a connection of its own and reads one answer;
+// closed says whether the server ended the connection after it.
+func (s *site) send(t testing.TB, raw string) (a answer, closed bool) {
+	t.Helper()
+	c := s.dial(t)
+	if _, err := io.WriteString(c, raw); err != nil {
+		t.Fatal(err)
+	}
+	br := bufio.NewReader(c)
+	method, _, _ := strings.Cut(raw, " ")
+	a = readAnswer(t, br, method)
+	if !a.Close { // net/http takes the header away
+		return a, false
+	}
+	_, err := br.ReadByte()
+	return a, err == io.EOF
+}
+
+// request builds a request with the good token.
+func request(line string, headers ...string) string {
+	return requestBody(line, "", headers...)
+}
+
+func requestBody(line, body string, headers ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n", line, goodToken)
+	for _, h := range headers {
+		b.WriteString(h + "\r\n")
+	}
+	if body != "" {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(body))
+	}
+	b.WriteString("\r\n" + body)
+	return b.String()
+}
+
+func (s *site) expectNothing(t testing.TB) {
+	t.Helper()
+	if got := s.eng.messages(); len(got) != 0 {
+		t.Errorf("published %d messages, first to %s", len(got), got[0].URL)
+	}
+}
+
+// longTests says whether the tests may take their time.
+func longTests() bool { return os.Getenv("TIDEMILL_LONG_TESTS") != "" }

@@ -1,0 +1,211 @@
+package httpapi
+
+import "bytes"
+
+// route is one operation. Literal segments of a path match in any case
+// (QSTASH.md §1.1); the path is never cleaned, and what is matched is what is
+// authorised.
+type route struct {
+	name   string // for logs
+	public bool   // answered without a token and without reading a body
+	batch  bool   // the body is bounded by Options.BatchMax
+	serve  func(x *exchange) error
+}
+
+var (
+	routePublish    = &route{name: "publish", serve: (*exchange).publish}
+	routeBatch      = &route{name: "batch", batch: true, serve: (*exchange).batch}
+	routeMessage    = &route{name: "message", serve: (*exchange).message}
+	routeCancel     = &route{name: "cancel", serve: (*exchange).cancel}
+	routeDead       = &route{name: "dlq list", serve: (*exchange).deadLetters}
+	routeDeadOne    = &route{name: "dlq item", serve: (*exchange).deadLetter}
+	routeDeadDelete = &route{name: "dlq delete", serve: (*exchange).deleteDeadLetter}
+	routeDeadRetry  = &route{name: "dlq retry", serve: (*exchange).retryDeadLetter}
+	routeKeys       = &route{name: "keys", serve: (*exchange).keys}
+	routeRotate     = &route{name: "rotate keys", serve: (*exchange).rotateKeys}
+	routeReady      = &route{name: "readiness", public: true, serve: (*exchange).ready}
+	routeHealth     = &route{name: "health", public: true, serve: (*exchange).health}
+)
+
+// outside says whether a path does not belong to the API, so that Fallback has it.
+func outside(path []byte) bool {
+	first, _ := cutSegment(path)
+	return !equalFold(first, "v1") && !equalFold(first, "v2") && !equalFold(first, "llm") && !equalFold(first, "healthz")
+}
+
+// cutSegment cuts "/a/rest" into "a" and "/rest".
+func cutSegment(path []byte) (segment, rest []byte) {
+	if len(path) == 0 {
+		return nil, nil
+	}
+	path = path[1:]
+	if i := bytes.IndexByte(path, '/'); i >= 0 {
+		return path[:i], path[i:]
+	}
+	return path, nil
+}
+
+// match finds the route of a request; arg is the rest of the path that it takes.
+func match(method string, path []byte) (r *route, arg []byte, fail *failure) {
+	first, rest := cutSegment(path)
+	switch {
+	case equalFold(first, "healthz") && len(rest) == 0:
+		r, fail = only(method, "GET, HEAD", "GET", routeHealth)
+		return r, nil, fail
+	case equalFold(first, "v1"):
+		return nil, nil, unsupported("the API of version 1")
+	case !equalFold(first, "v2"):
+		return nil, nil, errNoRoute
+	}
+	family, rest := cutSegment(rest)
+	var low [24]byte
+	return matchV2(method, string(lowered(low[:0], family)), rest)
+}
+
+// lowered appends s in lower case, or nothing when it does not fit: no literal
+// segment is that long.
+func lowered(dst, s []byte) []byte {
+	if len(s) > cap(dst) {
+		return dst
+	}
+	for _, c := range s {
+		dst = append(dst, lowerByte(c))
+	}
+	return dst
+}
+
+func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *failure) {
+	switch family {
+	case "publish":
+		return matchPublish(method, rest)
+	case "batch":
+		if len(rest) > 0 {
+			return nil, nil, unsupported("/v2/batch/...")
+		}
+		r, fail = only(method, "POST", "POST", routeBatch)
+	case "messages":
+		return matchMessages(method, rest)
+	case "dlq":
+		return matchDead(method, rest)
+	case "keys":
+		r, fail = matchKeys(method, rest)
+	case "rotate":
+		r, fail = leaf(rest, method, "POST", routeRotate)
+	case "readiness":
+		if method == "HEAD" {
+			method = "GET"
+		}
+		r, fail = leaf(rest, method, "GET", routeReady)
+	case "enqueue", "queues", "topics", "schedules", "logs", "events", "flowcontrol", "globalparallelism",
+		"workflows", "trigger", "wait", "notify", "waiters":
+		fail = unsupported("/v2/" + family)
+	default:
+		fail = errNoRoute
+	}
+	return r, nil, fail
+}
+
+// only allows one method.
+func only(method, allow, want string, r *route) (*route, *failure) {
+	if method != want && !(want == "GET" && method == "HEAD" && r.public) {
+		return nil, notAllowed(allow)
+	}
+	return r, nil
+}
+
+// leaf is a route without anything after it.
+func leaf(rest []byte, method, want string, r *route) (*route, *failure) {
+	if len(rest) > 0 {
+		return nil, errNoRoute
+	}
+	return only(method, want, want, r)
+}
+
+func notAllowed(allow string) *failure {
+	return &failure{status: 405, text: "method not allowed here, allowed: " + allow, allow: allow}
+}
+
+// matchPublish takes any method that can carry a message: webhook senders may
+// use PUT (QSTASH.md §2).
+func matchPublish(method string, rest []byte) (*route, []byte, *failure) {
+	if method == "HEAD" || method == "OPTIONS" {
+		return nil, nil, notAllowed("POST, PUT, PATCH, GET, DELETE")
+	}
+	if len(rest) > 0 {
+		rest = rest[1:]
+	}
+	return routePublish, rest, nil
+}
+
+func matchMessages(method string, rest []byte) (*route, []byte, *failure) {
+	id, more := cutSegment(rest)
+	switch {
+	case len(more) > 0:
+		return nil, nil, errNoRoute
+	case len(id) == 0:
+		return nil, nil, collection(method, len(rest) > 0, "/v2/messages", "DELETE")
+	case method == "GET":
+		return routeMessage, id, nil
+	case method == "DELETE":
+		return routeCancel, id, nil
+	}
+	return nil, nil, notAllowed("GET, DELETE")
+}
+
+// collection refuses what is asked of a whole collection. A DELETE with a
+// trailing slash is a client's empty id, and must never mean all (QSTASH.md §1.1).
+func collection(method string, slash bool, name, allow string) *failure {
+	switch {
+	case method == "DELETE" && slash:
+		return badRequest("the id is empty: DELETE %s/{id}", name)
+	case method == "DELETE":
+		return unsupported("DELETE " + name)
+	}
+	return notAllowed(allow)
+}
+
+func matchDead(method string, rest []byte) (*route, []byte, *failure) {
+	id, more := cutSegment(rest)
+	switch {
+	case len(id) == 0 && len(more) == 0:
+		if method == "GET" {
+			return routeDead, nil, nil
+		}
+		return nil, nil, collection(method, len(rest) > 0, "/v2/dlq", "GET, DELETE")
+	case equalFold(id, "retry"):
+		return matchRetry(method, more)
+	case equalFold(id, "messages"):
+		return nil, nil, unsupported("/v2/dlq/messages")
+	case len(more) > 0:
+		return nil, nil, errNoRoute
+	case method == "GET":
+		return routeDeadOne, id, nil
+	case method == "DELETE":
+		return routeDeadDelete, id, nil
+	}
+	return nil, nil, notAllowed("GET, DELETE")
+}
+
+func matchRetry(method string, rest []byte) (*route, []byte, *failure) {
+	id, more := cutSegment(rest)
+	switch {
+	case len(more) > 0:
+		return nil, nil, errNoRoute
+	case method != "POST":
+		return nil, nil, notAllowed("POST")
+	case len(id) == 0:
+		return nil, nil, unsupported("POST /v2/dlq/retry")
+	}
+	return routeDeadRetry, id, nil
+}
+
+func matchKeys(method string, rest []byte) (*route, *failure) {
+	sub, more := cutSegment(rest)
+	switch {
+	case len(sub) == 0 && len(more) == 0:
+		return only(method, "GET", "GET", routeKeys)
+	case equalFold(sub, "rotate") && len(more) == 0:
+		return only(method, "POST", "POST", routeRotate)
+	}
+	return nil, errNoRoute
+}

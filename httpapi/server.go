@@ -1,0 +1,192 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Server serves the API on any number of listeners. Serve and Shutdown may be
+// called concurrently.
+type Server struct {
+	opt      Options
+	inflight budget // bodies of authenticated requests
+	strange  budget // bodies of Fallback's requests
+	boot     string // distinguishes the request ids of two starts
+	requests atomic.Uint64
+	stopping atomic.Bool
+	handlers sync.WaitGroup // one for each connection
+
+	mu struct {
+		sync.Mutex
+		listeners map[net.Listener]struct{}
+		conns     map[*conn]struct{}
+		perIP     map[string]int
+	}
+}
+
+// New checks the options. It starts nothing.
+func New(o Options) (*Server, error) {
+	o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{opt: o, boot: strconv.FormatUint(rand.Uint64(), 36)}
+	s.inflight.most = o.InflightBytes
+	s.strange.most = max(o.InflightBytes/4, 1)
+	s.mu.listeners = make(map[net.Listener]struct{})
+	s.mu.conns = make(map[*conn]struct{})
+	s.mu.perIP = make(map[string]int)
+	return s, nil
+}
+
+// ErrStopped is returned by Serve after Shutdown.
+var ErrStopped = errors.New("httpapi: the server was shut down")
+
+// Serve accepts connections until Shutdown, and then returns nil. A lack of file
+// descriptors is waited out (P35); any other error of ln is returned.
+func (s *Server) Serve(ln net.Listener) error {
+	if !s.track(ln) {
+		return ErrStopped
+	}
+	defer s.untrack(ln)
+	var pause time.Duration
+	for {
+		nc, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.start(nc)
+		case s.stopping.Load():
+			return nil
+		case errors.Is(err, net.ErrClosed) || !temporary(err):
+			return err
+		default:
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.opt.Logger.Warn("cannot accept a connection", "error", err, "pause", pause)
+			time.Sleep(pause)
+		}
+	}
+}
+
+// temporary says whether accepting can be tried again: out of descriptors or
+// memory, or the client went away first.
+func temporary(err error) bool {
+	ne, ok := errors.AsType[net.Error](err)
+	//lint:ignore SA1019 for Accept it is well defined, and net/http relies on it too
+	return ok && ne.Temporary()
+}
+
+func (s *Server) track(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Load() {
+		return false
+	}
+	s.mu.listeners[ln] = struct{}{}
+	return true
+}
+
+func (s *Server) untrack(ln net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.mu.listeners, ln)
+}
+
+// start serves nc on a goroutine of its own, or refuses it.
+func (s *Server) start(nc net.Conn) {
+	c := newConn(s, nc)
+	if fail := s.admit(c); fail != nil {
+		c.refuseUnheard(fail)
+		return
+	}
+	go func() {
+		defer s.handlers.Done()
+		defer s.forget(c)
+		c.serve()
+	}()
+}
+
+// admit registers c within the limits of connections.
+func (s *Server) admit(c *conn) *failure {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.stopping.Load():
+		return errConnections
+	case len(s.mu.conns) >= s.opt.Concurrency:
+		return errConnections
+	case s.opt.MaxConnsPerIP > 0 && s.mu.perIP[c.ip] >= s.opt.MaxConnsPerIP:
+		return errPerIP
+	}
+	s.mu.conns[c] = struct{}{}
+	if s.opt.MaxConnsPerIP > 0 {
+		s.mu.perIP[c.ip]++
+	}
+	s.handlers.Add(1)
+	return nil
+}
+
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.mu.conns, c)
+	if s.opt.MaxConnsPerIP > 0 {
+		if s.mu.perIP[c.ip]--; s.mu.perIP[c.ip] == 0 {
+			delete(s.mu.perIP, c.ip)
+		}
+	}
+}
+
+// Shutdown closes the listeners and the idle connections and waits for the
+// requests under way, which are told to close. When ctx ends first, all that is
+// left is cut and ctx's error returned. It may be called again.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.stopAccepting()
+	done := make(chan struct{})
+	go func() {
+		s.handlers.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return err
+	case <-ctx.Done():
+		s.cutAll()
+		return errors.Join(ctx.Err(), err)
+	}
+}
+
+func (s *Server) stopAccepting() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopping.Store(true)
+	var errs []error
+	for ln := range s.mu.listeners {
+		if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	for c := range s.mu.conns {
+		c.closeIdle()
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Server) cutAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.mu.conns {
+		c.nc.Close()
+	}
+}
+
+// requestID names one request in an answer and in the log.
+func (s *Server) requestID() string {
+	return s.boot + "-" + strconv.FormatUint(s.requests.Add(1), 10)
+}
