@@ -1,0 +1,297 @@
+package wal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// runs returns how often a randomised test repeats: few by default, or as the
+// environment says, WAL_RUNS=100000 for a night.
+func runs(n int) uint64 {
+	if v, err := strconv.Atoi(os.Getenv("WAL_RUNS")); err == nil {
+		return uint64(v)
+	}
+	return uint64(n)
+}
+
+// thin makes an exhaustive test smaller under the race detector.
+func thin(n int) int {
+	if raceEnabled {
+		return max(1, n/3)
+	}
+	return n
+}
+
+// sim drives one log in Manual mode through appends, commits, process deaths,
+// failed syncs and power cuts, all drawn from one seed, and holds it against a
+// list.
+type sim struct {
+	rng   *rand.Rand
+	disk  *powerFS
+	log   *Log
+	index bool     // pass the index's durable position to Open
+	pos   Position // that position
+	next  int      // payload number
+
+	known []entry // recovered or acknowledged: must never be lost
+	doubt []entry // reserved since, in order: may be found, as a prefix
+	ends  []Position
+}
+
+func (s *sim) options() Options {
+	o := smallOptions(s.disk)
+	o.Manual, o.Rand = true, rngReader{s.rng}
+	o.OnCommit = func(g *Group) { s.ends = append(s.ends, g.End()) }
+	if s.index {
+		o.Durable = s.pos
+	}
+	return o
+}
+
+// open opens the log, up to five times with the power failing in the middle of
+// the recovery, and checks what it found.
+func (s *sim) open() error {
+	for range s.rng.IntN(6) {
+		left := s.rng.IntN(60)
+		s.disk.setFault(func(string) error {
+			if left--; left < 0 {
+				return errPowerOff
+			}
+			return nil
+		})
+		l, err := Open(s.options())
+		if err == nil {
+			s.log = l // it had enough power; use it, and cut it another time
+			break
+		}
+		if !errors.Is(err, errPowerOff) {
+			return fmt.Errorf("recovery cut short: %w", err)
+		}
+		s.cut()
+	}
+	s.disk.setFault(nil)
+	if s.log == nil {
+		l, err := Open(s.options())
+		if err != nil {
+			return err
+		}
+		s.log = l
+	}
+	return s.checkRecovered()
+}
+
+func (s *sim) checkRecovered() error {
+	var got []entry
+	s.ends = s.ends[:0]
+	err := s.log.Replay(0, func(g *Group) error {
+		s.ends = append(s.ends, g.End())
+		return collect(&got)(g)
+	})
+	if err != nil {
+		return fmt.Errorf("replay: %w", err)
+	}
+	if len(got) < len(s.known) {
+		return fmt.Errorf("%d records recovered, %d were acknowledged", len(got), len(s.known))
+	}
+	all := append(s.known, s.doubt...)
+	if len(got) > len(all) {
+		return fmt.Errorf("%d records recovered, only %d were ever written", len(got), len(all))
+	}
+	if d := diff(got, all[:len(got)]); d != "" {
+		return errors.New(d)
+	}
+	// What Open returned is durable, doubtful as it was before.
+	s.known, s.doubt = got, nil
+	return nil
+}
+
+func (s *sim) cut() {
+	percent := []int{0, 100, s.rng.IntN(101)}[s.rng.IntN(3)]
+	grain := []int{512, 4096}[s.rng.IntN(2)]
+	s.disk = s.disk.cut(s.rng, percent, grain)
+}
+
+// step does one thing.
+func (s *sim) step() error {
+	switch n := s.rng.IntN(100); {
+	case n < 60:
+		return s.reserve()
+	case n < 80:
+		return s.commit()
+	case n < 85:
+		return s.acked(s.log.WriteMark())
+	case n < 88:
+		if len(s.ends) > 0 {
+			s.pos = s.ends[len(s.ends)-1]
+		}
+		return nil
+	case n < 92:
+		s.disk.setFault(func(op string) error {
+			if op == "sync" || op == "write" && s.rng.IntN(2) == 0 {
+				return errors.New("injected")
+			}
+			return nil
+		})
+		had := len(s.doubt) > 0
+		if err := s.commit(); err != nil || had && s.log.Err() == nil {
+			return fmt.Errorf("a commit with a failed sync: %v, no poison", err)
+		}
+		s.disk.setFault(nil)
+		return s.reopen() // the process died, the page cache lives
+	case n < 95:
+		return s.reopen()
+	default:
+		s.cut()
+		return s.reopen()
+	}
+}
+
+func (s *sim) reopen() error {
+	s.log = nil // no goroutines, no locks: this is how it dies
+	return s.open()
+}
+
+func (s *sim) reserve() error {
+	p := payload(s.rng.IntN(1 << 20))
+	if s.rng.IntN(50) == 0 {
+		p = bytes.Repeat(p, 20)
+	}
+	s.next++
+	t, err := s.log.Reserve(len(p), s.rng.IntN(2) == 0)
+	if errors.Is(err, ErrLagging) {
+		return s.commit()
+	} else if err != nil {
+		return err
+	}
+	copy(t.Buf, p)
+	s.log.Done(&t)
+	s.doubt = append(s.doubt, entry{t.LSN, p})
+	return nil
+}
+
+func (s *sim) commit() error { return s.acked(s.log.Commit()) }
+
+// acked notes the outcome of a commit of everything reserved.
+func (s *sim) acked(err error) error {
+	if errors.Is(err, ErrPoisoned) {
+		return nil // doubt stays doubt
+	}
+	if err == nil {
+		s.known, s.doubt = append(s.known, s.doubt...), nil
+	}
+	return err
+}
+
+// simulate runs one history and returns the first violation.
+func simulate(seed uint64, noSync bool) error {
+	s := &sim{rng: newRNG(seed), disk: newPowerFS(), index: seed%2 == 0}
+	s.disk.noSync = noSync
+	if err := s.open(); err != nil {
+		return err
+	}
+	for i := range 150 {
+		if err := s.step(); err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
+		}
+		if s.log.Err() != nil {
+			if err := s.reopen(); err != nil {
+				return fmt.Errorf("step %d: %w", i, err)
+			}
+		}
+	}
+	return nil
+}
+
+func TestCrashes(t *testing.T) {
+	for seed := range runs(thin(40)) {
+		if err := simulate(seed, false); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+// TestCrashesHaveTeeth runs the same histories on a disk whose syncs lie. They
+// must fail, else TestCrashes proves nothing.
+func TestCrashesHaveTeeth(t *testing.T) {
+	failed := 0
+	for seed := range uint64(20) {
+		if err := simulate(seed, true); err != nil {
+			failed++
+			t.Logf("seed %d: %v", seed, err)
+		}
+	}
+	if failed < 15 {
+		t.Fatalf("of 20 histories without syncs only %d were found out", failed)
+	}
+	t.Logf("%d of 20 histories without syncs were found out", failed)
+}
+
+// ackLog is what producers know to be acknowledged.
+type ackLog struct {
+	mu    sync.Mutex
+	acked map[LSN][]byte
+}
+
+// TestCrashConcurrent cuts the power under concurrent producers and the real
+// goroutines, on Pebble's crashable file system.
+func TestCrashConcurrent(t *testing.T) {
+	for seed := range runs(thin(12)) {
+		acks := ackLog{acked: map[LSN][]byte{}}
+		fs := vfs.NewCrashableMem()
+		o := smallOptions(fs)
+		o.SegmentSize = 128 << 10
+		l := mustOpen(t, o)
+		stop := make(chan struct{})
+		var wg sync.WaitGroup
+		for p := range 8 {
+			wg.Go(func() { acks.produce(l, newRNG(seed<<8|uint64(p)), stop) })
+		}
+		rng := newRNG(seed)
+		time.Sleep(time.Duration(rng.IntN(30)) * time.Millisecond) // at a random moment
+		acks.mu.Lock()
+		acked := len(acks.acked)
+		acks.mu.Unlock()
+		clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+		close(stop)
+		wg.Wait()
+		mustClose(t, l)
+
+		o.FS = clone
+		l = mustOpen(t, o)
+		got := replayAll(t, l)
+		known := 0
+		for _, e := range got {
+			if p, ok := acks.acked[e.lsn]; ok && !bytes.Equal(p, e.payload) {
+				t.Fatalf("seed %d: record %v has changed", seed, e.lsn)
+			} else if ok {
+				known++
+			}
+		}
+		if known < acked {
+			t.Fatalf("seed %d: %d records recovered of %d acknowledged before the cut", seed, known, acked)
+		}
+		mustClose(t, l)
+	}
+}
+
+func (a *ackLog) produce(l *Log, rng *rand.Rand, stop <-chan struct{}) {
+	for !isClosed(stop) {
+		p := payload(rng.IntN(1 << 20))
+		lsn, err := l.Append(p)
+		if err != nil {
+			return
+		}
+		a.mu.Lock()
+		a.acked[lsn] = p
+		a.mu.Unlock()
+	}
+}

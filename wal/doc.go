@@ -1,0 +1,35 @@
+// Package wal is a segmented append-only log of byte records with group commit,
+// checksums, recovery, and reading by address. It knows nothing of what the
+// records mean.
+//
+//	l, err := wal.Open(wal.Options{Dir: dir, OnCommit: apply})
+//	err = l.Replay(from, replay)          // what the index has not got
+//	t, err := l.Reserve(len(p), false)    // an address, without I/O
+//	copy(t.Buf, p)
+//	l.Done(&t)
+//	err = l.Wait(&t)                      // nil: it survives a power cut
+//
+// # What is durable when
+//
+// When Wait returns nil, the record and all before it are on disk: written and
+// synced with fdatasync (with Options.SyncInterval set: written). OnCommit is
+// called for durable groups only, in log order, before their waiters wake. The
+// rules cited as W1 to W9 are those of DESIGN.md.
+//
+// # Files
+//
+// The directory holds segments, named by their first address, and spares:
+//
+//	00000000004294967296.seg    segment 1, from address 1<<32
+//	00000000008589934592.seg    segment 2, from address 2<<32
+//	2.spare                     written in full, waiting to become segment 3
+//
+// FORMAT.md describes their bytes.
+//
+// # After an error
+//
+// The first failed write or sync is final (W8): what the kernel says about those
+// bytes afterwards proves nothing. Waiters get ErrPoisoned, OnPoison is called,
+// nothing is acknowledged any more; reading goes on. The process is expected to
+// exit and to recover from what is on disk.
+package wal

@@ -1,0 +1,6 @@
+//go:build !race
+
+package wal
+
+// raceEnabled thins out the exhaustive tests.
+const raceEnabled = false

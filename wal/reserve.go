@@ -1,0 +1,211 @@
+package wal
+
+import "fmt"
+
+// Ticket is a place in the log reserved for one record. It is a value; pass it
+// around by pointer and do not copy it between Reserve and Done.
+type Ticket struct {
+	// LSN is the record's address, known before it is written.
+	LSN LSN
+	// Buf is where the payload goes: the caller fills it before Done and does
+	// not touch it afterwards.
+	Buf []byte
+
+	group *Group
+	rec   []byte // header, payload, padding
+	done  <-chan struct{}
+}
+
+// Reserve takes the next place in the log for a payload of n bytes. The caller
+// fills the ticket's Buf and calls Done exactly once, soon: the group cannot be
+// written before. Places are handed out in log order, so a caller that needs its
+// records in some order holds its own lock around Reserve alone.
+//
+// A record reserved with lazy set waits for company, at most LazyDelay. Any
+// other must be followed by Wait (of this ticket or a later one), Kick or
+// Commit: nothing else starts its commit, unless its group is full.
+//
+// Reserve does no I/O. It blocks while too many group buffers are queued
+// (ErrLagging instead in Manual mode) or the next segment's file is still being
+// prepared, but never for lazy records: their callers bound their number. It fails with ErrTooLarge, ErrNoSpace, ErrClosed or
+// ErrPoisoned.
+func (l *Log) Reserve(n int, lazy bool) (Ticket, error) {
+	if n < 0 || n > l.opts.MaxRecord {
+		return Ticket{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, l.opts.MaxRecord)
+	}
+	need := recordSize(n)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		if err := l.admitLocked(); err != nil {
+			return Ticket{}, err
+		}
+		if g := l.mu.open; g != nil && g.room() >= need {
+			return l.placeLocked(g, n, need, lazy), nil
+		}
+		if l.mu.inFlight >= queuedGroupsMax && !lazy {
+			if l.opts.Manual {
+				return Ticket{}, ErrLagging
+			}
+			l.committer.kick(kickUrgent)
+			l.mu.space.Wait()
+			continue
+		}
+		if l.mu.open != nil {
+			l.closeOpenLocked()
+			l.mu.class = min(l.mu.class+1, bufferClasses-1)
+			l.committer.kick(kickUrgent)
+		}
+		if !lazy && l.awaitsSpareLocked(need) {
+			l.mu.space.Wait()
+			continue
+		}
+		if err := l.openGroupLocked(need); err != nil {
+			return Ticket{}, err
+		}
+	}
+}
+
+// awaitsSpareLocked reports whether a group with room for need bytes would need
+// a segment whose file is still in the making. Until it is there it may turn out
+// that the disk has no room for it, which is better known before an address is
+// handed out than by a producer that waits.
+func (l *Log) awaitsSpareLocked(need int) bool {
+	if l.opts.Manual || l.fitsHeadLocked(need) || len(l.spares.ready) > l.mu.promised || l.spares.err() != nil {
+		return false
+	}
+	l.spares.hasten()
+	return true
+}
+
+// fitsHeadLocked reports whether a group with room for need bytes fits the
+// segment at the head.
+func (l *Log) fitsHeadLocked(need int) bool {
+	return groupHeaderSize+need <= int(l.mu.head.limit()-l.mu.next)
+}
+
+// spareChanged lets those look again who wait for a spare.
+func (l *Log) spareChanged() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.space.Broadcast()
+}
+
+// admitLocked says whether the log takes records.
+func (l *Log) admitLocked() error {
+	if l.mu.err != nil {
+		return l.mu.err
+	}
+	if l.mu.closing {
+		return ErrClosed
+	}
+	l.mu.replaying = false
+	return nil
+}
+
+// placeLocked hands out the next need bytes of g.
+func (l *Log) placeLocked(g *Group, n, need int, lazy bool) Ticket {
+	off := g.n
+	g.n += need
+	g.count++
+	g.bytes += n
+	g.fillers.Add(1)
+	if !lazy {
+		g.urgent = true
+	} else if !g.urgent && !l.opts.Manual {
+		l.committer.armLazy(l.opts.LazyDelay)
+	}
+	rec := g.buf[off : off+need : off+need]
+	payload := rec[recordHeaderSize : recordHeaderSize+n : recordHeaderSize+n]
+	return Ticket{LSN: g.start + LSN(off), Buf: payload, group: g, rec: rec, done: g.done}
+}
+
+// openGroupLocked opens a group with room for need bytes, in the next segment
+// if the rest of this one is too short. There must be no open group.
+func (l *Log) openGroupLocked(need int) error {
+	if !l.fitsHeadLocked(need) {
+		if err := l.rotateLocked(); err != nil {
+			return err
+		}
+	}
+	rest := int(l.mu.head.limit() - l.mu.next)
+	g := l.pool.get(min(max(groupHeaderSize+need, classSize(l.mu.class)), rest))
+	g.log = l
+	g.n = groupHeaderSize
+	g.max = min(len(g.buf), rest)
+	g.seg = l.mu.head
+	g.start = l.mu.next
+	g.count, g.bytes, g.urgent = 0, 0, false
+	g.fillers.Store(1)
+	g.done = make(chan struct{})
+	g.refs.Store(1)
+	l.mu.open = g
+	return nil
+}
+
+// rotateLocked moves the head to the next segment. The file need not exist yet:
+// the identity that the records' checksums need is chosen here, and the header
+// is written when the segment before is at its end (Log.begin).
+func (l *Log) rotateLocked() error {
+	if err := l.spares.err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	number := l.mu.head.number + 1
+	seg, err := newSegment(l.opts.Rand, l.id, number, LSN(number<<strideBits), l.opts.SegmentSize)
+	if err != nil {
+		return err
+	}
+	l.mu.head, l.mu.next = seg, seg.first
+	l.mu.promised++
+	return nil
+}
+
+// closeOpenLocked moves the open group to the queue: no record is added to it
+// any more, and the address of the next group is known.
+func (l *Log) closeOpenLocked() {
+	g := l.mu.open
+	l.mu.open = nil
+	l.mu.queue = append(l.mu.queue, g)
+	l.mu.inFlight++
+	l.mu.next = g.start + LSN(alignUp(g.n, groupAlign))
+	g.fillerDone()
+}
+
+// Done says that the ticket's Buf is filled. It computes the record's checksum,
+// outside every lock. It must be called exactly once for each ticket, also when
+// the caller has lost interest.
+func (l *Log) Done(t *Ticket) {
+	g := t.group
+	sealRecord(t.rec, len(t.Buf), t.LSN, g.seg.seed)
+	t.group, t.rec = nil, nil // the group may be recycled from here on
+	g.fillerDone()
+}
+
+// Wait blocks until the ticket's group and all before it are on disk (written,
+// with SyncInterval set). The waiter may do the commit itself, so that a lone
+// producer pays for no hand-over. Done must have been called by then for every
+// record that this goroutine reserved. A nil result means durable; with any
+// other the record may or may not be found by the next recovery.
+func (l *Log) Wait(t *Ticket) error {
+	l.lead(t.done)
+	<-t.done
+	if uint64(t.LSN) < l.settled.Load() {
+		return nil
+	}
+	return l.Err()
+}
+
+// Append reserves, fills, commits and waits for one record.
+func (l *Log) Append(payload []byte) (LSN, error) {
+	t, err := l.Reserve(len(payload), false)
+	if err != nil {
+		return 0, err
+	}
+	copy(t.Buf, payload)
+	l.Done(&t)
+	return t.LSN, l.Wait(&t)
+}
+
+// Kick has the open group committed by the committer goroutine, without
+// waiting, for records that nobody waits for. No effect in Manual mode.
+func (l *Log) Kick() { l.committer.kick(kickAll) }
