@@ -33,7 +33,8 @@ type applierQueue struct {
 	mu struct {
 		sync.Mutex
 		groups  []*wal.Group
-		waiting int // reads that wait for the applier
+		waiting int  // reads that wait for the applier
+		dead    bool // it has ended: nothing more is applied
 	}
 	signal  chan struct{} // work, a waiting read, or the end
 	applied *sync.Cond    // broadcast after each batch; its lock is mu
@@ -72,6 +73,7 @@ func (q *applierQueue) take(into []*wal.Group) (groups []*wal.Group, waiting boo
 // applyLoop is the applier: the only writer of the index.
 func (e *Engine) applyLoop() {
 	q := &e.applier
+	defer q.release()
 	var groups []*wal.Group
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
@@ -178,7 +180,7 @@ func (e *Engine) waitApplied(lsn uint64) error {
 	q.mu.waiting++
 	q.wake()
 	for e.idx.Applied() < lsn {
-		if e.fatalErr.Load() != nil || e.stopping() {
+		if q.mu.dead {
 			q.mu.waiting--
 			return ErrClosed
 		}
@@ -191,6 +193,7 @@ func (e *Engine) waitApplied(lsn uint64) error {
 // release wakes those who wait for an applier that has ended.
 func (q *applierQueue) release() {
 	q.mu.Lock()
+	q.mu.dead = true
 	q.applied.Broadcast()
 	q.mu.Unlock()
 }

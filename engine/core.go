@@ -56,6 +56,8 @@ type core struct {
 	inflight  int
 	undurable int    // outcomes appended and not yet durable (L5)
 	committed uint64 // LSN up to which groups were seen
+	seen      uint64 // LSN of the newest record seen
+	squeezed  int    // where squeeze goes on looking
 	applied   uint64 // LSN the applier has passed
 
 	pagesAsked, pagesDone uint64
@@ -196,6 +198,7 @@ func (c *core) tick() (more bool) {
 			continue
 		}
 		c.entries[i].timer = 0
+		c.withdraw(i)
 		c.makeReady(i)
 	}
 	return more

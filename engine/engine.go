@@ -106,7 +106,6 @@ func (e *Engine) fatal(err error) {
 	}
 	e.opts.Logger.Error("engine: cannot go on", slog.Any("error", err))
 	e.inbox.push(event{kind: evPoison})
-	e.applier.release()
 	e.opts.OnFatal(err)
 }
 
@@ -148,7 +147,6 @@ func (e *Engine) shutdown(ctx context.Context) error {
 	}
 	close(e.stop)
 	e.inbox.wake()
-	e.applier.release()
 	e.wg.Wait()
 	if !cut {
 		e.workers.wait()

@@ -31,12 +31,12 @@ const (
 type entry struct {
 	seq, nonce, pos uint64
 	due             int64
-	gone            uint64 // stSpilled, stEnded: the LSN of the outcome that said so
+	gone            uint64 // stSpilled, stEnded: which retiree it is
 	timer           timerwheel.Handle
 	user            uint32
 	length          uint32
 	lane, host      uint32 // indexes
-	prev, next      uint32 // in the lane's ready list; next alone in the free list
+	prev, next      uint32 // in one of its lane's lists; next alone in the free list
 	tries           uint16
 	state           entryState
 	flags           uint8
@@ -83,32 +83,56 @@ func (c *core) admit(li uint32, r *record.Row, state entryState) uint32 {
 // turn.
 func (c *core) schedule(i uint32) {
 	e := &c.entries[i]
-	if e.due > c.now {
-		e.state = stTimer
-		e.timer = c.wheel.Add(e.due, timerEntry|uint64(i))
+	if e.due <= c.now {
+		c.makeReady(i)
 		return
 	}
-	c.makeReady(i)
+	e.state = stTimer
+	e.timer = c.wheel.Add(e.due, timerEntry|uint64(i))
+	c.link(&c.lanes[e.lane].waiting, i)
 }
 
-// makeReady appends an entry to its lane's ready list.
+// makeReady puts an entry at the end of its lane's line.
 func (c *core) makeReady(i uint32) {
 	e := &c.entries[i]
-	l := &c.lanes[e.lane]
-	e.state, e.prev, e.next = stReady, l.tail, none
+	e.state = stReady
+	c.link(&c.lanes[e.lane].ready, i)
+	c.giveTurn(e.lane)
+}
+
+// withdraw takes an entry out of the wheel or its lane's line.
+func (c *core) withdraw(i uint32) {
+	e := &c.entries[i]
+	switch e.state {
+	case stTimer:
+		if e.timer != 0 {
+			c.wheel.Cancel(e.timer)
+			e.timer = 0
+		}
+		c.unlink(&c.lanes[e.lane].waiting, i)
+	case stReady:
+		c.unlink(&c.lanes[e.lane].ready, i)
+	}
+}
+
+// list is a line of entries.
+type list struct{ head, tail uint32 }
+
+var emptyList = list{none, none}
+
+func (c *core) link(l *list, i uint32) {
+	e := &c.entries[i]
+	e.prev, e.next = l.tail, none
 	if l.tail == none {
 		l.head = i
 	} else {
 		c.entries[l.tail].next = i
 	}
 	l.tail = i
-	c.giveTurn(e.lane)
 }
 
-// unready takes an entry out of its lane's ready list.
-func (c *core) unready(i uint32) {
+func (c *core) unlink(l *list, i uint32) {
 	e := &c.entries[i]
-	l := &c.lanes[e.lane]
 	if e.prev == none {
 		l.head = e.next
 	} else {
@@ -126,11 +150,10 @@ func (c *core) unready(i uint32) {
 // index. It stays until the index reflects that, which is after lsn.
 func (c *core) leave(i uint32, state entryState, lsn uint64) {
 	e := &c.entries[i]
-	e.state, e.gone = state, lsn
+	e.state, e.gone = state, c.retiring.push(i, lsn)
 	c.resident--
 	l := &c.lanes[e.lane]
 	l.resident--
-	c.retiring.push(i, lsn)
 	if l.spilled && l.resident < laneLowWater {
 		c.wantPage(e.lane)
 	}

@@ -84,7 +84,7 @@ func cost(e *entry) int { return 1 + int(e.length)/costUnit }
 // giveTurn puts a lane with ready messages into the round.
 func (c *core) giveTurn(li uint32) {
 	l := &c.lanes[li]
-	if l.inTurn || l.parked || l.head == none {
+	if l.inTurn || l.parked || l.ready.head == none {
 		return
 	}
 	l.inTurn = true
@@ -98,10 +98,10 @@ func (c *core) startReady() {
 		l := &c.lanes[li]
 		l.inTurn = false
 		l.deficit = min(l.deficit+quantum, quantum)
-		for l.head != none && l.deficit > 0 && !l.parked && c.mayStart() {
+		for l.ready.head != none && l.deficit > 0 && !l.parked && c.mayStart() {
 			c.startHead(li)
 		}
-		if l.head == none {
+		if l.ready.head == none {
 			l.deficit = 0
 			c.dropLane(li)
 			continue
@@ -119,10 +119,10 @@ func (c *core) mayStart() bool {
 // back (T3).
 func (c *core) startHead(li uint32) {
 	l := &c.lanes[li]
-	i := l.head
+	i := l.ready.head
 	e := &c.entries[i]
 	if e.due > c.now {
-		c.unready(i)
+		c.withdraw(i)
 		c.schedule(i)
 		return
 	}
@@ -132,7 +132,7 @@ func (c *core) startHead(li uint32) {
 		h.parked = append(h.parked, li)
 		return
 	}
-	c.unready(i)
+	c.withdraw(i)
 	e.state = stFlight
 	e.flags |= flagFlying
 	h.inflight++

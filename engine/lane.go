@@ -12,10 +12,11 @@ type lane struct {
 	id   uint64
 	used bool
 
-	head, tail uint32 // ready entries
-	deficit    int    // deficit round robin
-	inTurn     bool   // in core.turn
-	parked     bool   // in a host's parked list
+	ready   list // entries that are due
+	waiting list // entries in the wheel
+	deficit int  // deficit round robin
+	inTurn  bool // in core.turn
+	parked  bool // in a host's parked list
 
 	resident int // entries that count against the lane's share
 	entries  int // all entries, retiring ones included
@@ -45,7 +46,7 @@ func (c *core) laneOf(id uint64) uint32 {
 		i = uint32(len(c.lanes))
 		c.lanes = append(c.lanes, lane{})
 	}
-	c.lanes[i] = lane{id: id, used: true, head: none, tail: none}
+	c.lanes[i] = lane{id: id, used: true, ready: emptyList, waiting: emptyList}
 	c.byLane[id] = i
 	return i
 }
@@ -76,15 +77,62 @@ func (c *core) place(r *record.Row) (resident bool) {
 // keeps says whether a row may become resident.
 func (c *core) keeps(li uint32, r *record.Row) bool {
 	l := &c.lanes[li]
-	if r.Due > c.now+horizon || !c.hasRoom(l) {
+	if r.Due > c.now+horizon || l.spilled && !(index.Cursor{Due: r.Due, Seq: r.Seq}).Before(l.frontier) {
 		return false
 	}
-	return !l.spilled || index.Cursor{Due: r.Due, Seq: r.Seq}.Before(l.frontier)
+	if c.room(l) <= 0 {
+		c.squeeze(l)
+	}
+	return c.room(l) > 0
 }
 
-// hasRoom applies the budgets (L2): one message per lane is always allowed.
-func (c *core) hasRoom(l *lane) bool {
-	return l.resident == 0 || c.resident < c.opts.Resident && l.resident < laneResidentMax
+// room returns how many messages a lane may take in (L2). A lane may hold as many
+// as are still free to all, so N lanes that want all they can get share the
+// budget evenly and leave one share for the next one (dynamic thresholds). One
+// message per lane is always allowed.
+func (c *core) room(l *lane) int {
+	free := c.opts.Resident - c.resident
+	n := min((free-l.resident+1)/2, laneResidentMax-l.resident)
+	if n <= 0 && l.resident == 0 {
+		return 1
+	}
+	return n
+}
+
+// squeezeMax bounds the lanes that one call looks at.
+const squeezeMax = 64
+
+// squeeze makes room for a lane that has less than an even share of the budget,
+// by leaving to the index what others hold beyond theirs: a lane that came when
+// memory was empty, and whose host does not answer, would keep it for ever.
+func (c *core) squeeze(l *lane) {
+	share := max(1, c.opts.Resident/(len(c.byLane)+1))
+	for n := min(squeezeMax, len(c.lanes)); n > 0 && l.resident < share && c.opts.Resident-c.resident < share; n-- {
+		c.squeezed = (c.squeezed + 1) % len(c.lanes)
+		v := &c.lanes[c.squeezed]
+		if v.used && v.resident > share {
+			c.evict(uint32(c.squeezed), v.resident-share)
+		}
+	}
+}
+
+// evict leaves up to n of a lane's messages to the index: those that are not due
+// yet first, then from the end of its line.
+func (c *core) evict(li uint32, n int) {
+	l := &c.lanes[li]
+	for ; n > 0; n-- {
+		i := l.waiting.tail
+		if i == none {
+			i = l.ready.tail
+		}
+		if i == none {
+			return
+		}
+		e := &c.entries[i]
+		c.withdraw(i)
+		c.spill(li, index.Cursor{Due: e.due, Seq: e.seq})
+		c.leave(i, stSpilled, c.seen)
+	}
 }
 
 // spill notes that a message is left to the index.
@@ -132,19 +180,21 @@ func (c *core) wantPage(li uint32) {
 	c.hungry.push(li)
 }
 
-// askPages asks for pages while the readers and the budget allow it. Lanes that
-// hold nothing go first by taking what is always theirs: one message.
+// hungryMax bounds the lanes that one step looks at for a page.
+const hungryMax = 64
+
+// askPages asks for pages while the reader and the budget allow it.
 func (c *core) askPages() {
-	for n := c.hungry.len(); n > 0 && c.pagesAsked-c.pagesDone < pagesInFlight; n-- {
+	for n := min(c.hungry.len(), hungryMax); n > 0 && c.pagesAsked-c.pagesDone < pagesInFlight; n-- {
 		li := c.hungry.pop()
 		l := &c.lanes[li]
-		limit := min(pageMax, laneResidentMax-l.resident, c.opts.Resident-c.resident)
+		if c.room(l) <= quantum {
+			c.squeeze(l)
+		}
+		limit := min(pageMax, c.room(l))
 		if limit <= 0 {
-			if l.resident > 0 {
-				c.hungry.push(li)
-				continue
-			}
-			limit = 1
+			c.hungry.push(li)
+			continue
 		}
 		l.hungry, l.paging, l.behind = false, true, false
 		c.pagesAsked++
@@ -182,7 +232,7 @@ func (c *core) paged(li uint32, p *index.Page) {
 func (c *core) load(li uint32, r *record.Row) bool {
 	i, known := c.bySeq[r.Seq]
 	if !known {
-		if !c.hasRoom(&c.lanes[li]) {
+		if c.room(&c.lanes[li]) <= 0 {
 			return false
 		}
 		c.schedule(c.admit(li, r, stTimer))
@@ -192,7 +242,7 @@ func (c *core) load(li uint32, r *record.Row) bool {
 	if e.state != stSpilled || e.due != r.Due {
 		return true // resident already, or the page shows a row that has ended since
 	}
-	if !c.hasRoom(&c.lanes[li]) {
+	if c.room(&c.lanes[li]) <= 0 {
 		return false
 	}
 	e.gone = 0

@@ -186,7 +186,14 @@ func (e *Engine) replay() error {
 	if err != nil {
 		return fmt.Errorf("replay the log: %w", err)
 	}
+	// The index is now as far as the log, also where that is only its beginning:
+	// a read that waits for everything durable (X5) must not wait for the first record.
+	a.EndGroup(position(e.log.ID(), e.log.Durable()))
 	return a.Flush()
+}
+
+func position(log wal.ID, p wal.Position) index.Position {
+	return index.Position{Log: log, LSN: uint64(p.LSN), Chain: p.Chain}
 }
 
 // applyGroup applies one committed group.
@@ -195,7 +202,6 @@ func applyGroup(a *index.Applier, log wal.ID, g *wal.Group) error {
 	if err != nil {
 		return err
 	}
-	end := g.End()
-	a.EndGroup(index.Position{Log: log, LSN: uint64(end.LSN), Chain: end.Chain})
+	a.EndGroup(position(log, g.End()))
 	return nil
 }

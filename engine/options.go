@@ -1,13 +1,12 @@
 package engine
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"time"
-
-	"crypto/rand"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 

@@ -9,16 +9,21 @@ type retireQueue struct {
 	reading []retiree
 	wHead   int
 	rHead   int
+	count   uint64
 }
 
 type retiree struct {
 	slot  uint32
-	lsn   uint64 // of the outcome; also tells an entry that came back from this one
+	id    uint64 // tells it from an entry that came back, or has the slot now
+	lsn   uint64 // the newest record that the index must have applied
 	pages uint64 // reading: the pages asked for until then
 }
 
-func (q *retireQueue) push(slot uint32, lsn uint64) {
-	q.waiting = append(q.waiting, retiree{slot: slot, lsn: lsn})
+// push returns the retiree's id, which is never zero.
+func (q *retireQueue) push(slot uint32, lsn uint64) uint64 {
+	q.count++
+	q.waiting = append(q.waiting, retiree{slot: slot, id: q.count, lsn: lsn})
+	return q.count
 }
 
 func (q *retireQueue) len() int {
@@ -50,7 +55,7 @@ func (c *core) retire() {
 
 // let frees an entry unless a page has brought it back meanwhile.
 func (c *core) let(r retiree) {
-	if c.entries[r.slot].gone == r.lsn {
+	if c.entries[r.slot].gone == r.id {
 		c.release(r.slot)
 	}
 }

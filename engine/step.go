@@ -22,6 +22,7 @@ type attemptResult struct {
 // commit takes one record of a committed group, in log order. Live traffic only:
 // recovery applies to the index, and the core then starts from there.
 func (c *core) commit(lsn uint64, p []byte) error {
+	c.seen = lsn
 	t, err := record.TypeOf(p)
 	if err != nil {
 		return fmt.Errorf("committed record at %d: %w", lsn, err)
@@ -183,7 +184,7 @@ func (c *core) cancelRow(req *cancelRequest, r *record.Row) {
 		c.resident++
 		c.lanes[c.entries[i].lane].resident++
 	} else {
-		i = c.admit(c.laneOf(r.Lane), r, stReady)
+		i = c.admit(c.laneOf(r.Lane), r, stDeciding)
 	}
 	c.entries[i].state = stDeciding
 	c.cancels[req.seq] = append(c.cancels[req.seq], req)
@@ -193,13 +194,7 @@ func (c *core) cancelRow(req *cancelRequest, r *record.Row) {
 // appendCancel logs the cancel of an entry and takes it out of its line.
 func (c *core) appendCancel(i uint32) {
 	e := &c.entries[i]
-	switch e.state {
-	case stTimer:
-		c.wheel.Cancel(e.timer)
-		e.timer = 0
-	case stReady:
-		c.unready(i)
-	}
+	c.withdraw(i)
 	e.state = stDeciding
 	e.flags |= flagCanceling
 	c.append(&record.Outcome{Row: c.row(e), Kind: record.Canceled, At: c.now})

@@ -70,8 +70,12 @@ type attempter struct {
 	signer  signer
 }
 
-// Memory above attempterMax is not kept for the next attempt.
-const attempterMax = 256 << 10
+// Memory above attempterMax is not kept for the next attempt. readSlack is room
+// for what the log reads around a payload.
+const (
+	attempterMax = 256 << 10
+	readSlack    = 64
+)
 
 func newAttempter(e *Engine) *attempter { return &attempter{e: e} }
 
@@ -106,11 +110,13 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 
 // prepare reads the message and builds the request.
 func (a *attempter) prepare(cmd *startCommand) error {
+	if need := int(cmd.row.Len) + readSlack; cap(a.record) < need {
+		a.record = make([]byte, need+need/4)
+	}
 	p, err := a.e.log.Read(wal.LSN(cmd.row.Pos), int(cmd.row.Len), a.record)
 	if err != nil {
 		return err
 	}
-	a.record = p
 	m := &a.message
 	if err := record.DecodeMessage(p, m); err != nil {
 		return err

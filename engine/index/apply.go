@@ -25,7 +25,7 @@ type Applier struct {
 	lanes map[uint64]*lane // lanes with pending messages, and those this batch emptied
 	dirty []uint64         // lanes this batch changed
 
-	dedupBucket uint64 // newest bucket written
+	dedupBucket uint64 // of the last message with an id, but for steps back of one
 	key, val    []byte
 }
 
@@ -216,16 +216,20 @@ func (a *Applier) user(p []byte) error {
 }
 
 // dedup remembers the id, and forgets the buckets that no window reaches any
-// more when a new one begins (X6).
+// more when a new one begins (X6). Publishers overtake one another at a bucket's
+// edge, which begins nothing; a longer step back is a clock set right, after
+// which expiry goes on from there.
 func (a *Applier) dedup(h record.MessageHead, seq uint64, hash *[16]byte) error {
-	b := uint64(h.Created() / a.x.opts.DedupWindow.Milliseconds())
+	b := uint64(max(h.Created(), 0) / a.x.opts.DedupWindow.Milliseconds())
 	if b > a.dedupBucket && b > 1 {
 		var zero [16]byte
 		if err := a.batch.DeleteRange(dedupKey(nil, 0, 0, &zero), dedupKey(nil, b-1, 0, &zero), nil); err != nil {
 			return err
 		}
 	}
-	a.dedupBucket = max(a.dedupBucket, b)
+	if b+1 != a.dedupBucket {
+		a.dedupBucket = b
+	}
 	a.key = dedupKey(a.key, b, h.User(), hash)
 	a.val = be.AppendUint64(be.AppendUint64(be.AppendUint64(a.val[:0], seq), h.Nonce()), uint64(h.Created()))
 	return a.batch.Set(a.key, a.val, nil)

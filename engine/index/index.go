@@ -73,6 +73,10 @@ func Open(o Options) (*Index, error) {
 }
 
 func pebbleOptions(o *Options) *pebble.Options {
+	stopWrites := 20
+	if o.Quiet {
+		stopWrites = 1 << 30 // nothing compacts: writes that waited for it would wait for ever
+	}
 	return &pebble.Options{
 		FS:                          o.FS,
 		DisableWAL:                  true, // the log is the index's log (PERFORMANCE.md, lesson 6)
@@ -81,7 +85,7 @@ func pebbleOptions(o *Options) *pebble.Options {
 		MemTableSize:                uint64(o.Memtable),
 		MemTableStopWritesThreshold: 3,
 		L0CompactionThreshold:       4,
-		L0StopWritesThreshold:       20,
+		L0StopWritesThreshold:       stopWrites,
 		MaxOpenFiles:                500,
 		DisableAutomaticCompactions: o.Quiet,
 		Logger:                      pebbleLogger{o.Logger, o.OnFatal},
@@ -96,7 +100,8 @@ type pebbleLogger struct {
 	onFatal func(error)
 }
 
-func (l pebbleLogger) Infof(format string, args ...any)  { l.log.Debug(fmt.Sprintf(format, args...)) }
+func (l pebbleLogger) Infof(format string, args ...any) { l.log.Debug(fmt.Sprintf(format, args...)) }
+
 func (l pebbleLogger) Errorf(format string, args ...any) { l.log.Error(fmt.Sprintf(format, args...)) }
 
 func (l pebbleLogger) Fatalf(format string, args ...any) {
@@ -105,19 +110,9 @@ func (l pebbleLogger) Fatalf(format string, args ...any) {
 }
 
 func (x *Index) loadPosition() error {
-	v, closer, err := x.db.Get([]byte{kindApplied})
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read the index's position: %w", err)
-	}
-	defer closer.Close()
-	if err := decodePosition(v, &x.start); err != nil {
-		return err
-	}
+	_, err := get(x.db, []byte{kindApplied}, func(v []byte) error { return decodePosition(v, &x.start) })
 	x.applied.Store(x.start.LSN)
-	return nil
+	return err
 }
 
 // Start returns the position that was on disk when the index was opened. Its
@@ -172,14 +167,14 @@ func (x *Index) Abandon() error {
 // Row returns the pending row of a message.
 func (x *Index) Row(seq uint64) (r record.Row, ok bool, err error) {
 	var k [16]byte
-	ok, err = x.get(messageKey(k[:0], seq), func(v []byte) error { return decodeRow(v, &r) })
+	ok, err = get(x.db, messageKey(k[:0], seq), func(v []byte) error { return decodeRow(v, &r) })
 	return r, ok, err
 }
 
 // Dead returns one dead letter.
 func (x *Index) Dead(user uint32, lsn uint64) (d Dead, ok bool, err error) {
 	var k [16]byte
-	ok, err = x.get(deadKey(k[:0], user, lsn), func(v []byte) error { return decodeDead(v, &d) })
+	ok, err = get(x.db, deadKey(k[:0], user, lsn), func(v []byte) error { return decodeDead(v, &d) })
 	return d, ok, err
 }
 
@@ -190,7 +185,7 @@ func (x *Index) Dedup(user uint32, hash *[16]byte, now int64) (seq, nonce uint64
 	window := x.opts.DedupWindow.Milliseconds()
 	for b := now/window + 1; b >= 0 && b >= now/window-1 && !ok; b-- {
 		var k [32]byte
-		_, err = x.get(dedupKey(k[:0], uint64(b), user, hash), func(v []byte) error {
+		_, err = get(x.db, dedupKey(k[:0], uint64(b), user, hash), func(v []byte) error {
 			if len(v) != 24 {
 				return errBadValue
 			}
@@ -205,8 +200,9 @@ func (x *Index) Dedup(user uint32, hash *[16]byte, now int64) (seq, nonce uint64
 	return seq, nonce, ok, nil
 }
 
-func (x *Index) get(key []byte, fn func(v []byte) error) (bool, error) {
-	v, closer, err := x.db.Get(key)
+// get calls fn with the key's value, and says whether there is one.
+func get(r pebble.Reader, key []byte, fn func(v []byte) error) (bool, error) {
+	v, closer, err := r.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return false, nil
 	}

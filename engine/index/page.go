@@ -22,16 +22,11 @@ type Page struct {
 func (x *Index) ReadPage(lane uint64, from Cursor, maxDue int64, limit int, rows []record.Row) (Page, error) {
 	snap := x.db.NewSnapshot()
 	defer snap.Close()
-	p := Page{Rows: rows[:0], Applied: x.start.LSN}
-	if v, closer, err := snap.Get([]byte{kindApplied}); err == nil {
-		var pos Position
-		err = decodePosition(v, &pos)
-		closer.Close()
-		if err != nil {
-			return Page{}, err
-		}
-		p.Applied = pos.LSN
+	var pos Position // zero as long as nothing was applied
+	if _, err := get(snap, []byte{kindApplied}, func(v []byte) error { return decodePosition(v, &pos) }); err != nil {
+		return Page{}, err
 	}
+	p := Page{Rows: rows[:0], Applied: pos.LSN}
 	it, err := snap.NewIter(&pebble.IterOptions{
 		LowerBound: pendingKey(nil, lane, from.Due, from.Seq),
 		UpperBound: append(pendingKey(nil, lane, -1, ^uint64(0)), 0),

@@ -121,7 +121,7 @@ func (m *Message) appendFields(dst []byte) []byte {
 		dst = appendField(dst, tagDedupKey, m.DedupKey[:])
 	}
 	if m.FromDead != 0 {
-		dst = appendField(dst, tagFromDead, le.AppendUint64(nil, m.FromDead))
+		dst = le.AppendUint64(append(dst, byte(tagFromDead), 8), m.FromDead)
 	}
 	return dst
 }

@@ -1,0 +1,245 @@
+package index
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/tidemill/tidemill/engine/record"
+)
+
+// model is what the index should hold after some records, kept in plain maps.
+type model struct {
+	rows  map[uint64]record.Row
+	dead  map[uint64]Dead // by the outcome's LSN
+	dedup map[string]string
+	users map[uint32][]byte
+
+	newest uint64 // dedup bucket of the last message that had an id
+}
+
+func newModel() *model {
+	return &model{rows: map[uint64]record.Row{}, dead: map[uint64]Dead{}, dedup: map[string]string{}, users: map[uint32][]byte{}}
+}
+
+// logged is a record as the log has it.
+type logged struct {
+	lsn     uint64
+	payload []byte
+}
+
+func (m *model) apply(r logged) error {
+	switch t, err := record.TypeOf(r.payload); {
+	case err != nil:
+		return err
+	case t == record.TypeMessage:
+		return m.message(r)
+	case t == record.TypeOutcome:
+		return m.outcome(r)
+	case t == record.TypeDropDead:
+		var d record.DropDead
+		err := record.DecodeDropDead(r.payload, &d)
+		delete(m.dead, d.Dead)
+		return err
+	default:
+		var u record.User
+		err := record.DecodeUser(r.payload, &u)
+		m.users[u.ID] = r.payload
+		return err
+	}
+}
+
+func (m *model) message(r logged) error {
+	var p record.Message
+	if err := record.DecodeMessage(r.payload, &p); err != nil {
+		return err
+	}
+	m.rows[r.lsn] = record.Row{
+		User: p.User, Nonce: p.Nonce, Seq: r.lsn, Pos: r.lsn, Len: uint32(len(r.payload)), Lane: p.Lane, Host: p.Host, Due: p.Due,
+	}
+	delete(m.dead, p.FromDead)
+	if p.DedupKey != [16]byte{} {
+		m.newest = uint64(p.Created / testWindow.Milliseconds())
+		v := be.AppendUint64(be.AppendUint64(be.AppendUint64(nil, r.lsn), p.Nonce), uint64(p.Created))
+		m.dedup[string(dedupKey(nil, m.newest, p.User, &p.DedupKey))] = string(v)
+	}
+	return nil
+}
+
+func (m *model) outcome(r logged) error {
+	var o record.Outcome
+	if err := record.DecodeOutcome(r.payload, &o); err != nil {
+		return err
+	}
+	row := m.rows[o.Seq]
+	if row != o.Row {
+		return fmt.Errorf("the generator's row is stale: %+v, %+v", o.Row, row)
+	}
+	row.Tries = o.Attempt
+	switch o.Kind {
+	case record.Retry:
+		row.Due = o.Next
+		m.rows[o.Seq] = row
+		return nil
+	case record.Dead:
+		m.dead[r.lsn] = Dead{Row: row, LSN: r.lsn, Len: uint32(len(r.payload)), At: o.At, Status: o.Status}
+	}
+	delete(m.rows, o.Seq)
+	return nil
+}
+
+// lanes returns the summaries: First is the least due time there is.
+func (m *model) lanes() map[uint64]Lane {
+	lanes := map[uint64]Lane{}
+	for _, r := range m.rows {
+		l, ok := lanes[r.Lane]
+		if !ok || r.Due < l.First {
+			l.First = r.Due
+		}
+		lanes[r.Lane] = Lane{ID: r.Lane, Count: l.Count + 1, First: l.First}
+	}
+	return lanes
+}
+
+// expect returns the keys and values of the index at pos, apart from the lane
+// summaries and the dedup ids, which are not exact.
+func (m *model) expect(pos Position) map[string]string {
+	kv := map[string]string{}
+	for seq, r := range m.rows {
+		v := string(appendRow(nil, &r))
+		kv[string(messageKey(nil, seq))] = v
+		kv[string(pendingKey(nil, r.Lane, r.Due, seq))] = v
+	}
+	for lsn, d := range m.dead {
+		kv[string(deadKey(nil, d.User, lsn))] = string(appendDead(nil, &d))
+	}
+	for id, p := range m.users {
+		kv[string(userKey(nil, id))] = string(p)
+	}
+	if pos.LSN != 0 {
+		kv[string([]byte{kindApplied})] = string(appendPosition(nil, &pos))
+	}
+	return kv
+}
+
+// diff says how the index's content differs from the model, nil if it does not.
+func (m *model) diff(got map[string]string, pos Position) error {
+	want := m.expect(pos)
+	lanes := m.lanes()
+	for k, v := range got {
+		switch k[0] {
+		case kindLane:
+			l, err := decodeLane([]byte(k), []byte(v))
+			w := lanes[l.ID]
+			if err != nil || l.Count != w.Count || w.Count == 0 || l.First > w.First {
+				return fmt.Errorf("lane %+v where the rows give %+v (%v)", l, w, err)
+			}
+			delete(lanes, l.ID)
+		case kindDedup:
+			if w, ok := m.dedup[k]; !ok || w != v {
+				return fmt.Errorf("dedup id %x is %x, want %x", k, v, w)
+			}
+		default:
+			if w, ok := want[k]; !ok || w != v {
+				return fmt.Errorf("key %x is %x, want %x", k, v, w)
+			}
+			delete(want, k)
+		}
+	}
+	for k := range want {
+		return fmt.Errorf("key %x is missing, and %d more", k, len(want)-1)
+	}
+	if len(lanes) > 0 {
+		return fmt.Errorf("summaries are missing: %+v", lanes)
+	}
+	return m.diffDedup(got)
+}
+
+// diffDedup: ids that a window may still reach must be there. Older ones may.
+func (m *model) diffDedup(got map[string]string) error {
+	for k := range m.dedup {
+		if _, ok := got[k]; !ok && be.Uint64([]byte(k[1:]))+1 >= m.newest {
+			return fmt.Errorf("dedup id %x is missing, bucket %d is the newest", k, m.newest)
+		}
+	}
+	return nil
+}
+
+// generator makes records that could follow what the model holds.
+type generator struct {
+	rng *rand.Rand
+	m   *model
+	lsn uint64
+	now int64
+}
+
+func (g *generator) next() logged {
+	g.lsn += 8 * (1 + g.rng.Uint64N(64))
+	g.now += g.rng.Int64N(2 * testWindow.Milliseconds() / 20)
+	p := g.payload()
+	return logged{g.lsn, p}
+}
+
+func (g *generator) payload() []byte {
+	n := g.rng.IntN(100)
+	switch {
+	case n < 3:
+		u := record.User{ID: g.rng.Uint32N(4), Created: g.now, Name: fmt.Sprint(g.lsn)}
+		return u.Append(nil)
+	case n < 10 && len(g.m.dead) > 0:
+		d := g.m.dead[pick(g.rng, g.m.dead)]
+		drop := record.DropDead{User: d.User, Dead: d.LSN}
+		return drop.Append(nil)
+	case n < 50 && len(g.m.rows) > 0:
+		return g.outcome(g.m.rows[pick(g.rng, g.m.rows)])
+	case n < 65 && g.m.rows[g.lastSeq()].Seq != 0:
+		return g.outcome(g.m.rows[g.lastSeq()]) // ends soon: what elision lives on
+	}
+	return g.message()
+}
+
+func (g *generator) lastSeq() uint64 {
+	last := uint64(0)
+	for seq := range g.m.rows {
+		last = max(last, seq)
+	}
+	return last
+}
+
+func pick[V any](rng *rand.Rand, m map[uint64]V) uint64 {
+	keys := slices.Sorted(maps.Keys(m))
+	return keys[rng.IntN(len(keys))]
+}
+
+func (g *generator) message() []byte {
+	m := record.Message{
+		User: g.rng.Uint32N(3), Nonce: g.rng.Uint64(), Created: g.now, Due: g.now + g.rng.Int64N(20),
+		Lane: []uint64{0, 1, 2, 1 << 40, ^uint64(0)}[g.rng.IntN(5)], Host: g.rng.Uint64N(9), URL: "http://a.example/",
+		Body: bytes.Repeat([]byte{1}, g.rng.IntN(200)),
+	}
+	if g.rng.IntN(3) == 0 {
+		m.DedupKey = [16]byte{1, byte(g.rng.IntN(30))}
+	}
+	if len(g.m.dead) > 0 && g.rng.IntN(6) == 0 {
+		d := g.m.dead[pick(g.rng, g.m.dead)]
+		m.User, m.FromDead = d.User, d.LSN
+	}
+	return m.Append(nil)
+}
+
+func (g *generator) outcome(r record.Row) []byte {
+	o := record.Outcome{Row: r, At: g.now, Attempt: r.Tries + 1, Status: uint16(g.rng.IntN(600))}
+	switch g.rng.IntN(10) {
+	case 0, 1, 2, 3:
+		o.Kind, o.Next = record.Retry, r.Due+g.rng.Int64N(30)-5 // now and then the same or an earlier time
+	case 4, 5:
+		o.Kind = record.Dead
+	case 6:
+		o.Kind, o.Attempt = record.Canceled, 0
+	default:
+		o.Kind = record.Delivered
+	}
+	return o.Append(nil)
+}
