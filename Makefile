@@ -1,0 +1,49 @@
+# Everything here works with Go alone. Node, if it is there, runs the client suite
+# too; a C compiler is needed for `make race` and `make check` only.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+TOOLS := go tool -modfile=tools/go.mod
+SECONDS ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test race lint format check crash isolation bench
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+run: ## build and start `tidemill dev` on 127.0.0.1:8080 (ARGS="--port 8081 --data DIR")
+	@CGO_ENABLED=0 go run ./cmd/tidemill dev $(ARGS)
+
+build: ## build bin/tidemill, one static file
+	CGO_ENABLED=0 go build -trimpath -o bin/tidemill ./cmd/tidemill
+
+# CI knows no cached results; -count=1 keeps a developer's run honest too, for the
+# tests that drive the built binary.
+test: ## all tests, among them kills of the real binary and the JavaScript client suite
+	@command -v npm >/dev/null || echo "*** node and npm are not installed: the JavaScript client suite will not run ***"
+	@began=$$(date +%s); CGO_ENABLED=0 go test -count=1 -timeout 3m ./...; echo "make test took $$(( $$(date +%s) - began )) s"
+
+race: ## the tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race -count=1 -timeout 3m ./...
+
+lint: ## vet, staticcheck and the format check
+	go vet ./...
+	$(TOOLS) staticcheck ./...
+	@bad=$$($(TOOLS) gofumpt -l .); [ -z "$$bad" ] || { echo "make format would change:"; echo "$$bad"; exit 1; }
+
+format: ## rewrite the Go files in gofumpt's form
+	$(TOOLS) gofumpt -w .
+
+check: lint test race ## what CI runs, but for the README's commands and the long crash test
+
+crash: ## kill the real binary again and again: make crash SECONDS=600 [SEED=n] [ROUNDS=n ACKED=n]
+	TIDEMILL_CRASH_SECONDS=$(SECONDS) TIDEMILL_CRASH_SEED=$(SEED) TIDEMILL_CRASH_ROUNDS=$(ROUNDS) TIDEMILL_CRASH_ACKED=$(ACKED) \
+		CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestCrash$$' ./cmd/tidemill
+
+isolation: ## measure what a dead destination costs a healthy one, and what a backlog costs in memory
+	TIDEMILL_ISOLATION=1 CGO_ENABLED=0 go test -count=1 -v -run '^Test(Isolation|BacklogMemory)$$' ./cmd/tidemill
+
+bench: build ## publish and deliver, beside an echo and a relay that keep nothing
+	bin/tidemill bench publish
+	bin/tidemill bench deliver

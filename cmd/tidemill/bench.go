@@ -1,0 +1,124 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/bench"
+)
+
+// newBench wires bench's Options to flags. Children are this executable again: the
+// server by `serve`, the reference servers by the hidden `bench role`.
+func newBench() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure a server beside reference servers in the same run",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newBenchPublish(), newBenchDeliver(), newBenchRole())
+	return c
+}
+
+func newBenchPublish() *cobra.Command {
+	var o bench.PublishOptions
+	var b benchFlags
+	c := &cobra.Command{
+		Use:   "publish [-- SERVE-FLAGS]",
+		Short: "Acknowledged publishes per second, beside a bare HTTP echo",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := b.apply(c, args, &o.Common); err != nil {
+				return err
+			}
+			report, err := bench.Publish(c.Context(), o)
+			return b.write(c.OutOrStdout(), report, err)
+		},
+	}
+	b.bind(c, &o.Common)
+	c.Flags().Var((*durationValue)(&o.Delay), "delay", "delay of the messages, so that none is delivered in the run (default 1d)")
+	c.Flags().StringVar(&o.Destination, "destination", "", "where the messages would go")
+	return c
+}
+
+func newBenchDeliver() *cobra.Command {
+	var o bench.DeliverOptions
+	var b benchFlags
+	c := &cobra.Command{
+		Use:   "deliver [-- SERVE-FLAGS]",
+		Short: "Delivered messages per second, beside a relay that keeps them in memory",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := b.apply(c, args, &o.Common); err != nil {
+				return err
+			}
+			report, err := bench.Deliver(c.Context(), o)
+			return b.write(c.OutOrStdout(), report, err)
+		},
+	}
+	b.bind(c, &o.Common)
+	c.Flags().IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
+	c.Flags().IntVar(&o.Backlog, "backlog", 0, "most messages published and not arrived (default 4 for each producer)")
+	return c
+}
+
+// newBenchRole is what the harness starts as a child.
+func newBenchRole() *cobra.Command {
+	return &cobra.Command{
+		Use:    "role NAME",
+		Hidden: true,
+		Args:   cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return bench.RunRole(c.Context(), bench.Role(args[0]), c.InOrStdin(), c.OutOrStdout())
+		},
+	}
+}
+
+// benchFlags are the flags of both scenarios that are not bench's own options.
+type benchFlags struct {
+	format, data string
+	body         int64
+	round        time.Duration
+}
+
+// bind defines the flags. Zero values mean bench's own defaults.
+func (b *benchFlags) bind(c *cobra.Command, o *bench.Common) {
+	f := c.Flags()
+	f.StringVar(&o.Server.URL, "url", "", "measure the server there (default: start one)")
+	f.StringVar(&o.Server.Token, "token", "", "its token")
+	f.IntVar(&o.Server.PID, "pid", 0, "its process, for CPU time per message")
+	f.IntSliceVar(&o.Concurrency, "concurrency", nil, "numbers of producers, each with one request in flight (default publish 64,256; deliver 256)")
+	f.IntVar(&o.Rounds, "rounds", 0, "rounds of each side (default 5)")
+	f.Var((*durationValue)(&b.round), "round", "length of a round (default 2s)")
+	f.Var((*sizeValue)(&b.body), "body", "size of a body (default 1KiB)")
+	f.StringVar(&b.data, "data-parent", "", "where the server's data directory is made; it must be on the disk to be measured (default: the working directory)")
+	f.StringVar(&b.format, "format", "text", "text, json, or bench for benchstat")
+}
+
+// apply is called before a run, so that a wrong flag does not cost one.
+func (b *benchFlags) apply(c *cobra.Command, args []string, o *bench.Common) error {
+	if _, ok := reportFormats[b.format]; !ok {
+		return fmt.Errorf("--format %q: want text, json or bench", b.format)
+	}
+	o.Round, o.BodyBytes = b.round, int(b.body)
+	o.Log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
+	o.Spawn = bench.Reexec{ServeArgs: append([]string{"serve"}, args...), DataParent: b.data}.Spawn
+	return nil
+}
+
+var reportFormats = map[string]func(*bench.Report, io.Writer) error{
+	"text":  (*bench.Report).WriteText,
+	"json":  (*bench.Report).WriteJSON,
+	"bench": (*bench.Report).WriteBenchmarks,
+}
+
+// write prints a report, also the one of a run that failed, if there is one.
+func (b *benchFlags) write(w io.Writer, r *bench.Report, err error) error {
+	if r == nil {
+		return err
+	}
+	return errors.Join(err, reportFormats[b.format](r, w))
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// book knows of every message what was sent and what has come. It is safe for
+// concurrent use.
+type book struct {
+	seed uint64
+	next atomic.Uint64 // the next message's number
+
+	acked, delivered   atomic.Int64 // delivered: of the acked ones
+	duplicates, failed atomic.Int64
+
+	mu       sync.Mutex
+	messages map[uint64]*message
+	wrong    []string
+	change   chan struct{} // closed and replaced when an acked message has come
+}
+
+// message is one that was, or is about to be, sent.
+type message struct {
+	due      int64 // unix ms, at the earliest: from before it was sent
+	failures int   // attempts that its destination answers with 503 first
+	attempts int
+	acked    bool
+	done     int // attempts that were answered with 200
+}
+
+func newBook(seed uint64) *book {
+	return &book{seed: seed, messages: map[uint64]*message{}, change: make(chan struct{})}
+}
+
+// body of message seq, the same whenever it is asked for: number, then noise, then
+// a checksum of both. Most are short; one in 64 is up to 64 KiB, some are empty.
+func (b *book) body(seq uint64) []byte {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], b.seed)
+	binary.LittleEndian.PutUint64(key[8:], seq)
+	noise := rand.NewChaCha8(key)
+	n := int(noise.Uint64() % 1500)
+	if noise.Uint64()%64 == 0 {
+		n = int(noise.Uint64() % (64<<10 + 1))
+	}
+	if n < 12 {
+		return nil
+	}
+	out := make([]byte, n)
+	binary.LittleEndian.PutUint64(out, seq)
+	noise.Read(out[8 : n-4])
+	binary.LittleEndian.PutUint32(out[n-4:], crc32.ChecksumIEEE(out[:n-4]))
+	return out
+}
+
+// send notes a message before its publish begins.
+func (b *book) send(due time.Time, failures int) uint64 {
+	seq := b.next.Add(1)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.messages[seq] = &message{due: due.UnixMilli(), failures: failures}
+	return seq
+}
+
+// ack notes that a publish was answered with 2xx.
+func (b *book) ack(seq uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.messages[seq]
+	m.acked = true
+	b.acked.Add(1)
+	if m.done > 0 {
+		b.settleLocked()
+	}
+}
+
+func (b *book) settleLocked() {
+	b.delivered.Add(1)
+	close(b.change)
+	b.change = make(chan struct{})
+}
+
+// arrive checks an attempt and returns the status to answer it with.
+func (b *book) arrive(target string, body []byte, at time.Time) int {
+	seq, err := seqOf(target)
+	want := b.body(seq)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.messages[seq]
+	switch {
+	case err != nil:
+		b.complainLocked("%v", err)
+		return 200
+	case m == nil:
+		b.complainLocked("message %d came and was never sent", seq)
+		return 200
+	case !bytes.Equal(body, want):
+		b.complainLocked("message %d came with %d bytes that differ from the %d sent", seq, len(body), len(want))
+	case at.UnixMilli() < m.due:
+		b.complainLocked("message %d came %d ms early", seq, m.due-at.UnixMilli())
+	}
+	if m.attempts++; m.attempts <= m.failures {
+		b.failed.Add(1)
+		return 503
+	}
+	if m.done++; m.done > 1 {
+		b.duplicates.Add(1)
+	} else if m.acked {
+		b.settleLocked()
+	}
+	return 200
+}
+
+func (b *book) complainLocked(format string, args ...any) {
+	if len(b.wrong) < 20 {
+		b.wrong = append(b.wrong, fmt.Sprintf(format, args...))
+	}
+}
+
+func (b *book) complaints() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.wrong
+}
+
+// outstanding is how many acknowledged messages have not come.
+func (b *book) outstanding() int64 {
+	delivered := b.delivered.Load() // before acked, so that it is never negative
+	return b.acked.Load() - delivered
+}
+
+// settled is closed when the next acknowledged message has come.
+func (b *book) settled() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.outstanding() == 0 {
+		closed := make(chan struct{})
+		close(closed)
+		return closed
+	}
+	return b.change
+}
+
+func (b *book) missing(n int) (seqs []uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for seq, m := range b.messages {
+		if m.acked && m.done == 0 && len(seqs) < n {
+			seqs = append(seqs, seq)
+		}
+	}
+	return seqs
+}

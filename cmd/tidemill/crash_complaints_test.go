@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestCrashBookComplains: the crash test is worth what its book notices.
+func TestCrashBookComplains(t *testing.T) {
+	b := newBook(7)
+	seq := b.send(now, 1)
+	for len(b.body(seq)) < 100 { // one whose body can be damaged
+		seq = b.send(now, 1)
+	}
+	b.ack(seq)
+	target, body := "/"+destination("", seq)[1:], b.body(seq)
+	if !bytes.Equal(body, b.body(seq)) || bytes.Equal(body, b.body(seq+1)) {
+		t.Fatal("a body is not a function of its number")
+	}
+	if b.outstanding() != 1 || len(b.missing(10)) != 1 {
+		t.Fatalf("%d outstanding", b.outstanding())
+	}
+	damaged := bytes.Clone(body)
+	damaged[50] ^= 1
+	for _, c := range []struct {
+		what, target string
+		body         []byte
+		at           time.Time
+		status       int
+	}{
+		{"", target, body, now, 503},
+		{"bytes that differ", target, damaged, now, 200},
+		{"bytes that differ", target, body[1:], now, 200},
+		{"1 ms early", target, body, now.Add(-time.Millisecond), 200},
+		{"never sent", "/999999", nil, now, 200},
+		{"holds no number", "/", nil, now, 200},
+		{"invalid syntax", "/x", nil, now, 200},
+		{"", target, body, now, 200},
+	} {
+		before := len(b.complaints())
+		if status := b.arrive(c.target, c.body, c.at); status != c.status {
+			t.Errorf("%q: status %d, want %d", c.what, status, c.status)
+		}
+		said := strings.Join(b.complaints()[before:], "\n")
+		if (c.what == "") != (said == "") || !strings.Contains(said, c.what) {
+			t.Errorf("complains %q, want %q", said, c.what)
+		}
+	}
+	if b.outstanding() != 0 || b.duplicates.Load() != 3 || b.failed.Load() != 1 {
+		t.Errorf("%d outstanding, %d duplicates, %d failed", b.outstanding(), b.duplicates.Load(), b.failed.Load())
+	}
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// sinks are the destinations: one listener per loopback address, so that the
+// server sees as many hosts.
+type sinks struct {
+	urls []string
+	open atomic.Int64 // attempts that have not been answered
+}
+
+func openSinks(t testing.TB, hosts int, b *book) *sinks {
+	t.Helper()
+	s := &sinks{}
+	for i := range hosts {
+		s.urls = append(s.urls, listenHost(t, "127.0.0."+strconv.Itoa(2+i), func(ctx *fasthttp.RequestCtx) {
+			s.open.Add(1)
+			defer s.open.Add(-1)
+			ctx.SetStatusCode(b.arrive(string(ctx.RequestURI()), ctx.PostBody(), time.Now()))
+		}))
+	}
+	return s
+}
+
+// listenHost serves a destination on a loopback address of its own.
+func listenHost(t testing.TB, ip string, handler fasthttp.RequestHandler) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", ip+":0")
+	if err != nil {
+		t.Skipf("this system has one loopback address only: %v", err)
+	}
+	srv := &fasthttp.Server{Handler: handler, NoDefaultServerHeader: true}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ln) }()
+	t.Cleanup(func() {
+		_ = ln.Close()
+		<-done
+	})
+	return "http://" + ln.Addr().String()
+}
+
+// newHostClient is a client that sends the request target as it is and repeats
+// nothing.
+func newHostClient(addr string) *fasthttp.HostClient {
+	return &fasthttp.HostClient{
+		Addr: addr, MaxIdemponentCallAttempts: 1, ReadTimeout: 10 * time.Second, DisablePathNormalizing: true,
+		Dial: func(addr string) (net.Conn, error) { return net.Dial("tcp", addr) },
+	}
+}
+
+// gate lets publishers through while the server is up.
+type gate struct {
+	mu sync.Mutex
+	up chan struct{} // closed while it is open
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.up)
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.up = make(chan struct{})
+}
+
+func (g *gate) wait() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.up
+}
+
+// load is the publishers: closed loop, each with one request in flight.
+type load struct {
+	t        testing.TB
+	client   *fasthttp.HostClient
+	addr     string
+	token    string
+	book     *book
+	sinks    *sinks
+	gate     gate
+	quit     chan struct{}
+	running  sync.WaitGroup
+	open     atomic.Int64 // publishes without an answer yet
+	unknown  atomic.Int64 // publishes that got none
+	refused  atomic.Int64 // 429 and 503: nothing promised
+	stopOnce sync.Once
+}
+
+func startLoad(t testing.TB, addr, token string, b *book, s *sinks, seed uint64) *load {
+	l := &load{
+		t: t, addr: addr, token: token, book: b, sinks: s, quit: make(chan struct{}),
+		client: newHostClient(addr),
+	}
+	l.gate.up = make(chan struct{})
+	for i := range crashPublishers {
+		l.running.Go(func() { l.publish(rand.New(rand.NewPCG(seed, 100+uint64(i)))) })
+	}
+	t.Cleanup(l.stop)
+	return l
+}
+
+func (l *load) stop() {
+	l.stopOnce.Do(func() { close(l.quit) })
+	l.running.Wait()
+	l.client.CloseIdleConnections()
+}
+
+func (l *load) publish(rnd *rand.Rand) {
+	for {
+		select {
+		case <-l.quit:
+			return
+		case <-l.gate.wait():
+		}
+		if l.book.outstanding() > backlogMax {
+			select {
+			case <-l.book.settled():
+			case <-l.quit:
+			}
+			continue
+		}
+		l.one(rnd)
+	}
+}
+
+// one publishes one message: one in four delayed by up to 3 s, one in eight to be
+// failed once or twice by its destination.
+func (l *load) one(rnd *rand.Rand) {
+	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(resp)
+	delay, failures := time.Duration(0), 0
+	if rnd.IntN(4) == 0 {
+		delay = time.Duration(rnd.IntN(3000)) * time.Millisecond
+		req.Header.Set("Upstash-Delay", strconv.Itoa(int(delay.Milliseconds()))+"ms")
+	}
+	if rnd.IntN(8) == 0 {
+		failures = 1 + rnd.IntN(2)
+	}
+	req.Header.Set("Upstash-Retry-Delay", "50 + 100 * retried")
+	req.Header.Set("Authorization", "Bearer "+l.token)
+	req.Header.SetMethod("POST")
+	seq := l.book.send(time.Now().Add(delay), failures)
+	req.SetRequestURI("http://" + l.addr + "/v2/publish/" + destination(l.sinks.urls[rnd.IntN(len(l.sinks.urls))], seq))
+	req.URI().DisablePathNormalizing = true
+	req.SetBody(l.book.body(seq))
+
+	l.open.Add(1)
+	err := l.client.Do(req, resp)
+	l.open.Add(-1)
+	switch status := resp.StatusCode(); {
+	case err != nil:
+		l.unknown.Add(1)
+	case status == 200:
+		l.book.ack(seq)
+	case status == 429 || status == 503:
+		l.refused.Add(1)
+	default:
+		l.t.Errorf("publish %d: %d %s", seq, status, resp.Body())
+	}
+}

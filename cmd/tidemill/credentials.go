@@ -1,0 +1,151 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tidemill/tidemill/engine"
+)
+
+// credentials are what a client of one account needs to know.
+type credentials struct {
+	Token   string
+	Current string // signing keys
+	Next    string
+}
+
+// accounts is the part of the engine that ensureAccount needs.
+type accounts interface {
+	Accounts() []engine.AccountInfo
+	Bootstrap([]engine.Account) error
+}
+
+// ensureAccount makes the first account that is not one of the published
+// development users, if the directory has none. It returns what it made, or nil.
+//
+// The file is on disk before the account is logged, so that a crash in between
+// leaves no account whose token nobody knows: the next start finds no account and
+// overwrites the file. The file is for the operator and never read (W1).
+func ensureAccount(e accounts, dir string) (*credentials, error) {
+	id := engine.UserID(1)
+	for _, a := range e.Accounts() {
+		if !a.Dev {
+			return nil, nil
+		}
+	}
+	name := fmt.Sprintf("user%d", id)
+	c := newCredentials(name)
+	if err := writeDurably(credentialsPath(dir), c.file()); err != nil {
+		return nil, fmt.Errorf("write the credentials of the first account: %w", err)
+	}
+	err := e.Bootstrap([]engine.Account{{
+		ID: id, Name: name, Token: c.Token,
+		Keys: engine.Keys{Current: c.Current, Next: c.Next},
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("log the first account: %w", err)
+	}
+	return c, nil
+}
+
+func credentialsPath(dir string) string { return filepath.Join(dir, "credentials.toml") }
+
+// newCredentials draws a token and keys from the system's chance. The token has
+// the form that workflow clients decode (QSTASH.md §1.2).
+func newCredentials(user string) *credentials {
+	token, err := json.Marshal(struct{ UserID, Password string }{user, randomBase58(32)})
+	if err != nil {
+		panic("tidemill: BUG: two strings do not marshal: " + err.Error())
+	}
+	return &credentials{
+		Token:   base64.StdEncoding.EncodeToString(token),
+		Current: newSigningKey(),
+		Next:    newSigningKey(),
+	}
+}
+
+func newSigningKey() string { return "sig_" + randomBase58(28) }
+
+const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+// randomBase58 draws n digits, each as likely as any other: bytes that would
+// favour the first digits are thrown away.
+func randomBase58(n int) string {
+	const fair = 256 - 256%len(base58)
+	out := make([]byte, 0, n)
+	for buf := make([]byte, 2*n); len(out) < n; {
+		rand.Read(buf) // never fails: it ends the process instead
+		for _, b := range buf {
+			if int(b) < fair && len(out) < n {
+				out = append(out, base58[int(b)%len(base58)])
+			}
+		}
+	}
+	return string(out)
+}
+
+// file is TOML and, since it has no spaces around =, also what a shell can source.
+func (c *credentials) file() []byte {
+	var b strings.Builder
+	b.WriteString("# Written once by the first start of `tidemill serve` for its operator. The server\n" +
+		"# never reads this file: changing it changes nothing. Keep it secret.\n")
+	for _, kv := range c.pairs() {
+		fmt.Fprintf(&b, "%s=%q\n", kv[0], kv[1])
+	}
+	return []byte(b.String())
+}
+
+// export writes the lines to paste into a client's shell.
+func (c *credentials) export(w io.Writer, url string) {
+	fmt.Fprintf(w, "export QSTASH_URL=%s\n", url)
+	for _, kv := range c.pairs() {
+		fmt.Fprintf(w, "export %s=%s\n", kv[0], kv[1])
+	}
+}
+
+func (c *credentials) pairs() [3][2]string {
+	return [3][2]string{
+		{"QSTASH_TOKEN", c.Token},
+		{"QSTASH_CURRENT_SIGNING_KEY", c.Current},
+		{"QSTASH_NEXT_SIGNING_KEY", c.Next},
+	}
+}
+
+// writeDurably puts content at path with mode 0600, whole or not at all, and on
+// disk when it returns.
+func writeDurably(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".credentials-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // after the rename there is nothing left to remove
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

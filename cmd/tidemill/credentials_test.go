@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/tidemill/tidemill/engine"
+)
+
+// ledger is an engine's accounts.
+type ledger struct {
+	infos     []engine.AccountInfo
+	logged    []engine.Account
+	err       error
+	fileThere bool // when Bootstrap was called
+	dir       string
+}
+
+func (l *ledger) Accounts() []engine.AccountInfo { return l.infos }
+
+func (l *ledger) Bootstrap(as []engine.Account) error {
+	_, err := os.Stat(credentialsPath(l.dir))
+	l.fileThere = err == nil
+	if l.err == nil {
+		l.logged = append(l.logged, as...)
+	}
+	return l.err
+}
+
+// TestFirstAccountSurvivesACrash: the file comes first, so that whatever is logged
+// can be read there; a start after a crash in between replaces the file.
+func TestFirstAccountSurvivesACrash(t *testing.T) {
+	l := &ledger{dir: t.TempDir(), err: errors.New("power cut")}
+	if _, err := ensureAccount(l, l.dir); !errors.Is(err, l.err) {
+		t.Fatalf("error is %v", err)
+	}
+	if !l.fileThere {
+		t.Fatal("the account was logged before its credentials were written")
+	}
+	orphan := readCredentials(t, l.dir)
+
+	l.err = nil
+	fresh, err := ensureAccount(l, l.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readCredentials(t, l.dir); *got != *fresh || *got == *orphan {
+		t.Errorf("the file holds %+v after a restart, made were %+v", got, fresh)
+	}
+	if len(l.logged) != 1 || l.logged[0].Token != fresh.Token || l.logged[0].ID != 1 || l.logged[0].Dev {
+		t.Errorf("logged are %+v", l.logged)
+	}
+	if names, _ := filepath.Glob(filepath.Join(l.dir, ".credentials-*")); len(names) != 0 {
+		t.Errorf("left behind: %v", names)
+	}
+}
+
+// TestDevelopmentUsersAreNoAccounts: a directory from `dev --data` gets a real
+// account, one with a real account gets no second.
+func TestDevelopmentUsersAreNoAccounts(t *testing.T) {
+	l := &ledger{dir: t.TempDir()}
+	for _, a := range devAccounts() {
+		l.infos = append(l.infos, engine.AccountInfo{ID: a.ID, Name: a.Name, Dev: a.Dev})
+	}
+	if fresh, err := ensureAccount(l, l.dir); err != nil || fresh == nil {
+		t.Fatalf("made %v, %v", fresh, err)
+	}
+	l.infos = append(l.infos, engine.AccountInfo{ID: 1, Name: "user1"})
+	before := readCredentials(t, l.dir)
+	if fresh, err := ensureAccount(l, l.dir); err != nil || fresh != nil {
+		t.Fatalf("made a second account: %v, %v", fresh, err)
+	}
+	if *readCredentials(t, l.dir) != *before {
+		t.Error("a later start changed the file")
+	}
+}
+
+func TestCredentialsAreFresh(t *testing.T) {
+	a, b := newCredentials("user1"), newCredentials("user1")
+	checkCredentials(t, a)
+	if a.Token == b.Token || a.Current == b.Current || a.Next == b.Next {
+		t.Errorf("%+v and %+v share a secret", a, b)
+	}
+}
+
+func TestDevUsersHaveTheContractsForm(t *testing.T) {
+	seen := map[string]bool{}
+	for i, a := range devAccounts() {
+		if !a.Dev || a.ID <= devUserBase {
+			t.Errorf("user %d: %+v", i+1, a)
+		}
+		for _, secret := range []string{a.Token, a.Current, a.Next} {
+			if seen[secret] {
+				t.Errorf("user %d: %s occurs twice", i+1, secret)
+			}
+			seen[secret] = true
+		}
+		if !signingKeyForm.MatchString(a.Current) || !signingKeyForm.MatchString(a.Next) {
+			t.Errorf("user %d: keys %s, %s", i+1, a.Current, a.Next)
+		}
+	}
+}
+
+// TestRandomBase58IsUniform draws enough that a biased digit would show: each of
+// 58 digits is expected 2000 times with a deviation of 44.
+func TestRandomBase58IsUniform(t *testing.T) {
+	s := randomBase58(58 * 2000)
+	for _, digit := range []byte(base58) {
+		if n := bytes.Count([]byte(s), []byte{digit}); n < 1650 || n > 2350 {
+			t.Errorf("%q occurs %d times, expected are about 2000", digit, n)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+)
+
+func newDev(environ []string) *cobra.Command {
+	cfg, port := devDefaults(), 0
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "Try it: published test users, private destinations allowed, temporary data",
+		Long: "Run the server for development: the same engine as `serve`, with the four published\n" +
+			"test users, loopback and private destinations allowed, and a receiver under\n" +
+			catchPrefix + "/ that prints what arrives. Data are temporary unless --data is given.\n" +
+			"Clients find it with QSTASH_DEV=true.",
+		Args: cobra.NoArgs,
+	}
+	settings := cfg.settings()
+	c.Flags().Var((*portValue)(&port), "port", "port to listen on, on 127.0.0.1 unless --listen says otherwise")
+	bindFlags(c.Flags(), settings)
+	c.MarkFlagsMutuallyExclusive("port", "listen")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := fromEnv(c.Flags(), settings, environ); err != nil {
+			return err
+		}
+		if c.Flags().Changed("port") {
+			cfg.Listen = withPort(cfg.Listen, port)
+		}
+		if err := cfg.validate(); err != nil {
+			return err
+		}
+		return runDev(c, cfg)
+	}
+	return c
+}
+
+// portValue is a TCP port; 0 lets the system choose.
+type portValue int
+
+func (v *portValue) String() string { return "8080" }
+func (v *portValue) Type() string   { return "number" }
+
+func (v *portValue) Set(s string) error {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil {
+		return fmt.Errorf("want a port from 0 to 65535")
+	}
+	*v = portValue(n)
+	return nil
+}
+
+func withPort(addr string, port int) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+func runDev(c *cobra.Command, cfg *config) error {
+	s, err := listen(cfg, newLogger(c.ErrOrStderr()), "--port")
+	if err != nil {
+		return err
+	}
+	temporary := cfg.Data == ""
+	if temporary {
+		if cfg.Data, err = os.MkdirTemp("", "tidemill-dev-"); err != nil {
+			s.close()
+			return err
+		}
+		defer os.RemoveAll(cfg.Data)
+	}
+	defer s.close()
+	if err := s.open(); err != nil {
+		return err
+	}
+	if err := s.engine.Bootstrap(devAccounts()); err != nil {
+		return fmt.Errorf("log the development users: %w", err)
+	}
+	s.engine.AcceptDev(true)
+	out := newPrinter(c.OutOrStdout())
+	defer out.close()
+	catch := &receiver{keys: s.signingKeys, print: out.print}
+	return s.serve(c.Context(), catch.handle, func() {
+		out.print(devBanner(baseURL(s.ln.Addr()), cfg.Data, s.admin.addr(), temporary))
+	})
+}
+
+// signingKeys are the keys that a delivery to the receiver may carry.
+func (s *server) signingKeys() []string {
+	var out []string
+	for _, a := range s.engine.Accounts() {
+		if k, err := s.engine.Keys(a.ID); err == nil {
+			out = append(out, k.Current, k.Next)
+		}
+	}
+	return out
+}
+
+// baseURL is how a client on this machine reaches addr.
+func baseURL(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return "http://" + addr.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}

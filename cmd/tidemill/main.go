@@ -1,0 +1,104 @@
+// Command tidemill is a durable HTTP message queue and scheduler in one binary.
+//
+//	tidemill dev                               try it: published test users, temporary data
+//	tidemill serve --data DIR --listen ADDR    run it: own token and keys, public destinations only
+//	tidemill bench publish|deliver             measure it
+//
+// This package is the composition root: it reads the configuration, builds
+// engine, dispatch and httpapi from it, and starts and stops them in order. No
+// rule of a message's life lives here.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// exitFailure is the status of every failure: a bad flag, a port that is taken,
+// a log that cannot be written, a second signal.
+const exitFailure = 1
+
+// run is main with its surroundings passed in. It returns the exit status.
+func run(args, environ []string, stdout, stderr io.Writer) int {
+	root := newRoot(environ)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	ctx, stop := untilSignal(context.Background(), stderr)
+	defer stop()
+	if err := root.ExecuteContext(ctx); err != nil {
+		var told *toldError
+		if !errors.As(err, &told) {
+			fmt.Fprintln(stderr, "tidemill:", err)
+		}
+		return exitFailure
+	}
+	return 0
+}
+
+// toldError is an error that was printed or logged where it happened.
+type toldError struct{ error }
+
+func (e *toldError) Unwrap() error { return e.error }
+
+func newRoot(environ []string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tidemill",
+		Short: "A durable HTTP message queue and scheduler",
+		Long: "Tidemill keeps a message in its log, calls its destination now or later, retries\n" +
+			"until it answers 2xx, and keeps what failed in a dead letter queue.\n" +
+			"It speaks the QStash wire contract.",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              cobra.NoArgs,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w\nRun `%s --help` for the flags and their values", err, c.CommandPath())
+	})
+	root.AddCommand(newDev(environ), newServe(environ), newBench(), newVersion())
+	return root
+}
+
+func newVersion() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print version, commit and Go version",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(c.OutOrStdout(), versionLine())
+			return err
+		},
+	}
+}
+
+// versionLine says what this binary was built from, as far as the build knows.
+func versionLine() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "tidemill (unknown build)"
+	}
+	commit, platform := "unknown", ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			commit = s.Value
+		case "GOOS":
+			platform = s.Value + platform
+		case "GOARCH":
+			platform += "/" + s.Value
+		}
+	}
+	return fmt.Sprintf("tidemill %s (commit %s, %s %s)", info.Main.Version, commit, info.GoVersion, platform)
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestScript runs testdata/script. Beside the usual commands a script has
+//
+//	tidemill ARGS            (by exec) a command line that ends by itself
+//	up NAME ARGS             starts the built server, waits until it accepts
+//	                         requests and sets $NAME_URL
+//	down NAME                stops it with SIGTERM, wants status 0, and leaves
+//	                         NAME.out and NAME.err
+//	request STATUS METHOD URL TOKEN [BODY]   stores the answer in answer.json
+//	mode PATH OCTAL          compares permission bits
+//
+// and $TAKEN, an address that somebody listens on.
+func TestScript(t *testing.T) {
+	builtBinary(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { taken.Close() }) // scripts run in parallel, after this function
+	var servers sync.Map                // script and name to *process
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("TAKEN", taken.Addr().String())
+			e.Setenv("TAKEN_PORT", portOf(taken.Addr().String())[1:])
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"up": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) < 2 {
+					ts.Fatalf("usage: up NAME ARGS")
+				}
+				p := launch(t, []string{"TMPDIR=" + ts.Getenv("TMPDIR")}, absolute(ts, args[1:])...)
+				ts.Check(p.ready(20 * time.Second))
+				servers.Store(ts.Name()+args[0], p)
+				ts.Setenv(args[0]+"_URL", p.url())
+			},
+			"down": func(ts *testscript.TestScript, neg bool, args []string) {
+				v, _ := servers.Load(ts.Name() + args[0])
+				p := v.(*process)
+				ts.Check(p.terminate())
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]+".out"), []byte(p.stdout.String()), 0o600))
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]+".err"), []byte(p.stderr.String()), 0o600))
+			},
+			"request": func(ts *testscript.TestScript, neg bool, args []string) {
+				status, body, err := request(t.Context(), args[1], args[2], args[3], strings.Join(args[4:], " "))
+				ts.Check(err)
+				if got := fmt.Sprint(status); got != args[0] {
+					ts.Fatalf("status %s, want %s: %s", got, args[0], body)
+				}
+				ts.Check(os.WriteFile(ts.MkAbs("answer.json"), []byte(body), 0o600))
+			},
+			"mode": func(ts *testscript.TestScript, neg bool, args []string) {
+				info, err := os.Stat(ts.MkAbs(args[0]))
+				ts.Check(err)
+				if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[1] {
+					ts.Fatalf("%s has mode %s, want %s", args[0], got, args[1])
+				}
+			},
+		},
+	})
+}
+
+// absolute makes the value of --data one that holds for the server's working
+// directory too.
+func absolute(ts *testscript.TestScript, args []string) []string {
+	for i := range args[:len(args)-1] {
+		if args[i] == "--data" {
+			args[i+1] = ts.MkAbs(args[i+1])
+		}
+	}
+	return args
+}

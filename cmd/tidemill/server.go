@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine"
+	"github.com/tidemill/tidemill/httpapi"
+)
+
+// server holds what one tidemill process has open, in the order of opening:
+// listener, admin, client, engine, api. dev and serve build the same one. It is
+// owned by the goroutine that runs the command; onFatal alone is called by others.
+type server struct {
+	cfg    *config
+	log    *slog.Logger
+	ln     net.Listener
+	admin  *admin
+	client *dispatch.Client
+	policy *dispatch.Policy
+	engine *engine.Engine
+	api    *httpapi.Server
+	fatal  chan error // capacity 1: the engine's last words
+}
+
+// listen takes the ports, before anything is created on disk: a start that fails
+// for a port that is taken leaves no trace.
+func listen(cfg *config, log *slog.Logger, portFlag string) (*server, error) {
+	ln, err := net.Listen("tcp", cfg.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listen on %s: address already in use %s: stop what uses it, or choose another with %s",
+			cfg.Listen, portOf(cfg.Listen), portFlag)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w: choose another address with --listen", err)
+	}
+	s := &server{cfg: cfg, log: log, ln: ln, fatal: make(chan error, 1)}
+	if s.admin, err = listenAdmin(cfg.AdminListen, ln.Addr(), log); err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	return s, nil
+}
+
+func portOf(addr string) string {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return ":" + port
+}
+
+// open opens the data directory and recovers what is in it.
+func (s *server) open() (err error) {
+	if s.policy, err = dispatch.NewPolicy(s.cfg.policyOptions()); err != nil {
+		return err
+	}
+	s.client, err = dispatch.New(dispatch.Options{
+		Policy:          s.policy,
+		Timeout:         s.cfg.Attempt,
+		MaxResponse:     int(s.cfg.ResponseMax),
+		MaxConnsPerHost: 2 * s.cfg.HostParallelism, // the engine gates; this is the net under it
+		Logger:          s.log,
+	})
+	if err != nil {
+		return err
+	}
+	opts := s.cfg.engineOptions()
+	opts.Wire, opts.Logger, opts.OnFatal = s.client, s.log, s.onFatal
+	s.engine, err = engine.Open(opts)
+	if err != nil {
+		return err // names the directory, and says what to do
+	}
+	s.admin.watch(s.engine.Ready)
+	return nil
+}
+
+// serve answers requests until ctx ends, the engine fails or the listener does.
+// started is called once requests are accepted. fallback gets what is no route of
+// the API; it may be nil.
+func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, started func()) (err error) {
+	s.api, err = httpapi.New(httpapi.Options{
+		Engine:           s.engine,
+		CheckDestination: s.policy.CheckURL,
+		BatchMax:         s.cfg.BatchMax,
+		InflightBytes:    s.cfg.InflightMax,
+		Fallback:         fallback,
+		Logger:           s.log,
+	})
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.api.Serve(s.ln) }()
+	started()
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping", "timeout", s.cfg.ShutdownTimeout.String())
+		return s.drain()
+	case err = <-s.fatal:
+		s.abandon()
+		return &toldError{err}
+	case err = <-served:
+		return errors.Join(fmt.Errorf("serve %s: %w", s.ln.Addr(), err), s.drain())
+	}
+}
+
+// drain stops in the reverse order of starting: no new requests, those under way
+// are finished, then attempts in flight, then the checkpoint. Requests may take
+// half of shutdown.timeout, so that one client that never ends its request does
+// not cost the attempts theirs. What does not end in time is cut off; nothing
+// acknowledged is lost by that, so it is no failure.
+func (s *server) drain() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
+	defer cancel()
+	requests, cancelRequests := context.WithTimeout(ctx, s.cfg.ShutdownTimeout/2)
+	defer cancelRequests()
+	if err := s.api.Shutdown(requests); err != nil {
+		s.log.Warn("requests were cut off", "error", err)
+	}
+	err := s.engine.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("attempts were cut off; they will be made again", "error", err)
+		err = nil
+	}
+	s.log.Info("stopped")
+	return err
+}
+
+// A failed log ends the process within a second (W8). fatalAnswers is what
+// waiting requests get of it to hear that their outcome is unknown.
+const (
+	fatalExit    = 900 * time.Millisecond
+	fatalAnswers = 400 * time.Millisecond
+)
+
+// onFatal is the engine's OnFatal. It returns at once. The timer is for the case
+// that nobody listens any more, or not yet: the process must not outlive its log.
+func (s *server) onFatal(err error) {
+	s.log.Error("the log failed, stopping: what was acknowledged is on disk, the outcome of requests under way is unknown. "+
+		"Look at the disk, then start again", "error", err)
+	time.AfterFunc(fatalExit, func() { os.Exit(exitFailure) })
+	select {
+	case s.fatal <- err:
+	default:
+	}
+}
+
+// abandon leaves the engine as it is: it must not be asked to write any more.
+func (s *server) abandon() {
+	ctx, cancel := context.WithTimeout(context.Background(), fatalAnswers)
+	defer cancel()
+	_ = s.api.Shutdown(ctx) // the reason was logged; this only lets answers out
+}
+
+// close releases whatever is open, also after a start that failed half-way.
+func (s *server) close() {
+	_ = s.ln.Close()
+	if s.engine != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
+		defer cancel()
+		_ = s.engine.Shutdown(ctx) // a second call after drain does nothing
+	}
+	if s.client != nil {
+		s.client.Close()
+	}
+	s.admin.close()
+}

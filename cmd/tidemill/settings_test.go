@@ -1,0 +1,96 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// parse applies flags and environment as the commands do.
+func parse(args, environ []string) (*config, error) {
+	c := defaults()
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	bindFlags(fs, c.settings())
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	return c, fromEnv(fs, c.settings(), environ)
+}
+
+func TestPrecedence(t *testing.T) {
+	c, err := parse(
+		[]string{"--log.segment-size", "32MiB", "--fsync=interval=5ms", "--destinations.allow=10.0.0.0/8", "--destinations.allow=h:81", "--destinations.allow-metadata"},
+		[]string{
+			"PATH=/bin",
+			"TIDEMILL_LOG_SEGMENT_SIZE=16MiB", // a flag wins
+			"TIDEMILL_LOG_FSYNC=always",       // and so does its short form
+			"TIDEMILL_MESSAGE_MAX_DELAY=7d",
+			"TIDEMILL_DESTINATIONS_DENY=a,b",
+			"TIDEMILL_DELIVERY_PARALLELISM=", // empty is absent
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.SegmentSize != 32*mib || c.FsyncInterval != 5*time.Millisecond || c.MaxDelay != 7*day || c.Parallelism != 1000 || !c.AllowMetadata {
+		t.Errorf("read %+v", c)
+	}
+	if got := strings.Join(c.Allow, " ") + "|" + strings.Join(c.Deny, " "); got != "10.0.0.0/8 h:81|a b" {
+		t.Errorf("destinations are %q", got)
+	}
+}
+
+func TestEnvironmentErrors(t *testing.T) {
+	for _, c := range []struct{ env, want string }{
+		{"TIDEMILL_LOG_FSYNK=always", "did you mean TIDEMILL_LOG_FSYNC?"},
+		{"TIDEMILL_FSYNC=always", "did you mean TIDEMILL_LOG_FSYNC?"},
+		{"TIDEMILL_DATA_DIR_OF_MINE=x", "TIDEMILL_DATA_DIR_OF_MINE names no setting: unset it"},
+		{"TIDEMILL_RETENTION_DLQ=30d", "names no setting"}, // comes with its issue, and must not be taken silently until then
+		{"TIDEMILL_MESSAGE_MAX_SIZE=1MB", `invalid value "1MB" of the environment variable TIDEMILL_MESSAGE_MAX_SIZE: want a size such as`},
+		{"TIDEMILL_MESSAGE_MAX_DELAY=never", `TIDEMILL_MESSAGE_MAX_DELAY: duration "never"`},
+	} {
+		if _, err := parse(nil, []string{c.env}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want %q", c.env, err, c.want)
+		}
+	}
+}
+
+func TestEditDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"abc", "abc", 0}, {"abc", "", 3}, {"", "ab", 2}, {"kitten", "sitting", 3}, {"LOG_FSYNK", "LOG_FSYNC", 1}} {
+		if got := editDistance(c.a, c.b); got != c.want {
+			t.Errorf("editDistance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+// TestValidate: settings that contradict one another are named together.
+func TestValidate(t *testing.T) {
+	if err := defaults().validate(); err != nil {
+		t.Error(err)
+	}
+	if err := devDefaults().validate(); err != nil {
+		t.Error(err)
+	}
+	c, err := parse([]string{
+		"--message.max-size=2MiB", "--batch.max-size=1MiB", "--publish.inflight-bytes=1MiB",
+		"--attempt.timeout=3h", "--shutdown.timeout=0s",
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.validate()
+	for _, want := range []string{
+		"batch.max-size (1MiB) is below message.max-size (2MiB)",
+		"publish.inflight-bytes (1MiB) is below message.max-size",
+		"attempt.timeout (3h) is above attempt.max-timeout (2h)",
+		"shutdown.timeout must be above zero",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v; want %q in it", err, want)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/tidemill/tidemill/engine/delay"
+)
+
+func TestSize(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want int64
+		back string
+	}{
+		{"0", 0, "0"},
+		{"1", 1, "1B"},
+		{"17B", 17, "17B"},
+		{"1024", 1024, "1KiB"},
+		{"512KiB", 512 << 10, "512KiB"},
+		{"64MiB", 64 << 20, "64MiB"},
+		{"64 MiB", 64 << 20, "64MiB"},
+		{"1025KiB", 1025 << 10, "1025KiB"},
+		{"3GiB", 3 << 30, "3GiB"},
+		{"8589934591GiB", 8589934591 << 30, "8589934591GiB"},
+	} {
+		got, err := parseSize(c.in)
+		if err != nil || got != c.want || formatSize(got) != c.back {
+			t.Errorf("parseSize(%q) = %d (%s), %v; want %d (%s)", c.in, got, formatSize(got), err, c.want, c.back)
+		}
+	}
+	for _, in := range []string{"", "B", "MiB", "-1", "+1", "1.5MiB", "64MB", "64mib", "1 2", "8589934592GiB", "9223372036854775808", "0x10"} {
+		if got, err := parseSize(in); err == nil {
+			t.Errorf("parseSize(%q) = %d, want an error", in, got)
+		}
+	}
+}
+
+// TestDurationRoundTrip: what help and messages print can be typed.
+func TestDurationRoundTrip(t *testing.T) {
+	for _, c := range []struct {
+		d    time.Duration
+		want string
+	}{
+		{250 * time.Millisecond, "250ms"},
+		{90 * time.Second, "1m30s"},
+		{15 * time.Minute, "15m"},
+		{2 * time.Hour, "2h"},
+		{2*time.Hour + time.Second, "2h0m1s"},
+		{90 * time.Minute, "1h30m"},
+		{24 * time.Hour, "1d"},
+		{365 * 24 * time.Hour, "365d"},
+		{0, "0"},
+	} {
+		if got := formatDuration(c.d); got != c.want {
+			t.Errorf("formatDuration(%v) = %q, want %q", c.d, got, c.want)
+		}
+	}
+	seed := rand.Uint64()
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	for range 1000 {
+		d := time.Duration(rnd.Int64N(int64(1000 * day))).Truncate(time.Millisecond)
+		got, err := delay.ParseDuration(formatDuration(d))
+		if err != nil || got != d {
+			t.Fatalf("seed %d: %d formats as %q and reads as %d, %v", seed, d, formatDuration(d), got, err)
+		}
+	}
+}
+
+// TestSettingValuesRoundTrip: a setting accepts its own default, and keeps its
+// value when it refuses another.
+func TestSettingValuesRoundTrip(t *testing.T) {
+	for _, c := range []*config{defaults(), devDefaults()} {
+		for _, s := range c.settings() {
+			before := s.value.String()
+			if _, list := s.value.(*listValue); list {
+				continue // a list grows
+			}
+			if err := s.value.Set(before); err != nil || s.value.String() != before {
+				t.Errorf("%s: default %q reads as %q, %v", s.name, before, s.value, err)
+			}
+			if _, text := s.value.(*textValue); text {
+				continue // takes anything
+			}
+			if err := s.value.Set("?"); err == nil || s.value.String() != before {
+				t.Errorf("%s accepts ?, or lost its value: %q, %v", s.name, s.value, err)
+			}
+		}
+	}
+}
+
+func TestFsync(t *testing.T) {
+	for in, want := range map[string]time.Duration{
+		"always": 0, "interval=50ms": 50 * time.Millisecond, "interval=1s": time.Second,
+	} {
+		var v fsyncValue
+		if err := v.Set(in); err != nil || time.Duration(v) != want || v.String() != in {
+			t.Errorf("%q: %v (%s), %v", in, time.Duration(v), v.String(), err)
+		}
+	}
+	for _, in := range []string{"", "never", "interval", "interval=", "interval=0s", "50ms", "Always"} {
+		var v fsyncValue
+		if err := v.Set(in); err == nil {
+			t.Errorf("%q is accepted as %v", in, time.Duration(v))
+		}
+	}
+}
+
+func TestList(t *testing.T) {
+	var v listValue
+	var _ pflag.Value = &v
+	for _, s := range []string{"10.0.0.0/8", "a.example:443, *.b.example", ""} {
+		if err := v.Set(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := v.String(); got != "10.0.0.0/8,a.example:443,*.b.example" {
+		t.Errorf("list is %q", got)
+	}
+}
