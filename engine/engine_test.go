@@ -274,7 +274,7 @@ func TestBacklogBeyondMemory(t *testing.T) {
 	offset := time.Duration(0)
 	o.Wall = func() time.Time { mu.Lock(); defer mu.Unlock(); return start.Add(offset) }
 	e := open(t, o)
-	const n = 5000
+	const n = backlogMessages
 	want := map[string]bool{}
 	for lo := 0; lo < n; lo += 500 {
 		ps := make([]Publish, 500)

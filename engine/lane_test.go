@@ -44,6 +44,7 @@ func (w *hostWire) Do(a *dispatch.Attempt, r *dispatch.Result) {
 		}
 		*r = dispatch.Result{Class: dispatch.Timeout, Err: fmt.Errorf("timeout")}
 	case strings.HasPrefix(host, "dead") && !mended:
+		time.Sleep(10 * time.Millisecond)
 		*r = dispatch.Result{Class: dispatch.Connect, Err: fmt.Errorf("connection refused")}
 	default:
 		time.Sleep(time.Millisecond)
@@ -118,12 +119,19 @@ func TestHalfOpen(t *testing.T) {
 			ps[i] = Publish{User: 1, URL: "http://dead.example/", Retries: 50, RetryDelay: "1000"}
 		}
 		publishAll(t, e, ps)
-		time.Sleep(5 * time.Second)
-		h := &e.core.hosts[e.core.byHost[hostID("http://dead.example:80")]]
-		synctest.Wait()
-		if h.failures < failuresToHalfOpen || h.inflight > 1 {
-			t.Errorf("%d failures in a row, %d attempts in flight", h.failures, h.inflight)
+		time.Sleep(2 * time.Second)
+		w.mu.Lock()
+		if w.peak["dead.example"] != 10 {
+			t.Errorf("at most %d at once before the host was known to be dead, want 10", w.peak["dead.example"])
 		}
+		clear(w.peak)
+		w.mu.Unlock()
+		time.Sleep(5 * time.Second)
+		w.mu.Lock()
+		if w.peak["dead.example"] != 1 {
+			t.Errorf("at most %d probes at once, want 1", w.peak["dead.example"])
+		}
+		w.mu.Unlock()
 		w.mu.Lock()
 		w.mended = true
 		w.mu.Unlock()

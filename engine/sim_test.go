@@ -628,7 +628,7 @@ func simConfigOf(seed uint64) simConfig {
 }
 
 func TestSimulation(t *testing.T) {
-	from, to := seeds(t, 60)
+	from, to := seeds(t, simSeeds)
 	var crashes, published, attempts, duplicates int
 	for seed := from; seed < to; seed++ {
 		s := runSim(t, seed, simConfigOf(seed))
@@ -646,7 +646,7 @@ func TestSimulation(t *testing.T) {
 // TestSimulationOneSeedOneHistory: the simulator would be of little use if a
 // failing seed could not be run again.
 func TestSimulationOneSeedOneHistory(t *testing.T) {
-	for seed := uint64(1); seed <= 6; seed++ {
+	for seed := uint64(1); seed <= min(6, simSeeds/3); seed++ {
 		a, b := runSim(t, seed, simConfigOf(seed)), runSim(t, seed, simConfigOf(seed))
 		if a.history != b.history || a.crashes != b.crashes {
 			t.Errorf("seed %d: two histories, %x and %x", seed, a.history, b.history)

@@ -1,0 +1,9 @@
+//go:build !race
+
+package engine
+
+// simSeeds is how many seeds a plain run simulates.
+const simSeeds = 100
+
+// backlogMessages is how many messages TestBacklogBeyondMemory leaves to the index.
+const backlogMessages = 5000

@@ -1,0 +1,9 @@
+//go:build race
+
+package engine
+
+// Under the race detector everything takes ten times as long.
+const (
+	simSeeds        = 8
+	backlogMessages = 1000
+)
