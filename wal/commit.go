@@ -75,9 +75,11 @@ func (l *Log) Commit() error {
 	return l.prepareSpare()
 }
 
-// flush commits until nothing is open, and syncs. Holds turn.
+// flush commits what is reserved when it is called, and syncs. What comes later
+// is left to others: under steady traffic there would be no end to it. Holds
+// turn.
 func (l *Log) flush() error {
-	for l.commit() {
+	for last := l.lastReserved(); l.tail.end.LSN <= last && l.commit(); {
 	}
 	if err := l.syncTail(); err != nil {
 		l.poison(err)
@@ -85,6 +87,20 @@ func (l *Log) flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.mu.err
+}
+
+// lastReserved returns where the last group not yet committed begins; zero if
+// there is none.
+func (l *Log) lastReserved() LSN {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if g := l.mu.open; g != nil {
+		return g.start
+	}
+	if n := len(l.mu.queue); n > 0 {
+		return l.mu.queue[n-1].start
+	}
+	return 0
 }
 
 // commit takes one batch through the steps above and reports whether there was
@@ -299,11 +315,17 @@ func (l *Log) mark() error {
 func (l *Log) queueMark() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.mu.err != nil || l.mu.open != nil || len(l.mu.queue) > 0 {
-		return l.mu.err
-	}
-	if !l.mu.closing && l.awaitsSpareLocked(0) {
-		return nil // the next segment's header will do as well
+	for {
+		if l.mu.err != nil || l.mu.open != nil || len(l.mu.queue) > 0 {
+			return l.mu.err
+		}
+		if !l.awaitsSpareLocked(0) {
+			break
+		}
+		if !l.mu.closing {
+			return nil // the next segment's header will do as well
+		}
+		l.mu.space.Wait()
 	}
 	if err := l.openGroupLocked(0); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/tidemill/tidemill/wal/powerfs"
 )
 
 // runs returns how often a randomised test repeats: few by default, or as the
@@ -36,9 +37,10 @@ func thin(n int) int {
 // list.
 type sim struct {
 	rng   *rand.Rand
-	disk  *powerFS
+	disk  *powerfs.FS
 	log   *Log
 	index bool     // pass the index's durable position to Open
+	lag   bool     // interval mode: many groups lie above the highest mark
 	pos   Position // that position
 	next  int      // payload number
 
@@ -54,31 +56,36 @@ func (s *sim) options() Options {
 	if s.index {
 		o.Durable = s.pos
 	}
+	if s.lag {
+		o.SyncInterval = time.Hour // Commit syncs all the same
+	}
 	return o
 }
 
-// open opens the log, up to five times with the power failing in the middle of
-// the recovery, and checks what it found.
+// open opens the log, up to five times with the recovery cut short in the middle,
+// by an error or the power, and checks what it found.
 func (s *sim) open() error {
 	for range s.rng.IntN(6) {
-		left := s.rng.IntN(60)
-		s.disk.setFault(func(string) error {
-			if left--; left < 0 {
+		left, once := s.rng.IntN(60), s.rng.IntN(3) == 0
+		s.disk.SetFault(func(string, string) error {
+			if left--; left == -1 || left < 0 && !once {
 				return errPowerOff
 			}
 			return nil
 		})
 		l, err := Open(s.options())
 		if err == nil {
-			s.log = l // it had enough power; use it, and cut it another time
+			s.log = l // it got by; use it, and cut it another time
 			break
 		}
 		if !errors.Is(err, errPowerOff) {
 			return fmt.Errorf("recovery cut short: %w", err)
 		}
-		s.cut()
+		if s.rng.IntN(2) == 0 { // else the page cache outlives the process
+			s.cut()
+		}
 	}
-	s.disk.setFault(nil)
+	s.disk.SetFault(nil)
 	if s.log == nil {
 		l, err := Open(s.options())
 		if err != nil {
@@ -117,7 +124,7 @@ func (s *sim) checkRecovered() error {
 func (s *sim) cut() {
 	percent := []int{0, 100, s.rng.IntN(101)}[s.rng.IntN(3)]
 	grain := []int{512, 4096}[s.rng.IntN(2)]
-	s.disk = s.disk.cut(s.rng, percent, grain)
+	s.disk = s.disk.Cut(s.rng.Uint64(), percent, grain)
 }
 
 // step does one thing.
@@ -135,9 +142,9 @@ func (s *sim) step() error {
 		}
 		return nil
 	case n < 92:
-		s.disk.setFault(func(op string) error {
-			if op == "sync" || op == "write" && s.rng.IntN(2) == 0 {
-				return errors.New("injected")
+		s.disk.SetFault(func(op, _ string) error {
+			if isSync(op) || op == "Remove" || op == "WriteAt" && s.rng.IntN(2) == 0 {
+				return errInjected
 			}
 			return nil
 		})
@@ -145,7 +152,7 @@ func (s *sim) step() error {
 		if err := s.commit(); err != nil || had && s.log.Err() == nil {
 			return fmt.Errorf("a commit with a failed sync: %v, no poison", err)
 		}
-		s.disk.setFault(nil)
+		s.disk.SetFault(nil)
 		return s.reopen() // the process died, the page cache lives
 	case n < 95:
 		return s.reopen()
@@ -193,8 +200,8 @@ func (s *sim) acked(err error) error {
 
 // simulate runs one history and returns the first violation.
 func simulate(seed uint64, noSync bool) error {
-	s := &sim{rng: newRNG(seed), disk: newPowerFS(), index: seed%2 == 0}
-	s.disk.noSync = noSync
+	s := &sim{rng: newRNG(seed), disk: powerfs.New(), index: seed%2 == 0, lag: seed%3 == 0}
+	s.disk.NoSync = noSync
 	if err := s.open(); err != nil {
 		return err
 	}

@@ -3,18 +3,18 @@ package wal
 import (
 	"bytes"
 	"errors"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tidemill/tidemill/wal/powerfs"
 )
 
 // sampleLog returns a disk with a cleanly closed log of a few segments, and what
 // it holds. The last segment ends with a mark.
-func sampleLog(t testing.TB) (*powerFS, []entry) {
+func sampleLog(t testing.TB) (*powerfs.FS, []entry) {
 	t.Helper()
-	disk := newPowerFS()
+	disk := powerfs.New()
 	o := smallOptions(disk)
 	o.Manual, o.Rand = true, seeded(5)
 	var want []entry
@@ -33,38 +33,10 @@ func sampleLog(t testing.TB) (*powerFS, []entry) {
 	return disk, want
 }
 
-func segmentNames(disk *powerFS) []string {
-	var names []string
-	for name := range disk.names {
-		if strings.HasSuffix(name, segmentSuffix) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// share returns a disk that shares its files' content with p until written to;
-// the one named is a copy of its own.
-func (p *powerFS) share(own string) *powerFS {
-	q := newPowerFS()
-	for name, n := range p.names {
-		data := n.cache[:len(n.cache):len(n.cache)]
-		if name == own {
-			data = bytes.Clone(data)
-		} else if !strings.HasSuffix(name, segmentSuffix) {
-			continue
-		}
-		q.names[name] = &inode{cache: data, disk: data, dirty: map[int]bool{}}
-	}
-	q.durable = maps.Clone(q.names)
-	return q
-}
-
 // scanOnly is recovery up to where it makes a fresh segment, and a replay.
-func scanOnly(disk *powerFS) (found []entry, err error) {
+func scanOnly(t testing.TB, disk *powerfs.FS) (found []entry, err error) {
 	l := &Log{opts: smallOptions(disk).withDefaults()}
-	list, err := l.loadSegments(segmentNames(disk))
+	list, err := l.loadSegments(segmentNames(t, disk))
 	if err != nil {
 		return nil, err
 	}
@@ -99,9 +71,8 @@ func TestBitFlips(t *testing.T) {
 		bits = 8
 	}
 	flips, found := 0, 0
-	for _, name := range segmentNames(disk) {
-		d := disk.share(name)
-		data := d.names[name].cache
+	for name, data := range load(t, disk) {
+		poke := poker(t, disk, name)
 		used := usedBytes(data)
 		step := 1
 		if raceEnabled {
@@ -113,9 +84,9 @@ func TestBitFlips(t *testing.T) {
 			}
 			for b := range bits {
 				bit := byte(1) << ((off + b) % 8)
-				data[off] ^= bit
-				got, err := scanOnly(d)
-				data[off] ^= bit
+				poke([]byte{data[off] ^ bit}, off)
+				got, err := scanOnly(t, disk)
+				poke(data[off:off+1], off)
 				flips++
 				ce, corrupt := errors.AsType[*CorruptionError](err)
 				switch {
@@ -131,31 +102,30 @@ func TestBitFlips(t *testing.T) {
 	t.Logf("%d flips, %d found, the others harmless", flips, found)
 }
 
-// usedBytes returns where the zeros at the end begin, in whole sectors.
+// usedBytes returns where the zeros at the end begin, in whole sectors of 512 bytes.
 func usedBytes(data []byte) int {
-	return alignUp(len(bytes.TrimRight(data, "\x00")), sectorSize)
+	return alignUp(len(bytes.TrimRight(data, "\x00")), groupAlign)
 }
 
 // TestLostSectors zeroes each sector, and each page, of the log in turn.
 func TestLostSectors(t *testing.T) {
 	disk, want := sampleLog(t)
 	for _, grain := range []int{512, 4096} {
-		for _, name := range segmentNames(disk) {
-			d := disk.share(name)
-			data := d.names[name].cache
+		hole := make([]byte, grain)
+		for name, data := range load(t, disk) {
+			poke := poker(t, disk, name)
 			used := usedBytes(data)
 			for off := 0; off < used; off += grain {
-				hole := data[off : off+grain]
-				saved := bytes.Clone(hole)
-				clear(hole)
-				got, err := scanOnly(d)
-				copy(hole, saved)
+				saved := data[off : off+grain]
+				poke(hole, off)
+				got, err := scanOnly(t, disk)
+				poke(saved, off)
 				_, corrupt := errors.AsType[*CorruptionError](err)
 				// The sector with the highest mark is the one whose loss cannot be told
 				// from a torn tail: then what is left must be a prefix.
 				intact := err == nil && diff(got, want) == ""
 				prefix := err == nil && off+grain >= used && len(got) <= len(want) && diff(got, want[:len(got)]) == ""
-				if !corrupt && !prefix && (!intact || !bytes.Equal(saved, make([]byte, grain))) {
+				if !corrupt && !prefix && (!intact || !bytes.Equal(saved, hole)) {
 					t.Fatalf("%d bytes at %d of %s lost: error %v, content: %s", grain, off, name, err, diff(got, want))
 				}
 			}
@@ -168,14 +138,13 @@ func TestLostSectors(t *testing.T) {
 func TestStaleTail(t *testing.T) {
 	for _, grain := range []int{512, 4096} {
 		disk, want := sampleLog(t)
-		names := segmentNames(disk)
-		last := disk.names[names[len(names)-1]]
-		used := usedBytes(last.cache)
-		old := disk.names[names[0]].cache[segmentHeaderSize:]
-		for off := alignUp(used, grain); off+grain <= len(last.cache); off += grain {
-			copy(last.cache[off:off+grain], old)
+		names := segmentNames(t, disk)
+		last := names[len(names)-1]
+		data, poke := readFile(t, disk, last), poker(t, disk, last)
+		old := readFile(t, disk, names[0])[segmentHeaderSize:][:grain]
+		for off := alignUp(usedBytes(data), grain); off+grain <= len(data); off += grain {
+			poke(old, off)
 		}
-		last.disk = bytes.Clone(last.cache)
 		o := smallOptions(disk)
 		o.Manual = true
 		l := mustOpen(t, o)
@@ -190,7 +159,7 @@ func TestStaleTail(t *testing.T) {
 // the log itself, aligned so that they could be taken for some, and tears the
 // group they are in.
 func TestImitation(t *testing.T) {
-	disk := newPowerFS()
+	disk := powerfs.New()
 	o := smallOptions(disk)
 	o.Manual, o.Rand = true, seeded(3)
 	l := mustOpen(t, o)
@@ -198,13 +167,14 @@ func TestImitation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := disk.names[segmentNames(disk)[0]]
+	name := segmentNames(t, disk)[0]
+	head := readFile(t, disk, name)[segmentHeaderSize:][:128]
 	body := make([]byte, 8<<10) // starts 56 bytes behind a boundary
 	for off := groupAlign - groupHeaderSize - recordHeaderSize; off+groupAlign <= len(body); off += groupAlign {
 		lsn := first - groupHeaderSize + 2*groupAlign + LSN(off)
 		h := groupHeader{lsn: lsn, mark: lsn, bytes: 16, count: 1}
 		h.encode(body[off:], 0) // all but the identity, which nobody knows
-		copy(body[off+64:], file.cache[segmentHeaderSize:segmentHeaderSize+128])
+		copy(body[off+64:], head)
 	}
 	if _, err := l.Append(body); err != nil {
 		t.Fatal(err)
@@ -212,7 +182,7 @@ func TestImitation(t *testing.T) {
 	// Tear the second group's first sector away: its body is all that is left.
 	at := l.tail.end.LSN
 	off := int(l.tail.seg.offset(at)) - alignUp(groupHeaderSize+recordSize(len(body)), groupAlign)
-	clear(file.cache[off : off+groupAlign])
+	poker(t, disk, name)(make([]byte, groupAlign), off)
 	l = mustOpen(t, o)
 	if got := replayAll(t, l); len(got) != 1 || got[0].lsn != first {
 		t.Fatalf("recovered %d records", len(got))
@@ -222,46 +192,44 @@ func TestImitation(t *testing.T) {
 
 // TestDamagedFiles breaks whole files.
 func TestDamagedFiles(t *testing.T) {
-	type files = map[string]*inode
-	set := func(n *inode, data []byte) { n.cache, n.disk = data, data }
 	tests := []struct {
 		name string
 		want string // in the error
 		harm func(f files, names []string)
 	}{
-		{"cut short", "it was cut or extended", func(f files, n []string) { set(f[n[0]], f[n[0]].cache[:len(f[n[0]].cache)-512]) }},
-		{"last cut short", "it was cut or extended", func(f files, n []string) { set(f[n[2]], f[n[2]].cache[:8192]) }},
-		{"cut in the header", "cut short", func(f files, n []string) { set(f[n[1]], f[n[1]].cache[:100]) }},
-		{"empty", "cut short", func(f files, n []string) { set(f[n[1]], nil) }},
-		{"extended", "it was cut or extended", func(f files, n []string) { set(f[n[1]], append(bytes.Clone(f[n[1]].cache), 0)) }},
+		{"cut short", "it was cut or extended", func(f files, n []string) { f[n[0]] = f[n[0]][:len(f[n[0]])-512] }},
+		{"last cut short", "it was cut or extended", func(f files, n []string) { f[n[2]] = f[n[2]][:8192] }},
+		{"cut in the header", "cut short", func(f files, n []string) { f[n[1]] = f[n[1]][:100] }},
+		{"empty", "cut short", func(f files, n []string) { f[n[1]] = nil }},
+		{"extended", "it was cut or extended", func(f files, n []string) { f[n[1]] = append(f[n[1]], 0) }},
 		{"missing in the middle", "a segment is missing", func(f files, n []string) { delete(f, n[1]) }},
 		{"swapped", "renamed or swapped", func(f files, n []string) { f[n[0]], f[n[1]] = f[n[1]], f[n[0]] }},
 		{"misnamed", "not the 20 digits", func(f files, n []string) { f["12.seg"] = f[n[0]] }},
 		{"copy of the last", "renamed or swapped", func(f files, n []string) { f[segmentName(9<<32)] = f[n[2]] }},
-		{"zeroed header", "magic is missing", func(f files, n []string) { clear(f[n[2]].cache[:4096]) }},
+		{"zeroed header", "magic is missing", func(f files, n []string) { clear(f[n[2]][:4096]) }},
 		{"later version", "format version 2", func(f files, n []string) {
-			h, err := decodeSegmentHeader(f[n[1]].cache)
+			h, err := decodeSegmentHeader(f[n[1]])
 			if err != nil {
 				panic(err)
 			}
 			h.version = 2
-			h.encode(f[n[1]].cache[:4096])
+			h.encode(f[n[1]][:4096])
 		}},
 		{"of another log", "belong to different logs", func(f files, n []string) {
-			h, err := decodeSegmentHeader(f[n[1]].cache)
+			h, err := decodeSegmentHeader(f[n[1]])
 			if err != nil {
 				panic(err)
 			}
 			h.log[0] ^= 1
-			h.encode(f[n[1]].cache[:4096])
+			h.encode(f[n[1]][:4096])
 		}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			disk, _ := sampleLog(t)
-			names := segmentNames(disk)
-			test.harm(disk.names, names)
-			o := smallOptions(disk)
+			f := load(t, disk)
+			test.harm(f, segmentNames(t, disk))
+			o := smallOptions(f.store(t))
 			o.Manual = true
 			_, err := Open(o)
 			_, corrupt := errors.AsType[*CorruptionError](err)
@@ -283,7 +251,8 @@ func TestDamageIsReadAsDamage(t *testing.T) {
 	list := *l.segments.Load()
 	for _, e := range want {
 		seg := list[list.find(e.lsn)]
-		disk.names[seg.name()].cache[seg.offset(e.lsn)+recordHeaderSize+3] ^= 4
+		off := int(seg.offset(e.lsn)) + recordHeaderSize + 3
+		poker(t, disk, seg.name())([]byte{e.payload[3] ^ 4}, off)
 		_, err := l.Read(e.lsn, len(e.payload), nil)
 		ce, ok := errors.AsType[*CorruptionError](err)
 		if !ok || ce.Segment != seg.name() || ce.Offset != seg.offset(e.lsn) {

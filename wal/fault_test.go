@@ -7,15 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/tidemill/tidemill/wal/powerfs"
 )
-
-var errInjected = errors.New("injected")
 
 // faultRun appends until the n-th disk operation from now fails, once or from
 // then on, and returns what was acknowledged. ok is false when the run was over
 // before.
-func faultRun(t *testing.T, disk *powerFS, n int, persistent bool) (acked []entry, ok bool) {
+func faultRun(t *testing.T, disk *powerfs.FS, n int, persistent bool) (acked []entry, ok bool) {
 	t.Helper()
 	o := smallOptions(disk)
 	o.Manual, o.Rand = true, seeded(1)
@@ -23,7 +21,7 @@ func faultRun(t *testing.T, disk *powerFS, n int, persistent bool) (acked []entr
 	o.OnPoison = func(error) { poisons++ }
 	l := mustOpen(t, o)
 	left := n
-	disk.setFault(func(string) error {
+	disk.SetFault(func(string, string) error {
 		left--
 		if left == 0 || left < 0 && persistent {
 			return errInjected
@@ -58,7 +56,7 @@ func faultRun(t *testing.T, disk *powerFS, n int, persistent bool) (acked []entr
 	if err := l.Close(); (failed != nil) != (err != nil) && left > 0 {
 		t.Fatalf("operation %d failed: close: %v after %v", n, err, failed)
 	}
-	disk.setFault(nil)
+	disk.SetFault(nil)
 	return acked, left <= 0
 }
 
@@ -72,13 +70,13 @@ func TestPoisonSweep(t *testing.T) {
 			step = 3
 		}
 		for n := 1; ; n += step {
-			disk := newPowerFS()
+			disk := powerfs.New()
 			acked, ok := faultRun(t, disk, n, persistent)
 			if !ok {
 				t.Logf("persistent=%v: %d operations, failed in turn", persistent, n-1)
 				break
 			}
-			for _, disk := range []*powerFS{disk, disk.cut(newRNG(uint64(n)), 50, 512)} {
+			for _, disk := range []*powerfs.FS{disk, disk.Cut(uint64(n), 50, 512)} {
 				o := smallOptions(disk)
 				o.Manual = true
 				l := mustOpen(t, o)
@@ -99,26 +97,21 @@ func TestPoisonSweep(t *testing.T) {
 // the process dies, the next one sees the data in the page cache and shows it,
 // and then the power goes. What was shown must still be there.
 func TestFailedSyncIsNotBelieved(t *testing.T) {
-	disk := newPowerFS()
+	disk := powerfs.New()
 	o := smallOptions(disk)
 	o.Manual = true
 	l := mustOpen(t, o)
-	disk.setFault(func(op string) error {
-		if op == "sync" {
-			return errInjected
-		}
-		return nil
-	})
+	disk.SetFault(failSyncs)
 	if _, err := l.Append(payload(7)); !errors.Is(err, ErrPoisoned) {
 		t.Fatalf("append: %v", err)
 	}
-	disk.setFault(nil)
+	disk.SetFault(nil)
 	l = mustOpen(t, o)
 	shown := replayAll(t, l)
 	if len(shown) != 1 || l.Recovery().KeptBytes == 0 {
 		t.Fatalf("recovered %d records, %+v", len(shown), l.Recovery())
 	}
-	o.FS = disk.cut(newRNG(1), 0, 512)
+	o.FS = disk.Cut(1, 0, 512)
 	l = mustOpen(t, o)
 	if d := diff(replayAll(t, l), shown); d != "" {
 		t.Fatalf("after the power cut: %s", d)
@@ -128,7 +121,7 @@ func TestFailedSyncIsNotBelieved(t *testing.T) {
 // TestPoisonWakesWaiters fails a sync under concurrent producers and the real
 // goroutines.
 func TestPoisonWakesWaiters(t *testing.T) {
-	disk := newPowerFS()
+	disk := powerfs.New()
 	o := smallOptions(disk)
 	poisoned := make(chan error, 1)
 	o.OnPoison = func(err error) { poisoned <- err }
@@ -144,12 +137,7 @@ func TestPoisonWakesWaiters(t *testing.T) {
 			}
 		}()
 	}
-	disk.setFault(func(op string) error {
-		if op == "sync" {
-			return errInjected
-		}
-		return nil
-	})
+	disk.SetFault(failSyncs)
 	for range cap(results) {
 		if err := <-results; !errors.Is(err, ErrPoisoned) || !errors.Is(err, errInjected) {
 			t.Errorf("append: %v", err)
@@ -168,12 +156,12 @@ func TestPoisonWakesWaiters(t *testing.T) {
 func TestNoSpace(t *testing.T) {
 	for _, manual := range []bool{true, false} {
 		t.Run(fmt.Sprintf("manual=%v", manual), func(t *testing.T) {
-			disk := newPowerFS()
+			disk := powerfs.New()
 			o := smallOptions(disk)
 			o.Manual = manual
 			l := mustOpen(t, o)
-			disk.setFault(func(op string) error {
-				if op == "create" {
+			disk.SetFault(func(op, _ string) error {
+				if op == "Create" {
 					return syscall.ENOSPC
 				}
 				return nil
@@ -186,7 +174,7 @@ func TestNoSpace(t *testing.T) {
 			if !errors.Is(err, ErrNoSpace) || l.Err() != nil {
 				t.Fatalf("append %d on a full disk: %v, log: %v", n, err, l.Err())
 			}
-			disk.setFault(nil)
+			disk.SetFault(nil)
 			for deadline := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(deadline); {
 				if err = l.Commit(); err == nil { // Manual: tries again to make room
 					_, err = l.Append(payload(1200))
@@ -199,5 +187,3 @@ func TestNoSpace(t *testing.T) {
 		})
 	}
 }
-
-var _ vfs.FS = (*powerFS)(nil)

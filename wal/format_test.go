@@ -6,8 +6,10 @@ import (
 	"errors"
 	"flag"
 	"hash/crc32"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -22,9 +24,8 @@ const goldenPath = "testdata/v1"
 // version and add a golden of its own; the old one must still be read.
 func TestGolden(t *testing.T) {
 	disk, want := sampleLog(t)
-	golden := newPowerFS()
-	for _, name := range segmentNames(disk) {
-		data := disk.names[name].cache
+	golden := files{}
+	for name, data := range load(t, disk) {
 		path := filepath.Join(goldenPath, name)
 		if *update {
 			if err := os.MkdirAll(goldenPath, 0o755); err != nil {
@@ -42,9 +43,9 @@ func TestGolden(t *testing.T) {
 		if !bytes.Equal(stored, data) {
 			t.Errorf("%s differs from the golden segment", name)
 		}
-		golden.names[name] = &inode{cache: stored, disk: stored, dirty: map[int]bool{}}
+		golden[name] = stored
 	}
-	got, err := scanOnly(golden)
+	got, err := scanOnly(t, golden.store(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func putCRC(data []byte, n int, seed uint32) {
 // FuzzGroup decodes arbitrary bytes as a group whose header checksum matches.
 func FuzzGroup(f *testing.F) {
 	disk, _ := sampleLog(f)
-	f.Add(disk.names[segmentNames(disk)[0]].cache[segmentHeaderSize:][:1024])
+	f.Add(readFile(f, disk, segmentNames(f, disk)[0])[segmentHeaderSize:][:1024])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) < groupHeaderSize {
 			return
@@ -133,15 +134,15 @@ func FuzzGroup(f *testing.F) {
 // FuzzRecovery opens a log whose last segment's data is arbitrary.
 func FuzzRecovery(f *testing.F) {
 	disk, _ := sampleLog(f)
-	names := segmentNames(disk)
-	last := names[len(names)-1]
-	f.Add(disk.names[last].cache[segmentHeaderSize:][:8192], uint16(0))
+	sample := load(f, disk)
+	last := slices.Max(slices.Collect(maps.Keys(sample)))
+	f.Add(sample[last][segmentHeaderSize:][:8192], uint16(0))
 	f.Add([]byte{}, uint16(512))
 	f.Fuzz(func(t *testing.T, data []byte, at uint16) {
-		d := disk.share(last)
-		n := d.names[last]
-		copy(n.cache[min(int(at), len(n.cache)):], data)
-		o := smallOptions(d)
+		harmed := maps.Clone(sample)
+		harmed[last] = bytes.Clone(sample[last])
+		copy(harmed[last][min(int(at), len(harmed[last])):], data)
+		o := smallOptions(harmed.store(t))
 		o.Manual = true
 		l, err := Open(o)
 		if err != nil {

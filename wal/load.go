@@ -106,8 +106,10 @@ func (l *Log) scanStart(list segmentList) (int, Position, error) {
 	last := len(list) - 1
 	i := list.find(d.LSN)
 	if i < 0 {
-		return 0, d, &CorruptionError{Hint: hintDamage,
-			Err: fmt.Errorf("the log begins at %v, above the index's durable position %v: segments are missing", list[0].first, d.LSN)}
+		return 0, d, &CorruptionError{
+			Hint: hintDamage,
+			Err:  fmt.Errorf("the log begins at %v, above the index's durable position %v: segments are missing", list[0].first, d.LSN),
+		}
 	}
 	seg, end := list[i], list.end(i, list[last].limit())
 	if d.LSN > end {
@@ -131,8 +133,10 @@ func (l *Log) scanStart(list segmentList) (int, Position, error) {
 
 // errEndsBelow says that the log lost what the index proves was durable.
 func errEndsBelow(d Position, end LSN) error {
-	return &CorruptionError{Hint: hintDamage,
-		Err: fmt.Errorf("the log ends below the index's durable position %v, at %v at most", d.LSN, end)}
+	return &CorruptionError{
+		Hint: hintDamage,
+		Err:  fmt.Errorf("the log ends below the index's durable position %v, at %v at most", d.LSN, end),
+	}
 }
 
 // isBoundary reports whether p is a group boundary of seg, whose groups end at

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -106,6 +107,7 @@ func Open(o Options) (*Log, error) {
 	start := time.Now()
 	if err := l.openDir(); err != nil {
 		l.readers.close()
+		l.closeFiles()
 		return nil, err
 	}
 	l.recovery.Duration = time.Since(start)
@@ -217,28 +219,39 @@ func (l *Log) close() error {
 	l.committer.close()
 	l.wg.Wait()
 	l.readers.close()
-	select {
-	case sp := <-l.spares.ready: // stays on disk for the next start
-		_ = sp.file.Close()
-	default:
-	}
-	// Written data is synced by now; a close error would say nothing new.
-	_ = l.tail.file.Close()
+	l.closeFiles()
 	l.opts.Logger.Info("wal: closed", "durable", l.Durable().LSN.String())
 	return err
 }
 
-// finish settles everything reserved so far and writes the final mark. It
-// returns the poison if there is one. Holds turn; Reserve refuses already.
-func (l *Log) finish() error {
-	if err := l.flush(); err != nil {
-		return err
+// closeFiles closes what the log writes to. The spare stays on disk for the next
+// start. What was written is synced by now or lost for good: a close error would
+// say nothing new.
+func (l *Log) closeFiles() {
+	select {
+	case sp := <-l.spares.ready:
+		_ = sp.file.Close()
+	default:
 	}
-	if err := l.mark(); err != nil {
-		return err
+	if l.tail.file != nil {
+		_ = l.tail.file.Close()
+	}
+}
+
+// finish settles everything reserved so far and writes the final mark, unless
+// that needs a segment that the full disk has no room for: what it would say is
+// durable, and the next recovery rewrites what it cannot know to be. It returns
+// the poison if there is one. Holds turn; Reserve refuses already.
+func (l *Log) finish() error {
+	err := l.mark()
+	if errors.Is(err, ErrNoSpace) {
+		l.opts.Logger.Warn("wal: closed without a final mark", "error", err)
+		err = nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mu.err = ErrClosed
-	return nil
+	if l.mu.err == nil {
+		l.mu.err = ErrClosed
+	}
+	return err
 }

@@ -83,6 +83,8 @@ func TestReplayFrom(t *testing.T) {
 	}
 	mustClose(t, l)
 
+	// With the index's position at the end nothing is rewritten.
+	o.Durable = l.Durable()
 	l = mustOpen(t, o)
 	defer mustClose(t, l)
 	var all []entry
@@ -115,6 +117,13 @@ func TestReplayFrom(t *testing.T) {
 		if d := diff(got, all[b.seen:]); d != "" {
 			t.Fatalf("from %v: %s", b.pos.LSN, d)
 		}
+	}
+	// The boundary behind the last group has a second address, in the segment that
+	// recovery made.
+	if second := l.tail.end.LSN; second == bounds[len(bounds)-1].pos.LSN {
+		t.Fatal("the log goes on in the old segment")
+	} else if err := l.Replay(second, collect(&all)); err != nil {
+		t.Errorf("from %v: %v", second, err)
 	}
 	for _, from := range []LSN{1, l.First() - 512, l.Durable().LSN + 512, 99 << 32} {
 		if err := l.Replay(from, collect(&all)); !errors.Is(err, ErrNotFound) {
@@ -438,4 +447,72 @@ func TestRetain(t *testing.T) {
 		t.Fatal(d)
 	}
 	mustClose(t, l)
+}
+
+// TestCommitEnds has every commit reserve another record, as steady traffic
+// does: Commit is for what was reserved before it.
+func TestCommitEnds(t *testing.T) {
+	o := smallOptions(vfs.NewMem())
+	o.Manual = true
+	var l *Log
+	reserved := 0
+	reserve := func() {
+		tk, err := l.Reserve(100, true)
+		if err != nil {
+			if !errors.Is(err, ErrClosed) {
+				t.Error(err)
+			}
+			return
+		}
+		reserved++
+		l.Done(&tk)
+	}
+	o.OnCommit = func(g *Group) {
+		if g.Len() > 0 && reserved < 100 {
+			reserve()
+		}
+	}
+	l = mustOpen(t, o)
+	reserve()
+	for i, f := range []func() error{l.Commit, l.WriteMark} {
+		before := reserved
+		if err := f(); err != nil {
+			t.Fatal(err)
+		}
+		if n := reserved - before; n < 1 || n > 2 {
+			t.Errorf("call %d committed %d groups", i, n)
+		}
+	}
+	mustClose(t, l)
+}
+
+// TestHandOver has one producer in the middle of its commit while another comes
+// to wait: when the first is done, somebody commits for the second, at once.
+func TestHandOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		o := smallOptions(vfs.NewMem())
+		o.OnCommit = func(*Group) { <-gate }
+		o.IdleMark, o.LazyDelay = time.Hour, time.Hour // no timer comes to the rescue
+		l := mustOpen(t, o)
+		start := time.Now()
+		results := make(chan error, 3)
+		for range cap(results) {
+			go func() {
+				_, err := l.Append(payload(1))
+				results <- err
+			}()
+			synctest.Wait()
+		}
+		close(gate)
+		for range cap(results) {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		if d := time.Since(start); d != 0 {
+			t.Errorf("the hand-over took %v", d)
+		}
+		mustClose(t, l)
+	})
 }

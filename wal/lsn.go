@@ -50,7 +50,8 @@ func (id ID) String() string { return hex.EncodeToString(id[:]) }
 const (
 	segmentSuffix = ".seg"
 	spareSuffix   = ".spare"
-	lsnDigits     = 20 // enough for any uint64, so that names sort like LSNs
+	partSuffix    = ".part" + spareSuffix // a spare in the making
+	lsnDigits     = 20                    // enough for any uint64, so that names sort like LSNs
 )
 
 func segmentName(first LSN) string {
@@ -73,6 +74,11 @@ func parseSegmentName(name string) (LSN, bool) {
 
 func spareName(n uint64) string {
 	return strconv.FormatUint(n, 10) + spareSuffix
+}
+
+// partName is what spare n is called until it is synced.
+func partName(n uint64) string {
+	return strconv.FormatUint(n, 10) + partSuffix
 }
 
 func parseSpareName(name string) (uint64, bool) {

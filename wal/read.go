@@ -4,12 +4,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 )
 
 // Read returns the payload of the record at lsn. The hint n is the payload's
 // length as the caller remembers it: with the right one, or a larger one, the
-// record is read at once, else (zero, say) in two reads. buf is grown as needed;
-// the payload aliases it. The checksum is verified.
+// record is read at once, else (zero, say) in two reads. buf is grown as needed,
+// for a damaged length to no more than Options.MaxRecord or n; the payload aliases
+// it. The checksum is verified.
 //
 // Read fails with ErrNotFound for an address outside the durable log, with a
 // *CorruptionError where no intact record stands, and otherwise with what
@@ -24,7 +26,7 @@ func (l *Log) Read(lsn LSN, n int, buf []byte) (payload []byte, err error) {
 		return nil, err
 	}
 	defer l.readers.release(r)
-	payload, err = readRecord(r, seg, lsn, min(recordHeaderSize+max(n, 0), avail), avail, buf)
+	payload, err = readRecord(r, seg, lsn, recordHeaderSize+min(max(n, 0), avail-recordHeaderSize), avail, l.opts.MaxRecord, buf)
 	if reason, ok := errors.AsType[damage](err); ok {
 		return nil, seg.corrupt(lsn, reason)
 	} else if err != nil {
@@ -48,8 +50,9 @@ func (l *Log) locate(lsn LSN) (*segment, int) {
 }
 
 // readRecord reads want bytes at lsn, and the rest if that is not all, of avail
-// bytes there are.
-func readRecord(r *reader, seg *segment, lsn LSN, want, avail int, buf []byte) ([]byte, error) {
+// bytes there are. A length above usual is checked before room is made for it: it
+// is damage, or stems from a run with a larger Options.MaxRecord.
+func readRecord(r *reader, seg *segment, lsn LSN, want, avail, usual int, buf []byte) ([]byte, error) {
 	if cap(buf) < want {
 		buf = make([]byte, want)
 	}
@@ -62,6 +65,11 @@ func readRecord(r *reader, seg *segment, lsn LSN, want, avail int, buf []byte) (
 		return nil, damagef("no record stands here: its length would be %d", size-recordHeaderSize)
 	}
 	if int(size) > want {
+		if int(size) > recordHeaderSize+usual {
+			if err := checkLong(r, seg, lsn, size-recordHeaderSize, binary.LittleEndian.Uint32(buf[4:])); err != nil {
+				return nil, err
+			}
+		}
 		if int64(cap(buf)) < size {
 			buf = append(make([]byte, 0, size), buf...)
 		}
@@ -72,7 +80,28 @@ func readRecord(r *reader, seg *segment, lsn LSN, want, avail int, buf []byte) (
 	}
 	payload := buf[recordHeaderSize:size]
 	if binary.LittleEndian.Uint32(buf[4:]) != recordCRC(seg.seed, lsn, payload) {
-		return nil, damage("the record's checksum does not match: its content is not what was written")
+		return nil, errRecordChecksum
 	}
 	return payload, nil
+}
+
+const errRecordChecksum = damage("the record's checksum does not match: its content is not what was written")
+
+// checkLong computes the checksum of a payload of n bytes piece by piece.
+func checkLong(r *reader, seg *segment, lsn LSN, n int64, want uint32) error {
+	piece := make([]byte, min(n, 64<<10))
+	crc := crcUint64(crcUint64(seg.seed, uint64(lsn)), uint64(n))
+	for off := seg.offset(lsn) + recordHeaderSize; n > 0; {
+		piece = piece[:min(n, int64(len(piece)))]
+		if err := readFull(r.file, piece, off); err != nil {
+			return err
+		}
+		crc = crc32.Update(crc, castagnoli, piece)
+		off += int64(len(piece))
+		n -= int64(len(piece))
+	}
+	if crc != want {
+		return errRecordChecksum
+	}
+	return nil
 }

@@ -24,6 +24,8 @@ func (l *Log) Replay(from LSN, fn func(*Group) error) error {
 		from = list[0].first
 	}
 	i := list.find(from)
+	// An empty last segment begins above the durable end, at the same boundary.
+	head = max(head, list[len(list)-1].first)
 	if i < 0 || from > list.end(i, head) {
 		return fmt.Errorf("%w: replay from %v", ErrNotFound, from)
 	}

@@ -27,8 +27,10 @@ type Ticket struct {
 //
 // Reserve does no I/O. It blocks while too many group buffers are queued
 // (ErrLagging instead in Manual mode) or the next segment's file is still being
-// prepared, but never for lazy records: their callers bound their number. It fails with ErrTooLarge, ErrNoSpace, ErrClosed or
-// ErrPoisoned.
+// prepared, but never for lazy records: their callers bound their number. It may
+// block until the caller's own records are committed, so no ticket of this
+// goroutine may lack its Done then. It fails with ErrTooLarge, ErrNoSpace,
+// ErrClosed or ErrPoisoned.
 func (l *Log) Reserve(n int, lazy bool) (Ticket, error) {
 	if n < 0 || n > l.opts.MaxRecord {
 		return Ticket{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, l.opts.MaxRecord)
@@ -37,7 +39,7 @@ func (l *Log) Reserve(n int, lazy bool) (Ticket, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
-		if err := l.admitLocked(); err != nil {
+		if err := l.admitLocked(lazy); err != nil {
 			return Ticket{}, err
 		}
 		if g := l.mu.open; g != nil && g.room() >= need {
@@ -71,7 +73,7 @@ func (l *Log) Reserve(n int, lazy bool) (Ticket, error) {
 // that the disk has no room for it, which is better known before an address is
 // handed out than by a producer that waits.
 func (l *Log) awaitsSpareLocked(need int) bool {
-	if l.opts.Manual || l.fitsHeadLocked(need) || len(l.spares.ready) > l.mu.promised || l.spares.err() != nil {
+	if l.opts.Manual || l.fitsHeadLocked(need) || len(l.spares.ready) > l.mu.promised || l.spares.full() != nil {
 		return false
 	}
 	l.spares.hasten()
@@ -91,13 +93,20 @@ func (l *Log) spareChanged() {
 	l.mu.space.Broadcast()
 }
 
-// admitLocked says whether the log takes records.
-func (l *Log) admitLocked() error {
+// admitLocked says whether the log takes records. Lazy ones may have moved the
+// head to a segment before the disk turned out to have no room for it: those who
+// would wait for their record are not let in there.
+func (l *Log) admitLocked(lazy bool) error {
 	if l.mu.err != nil {
 		return l.mu.err
 	}
 	if l.mu.closing {
 		return ErrClosed
+	}
+	if !lazy && l.mu.promised > 0 {
+		if err := l.spares.full(); err != nil {
+			return fmt.Errorf("%w: %w", ErrNoSpace, err)
+		}
 	}
 	l.mu.replaying = false
 	return nil
@@ -147,7 +156,7 @@ func (l *Log) openGroupLocked(need int) error {
 // the identity that the records' checksums need is chosen here, and the header
 // is written when the segment before is at its end (Log.begin).
 func (l *Log) rotateLocked() error {
-	if err := l.spares.err(); err != nil {
+	if err := l.spares.full(); err != nil {
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
 	}
 	number := l.mu.head.number + 1

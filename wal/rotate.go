@@ -20,6 +20,7 @@ func (l *Log) begin(seg *segment) error {
 	}
 	l.mu.Lock()
 	l.mu.promised--
+	l.mu.space.Broadcast() // the spare behind it may be ready already
 	l.mu.Unlock()
 	t := &l.tail
 	seg.cut, seg.prev = t.end, t.seg.first

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -27,10 +28,10 @@ type spare struct {
 	file vfs.File // open for writing
 }
 
-// spares prepares segment files ahead of their use (W3): one is ready while the
-// log fills another. Files are zeroed by writing, since a sync of allocated but
-// unwritten space costs a journal commit each time (136 us against 290 us,
-// PERFORMANCE.md lesson 2).
+// spares prepares segment files ahead of their use (W3): two are ready while the
+// log fills another, in Manual mode one. Files are zeroed by writing, since a sync
+// of allocated but unwritten space costs a journal commit each time (136 us
+// against 290 us, PERFORMANCE.md lesson 2).
 type spares struct {
 	fs      vfs.FS
 	dir     string
@@ -41,7 +42,7 @@ type spares struct {
 
 	next    uint64        // number of the next spare; owned by whoever makes
 	adopted []string      // left behind by the last run; owned by whoever makes
-	ready   chan *spare   // cap 1: the one ahead
+	ready   chan *spare   // cap 1; the goroutine holds the one after it
 	giveUp  chan struct{} // closed: do not wait for room any more
 	stop    chan struct{} // closed: the log is done with spares
 	hurry   chan struct{} // cap 1: somebody waits
@@ -66,24 +67,27 @@ func newSpares(o *Options, made, changed func()) *spares {
 }
 
 // adopt looks through what the last run left behind: up to two files of the
-// right size are kept, one to start with and one ahead; others are removed. A
-// spare whose content never reached the disk does no harm: it is synced before
-// it is used, and its content does not count.
+// right size are kept, one to start with and one ahead; others are removed. What
+// a spare holds does not count, but its size must be on the disk, which its name
+// proves: a file whose sync failed may be whole in the page cache, and no later
+// sync would bring to the disk what the cache takes for clean.
 func (s *spares) adopt(names []string) error {
 	for _, name := range names {
 		n, ok := parseSpareName(name)
-		if !ok {
+		if !ok && !strings.HasSuffix(name, partSuffix) {
 			continue
 		}
-		s.next = max(s.next, n+1)
 		path := s.fs.PathJoin(s.dir, name)
-		info, err := s.fs.Stat(path)
-		if err != nil {
-			return fmt.Errorf("wal: look at spare %s: %w", name, err)
-		}
-		if info.Size() == s.size && len(s.adopted) < 2 {
-			s.adopted = append(s.adopted, name)
-			continue
+		if ok {
+			s.next = max(s.next, n+1)
+			info, err := s.fs.Stat(path)
+			if err != nil {
+				return fmt.Errorf("wal: look at spare %s: %w", name, err)
+			}
+			if info.Size() == s.size && len(s.adopted) < 2 {
+				s.adopted = append(s.adopted, name)
+				continue
+			}
 		}
 		if err := s.fs.Remove(path); err != nil {
 			return fmt.Errorf("wal: remove spare %s: %w", name, err)
@@ -142,6 +146,15 @@ func (s *spares) fail(err error) {
 	}
 }
 
+// full returns the error of a full disk if that is why there is no spare ahead;
+// nil if there is one or soon will be, or the log is about to be poisoned.
+func (s *spares) full() error {
+	if err := s.err(); noSpace(err) {
+		return err
+	}
+	return nil
+}
+
 // err returns why there is no spare ahead, nil if there is one or soon will be.
 func (s *spares) err() error {
 	if len(s.ready) > 0 {
@@ -165,7 +178,12 @@ func (s *spares) take() (*spare, error) {
 	case sp := <-s.ready:
 		return sp, nil
 	case <-s.dead:
-		return nil, fmt.Errorf("wal: no spare segment: %w", s.err())
+		select {
+		case sp := <-s.ready: // the last one, made just now
+			return sp, nil
+		default:
+			return nil, fmt.Errorf("wal: no spare segment: %w", s.err())
+		}
 	}
 }
 
@@ -194,7 +212,7 @@ func (s *spares) pause() error {
 // make returns an adopted spare or writes one; pause, if not nil, is called
 // between chunks.
 func (s *spares) make(pause func() error) (*spare, error) {
-	for len(s.adopted) > 0 {
+	if len(s.adopted) > 0 {
 		name := s.adopted[0]
 		s.adopted = s.adopted[1:]
 		f, err := s.fs.OpenReadWrite(s.fs.PathJoin(s.dir, name), vfs.WriteCategoryUnspecified)
@@ -206,20 +224,23 @@ func (s *spares) make(pause func() error) (*spare, error) {
 	return s.write(s.size, pause)
 }
 
-// write makes a new spare of size bytes. A failed one is removed, to give back
-// its room.
+// write makes a new spare of size bytes, which gets its name once it is synced. A
+// failed one is removed, to give back its room.
 func (s *spares) write(size int64, pause func() error) (*spare, error) {
 	sp := &spare{name: spareName(s.next), size: size}
+	part := s.fs.PathJoin(s.dir, partName(s.next))
 	s.next++
-	path := s.fs.PathJoin(s.dir, sp.name)
 	var err error
-	if sp.file, err = s.fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified); err != nil {
+	if sp.file, err = s.fs.OpenReadWrite(part, vfs.WriteCategoryUnspecified); err != nil {
 		return nil, fmt.Errorf("wal: create spare %s: %w", sp.name, err)
 	}
-	if err := zeroFill(sp.file, size, pause); err != nil {
+	if err = zeroFill(sp.file, size, pause); err == nil {
+		err = s.fs.Rename(part, s.fs.PathJoin(s.dir, sp.name))
+	}
+	if err != nil {
 		// Best effort: a leftover is removed by the next start.
 		_ = sp.file.Close()
-		_ = s.fs.Remove(path)
+		_ = s.fs.Remove(part)
 		return nil, fmt.Errorf("wal: write spare %s of %d bytes: %w", sp.name, size, err)
 	}
 	s.made()

@@ -10,19 +10,29 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// file is an open file or directory.
+// file is an open file or directory: what the methods of FS return as a
+// vfs.File. It stays usable whatever becomes of its name, as an inode does, and
+// is safe for concurrent use but for Read and Write, which share a position.
 type file struct {
 	fs   *FS
 	n    *node
 	name string
-	path string
 	pos  int // of Read and Write
 }
 
 var _ vfs.File = (*file)(nil)
 
+// lock locks the disk and asks for a fault under the file's present name. Unlock
+// f.fs.mu in any case.
+func (f *file) lock(op string) error {
+	f.fs.mu.Lock()
+	return f.fs.askLocked(op, f.n.path)
+}
+
+// Close does nothing, never fails and syncs nothing.
 func (f *file) Close() error { return nil }
 
+// Read reads at the file's position and moves it.
 func (f *file) Read(p []byte) (int, error) {
 	n, err := f.ReadAt(p, int64(f.pos))
 	f.pos += n
@@ -32,9 +42,10 @@ func (f *file) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// ReadAt reads what the running system sees, on the disk or not.
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	defer f.fs.mu.Unlock()
-	if err := f.fs.lock("ReadAt", f.path); err != nil {
+	if err := f.lock("ReadAt"); err != nil {
 		return 0, err
 	}
 	if off >= int64(len(f.n.cache)) {
@@ -47,36 +58,48 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// Write writes at the file's position and moves it.
 func (f *file) Write(p []byte) (int, error) {
 	n, err := f.WriteAt(p, int64(f.pos))
 	f.pos += n
 	return n, err
 }
 
+// WriteAt makes the sectors it touches dirty: a power cut may keep any of them
+// until they are synced. With a fault it writes the first half, as a disk that
+// fills up does.
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	defer f.fs.mu.Unlock()
-	if err := f.fs.lock("WriteAt", f.path); err != nil {
-		return 0, err
-	}
+	err := f.lock("WriteAt")
 	if f.n.isDir() {
-		return 0, &os.PathError{Op: "write", Path: f.path, Err: errors.New("is a directory")}
+		return 0, &os.PathError{Op: "write", Path: f.n.path, Err: errors.New("is a directory")}
+	}
+	if err != nil {
+		p = p[:len(p)/2]
 	}
 	f.n.write(p, int(off))
-	return len(p), nil
+	return len(p), err
 }
 
+// Preallocate and Prefetch do nothing.
 func (f *file) Preallocate(_, _ int64) error { return nil }
 func (f *file) Prefetch(_, _ int64) error    { return nil }
-func (f *file) Fd() uintptr                  { return vfs.InvalidFd }
 
+// Fd returns vfs.InvalidFd: there is no descriptor.
+func (f *file) Fd() uintptr { return vfs.InvalidFd }
+
+// Stat tells the size that the running system sees.
 func (f *file) Stat() (vfs.FileInfo, error) {
 	defer f.fs.mu.Unlock()
-	if err := f.fs.lock("Stat", f.path); err != nil {
+	if err := f.lock("Stat"); err != nil {
 		return nil, err
 	}
 	return f.n.info(f.name), nil
 }
 
+// Sync and SyncData make the file's bytes and size durable, of a directory the
+// names in it. If one fails, the file's dirty sectors count as clean all the same:
+// what they hold is lost in a power cut unless it is written again.
 func (f *file) Sync() error     { return f.sync("Sync") }
 func (f *file) SyncData() error { return f.sync("SyncData") }
 
@@ -85,9 +108,9 @@ func (f *file) SyncTo(int64) (fullSync bool, err error) { return false, nil }
 
 func (f *file) sync(op string) error {
 	defer f.fs.mu.Unlock()
-	err := f.fs.lock(op, f.path)
+	err := f.lock(op)
 	if f.fs.NoSync {
-		return nil
+		return err
 	}
 	if f.n.isDir() {
 		if err == nil {

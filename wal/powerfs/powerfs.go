@@ -11,8 +11,13 @@
 //   - of the data that was not synced any subset survives, grain by grain;
 //   - of the names that were not synced (created, renamed, removed) a prefix
 //     survives in each directory, each change whole;
+//   - a write that fails may have written its first half;
 //   - a sync that fails leaves its pages clean: reads go on showing data that
 //     never reaches the disk unless it is written again, as Linux does.
+//
+// A file's size is no more durable than its bytes: it reaches as far as the last
+// sector that survived. A failed sync of a directory loses nothing: a journal
+// that cannot be written stops the file system, it does not forget.
 //
 // What Cut returns is a disk of its own: what still runs on the old one cannot
 // touch it.
@@ -20,10 +25,8 @@ package powerfs
 
 import (
 	"fmt"
-	"hash/fnv"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path"
 	"slices"
@@ -46,9 +49,11 @@ type FS struct {
 	// Keep, if set, says of which files a Remove is ignored: Pebble removes files
 	// from a goroutine of its own, whose timing no seed decides. Set it before use.
 	Keep func(name string) bool
-	// Fault, if set, is asked before each operation, named by the method that is
-	// called, and fails it with the error it returns. It is called with the disk
-	// locked. Set it before use.
+	// Fault, if set, is asked before each operation and fails it with the error it
+	// returns. Operations bear the names of the methods of vfs.FS and vfs.File, but
+	// that OpenReadWrite is a Create or an Open and OpenDir is an Open; files bear
+	// the name they have now, not the one they were opened under. It is called with the disk locked, so it must not use the disk. Set it before use,
+	// or with SetFault.
 	Fault func(op, name string) error
 }
 
@@ -57,150 +62,11 @@ func New() *FS { return &FS{root: newDir(), locks: map[string]bool{}} }
 
 var _ vfs.FS = (*FS)(nil)
 
-// node is a file or a directory.
-type node struct {
-	// a directory:
-	names   map[string]*node // as the running system sees it
-	durable map[string]*node // as the disk has it
-	pending []change         // between the two, in order
-
-	// a file:
-	cache, disk []byte
-	dirty       []uint64 // a bit per sector of cache that a sync would write
-}
-
-const sector = 512
-
-// change is one change of names, atomic as a journal makes it.
-type change func(names map[string]*node)
-
-func newDir() *node {
-	return &node{names: map[string]*node{}, durable: map[string]*node{}}
-}
-
-func (n *node) isDir() bool { return n.names != nil }
-
-func (n *node) apply(c change) {
-	c(n.names)
-	n.pending = append(n.pending, c)
-}
-
-// Cut returns the disk that a power cut at this moment leaves. Of each grain of
-// unsynced bytes (a multiple of 512), and of each directory's unsynced changes
-// one after the other, percent in a hundred survive. Each file's and directory's
-// luck depends on the seed and its path alone, not on what else is there.
-func (f *FS) Cut(seed uint64, percent, grain int) *FS {
+// SetFault replaces Fault while the disk is in use; nil: nothing fails.
+func (f *FS) SetFault(fault func(op, name string) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	q := New()
-	q.NoSync, q.Keep = f.NoSync, f.Keep
-	q.root = f.root.cut("/", &cutter{seed, percent, grain})
-	return q
-}
-
-// cutter draws what survives a power cut.
-type cutter struct {
-	seed           uint64
-	percent, grain int
-}
-
-func (c *cutter) rng(name string) *rand.Rand {
-	h := fnv.New64a()
-	h.Write([]byte(name))
-	return rand.New(rand.NewPCG(c.seed, h.Sum64()))
-}
-
-func (n *node) cut(name string, c *cutter) *node {
-	rng := c.rng(name)
-	if !n.isDir() {
-		disk := n.survivors(rng, c.percent, c.grain)
-		return &node{cache: slices.Clone(disk), disk: disk, dirty: make([]uint64, words(len(disk)))}
-	}
-	names := map[string]*node{}
-	for name, child := range n.durable {
-		names[name] = child
-	}
-	for _, change := range n.pending {
-		if rng.IntN(100) >= c.percent {
-			break
-		}
-		change(names)
-	}
-	d := newDir()
-	for _, base := range sortedNames(names) {
-		child := names[base].cut(path.Join(name, base), c)
-		d.names[base], d.durable[base] = child, child
-	}
-	return d
-}
-
-func sortedNames(names map[string]*node) []string {
-	out := make([]string, 0, len(names))
-	for name := range names {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
-}
-
-func (n *node) survivors(rng *rand.Rand, percent, grain int) []byte {
-	disk := slices.Clone(n.disk)
-	for off := 0; off < len(n.cache); off += grain {
-		if !n.anyDirty(off, off+grain) || rng.IntN(100) >= percent {
-			continue
-		}
-		for o := off; o < min(off+grain, len(n.cache)); o += sector {
-			if n.isDirty(o / sector) {
-				disk = writeAt(disk, n.cache[o:min(o+sector, len(n.cache))], o)
-			}
-		}
-	}
-	return disk
-}
-
-func (n *node) anyDirty(from, to int) bool {
-	for o := from; o < min(to, len(n.cache)); o += sector {
-		if n.isDirty(o / sector) {
-			return true
-		}
-	}
-	return false
-}
-
-func words(n int) int { return n/sector/64 + 1 }
-
-func (n *node) isDirty(s int) bool { return s/64 < len(n.dirty) && n.dirty[s/64]&(1<<(s%64)) != 0 }
-
-func writeAt(dst, src []byte, off int) []byte {
-	if end := off + len(src); end > len(dst) {
-		if end > cap(dst) {
-			dst = append(make([]byte, 0, max(end, 2*cap(dst))), dst...)
-		}
-		dst = dst[:end]
-	}
-	copy(dst[off:], src)
-	return dst
-}
-
-func (n *node) write(p []byte, off int) {
-	old := len(n.cache)
-	n.cache = writeAt(n.cache, p, off)
-	for w := words(len(n.cache)); len(n.dirty) < w; {
-		n.dirty = append(n.dirty, 0)
-	}
-	for s := min(off, old) / sector; s*sector < off+len(p); s++ {
-		n.dirty[s/64] |= 1 << (s % 64)
-	}
-}
-
-// sync moves what is dirty to the disk, or nowhere when it fails.
-func (n *node) sync(fails bool) {
-	for s := 0; s*sector < len(n.cache); s++ {
-		if n.isDirty(s) && !fails {
-			n.disk = writeAt(n.disk, n.cache[s*sector:min((s+1)*sector, len(n.cache))], s*sector)
-		}
-	}
-	clear(n.dirty)
+	f.Fault = fault
 }
 
 func split(name string) []string {
@@ -235,6 +101,10 @@ func notExist(op, name string) error {
 // lock locks the disk and asks for a fault. Unlock in any case.
 func (f *FS) lock(op, name string) error {
 	f.mu.Lock()
+	return f.askLocked(op, name)
+}
+
+func (f *FS) askLocked(op, name string) error {
 	if f.Fault != nil {
 		return f.Fault(op, name)
 	}
@@ -243,17 +113,22 @@ func (f *FS) lock(op, name string) error {
 
 // Create makes an empty file, in place of any other of that name.
 func (f *FS) Create(name string, _ vfs.DiskWriteCategory) (vfs.File, error) {
+	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.lock("Create", name); err != nil {
+	return f.createLocked(name)
+}
+
+func (f *FS) createLocked(name string) (vfs.File, error) {
+	if err := f.askLocked("Create", name); err != nil {
 		return nil, err
 	}
 	d, base, err := f.parent("create", name)
 	if err != nil {
 		return nil, err
 	}
-	n := &node{}
+	n := &node{path: name}
 	d.apply(func(names map[string]*node) { names[base] = n })
-	return &file{fs: f, n: n, name: base, path: name}, nil
+	return &file{fs: f, n: n, name: base}, nil
 }
 
 // Link gives a file a second name.
@@ -278,26 +153,31 @@ func (f *FS) Link(oldname, newname string) error {
 
 // Open opens a file or directory for reading.
 func (f *FS) Open(name string, _ ...vfs.OpenOption) (vfs.File, error) {
+	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.lock("Open", name); err != nil {
+	return f.openLocked(name)
+}
+
+func (f *FS) openLocked(name string) (vfs.File, error) {
+	if err := f.askLocked("Open", name); err != nil {
 		return nil, err
 	}
 	n := f.find(name)
 	if n == nil {
 		return nil, notExist("open", name)
 	}
-	return &file{fs: f, n: n, name: path.Base(name), path: name}, nil
+	n.path = name
+	return &file{fs: f, n: n, name: path.Base(name)}, nil
 }
 
 // OpenReadWrite opens a file, creating it if there is none.
-func (f *FS) OpenReadWrite(name string, c vfs.DiskWriteCategory, _ ...vfs.OpenOption) (vfs.File, error) {
+func (f *FS) OpenReadWrite(name string, _ vfs.DiskWriteCategory, _ ...vfs.OpenOption) (vfs.File, error) {
 	f.mu.Lock()
-	n := f.find(name)
-	f.mu.Unlock()
-	if n == nil {
-		return f.Create(name, c)
+	defer f.mu.Unlock()
+	if f.find(name) == nil {
+		return f.createLocked(name)
 	}
-	return f.Open(name)
+	return f.openLocked(name)
 }
 
 // OpenDir opens a directory, to be synced.
@@ -365,6 +245,7 @@ func (f *FS) Rename(oldname, newname string) error {
 		delete(names, oldBase)
 		names[newBase] = n
 	})
+	n.path = newname
 	return nil
 }
 
@@ -438,6 +319,15 @@ func (f *FS) List(name string) ([]string, error) {
 	return sortedNames(n.names), nil
 }
 
+func sortedNames(names map[string]*node) []string {
+	out := make([]string, 0, len(names))
+	for name := range names {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
 // Stat describes a file or directory.
 func (f *FS) Stat(name string) (vfs.FileInfo, error) {
 	defer f.mu.Unlock()
@@ -455,7 +345,11 @@ func (f *FS) Stat(name string) (vfs.FileInfo, error) {
 func (f *FS) PathBase(name string) string    { return path.Base(name) }
 func (f *FS) PathJoin(elem ...string) string { return path.Join(elem...) }
 func (f *FS) PathDir(name string) string     { return path.Dir(name) }
-func (f *FS) Unwrap() vfs.FS                 { return nil }
+
+// Unwrap returns nil: there is no file system below.
+func (f *FS) Unwrap() vfs.FS { return nil }
+
+// GetDiskUsage is not supported: the disk has no size.
 func (f *FS) GetDiskUsage(string) (vfs.DiskUsage, error) {
 	return vfs.DiskUsage{}, vfs.ErrUnsupported
 }
