@@ -44,7 +44,7 @@ func (a *attempter) request(cmd *startCommand, body []byte) error {
 		dispatch.Header{Name: "Upstash-Message-Id", Value: id},
 		dispatch.Header{Name: "Upstash-Retried", Value: strconv.Itoa(cmd.attempt - 1)},
 		dispatch.Header{Name: "Upstash-Region", Value: a.e.opts.Region},
-		dispatch.Header{Name: "Upstash-Signature", Value: a.signer.sign(keys, m.URL, body, now, a.e.nonce())},
+		dispatch.Header{Name: "Upstash-Signature", Value: a.signer.sign(keys, m.URL, body, now, a.rand.draw(a.e.opts.Rand))},
 	)
 	if m.CallerIP != "" {
 		hs = append(hs, dispatch.Header{Name: "Upstash-Caller-Ip", Value: m.CallerIP})

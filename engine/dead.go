@@ -305,7 +305,7 @@ func (e *Engine) redrive(d *index.Dead) (submission, error) {
 		return submission{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	now := e.wallMillis()
-	m.Nonce, m.Created, m.Due = e.nonce(), now, now
+	m.Nonce, m.Created, m.Due = new(chance).draw(e.opts.Rand), now, now
 	m.DedupKey, m.FromDead = [16]byte{}, d.LSN
 	return e.append(&m)
 }

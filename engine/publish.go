@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -98,6 +99,7 @@ func logError(err error) error {
 type scratchMessage struct {
 	record.Message
 	zstd []byte
+	rand chance
 }
 
 var messages = sync.Pool{New: func() any { return new(scratchMessage) }}
@@ -133,7 +135,7 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 	}
 	id := hostID(host)
 	m.Message = record.Message{
-		User: uint32(p.User), Nonce: e.nonce(), Due: due, Created: created,
+		User: uint32(p.User), Nonce: m.rand.draw(e.opts.Rand), Due: due, Created: created,
 		Lane: id, Host: id, Timeout: uint32(p.Timeout.Milliseconds()), Retries: uint16(p.Retries), Method: p.Method,
 		URL: p.URL, Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay,
 	}
@@ -198,12 +200,15 @@ func (e *Engine) dueTime(p *Publish, now time.Time) (int64, error) {
 // that collide share a lane and its limits; nothing else depends on it.
 func hostID(host string) uint64 { return xxhash.Sum64String(host) }
 
-func (e *Engine) nonce() uint64 {
-	var b [8]byte
-	if _, err := e.opts.Rand.Read(b[:]); err != nil {
+// chance draws numbers. It is memory for them, too: what is read through an
+// interface escapes, so its owner should be one that lives on.
+type chance [8]byte
+
+func (c *chance) draw(r io.Reader) uint64 {
+	if _, err := io.ReadFull(r, c[:]); err != nil {
 		panic("engine: no random numbers: " + err.Error())
 	}
-	return binary.LittleEndian.Uint64(b[:])
+	return binary.LittleEndian.Uint64(c[:])
 }
 
 // dedupHash returns the key by which a message is deduplicated, zero for none:

@@ -79,10 +79,10 @@ type simMessage struct {
 	dead     bool
 }
 
-// chance is the engine's source of chance in a simulation.
-type chance struct{ rng *rand.Rand }
+// simRand is the engine's source of chance in a simulation.
+type simRand struct{ rng *rand.Rand }
 
-func (c chance) Read(p []byte) (int, error) {
+func (c simRand) Read(p []byte) (int, error) {
 	for i := range p {
 		p[i] = byte(c.rng.Uint32())
 	}
@@ -109,7 +109,7 @@ func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 
 func (s *sim) open(cfg simConfig) {
 	o := Options{
-		Dir: "data", Wire: simWire{s}, FS: s.disk, Rand: chance{s.rng}, SegmentSize: 512 << 10, MessageMax: 64 << 10,
+		Dir: "data", Wire: simWire{s}, FS: s.disk, Rand: simRand{s.rng}, SegmentSize: 512 << 10, MessageMax: 64 << 10,
 		MemtableSize: 4 << 20, CacheSize: 1 << 20, Parallelism: 20, HostParallelism: 6, Resident: cfg.resident,
 		Wall: func() time.Time { return time.UnixMilli(s.now) }, OnFatal: func(err error) { s.fail("fatal: %v", err) },
 		manual: true,

@@ -68,6 +68,7 @@ type attempter struct {
 	attempt dispatch.Attempt
 	result  dispatch.Result
 	signer  signer
+	rand    chance
 }
 
 // Memory above attempterMax is not kept for the next attempt. readSlack is room
