@@ -140,7 +140,11 @@ func refuse(host, addr, format string, args ...any) *RefusedError {
 }
 
 func refuseKind(host string, addr netip.Addr, k addrKind) *RefusedError {
-	text := "endpoint resolves to a " + k.String() + " address: " + addr.String()
+	article := "a"
+	if k == unspecified {
+		article = "an"
+	}
+	text := fmt.Sprintf("endpoint resolves to %s %s address: %s", article, k, addr)
 	switch k {
 	case disguise:
 		text += " (an IPv4 address inside an IPv6 one, use the IPv4 address itself)"

@@ -128,6 +128,7 @@ func TestServeTexts(t *testing.T) {
 		{"http://printer.local/", "endpoint resolves to a private address: printer.local (to allow it, start the server with --destinations.allow printer.local)"},
 		{"http://169.254.169.254/", "endpoint resolves to a metadata address: 169.254.169.254 (to allow it, start the server with --destinations.allow-metadata)"},
 		{"http://Metadata.Google.Internal./", "endpoint is a metadata host: metadata.google.internal (to allow it, start the server with --destinations.allow-metadata)"},
+		{"http://0.0.0.0/", "endpoint resolves to an unspecified address: 0.0.0.0 (to allow it, start the server with --destinations.allow 0.0.0.0)"},
 		{"http://169.254.1.1/", "endpoint resolves to a link-local address: 169.254.1.1 (to allow it, start the server with --destinations.allow 169.254.1.1)"},
 		{"http://evil.example/", "endpoint host evil.example is denied by --destinations.deny"},
 		{"http://8.8.4.4/", "endpoint address 8.8.4.4 is denied by --destinations.deny"},

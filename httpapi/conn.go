@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ type conn struct {
 
 	served  bool      // a request was answered before
 	unread  bool      // the last request was answered before it was read to its end
+	known   bool      // its token was good
 	readBy  time.Time // deadlines as they are set
 	writeBy time.Time
 }
@@ -200,19 +202,36 @@ func (c *conn) grow() {
 	c.br = next
 }
 
-// linger closes the sending side and then takes in, for a moment and within
-// bounds, what the client still sends: closing at once would reset the
-// connection, and the client might lose the answer it was given.
+// Bounds of linger. A stranger may send on as much as the largest message has by
+// default; who has shown a good token may send all of it, while there is time.
+const (
+	lingerIdle     = 500 * time.Millisecond // without a byte
+	lingerStranger = time.Second
+	lingerKnown    = 5 * time.Second
+	strangerBytes  = 1 << 20
+)
+
+// linger closes the sending side and then takes in, within bounds, what the
+// client still sends: closing at once would reset the connection, and the client
+// might lose the answer it was given, take that for a failed network and send
+// everything again.
 func (c *conn) linger() {
-	const most, wait = 256 << 10, 500 * time.Millisecond
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	c.nc.SetReadDeadline(time.Now().Add(wait)) //nolint:errcheck // the read reports it
-	for left := most; left > 0; {
+	end, left := time.Now().Add(lingerStranger), strangerBytes
+	if c.known {
+		end, left = time.Now().Add(lingerKnown), math.MaxInt
+	}
+	for left > 0 && !c.srv.stopping.Load() {
 		n, _ := c.br.Discard(c.br.Buffered())
 		left -= n
+		by := time.Now().Add(lingerIdle)
+		if by.After(end) {
+			by = end
+		}
+		c.nc.SetReadDeadline(by) //nolint:errcheck // the read reports it
 		if _, err := c.br.Peek(1); err != nil {
 			return
 		}

@@ -169,17 +169,10 @@ func (x *exchange) deleteDeadLetter() error {
 	return x.ok(http.StatusOK)
 }
 
-// retryDeadLetter is POST /v2/dlq/retry/{id}. Options that would change the
-// message are refused rather than ignored.
+// retryDeadLetter is POST /v2/dlq/retry/{id}.
 func (x *exchange) retryDeadLetter() error {
-	for _, f := range x.head.fields {
-		if len(f.value) == 0 || !hasPrefixFold(f.name, optionPrefix) {
-			continue
-		}
-		rest := f.name[len(optionPrefix):]
-		if hasPrefixFold(rest, forwardPrefix) || optionOf(rest) != optNone {
-			return unsupported(string(canonical(f.name)) + " on a retry from the dead letter queue")
-		}
+	if fail := x.refuseOptions(); fail != nil {
+		return fail
 	}
 	id, err := x.srv.opt.Engine.RetryDeadLetter(x.user, string(x.arg))
 	if err != nil {
@@ -189,4 +182,34 @@ func (x *exchange) retryDeadLetter() error {
 	o.str("messageId", id)
 	x.out = o.end()
 	return x.ok(http.StatusCreated)
+}
+
+// refuseOptions refuses options that would change a message that is retried,
+// rather than ignoring them.
+func (x *exchange) refuseOptions() *failure {
+	for _, f := range x.head.fields {
+		if fail := refuseOption(f.name, f.value); fail != nil {
+			return fail
+		}
+	}
+	for query := x.query; len(query) > 0; {
+		var pair []byte
+		pair, query = cutPair(query)
+		name, value := cutParam(pair)
+		if fail := refuseOption(unescape(nil, name), value); fail != nil {
+			return fail
+		}
+	}
+	return nil
+}
+
+func refuseOption(name, value []byte) *failure {
+	if len(value) == 0 || !hasPrefixFold(name, optionPrefix) {
+		return nil
+	}
+	rest := name[len(optionPrefix):]
+	if !hasPrefixFold(rest, forwardPrefix) && optionOf(rest) == optNone {
+		return nil
+	}
+	return unsupported(string(canonical(bytes.Clone(name))) + " on a retry from the dead letter queue")
 }

@@ -63,6 +63,7 @@ func (s *Server) release(x *exchange) {
 // this connection.
 func (x *exchange) run() (keep bool) {
 	whole := false
+	x.c.known = false
 	switch err := x.read(); {
 	case err == nil:
 		whole = x.serve()
@@ -108,7 +109,7 @@ func (x *exchange) serve() (whole bool) {
 		if outside(path) {
 			return x.fallback()
 		}
-		if !x.authenticate() {
+		if x.c.known = x.authenticate(); !x.c.known {
 			fail = errUnauthorized
 		}
 	}

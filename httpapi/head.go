@@ -18,6 +18,7 @@ type field struct {
 // parser might read differently (P43):
 //
 //	Content-Length with Transfer-Encoding   400   (fasthttp runs the smuggled request)
+//	a transfer coding other than chunked    400   (fasthttp ignores identity)
 //	two Authorization, two Host             400   (fasthttp takes the first)
 //	a folded line, a bare line feed         400   (fasthttp joins, or waits)
 //	a name that is no token                 400   (fasthttp allows spaces inside)
@@ -27,8 +28,8 @@ type field struct {
 //	an unknown method                       405
 //	an expectation other than 100-continue  417
 //
-// What remains wrong (two Content-Lengths, other transfer codings, spaces before
-// a colon, no Host) fasthttp refuses itself.
+// What remains wrong (bad lengths, spaces before a colon, no Host) fasthttp
+// refuses itself.
 type head struct {
 	method string // one of the known methods, a literal of this package
 	target []byte // as sent, starts with a slash
@@ -46,6 +47,7 @@ var (
 	errFolded    = badRequest("malformed request head: folded header lines are not accepted")
 	errLineFeed  = badRequest("malformed request head: lines must end with CR LF")
 	errFraming   = badRequest("malformed request head: Content-Length together with Transfer-Encoding")
+	errCoding    = badRequest("malformed request head: the only transfer coding is chunked")
 	errTwoAuth   = badRequest("more than one Authorization header")
 	errTwoHosts  = badRequest("malformed request head: more than one Host")
 	errTarget    = badRequest("the request target must be a path that starts with / and holds only visible ASCII")
@@ -188,12 +190,20 @@ func (h *head) special(f field, hosts, framings *int) *failure {
 			}
 			h.auth = f.value
 		}
-	case len("Content-Length"), len("Transfer-Encoding"):
-		if equalFold(f.name, "content-length") || equalFold(f.name, "transfer-encoding") {
-			if *framings++; *framings > 1 {
-				return errFraming
+	case len("Content-Length"):
+		if equalFold(f.name, "content-length") {
+			*framings++
+		}
+	case len("Transfer-Encoding"):
+		if equalFold(f.name, "transfer-encoding") {
+			*framings++
+			if !equalFold(f.value, "chunked") {
+				return errCoding
 			}
 		}
+	}
+	if *framings > 1 {
+		return errFraming
 	}
 	return nil
 }

@@ -38,7 +38,8 @@ type fakeEngine struct {
 	ready  error
 	dead   []engine.DeadLetter
 	cursor string
-	block  chan struct{} // when set, Publish waits for it
+	endErr map[string]error // of retrying or deleting a dead letter, by id
+	block  chan struct{}    // when set, Publish waits for it
 
 	mu        sync.Mutex
 	published []engine.Publish
@@ -147,15 +148,25 @@ func (e *fakeEngine) DeadLetter(u engine.UserID, id string) (*engine.DeadLetter,
 }
 
 func (e *fakeEngine) DeleteDeadLetter(u engine.UserID, id string) error {
-	_, err := e.DeadLetter(u, id)
-	return err
+	e.call("delete %d %s", u, id)
+	return e.endDead(u, id)
 }
 
 func (e *fakeEngine) RetryDeadLetter(u engine.UserID, id string) (string, error) {
-	if _, err := e.DeadLetter(u, id); err != nil {
+	e.call("retry %d %s", u, id)
+	if err := e.endDead(u, id); err != nil {
 		return "", err
 	}
 	return "msg_again", nil
+}
+
+// endDead fails as a dead letter's end would; the letter itself stays.
+func (e *fakeEngine) endDead(u engine.UserID, id string) error {
+	if err := e.endErr[id]; err != nil {
+		return err
+	}
+	_, err := e.DeadLetter(u, id)
+	return err
 }
 
 func (e *fakeEngine) Keys(engine.UserID) (engine.Keys, error) {

@@ -108,7 +108,7 @@ func TestPublishRefuses(t *testing.T) {
 		{"Upstash-Method: CONNECT", 400, `invalid Upstash-Method "CONNECT": must be GET, POST`},
 		{"Upstash-Method: get", 400, `invalid Upstash-Method "get"`},
 		{"Upstash-Timeout: 0", 400, `invalid Upstash-Timeout "0": must be positive`},
-		{"Upstash-Timeout: 365d", 400, `invalid Upstash-Timeout "365d": the limit is 2h0m0s`},
+		{"Upstash-Timeout: 365d", 400, `invalid Upstash-Timeout "365d": the limit is 2h`},
 		{"Upstash-Retries: -1", 400, `invalid Upstash-Retries "-1": must be a whole number`},
 		{"Upstash-Retries: 3.5", 400, `invalid Upstash-Retries "3.5"`},
 		{"Upstash-Retries: 1e9", 400, `invalid Upstash-Retries "1e9"`},
@@ -119,7 +119,7 @@ func TestPublishRefuses(t *testing.T) {
 		{"Upstash-Delay: -1s", 400, `invalid Upstash-Delay "-1s": must be a duration`},
 		{"Upstash-Delay: 99999999999999999999s", 400, `invalid Upstash-Delay`},
 		{"Upstash-Delay: ١s", 400, `invalid Upstash-Delay`},
-		{"Upstash-Delay: 366d", 400, `invalid Upstash-Delay "366d": the limit is`},
+		{"Upstash-Delay: 366d", 400, `invalid Upstash-Delay "366d": the limit is 365d`},
 		{"Upstash-Delay: " + strings.Repeat("1", 100), 400, `invalid Upstash-Delay "` + strings.Repeat("1", 64) + `"... (100 bytes)`},
 		{"Upstash-Not-Before: 1e10", 400, `invalid Upstash-Not-Before "1e10": must be a unix time`},
 		{"Upstash-Not-Before: 1700000000000", 400, `invalid Upstash-Not-Before "1700000000000": unix seconds (not milliseconds)`},
@@ -132,10 +132,13 @@ func TestPublishRefuses(t *testing.T) {
 		{"Upstash-Callback: http://c", 501, `Upstash-Callback is not supported by this version of tidemill yet`},
 		{"upstash-failure-callback: http://c", 501, `Upstash-Failure-Callback is not supported`},
 		{"Upstash-Callback-Retries: 1", 501, `Upstash-Callback-Retries is not`},
+		{"Upstash-Callback-Forward-X: 1", 501, `Upstash-Callback-Forward-X is not`},
+		{"Upstash-Failure-Callback-Delay: 1", 501, `Upstash-Failure-Callback-Delay is not`},
 		{"Upstash-Cron: * * * * *", 501, `Upstash-Cron is not`},
 		{"Upstash-Schedule-Id: s", 501, `Upstash-Schedule-Id is not`},
 		{"Upstash-Queue-Name: q", 501, `Upstash-Queue-Name is not`},
 		{"Upstash-Flow-Control-Key: k", 501, `Upstash-Flow-Control-Key is not`},
+		{"Upstash-Flow-Control-Value: rate=1", 501, `Upstash-Flow-Control-Value is not`},
 		{"Upstash-Label: l", 501, `Upstash-Label is not`},
 		{"Upstash-Redact-Fields: body", 501, `Upstash-Redact-Fields is not`},
 		{"Upstash-Workflow-RunId: w", 501, `Upstash-Workflow-Runid is not`},
@@ -148,7 +151,7 @@ func TestPublishRefuses(t *testing.T) {
 			t.Errorf("%s: got %d %s\nwant %d %s...", tt.header, a.StatusCode, a.body, tt.status, want)
 		}
 	}
-	queries := map[string]int{"?upstash-retries=x": 400, "?upstash-label=l": 501, "?upstash-forward-x=a%0d%0ab": 400, "?upstash-forward-a%20b=1": 400, "?upstash-delay=1s&upstash-delay=2s": 400}
+	queries := map[string]int{"?upstash-retries=x": 400, "?upstash-label=l": 501, "?upstash-callback-forward-x=1": 501, "?Upstash-Flow-Control-Key=k": 501, "?upstash-forward-x=a%0d%0ab": 400, "?upstash-forward-a%20b=1": 400, "?upstash-delay=1s&upstash-delay=2s": 400}
 	for q, status := range queries {
 		if a, _ := s.send(t, request("POST /v2/publish/https://h.test/p"+q)); a.StatusCode != status {
 			t.Errorf("%s: got %d %s, want %d", q, a.StatusCode, a.body, status)

@@ -21,6 +21,8 @@ var (
 	routeDeadOne    = &route{name: "dlq item", serve: (*exchange).deadLetter}
 	routeDeadDelete = &route{name: "dlq delete", serve: (*exchange).deleteDeadLetter}
 	routeDeadRetry  = &route{name: "dlq retry", serve: (*exchange).retryDeadLetter}
+	routeDeletes    = &route{name: "dlq bulk delete", serve: (*exchange).deleteDeadLetters}
+	routeRetries    = &route{name: "dlq bulk retry", serve: (*exchange).retryDeadLetters}
 	routeKeys       = &route{name: "keys", serve: (*exchange).keys}
 	routeRotate     = &route{name: "rotate keys", serve: (*exchange).rotateKeys}
 	routeReady      = &route{name: "readiness", public: true, serve: (*exchange).ready}
@@ -143,7 +145,7 @@ func matchMessages(method string, rest []byte) (*route, []byte, *failure) {
 	case len(more) > 0:
 		return nil, nil, errNoRoute
 	case len(id) == 0:
-		return nil, nil, collection(method, len(rest) > 0, "/v2/messages", "DELETE")
+		return nil, nil, messages(method, len(rest) > 0)
 	case method == "GET":
 		return routeMessage, id, nil
 	case method == "DELETE":
@@ -152,26 +154,23 @@ func matchMessages(method string, rest []byte) (*route, []byte, *failure) {
 	return nil, nil, notAllowed("GET, DELETE")
 }
 
-// collection refuses what is asked of a whole collection. A DELETE with a
-// trailing slash is a client's empty id, and must never mean all (QSTASH.md §1.1).
-func collection(method string, slash bool, name, allow string) *failure {
+// messages refuses what is asked of all messages. A DELETE with a trailing slash
+// is a client's empty id, and must never mean all (QSTASH.md §1.1).
+func messages(method string, slash bool) *failure {
 	switch {
 	case method == "DELETE" && slash:
-		return badRequest("the id is empty: DELETE %s/{id}", name)
+		return badRequest("the id is empty: DELETE /v2/messages/{id}")
 	case method == "DELETE":
-		return unsupported("DELETE " + name)
+		return unsupported("DELETE /v2/messages")
 	}
-	return notAllowed(allow)
+	return notAllowed("DELETE")
 }
 
 func matchDead(method string, rest []byte) (*route, []byte, *failure) {
 	id, more := cutSegment(rest)
 	switch {
 	case len(id) == 0 && len(more) == 0:
-		if method == "GET" {
-			return routeDead, nil, nil
-		}
-		return nil, nil, collection(method, len(rest) > 0, "/v2/dlq", "GET, DELETE")
+		return matchDeadAll(method, rest)
 	case equalFold(id, "retry"):
 		return matchRetry(method, more)
 	case equalFold(id, "messages"):
@@ -186,6 +185,17 @@ func matchDead(method string, rest []byte) (*route, []byte, *failure) {
 	return nil, nil, notAllowed("GET, DELETE")
 }
 
+// matchDeadAll matches the collection itself; rest is empty or a slash.
+func matchDeadAll(method string, rest []byte) (*route, []byte, *failure) {
+	switch method {
+	case "GET":
+		return routeDead, nil, nil
+	case "DELETE":
+		return routeDeletes, rest, nil
+	}
+	return nil, nil, notAllowed("GET, DELETE")
+}
+
 func matchRetry(method string, rest []byte) (*route, []byte, *failure) {
 	id, more := cutSegment(rest)
 	switch {
@@ -194,7 +204,7 @@ func matchRetry(method string, rest []byte) (*route, []byte, *failure) {
 	case method != "POST":
 		return nil, nil, notAllowed("POST")
 	case len(id) == 0:
-		return nil, nil, unsupported("POST /v2/dlq/retry")
+		return routeRetries, nil, nil
 	}
 	return routeDeadRetry, id, nil
 }

@@ -167,6 +167,24 @@ func TestRefusedUploadIsHeard(t *testing.T) {
 	}
 }
 
+// TestHugeUploadIsHeard: one that is far over the limit is too, if its token is
+// good; clients take a reset for a failed network and send it all again.
+func TestHugeUploadIsHeard(t *testing.T) {
+	s := start(t, nil)
+	const size = 24 << 20
+	for _, framing := range []string{fmt.Sprintf("Content-Length: %d", size), "Transfer-Encoding: chunked"} {
+		body := strings.Repeat("x", size)
+		if strings.HasPrefix(framing, "T") {
+			body = fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", size, body)
+		}
+		a, _ := s.send(t, request("POST /v2/publish/http://h", framing)+body)
+		if a.StatusCode != 413 {
+			t.Errorf("%s: got %d %s", framing, a.StatusCode, a.body)
+		}
+	}
+	s.expectNothing(t)
+}
+
 func TestConnectionLimits(t *testing.T) {
 	s := start(t, func(o *Options) { o.Concurrency = 3; o.MaxConnsPerIP = 2 })
 	var held []net.Conn
