@@ -121,6 +121,11 @@ func (c *config) settings() []setting {
 func (c *config) validate() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for _, s := range c.settings() {
+		if isZero(s.value) { // the packages below take zero for their default
+			fail("%s must be above zero", s.name)
+		}
+	}
 	if c.BatchMax < c.MessageMax {
 		fail("batch.max-size (%s) is below message.max-size (%s): raise it, or no batch can carry such a message",
 			formatSize(c.BatchMax), formatSize(c.MessageMax))
@@ -132,9 +137,6 @@ func (c *config) validate() error {
 	if c.Attempt > c.AttemptLimit {
 		fail("attempt.timeout (%s) is above attempt.max-timeout (%s): raise the second or lower the first",
 			formatDuration(c.Attempt), formatDuration(c.AttemptLimit))
-	}
-	if c.Attempt <= 0 || c.ShutdownTimeout <= 0 {
-		fail("attempt.timeout and shutdown.timeout must be above zero")
 	}
 	return errors.Join(errs...)
 }
@@ -155,6 +157,7 @@ func (c *config) engineOptions() engine.Options {
 		MemtableSize:    c.Memtable,
 		CacheSize:       c.Cache,
 		MessageMax:      int(c.MessageMax),
+		ResponseMax:     int(c.ResponseMax),
 		MaxDelay:        c.MaxDelay,
 		MaxRetries:      c.MaxRetries,
 		AttemptTimeout:  c.Attempt,

@@ -67,6 +67,10 @@ func runDev(c *cobra.Command, cfg *config) error {
 	if err != nil {
 		return err
 	}
+	if exposed(s.ln.Addr()) {
+		s.log.Warn("others can reach this address, and the published tokens are known to all: with them anybody can "+
+			"send requests from this machine, also into its private network", "listen", s.ln.Addr().String())
+	}
 	temporary := cfg.Data == ""
 	if temporary {
 		if cfg.Data, err = os.MkdirTemp("", "tidemill-dev-"); err != nil {
@@ -89,6 +93,12 @@ func runDev(c *cobra.Command, cfg *config) error {
 	return s.serve(c.Context(), catch.handle, func() {
 		out.print(devBanner(baseURL(s.ln.Addr()), cfg.Data, s.admin.addr(), temporary))
 	})
+}
+
+// exposed is true for an address that is not this machine's alone.
+func exposed(addr net.Addr) bool {
+	a, ok := addr.(*net.TCPAddr)
+	return ok && !a.IP.IsLoopback()
 }
 
 // signingKeys are the keys that a delivery to the receiver may carry.

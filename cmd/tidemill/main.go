@@ -21,6 +21,7 @@ import (
 )
 
 func main() {
+	keepPrivate()
 	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 

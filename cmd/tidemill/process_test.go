@@ -54,7 +54,7 @@ func launch(t testing.TB, env []string, args ...string) *process {
 // start launches the binary and waits until it accepts requests.
 func start(t testing.TB, args ...string) *process {
 	t.Helper()
-	p := launch(t, nil, args...)
+	p := launch(t, []string{"TMPDIR=" + t.TempDir()}, args...) // dev leaves its data when it is killed
 	if err := p.ready(20 * time.Second); err != nil {
 		t.Fatalf("tidemill %s: %v", strings.Join(args, " "), err)
 	}

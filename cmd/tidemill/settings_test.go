@@ -75,6 +75,19 @@ func TestValidate(t *testing.T) {
 	if err := devDefaults().validate(); err != nil {
 		t.Error(err)
 	}
+	for _, s := range defaults().settings() {
+		switch s.value.(type) {
+		case *textValue, *listValue, *flagValue, *fsyncValue:
+			continue
+		}
+		c, err := parse([]string{"--" + s.name, "0"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = c.validate(); err == nil || !strings.Contains(err.Error(), s.name+" must be above zero") {
+			t.Errorf("%s of zero, which stands for the default inside: %v", s.name, err)
+		}
+	}
 	c, err := parse([]string{
 		"--message.max-size=2MiB", "--batch.max-size=1MiB", "--publish.inflight-bytes=1MiB",
 		"--attempt.timeout=3h", "--shutdown.timeout=0s",

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/tidemill/tidemill/engine/delay"
 )
 
@@ -128,6 +130,19 @@ func (v *sizeValue) Set(s string) error {
 	}
 	*v = sizeValue(n)
 	return nil
+}
+
+// isZero is true for a number, a size or a duration of zero.
+func isZero(v pflag.Value) bool {
+	switch v := v.(type) {
+	case *countValue:
+		return *v == 0
+	case *sizeValue:
+		return *v == 0
+	case *durationValue:
+		return *v == 0
+	}
+	return false
 }
 
 // formatDuration writes d so that delay.ParseDuration reads it back: whole days as

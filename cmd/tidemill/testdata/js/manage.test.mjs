@@ -122,6 +122,60 @@ test("a dead letter can be deleted once", async (t) => {
   assert.equal((await api(users.dlq, "GET", `/v2/dlq/${item.dlqId}`)).status, 404);
 });
 
+test("the client retries one dead letter, and several", async (t) => {
+  let broken = true;
+  const sink = await receiver(t, (arrival) => (broken ? failing(arrival) : undefined));
+  const dead = [];
+  for (let i = 0; i < 3; i++) dead.push((await deadLetter(sink, `/fail/bulk-${i}`, { body: `body ${i}` })).item);
+  broken = false;
+
+  const one = await qstash.dlq.retry(dead[0].dlqId);
+  assert.equal(one.cursor, undefined);
+  const { responses } = await qstash.dlq.retry([dead[1].dlqId, dead[2].dlqId]);
+  const ids = [...one.responses, ...responses].map((r) => r.messageId);
+  assert.equal(new Set(ids).size, 3);
+
+  const again = (await sink.arrived(6)).slice(3);
+  assert.deepEqual(
+    Object.fromEntries(again.map((a) => [a.headers["upstash-message-id"], [a.path, a.body.toString()]])),
+    Object.fromEntries(ids.map((id, i) => [id, [`/fail/bulk-${i}`, `body ${i}`]])),
+  );
+  for (const { dlqId } of dead) await refused(qstash.dlq.delete(dlqId), 404);
+  await refused(qstash.dlq.retry(dead[0].dlqId), 404);
+});
+
+test("an unknown id among those to retry: nothing is retried", async (t) => {
+  const sink = await receiver(t, failing);
+  const { item } = await deadLetter(sink, "/fail/kept");
+  await refused(qstash.dlq.retry([item.dlqId, "1700000000000-1"]), 404, /1700000000000-1/);
+  assert.deepEqual(await qstash.dlq.delete(item.dlqId), { deleted: 1 });
+});
+
+test("the client deletes several dead letters, and only those it names", async (t) => {
+  const sink = await receiver(t, failing);
+  const ids = [];
+  for (let i = 0; i < 4; i++) ids.push((await deadLetter(sink, "/fail/some")).item.dlqId);
+  const listed = async () => {
+    const { messages } = await qstash.dlq.listMessages({ dlqIds: ids });
+    return messages.map((m) => m.dlqId).sort();
+  };
+  assert.deepEqual(await listed(), [...ids].sort());
+
+  await refused(qstash.dlq.delete({ filter: { url: `${sink.url}/fail/some` } }), 501);
+  await refused(qstash.dlq.delete({ all: true }), 501);
+  await refused(qstash.dlq.retry({ all: true }), 501);
+  assert.deepEqual(await listed(), [...ids].sort());
+
+  assert.deepEqual(await qstash.dlq.delete([ids[0], ids[1], "1700000000000-1"]), { deleted: 2 });
+  assert.deepEqual(await listed(), ids.slice(2).sort());
+  assert.deepEqual(await qstash.dlq.deleteMany({ dlqIds: [ids[1], ids[2]] }), { deleted: 1 });
+
+  // The form of older clients and of the Python client.
+  const byBody = await api(users.dlq, "DELETE", "/v2/dlq", { dlqIds: [ids[3]] });
+  assert.deepEqual([byBody.status, byBody.json], [200, { deleted: 1 }]);
+  assert.deepEqual(await listed(), []);
+});
+
 test("the list comes in pages", async (t) => {
   const sink = await receiver(t, failing);
   const wanted = new Set();

@@ -33,8 +33,12 @@ export const users = {
 export const client = (user) => new Client({ baseUrl, token: user.token, devMode: false, retry: false });
 
 // api calls what the client has no method for.
-export async function api(user, method, path) {
-  const response = await fetch(baseUrl + path, { method, headers: { Authorization: `Bearer ${user.token}` } });
+export async function api(user, method, path, json) {
+  const response = await fetch(baseUrl + path, {
+    method,
+    headers: { Authorization: `Bearer ${user.token}` },
+    body: json && JSON.stringify(json),
+  });
   return { status: response.status, json: await response.json() };
 }
 
