@@ -17,9 +17,9 @@ const (
 	batchBytes = 1 << 20
 	batchDelay = 20 * time.Millisecond
 
-	// lagMax is how many committed bytes the applier may be behind before
-	// publishes are refused, unflushedMax how many the index's durable
-	// checkpoint may be (X2).
+	// lagMax is how many bytes of group buffers may wait for the applier, or for
+	// the core, before publishes are refused; unflushedMax how many bytes of log
+	// the index's durable checkpoint may be behind (X2).
 	lagMax       = 64 << 20
 	unflushedMax = 1 << 30
 )
@@ -27,8 +27,9 @@ const (
 // applierQueue holds the committed groups that the index has not applied.
 type applierQueue struct {
 	a         *index.Applier // owned by applyLoop once it runs
-	lag       atomic.Int64   // bytes queued
-	unflushed atomic.Int64   // bytes applied that the index may lose
+	batch     int64          // log bytes in the open batch; owned like a
+	lag       atomic.Int64   // bytes of the buffers queued
+	unflushed atomic.Int64   // log bytes applied that the index may lose
 
 	mu struct {
 		sync.Mutex
@@ -53,7 +54,7 @@ func (q *applierQueue) wake() {
 }
 
 func (q *applierQueue) push(g *wal.Group) {
-	q.lag.Add(int64(g.Bytes()))
+	q.lag.Add(int64(g.Buffer()))
 	q.mu.Lock()
 	q.mu.groups = append(q.mu.groups, g)
 	q.mu.Unlock()
@@ -128,10 +129,9 @@ func (e *Engine) applyGroups(groups []*wal.Group) (open bool, err error) {
 		if err := applyGroup(a, e.log.ID(), g); err != nil {
 			return false, fmt.Errorf("apply to the index: %w", err)
 		}
-		n := int64(g.Bytes())
+		e.applier.batch += int64(g.Bytes())
+		e.applier.lag.Add(-int64(g.Buffer()))
 		g.Release()
-		e.applier.lag.Add(-n)
-		e.applier.unflushed.Add(n)
 		open = true
 		if a.Pending() >= batchBytes {
 			if err := e.flushBatch(); err != nil {
@@ -149,6 +149,8 @@ func (e *Engine) flushBatch() error {
 	if err := q.a.Flush(); err != nil {
 		return err
 	}
+	q.unflushed.Add(q.batch)
+	q.batch = 0
 	q.mu.Lock()
 	q.applied.Broadcast()
 	q.mu.Unlock()
@@ -200,5 +202,5 @@ func (q *applierQueue) release() {
 
 // overloaded says whether a publish must wait for the index to catch up.
 func (e *Engine) overloaded() bool {
-	return e.applier.lag.Load() > lagMax || e.applier.unflushed.Load() > unflushedMax
+	return e.applier.lag.Load() > lagMax || e.coreLag.Load() > lagMax || e.applier.unflushed.Load() > unflushedMax
 }

@@ -62,20 +62,27 @@ func (a *attempter) classify(r *attemptResult, attempt int) {
 	m, res := &a.message, &a.result
 	r.retries = int(m.Retries)
 	r.answered = res.Class == dispatch.OK || res.Class == dispatch.Busy
-	r.interrupt = res.Class == dispatch.Canceled
+	r.interrupt = res.Class == dispatch.Canceled || res.Class == dispatch.Busy
+	if r.interrupt {
+		r.delay = readRetry
+	}
 	r.success = res.Class == dispatch.OK && res.Status >= 200 && res.Status <= 299
 	r.outcome.Status = uint16(res.Status)
 	if res.Err != nil {
 		r.outcome.Error = res.Err.Error()
 	}
-	keep := len(res.Body)
+	keep := min(len(res.Body), a.e.opts.ResponseMax)
 	if r.success {
 		keep = min(keep, historyMax)
 	}
 	r.outcome.Body = append([]byte(nil), res.Body[:keep]...)
-	r.outcome.Header = make([]record.Header, len(res.Header))
-	for i := range res.Header {
-		r.outcome.Header[i] = record.Header(res.Header[i])
+	r.outcome.Header = make([]record.Header, 0, len(res.Header))
+	for i, room := 0, metaMax/2; i < len(res.Header); i++ {
+		h := record.Header(res.Header[i])
+		if room -= len(h.Name) + len(h.Value) + 12; room < 0 {
+			break // an outcome that the log refuses would end the server
+		}
+		r.outcome.Header = append(r.outcome.Header, h)
 	}
 	if r.success || r.interrupt {
 		return

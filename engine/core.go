@@ -8,7 +8,7 @@ import (
 
 // core is the engine's single-threaded step function: events in, commands out.
 // It starts no goroutine, reads no clock, draws no chance and lets no map order
-// show, so one seed replays one history. The runtime (engine.go) and the
+// show, so one seed replays one history. The runtime (loop.go) and the
 // simulator (sim_test.go) drive the same core.
 //
 // # What it holds
@@ -46,24 +46,27 @@ type core struct {
 	lanes    []lane
 	freeLane []uint32
 	byLane   map[uint64]uint32
-	turn     ring // lanes with ready messages, in deficit round robin order
-	hungry   ring // lanes that want a page
+	turn     ring    // lanes with ready messages, in deficit round robin order
+	line     [2]ring // lanes that want a page: those that hold nothing, which go first, and the others
 
 	hosts    []host
 	freeHost []uint32
+	kept     ring // hosts remembered because they are half-open
 	byHost   map[uint64]uint32
 
-	inflight  int
-	undurable int    // outcomes appended and not yet durable (L5)
-	committed uint64 // LSN up to which groups were seen
-	seen      uint64 // LSN of the newest record seen
-	squeezed  int    // where squeeze goes on looking
-	applied   uint64 // LSN the applier has passed
+	inflight       int
+	undurable      int    // outcomes appended and not yet durable (L5)
+	undurableBytes int    // their size
+	committed      uint64 // LSN up to which groups were seen
+	seen           uint64 // LSN of the newest record seen
+	squeezed       int    // where squeeze goes on looking
+	applied        uint64 // LSN the applier has passed
 
 	pagesAsked, pagesDone uint64
 	retiring              retireQueue
 
-	cancels map[uint64][]*cancelRequest // waiting for the outcome of their seq
+	cancels  map[uint64][]*cancelRequest // waiting for the outcome of their seq
+	rowReads map[uint64]int              // rows being read for a cancel, by seq: no entry of theirs is freed
 
 	poisoned bool // the log failed: nothing starts, nothing is appended (W8)
 	draining bool // shutting down: nothing starts
@@ -83,15 +86,16 @@ const (
 	// horizon is how far ahead of its due time a message may become resident, ms.
 	horizon = 60_000
 
-	// undurableMax is L5's bound.
-	undurableMax = 4096
+	// undurableMax is L5's bound, undurableBytesMax what its outcomes may hold.
+	undurableMax      = 4096
+	undurableBytesMax = 64 << 20
 )
 
 func newCore(o *Options, now int64) *core {
 	c := &core{
 		opts: o, now: now, wheel: timerwheel.New(now), freeEntry: none,
 		bySeq: map[uint64]uint32{}, byLane: map[uint64]uint32{}, byHost: map[uint64]uint32{},
-		cancels: map[uint64][]*cancelRequest{},
+		cancels: map[uint64][]*cancelRequest{}, rowReads: map[uint64]int{},
 	}
 	return c
 }
@@ -178,7 +182,8 @@ func (c *core) setNow(now int64) {
 	}
 	for i := range c.lanes {
 		if l := &c.lanes[i]; l.used && l.timer != 0 {
-			l.timer = c.wheel.Add(l.frontier.Due-horizon, timerLane|uint64(i))
+			l.timer = 0
+			c.wantPage(uint32(i))
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -93,7 +94,7 @@ func (e *Engine) DeadLetters(q DeadLetterQuery) ([]DeadLetter, string, error) {
 	var out []DeadLetter
 	for i := range rows {
 		v := new(DeadLetter)
-		if err := e.readDead(&rows[i], v); err != nil {
+		if err := e.viewDead(&rows[i], v); err != nil {
 			return nil, "", err
 		}
 		if f.matches(v) {
@@ -121,7 +122,7 @@ func (e *Engine) scanDead(q *DeadLetterQuery, f *deadFilter) (rows []index.Dead,
 		}
 		return true, nil
 	})
-	return rows, next, err
+	return rows, next, indexError(err)
 }
 
 // deadFilter is a query in the form that rows are checked with.
@@ -206,6 +207,24 @@ func (e *Engine) readDead(d *index.Dead, v *DeadLetter) error {
 	return nil
 }
 
+// viewDead reads a dead letter, or what is left of it: one damaged record does
+// not hide the others (W7).
+func (e *Engine) viewDead(d *index.Dead, v *DeadLetter) error {
+	err := e.readDead(d, v)
+	if errors.Is(err, ErrDamaged) {
+		damagedDead(d, v)
+		return nil
+	}
+	return err
+}
+
+// damagedDead fills in what the index knows of a dead letter whose records
+// cannot be read.
+func damagedDead(d *index.Dead, v *DeadLetter) {
+	*v = DeadLetter{ID: deadID(d.At, d.LSN), At: time.UnixMilli(d.At), ResponseStatus: int(d.Status), Error: ErrDamaged.Error()}
+	v.Message.ID, v.Due, v.Attempts = MessageID(d.Seq, d.Nonce), time.UnixMilli(d.Due), int(d.Tries)
+}
+
 // DeadLetter returns one dead letter.
 func (e *Engine) DeadLetter(u UserID, id string) (*DeadLetter, error) {
 	if err := e.catchUp(); err != nil {
@@ -216,7 +235,7 @@ func (e *Engine) DeadLetter(u UserID, id string) (*DeadLetter, error) {
 		return nil, err
 	}
 	v := new(DeadLetter)
-	if err := e.readDead(&d, v); err != nil {
+	if err := e.viewDead(&d, v); err != nil {
 		return nil, err
 	}
 	return v, nil
@@ -231,7 +250,7 @@ func (e *Engine) findDead(u UserID, id string) (index.Dead, error) {
 	if err == nil && (!ok || d.At != at) {
 		err = ErrNotFound
 	}
-	return d, err
+	return d, indexError(err)
 }
 
 // claimDead claims a dead letter and returns its row. The caller drops the claim
@@ -307,5 +326,5 @@ func (e *Engine) redrive(d *index.Dead) (submission, error) {
 	now := e.wallMillis()
 	m.Nonce, m.Created, m.Due = new(chance).draw(e.opts.Rand), now, now
 	m.DedupKey, m.FromDead = [16]byte{}, d.LSN
-	return e.append(&m)
+	return e.logMessage(&m)
 }

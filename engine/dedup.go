@@ -8,8 +8,8 @@ import (
 )
 
 // dedupTable holds the deduplication ids of messages that the index has not
-// applied yet; older ones are rows. Together they see every id of the window:
-// an id leaves the table only when its row can be read (X5).
+// applied yet; older ones are rows. An id leaves the table only when its row can
+// be read, so that none falls between the two (X5).
 type dedupTable struct {
 	mu   sync.Mutex
 	seen map[seenKey]*seen
@@ -26,7 +26,7 @@ type seen struct {
 	key    seenKey
 	seq    uint64
 	nonce  uint64
-	ticket *wal.Ticket // nil once it is known to be durable
+	ticket *wal.Ticket // nil for one that was found in the index, which is durable
 }
 
 // submitUnique stores the message unless its id was seen within the window.
@@ -41,12 +41,12 @@ func (e *Engine) submitUnique(m *scratchMessage) (submission, error) {
 	}
 	seq, nonce, ok, err := e.idx.Dedup(m.User, &m.DedupKey, m.Created)
 	if err != nil {
-		return submission{}, err
+		return submission{}, indexError(err)
 	}
 	if ok {
 		return submission{duplicate: &seen{seq: seq, nonce: nonce}}, nil
 	}
-	sub, err := e.append(&m.Message)
+	sub, err := e.logMessage(&m.Message)
 	if err != nil {
 		return submission{}, err
 	}

@@ -20,22 +20,24 @@ import (
 //
 //	loop      owns the core: takes events, steps, carries out its commands
 //	applier   owns the index's Applier: groups in, batches out
-//	reader    reads pages and rows for the loop, one after the other
+//	reader    reads pages for the loop, one after the other
 //	workers   make attempts, at most Options.Parallelism
 //	flusher   makes the index durable now and then (X2)
 //
-// The log's committer hands each group to loop and applier in log order. Locks
-// are leaves: none is held while another is taken.
+// The log's committer hands each group to loop and applier in log order. Lock
+// order: users.mu and dedup.mu, each held over an append, then the log's own;
+// every other lock is a leaf.
 type Engine struct {
-	opts  Options
-	log   *wal.Log
-	idx   *index.Index
-	lock  io.Closer
-	core  *core
-	inbox inbox
+	opts    Options
+	log     *wal.Log
+	idx     *index.Index
+	lock    io.Closer
+	core    *core
+	inbox   inbox
+	coreLag atomic.Int64 // bytes of the group buffers in inbox
 
 	applier applierQueue
-	reads   chan readRequest
+	reads   chan pageCommand
 	workers workers
 	dedup   dedupTable
 	claims  claims
@@ -79,7 +81,7 @@ func recoverEngine(o Options) (*Engine, error) {
 }
 
 func (e *Engine) start() {
-	e.reads = make(chan readRequest, 4*pagesInFlight)
+	e.reads = make(chan pageCommand, pagesInFlight)
 	e.workers.init(e)
 	e.wg.Go(e.loop)
 	e.wg.Go(e.applyLoop)
@@ -96,6 +98,7 @@ func (e *Engine) onCommit(g *wal.Group) {
 		return
 	}
 	g.Retain()
+	e.coreLag.Add(int64(g.Buffer()))
 	e.inbox.push(event{kind: evGroup, group: g})
 }
 

@@ -82,14 +82,20 @@ func (c *core) admit(li uint32, r *record.Row, state entryState) uint32 {
 // schedule puts an entry where its due time says: into the wheel, or up for its
 // turn.
 func (c *core) schedule(i uint32) {
-	e := &c.entries[i]
-	if e.due <= c.now {
+	c.wait(i, c.entries[i].due)
+}
+
+// wait puts an entry into the wheel until then, or up for its turn.
+func (c *core) wait(i uint32, until int64) {
+	if until <= c.now {
 		c.makeReady(i)
 		return
 	}
+	e := &c.entries[i]
 	e.state = stTimer
-	e.timer = c.wheel.Add(e.due, timerEntry|uint64(i))
+	e.timer = c.wheel.Add(until, timerEntry|uint64(i))
 	c.link(&c.lanes[e.lane].waiting, i)
+	c.wantPage(e.lane) // where enough was at hand, one that waits may change that
 }
 
 // makeReady puts an entry at the end of its lane's line.
@@ -154,7 +160,9 @@ func (c *core) leave(i uint32, state entryState, lsn uint64) {
 	c.resident--
 	l := &c.lanes[e.lane]
 	l.resident--
-	if l.spilled && l.resident < laneLowWater {
+	if l.hungry && l.resident == 0 {
+		c.lineUp(e.lane)
+	} else if l.spilled && l.resident < laneLowWater {
 		c.wantPage(e.lane)
 	}
 }
@@ -162,7 +170,7 @@ func (c *core) leave(i uint32, state entryState, lsn uint64) {
 // release frees an entry for good.
 func (c *core) release(i uint32) {
 	e := &c.entries[i]
-	if e.flags&flagFlying != 0 {
+	if e.flags&flagFlying != 0 || c.rowReads[e.seq] > 0 {
 		e.flags |= flagRetired
 		return
 	}

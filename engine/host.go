@@ -8,6 +8,7 @@ type host struct {
 	entries  int
 	failures int      // attempts in a row that got no response
 	parked   []uint32 // lanes whose next message waits for a permit here
+	kept     bool     // in core.kept
 }
 
 // A host that gave no response this many times in a row is probed by one attempt
@@ -32,10 +33,34 @@ func (c *core) hostOf(id uint64) uint32 {
 	return i
 }
 
-// dropHost forgets a host that no entry refers to.
+// keptMax bounds the hosts that are remembered for failing alone: their messages
+// may all wait beyond the horizon, and the next one is to be a probe.
+const keptMax = 4096
+
+// dropHost forgets a host that no entry refers to, if it is not half-open.
 func (c *core) dropHost(i uint32) {
 	h := &c.hosts[i]
-	if h.entries > 0 || h.inflight > 0 || len(h.parked) > 0 {
+	if h.entries > 0 {
+		return
+	}
+	if h.failures < failuresToHalfOpen {
+		c.forgetHost(i)
+		return
+	}
+	if !h.kept {
+		h.kept = true
+		c.kept.push(i)
+	}
+	if c.kept.len() > keptMax {
+		i = c.kept.pop()
+		c.hosts[i].kept = false
+		c.forgetHost(i)
+	}
+}
+
+func (c *core) forgetHost(i uint32) {
+	h := &c.hosts[i]
+	if h.entries > 0 || h.inflight > 0 || len(h.parked) > 0 || h.kept || c.byHost[h.id] != i {
 		return
 	}
 	delete(c.byHost, h.id)
@@ -68,6 +93,7 @@ func (c *core) yield(hi uint32, answered bool) {
 	for _, li := range h.parked {
 		c.lanes[li].parked = false
 		c.giveTurn(li)
+		c.dropLane(li)
 	}
 	h.parked = h.parked[:0]
 }
@@ -111,7 +137,7 @@ func (c *core) startReady() {
 }
 
 func (c *core) mayStart() bool {
-	return c.inflight < c.opts.Parallelism && c.undurable < undurableMax
+	return c.inflight < c.opts.Parallelism && c.undurable < undurableMax && c.undurableBytes < undurableBytesMax
 }
 
 // startHead starts the lane's first message, or parks the lane at a host that

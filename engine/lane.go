@@ -27,7 +27,8 @@ type lane struct {
 	frontier index.Cursor
 	timer    timerwheel.Handle // when frontier comes within the horizon
 
-	hungry bool         // in core.hungry
+	hungry bool         // wants a page
+	inLine [2]bool      // in core.line: at most once in each
 	paging bool         // a page is under way
 	behind bool         // something was left to the index while it was
 	after  index.Cursor // the first of it
@@ -54,7 +55,7 @@ func (c *core) laneOf(id uint64) uint32 {
 // dropLane forgets a lane that holds nothing: idle lanes cost no memory (L2).
 func (c *core) dropLane(i uint32) {
 	l := &c.lanes[i]
-	if !l.used || l.entries > 0 || l.spilled || l.inTurn || l.parked || l.hungry || l.paging {
+	if !l.used || l.entries > 0 || l.spilled || l.inTurn || l.parked || l.hungry || l.paging || l.inLine != [2]bool{} {
 		return
 	}
 	delete(c.byLane, l.id)
@@ -83,7 +84,18 @@ func (c *core) keeps(li uint32, r *record.Row) bool {
 	if c.room(l) <= 0 {
 		c.squeeze(l)
 	}
-	return c.room(l) > 0
+	return c.room(l) > 0 || c.swap(li, r)
+}
+
+// swap makes room in a lane by leaving to the index one of its own messages that
+// is due later: those that wait never hold up one that is due.
+func (c *core) swap(li uint32, r *record.Row) bool {
+	i := c.lanes[li].waiting.tail
+	if i == none || c.entries[i].due <= max(r.Due, c.now) {
+		return false
+	}
+	c.evict(li, 1)
+	return true
 }
 
 // room returns how many messages a lane may take in (L2). A lane may hold as many
@@ -157,27 +169,66 @@ func (c *core) armLane(li uint32) {
 	if !l.spilled || l.paging {
 		return
 	}
-	if at := l.frontier.Due - horizon; at > c.now {
-		l.timer = c.wheel.Add(at, timerLane|uint64(li))
-		return
-	}
 	c.wantPage(li)
 }
 
 // wantPage queues a lane for a page.
 func (c *core) wantPage(li uint32) {
 	l := &c.lanes[li]
-	if l.hungry || l.paging || !l.spilled || l.resident >= laneLowWater {
+	if l.hungry || l.paging || !l.spilled {
 		return
 	}
-	if l.frontier.Due > c.now+horizon {
-		if l.timer == 0 {
-			c.armLane(li)
+	if at := c.pageTime(l); at > c.now {
+		if l.timer != 0 {
+			c.wheel.Cancel(l.timer)
+			l.timer = 0
+		}
+		if at != never {
+			l.timer = c.wheel.Add(at, timerLane|uint64(li))
 		}
 		return
 	}
 	l.hungry = true
-	c.hungry.push(li)
+	c.lineUp(li)
+}
+
+// lineUp puts a hungry lane in line: before all others while it holds nothing.
+func (c *core) lineUp(li uint32) {
+	l := &c.lanes[li]
+	line := min(l.resident, 1)
+	if !l.inLine[line] {
+		l.inLine[line] = true
+		c.line[line].push(li)
+	}
+}
+
+// never is the page time of a lane that has enough at hand.
+const never = 1<<63 - 1
+
+// pageTime returns when a spilled lane wants its next page: when its frontier
+// comes within the horizon or, while it has enough, when that is due itself and
+// could take the place of a message that only waits.
+func (c *core) pageTime(l *lane) int64 {
+	switch {
+	case l.resident < laneLowWater:
+		return l.frontier.Due - horizon
+	case l.waiting.head != none:
+		return l.frontier.Due
+	default:
+		return never
+	}
+}
+
+// pageMin is the smallest page: rows that have an entry already take no room.
+const pageMin = 64
+
+// pageSize returns how many rows to read for a lane, 0 if it may take in none.
+func (c *core) pageSize(l *lane) int {
+	room := c.room(l)
+	if room <= 0 {
+		return 0
+	}
+	return min(max(room, pageMin), pageMax)
 }
 
 // hungryMax bounds the lanes that one step looks at for a page.
@@ -185,21 +236,33 @@ const hungryMax = 64
 
 // askPages asks for pages while the reader and the budget allow it.
 func (c *core) askPages() {
-	for n := min(c.hungry.len(), hungryMax); n > 0 && c.pagesAsked-c.pagesDone < pagesInFlight; n-- {
-		li := c.hungry.pop()
+	for n := min(c.line[0].len()+c.line[1].len(), hungryMax); n > 0 && c.pagesAsked-c.pagesDone < pagesInFlight; n-- {
+		line := 0
+		if c.line[0].len() == 0 {
+			line = 1
+		}
+		li := c.line[line].pop()
 		l := &c.lanes[li]
+		l.inLine[line] = false
+		if !l.hungry { // it was served from the other line
+			c.dropLane(li)
+			continue
+		}
 		if c.room(l) <= quantum {
 			c.squeeze(l)
 		}
-		limit := min(pageMax, c.room(l))
+		limit, maxDue := c.pageSize(l), c.now+horizon
+		if limit <= 0 && l.waiting.head != none && l.frontier.Due <= c.now {
+			limit, maxDue = pageMax, c.now
+		}
 		if limit <= 0 {
-			c.hungry.push(li)
+			c.lineUp(li)
 			continue
 		}
 		l.hungry, l.paging, l.behind = false, true, false
 		c.pagesAsked++
 		c.out.pages = append(c.out.pages, pageCommand{
-			slot: li, lane: l.id, from: l.frontier, maxDue: c.now + horizon, limit: limit, after: c.committed,
+			slot: li, lane: l.id, from: l.frontier, maxDue: maxDue, limit: limit, after: c.committed,
 		})
 	}
 }
@@ -209,7 +272,6 @@ func (c *core) askPages() {
 func (c *core) paged(li uint32, p *index.Page) {
 	c.pagesDone++
 	l := &c.lanes[li]
-	l.paging = false
 	next, more := p.Next, p.More
 	for i := range p.Rows {
 		r := &p.Rows[i]
@@ -219,6 +281,7 @@ func (c *core) paged(li uint32, p *index.Page) {
 		}
 		l = &c.lanes[li]
 	}
+	l.paging = false
 	if l.behind && (!more || l.after.Before(next)) {
 		next, more = l.after, true
 	}
@@ -232,7 +295,7 @@ func (c *core) paged(li uint32, p *index.Page) {
 func (c *core) load(li uint32, r *record.Row) bool {
 	i, known := c.bySeq[r.Seq]
 	if !known {
-		if c.room(&c.lanes[li]) <= 0 {
+		if c.room(&c.lanes[li]) <= 0 && !c.swap(li, r) {
 			return false
 		}
 		c.schedule(c.admit(li, r, stTimer))
@@ -242,10 +305,11 @@ func (c *core) load(li uint32, r *record.Row) bool {
 	if e.state != stSpilled || e.due != r.Due {
 		return true // resident already, or the page shows a row that has ended since
 	}
-	if c.room(&c.lanes[li]) <= 0 {
+	if c.room(&c.lanes[li]) <= 0 && !c.swap(li, r) {
 		return false
 	}
 	e.gone = 0
+	e.flags &^= flagRetired
 	c.resident++
 	c.lanes[li].resident++
 	c.schedule(i)

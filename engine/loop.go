@@ -36,8 +36,8 @@ type event struct {
 	err    error
 }
 
-// inbox is the loop's queue. Its length is bounded by its senders: each has at
-// most one event per attempt, page, group buffer or waiting request under way.
+// inbox is the loop's queue. It holds at most one event per attempt, page and
+// waiting request under way, and groups, whose bytes count towards overload.
 type inbox struct {
 	mu     sync.Mutex
 	events []event
@@ -92,8 +92,9 @@ func (e *Engine) loop() {
 			return
 		}
 		for i := range events {
-			if events[i].group != nil {
-				events[i].group.Release()
+			if g := events[i].group; g != nil {
+				e.coreLag.Add(-int64(g.Buffer()))
+				g.Release()
 			}
 		}
 		clear(events)
@@ -148,17 +149,18 @@ func (c *core) take(ev *event) error {
 
 // carryOut does what the core asked for. Outcomes are logged lazily: they ride
 // with the next group, at the latest 10 ms later (L5).
-func (e *Engine) carryOut(out *commands) error {
+// When the log refuses one, nothing starts any more, but who waits is answered.
+func (e *Engine) carryOut(out *commands) (err error) {
 	for i := range out.appends {
-		if err := e.logOutcome(out.appends[i].outcome); err != nil {
-			return err
+		if err = e.logOutcome(out.appends[i].outcome); err != nil {
+			break
 		}
 	}
-	for i := range out.starts {
+	for i := 0; i < len(out.starts) && err == nil; i++ {
 		e.workers.start(out.starts[i])
 	}
 	for i := range out.pages {
-		e.reads <- readRequest{page: out.pages[i]}
+		e.reads <- out.pages[i]
 	}
 	for _, req := range out.rows {
 		go e.readRow(req)
@@ -166,7 +168,7 @@ func (e *Engine) carryOut(out *commands) error {
 	for i := range out.answers {
 		out.answers[i].req.done(out.answers[i].err)
 	}
-	return nil
+	return err
 }
 
 func (e *Engine) logOutcome(o *record.Outcome) error {
@@ -210,9 +212,6 @@ func (e *Engine) sleepFor(more bool) time.Duration {
 	return min(max(time.UnixMilli(at).Sub(e.opts.Wall()), 0), sleepMax)
 }
 
-// readRequest asks the reader for a page.
-type readRequest struct{ page pageCommand }
-
 // readLoop reads pages one after the other: their answers come back in the order
 // they were asked for, which retire.go relies on.
 func (e *Engine) readLoop() {
@@ -220,15 +219,15 @@ func (e *Engine) readLoop() {
 		select {
 		case <-e.stop:
 			return
-		case r := <-e.reads:
-			p, err := e.readPage(&r.page)
+		case q := <-e.reads:
+			p, err := e.readPage(&q)
 			if err != nil {
 				if !e.stopping() {
 					e.fatal(err)
 				}
 				return
 			}
-			e.inbox.push(event{kind: evPaged, slot: r.page.slot, page: p})
+			e.inbox.push(event{kind: evPaged, slot: q.slot, page: p})
 		}
 	}
 }
@@ -243,11 +242,12 @@ func (e *Engine) readPage(q *pageCommand) (*index.Page, error) {
 
 // readRow looks up the row of a message that is to be canceled. Its goroutine
 // ends with the request that waits for it.
-func (e *Engine) readRow(req *cancelRequest) {
-	err := e.waitApplied(req.after)
-	ev := event{kind: evRow, req: req, err: err}
-	if err == nil {
+func (e *Engine) readRow(req *cancelRequest) { e.inbox.push(e.lookUp(req)) }
+
+func (e *Engine) lookUp(req *cancelRequest) event {
+	ev := event{kind: evRow, req: req, err: e.waitApplied(req.after)}
+	if ev.err == nil {
 		ev.row, ev.found, ev.err = e.idx.Row(req.seq)
 	}
-	e.inbox.push(ev)
+	return ev
 }

@@ -3,7 +3,10 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -48,7 +51,13 @@ func (e *Engine) openDir() error {
 	if err := makeDir(fs, e.opts.Dir); err != nil {
 		return err
 	}
+	if err := checkOurs(fs, e.opts.Dir); err != nil {
+		return err
+	}
 	lock, err := fs.Lock(e.path("LOCK"))
+	if oserror.IsPermission(err) || errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("data directory %s cannot be written: %w: give this user the right to, or name another with --data", e.opts.Dir, err)
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %s: stop it, or name another directory with --data (%v)", ErrLocked, e.opts.Dir, err)
 	}
@@ -56,10 +65,38 @@ func (e *Engine) openDir() error {
 	return e.checkVersion()
 }
 
-// makeDir creates a directory and makes its entry durable.
+// beforeVersion are the names that a directory of ours may hold when a crash came
+// before its VERSION was written.
+var beforeVersion = []string{"LOCK", "VERSION.tmp", "credentials.toml", "credentials.toml.tmp"}
+
+// checkOurs refuses a directory that holds something else than our data: a
+// mistyped --data must not scatter files over somebody's home.
+func checkOurs(fs vfs.FS, dir string) error {
+	names, err := fs.List(dir)
+	if err != nil {
+		return fmt.Errorf("data directory: %w: name a directory with --data", err)
+	}
+	if slices.Contains(names, "VERSION") {
+		return nil
+	}
+	for _, name := range names {
+		if !slices.Contains(beforeVersion, name) {
+			return fmt.Errorf("directory %s holds %q and no VERSION: it is not a data directory; name an empty or a new one with --data", dir, name)
+		}
+	}
+	return nil
+}
+
+// makeDir creates a directory, and those above it, and makes their entries
+// durable.
 func makeDir(fs vfs.FS, dir string) error {
 	if _, err := fs.Stat(dir); err == nil {
 		return nil
+	}
+	if parent := fs.PathDir(dir); parent != dir {
+		if err := makeDir(fs, parent); err != nil {
+			return err
+		}
 	}
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("create data directory: %w", err)
@@ -99,7 +136,7 @@ func readFile(fs vfs.FS, name string) ([]byte, error) {
 	defer f.Close()
 	b := make([]byte, 64)
 	n, err := f.ReadAt(b, 0)
-	if n > 0 || strings.Contains(fmt.Sprint(err), "EOF") {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return b[:n], err
@@ -158,9 +195,6 @@ func (e *Engine) walOptions(start index.Position) wal.Options {
 func checkLog(start *index.Position, l *wal.Log) error {
 	if start.LSN == 0 || start.Log == [16]byte(l.ID()) {
 		return nil
-	}
-	if l.Created() {
-		return errors.New("the index exists but the log is missing: restore the log directory, or remove the index directory to start empty")
 	}
 	return errors.New("the index belongs to another log: remove the index directory, it is rebuilt from the log")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -35,6 +36,7 @@ type Options struct {
 	CacheSize     int64         // [index.cache] Default: 64 MiB
 
 	MessageMax     int           // [message.max-size] bytes of a body. Default: 1 MiB, at most 64 MiB
+	ResponseMax    int           // [response.max-size] bytes kept of an answer's body. Default: 1 MiB, at most 64 MiB
 	MaxDelay       time.Duration // [message.max-delay] Default: 365 days
 	MaxRetries     int           // [message.max-retries] Default: 100
 	AttemptTimeout time.Duration // [attempt.timeout] without Upstash-Timeout. Default: 15 min
@@ -67,6 +69,7 @@ func (o *Options) withDefaults() {
 	def(&o.MemtableSize, 64<<20)
 	def(&o.CacheSize, 64<<20)
 	def(&o.MessageMax, 1<<20)
+	def(&o.ResponseMax, 1<<20)
 	def(&o.MaxDelay, 365*24*time.Hour)
 	def(&o.MaxRetries, 100)
 	def(&o.AttemptTimeout, 15*time.Minute)
@@ -101,9 +104,13 @@ func (o *Options) validate() error {
 		return errors.New("engine: Options.Wire is nil")
 	case o.MessageMax < 1 || o.MessageMax > messageMaxLimit:
 		return fmt.Errorf("message.max-size of %d bytes: allowed are 1 B to 64 MiB", o.MessageMax)
+	case o.ResponseMax < 1 || o.ResponseMax > messageMaxLimit:
+		return fmt.Errorf("response.max-size of %d bytes: allowed are 1 B to 64 MiB", o.ResponseMax)
+	case o.AttemptMax > math.MaxUint32*time.Millisecond:
+		return fmt.Errorf("attempt.max-timeout of %s: at most %s", o.AttemptMax, math.MaxUint32*time.Millisecond)
 	case o.SegmentSize < int64(o.recordMax())+1<<16:
-		return fmt.Errorf("log.segment-size of %d bytes cannot hold a message of %d bytes and its headers: set it to %d or more",
-			o.SegmentSize, o.MessageMax, o.recordMax()+1<<16)
+		return fmt.Errorf("log.segment-size of %d bytes cannot hold a message or an answer of %d bytes and its headers: set it to %d or more",
+			o.SegmentSize, max(o.MessageMax, o.ResponseMax), o.recordMax()+1<<16)
 	case o.Parallelism < 1 || o.HostParallelism < 1 || o.Resident < 1:
 		return errors.New("delivery.parallelism, delivery.host-parallelism and delivery.resident must be at least 1")
 	case o.MaxRetries < 0 || o.MaxRetries > 1<<16-2:
@@ -115,7 +122,7 @@ func (o *Options) validate() error {
 }
 
 // recordMax bounds one record: the largest body, or response, and its headers.
-func (o *Options) recordMax() int { return o.MessageMax + metaMax }
+func (o *Options) recordMax() int { return max(o.MessageMax, o.ResponseMax) + metaMax }
 
 // metaMax bounds what a record holds beside the body: destination, headers and
 // options of a publish, or the headers of a response.

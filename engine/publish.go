@@ -59,10 +59,11 @@ func (e *Engine) submit(p *Publish) (submission, error) {
 	if m.DedupKey != [16]byte{} {
 		return e.submitUnique(m)
 	}
-	return e.append(&m.Message)
+	return e.logMessage(&m.Message)
 }
 
-func (e *Engine) append(m *record.Message) (submission, error) {
+// logMessage puts a record into the open group.
+func (e *Engine) logMessage(m *record.Message) (submission, error) {
 	t, err := e.log.Reserve(m.Size(), false)
 	if err != nil {
 		return submission{}, logError(err)
@@ -117,7 +118,7 @@ func (m *scratchMessage) free() {
 
 // build checks a publish against the limits and turns it into a record.
 func (e *Engine) build(p *Publish, m *scratchMessage) error {
-	if err := e.admit(p); err != nil {
+	if err := e.checkLimits(p); err != nil {
 		return err
 	}
 	host, err := dispatch.HostKey(p.URL)
@@ -144,7 +145,7 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 	return nil
 }
 
-func (e *Engine) admit(p *Publish) error {
+func (e *Engine) checkLimits(p *Publish) error {
 	switch {
 	case e.closing.Load():
 		return ErrClosed

@@ -7,3 +7,6 @@ const simSeeds = 100
 
 // backlogMessages is how many messages TestBacklogBeyondMemory leaves to the index.
 const backlogMessages = 5000
+
+// hungryLanes is how many lanes TestHungryLanesWithoutRoom makes.
+const hungryLanes = 2000

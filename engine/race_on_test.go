@@ -6,4 +6,5 @@ package engine
 const (
 	simSeeds        = 8
 	backlogMessages = 1000
+	hungryLanes     = 500
 )

@@ -36,6 +36,7 @@ import (
 //	S7 no message has more attempts that count than it may
 //	S8 within the window a duplicate gets the original's id, and nothing is stored for it
 //	S9 what is in memory stays within its bound
+//	S10 the core's books balance, and no lane or message is forgotten (sim_books_test.go)
 type sim struct {
 	t    *testing.T
 	seed uint64
@@ -49,6 +50,7 @@ type sim struct {
 	groups   []*wal.Group
 	pages    []pageCommand
 	rows     []*cancelRequest
+	lateRows []event // read, and not told yet
 	flights  []startCommand
 	unacked  []*simMessage
 	messages map[string]*simMessage // by id, acked or not
@@ -109,7 +111,7 @@ func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 
 func (s *sim) open(cfg simConfig) {
 	o := Options{
-		Dir: "data", Wire: simWire{s}, FS: s.disk, Rand: simRand{s.rng}, SegmentSize: 512 << 10, MessageMax: 64 << 10,
+		Dir: "data", Wire: simWire{s}, FS: s.disk, Rand: simRand{s.rng}, SegmentSize: 512 << 10, MessageMax: 64 << 10, ResponseMax: 64 << 10,
 		MemtableSize: 4 << 20, CacheSize: 1 << 20, Parallelism: 20, HostParallelism: 6, Resident: cfg.resident,
 		Wall: func() time.Time { return time.UnixMilli(s.now) }, OnFatal: func(err error) { s.fail("fatal: %v", err) },
 		manual: true,
@@ -345,8 +347,11 @@ func (s *sim) advance(ms int64) {
 		s.events = s.events[:0]
 		s.carryOut(&s.e.core.out)
 		if !more {
-			return
+			break
 		}
+	}
+	if s.failed == nil && s.rng.IntN(8) == 0 {
+		s.checkBooks()
 	}
 }
 
@@ -427,7 +432,14 @@ func (s *sim) read() {
 		if s.e.idx.Applied() < req.after {
 			return false
 		}
-		s.e.readRow(req)
+		s.lateRows = append(s.lateRows, s.e.lookUp(req))
+		return true
+	})
+	s.lateRows = slices.DeleteFunc(s.lateRows, func(ev event) bool {
+		if s.rng.IntN(6) != 0 {
+			return false
+		}
+		s.e.inbox.push(ev)
 		return true
 	})
 }
@@ -530,7 +542,7 @@ func (s *sim) abandon() {
 			g.Release()
 		}
 	}
-	s.events, s.groups, s.pages, s.rows, s.flights, s.unacked = nil, nil, nil, nil, nil, nil
+	s.events, s.groups, s.pages, s.rows, s.flights, s.unacked, s.lateRows = nil, nil, nil, nil, nil, nil, nil
 	_ = s.e.log.Close()
 	_ = s.e.idx.Abandon()
 	_ = s.e.lock.Close()
@@ -559,7 +571,7 @@ func (s *sim) settleAll() {
 
 func (s *sim) idle() bool {
 	c := s.e.core
-	return c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
+	return len(s.rows) == 0 && len(s.lateRows) == 0 && c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
 }
 
 func (s *sim) checkEnds() {

@@ -16,7 +16,7 @@ type attemptResult struct {
 	answered  bool           // the host gave some response
 	retries   int            // as the publish asked for
 	delay     time.Duration  // before the next attempt, if there is one
-	interrupt bool           // the attempt was cut short by a shutdown: it does not count
+	interrupt bool           // no attempt was made, or a shutdown cut it short: it does not count
 }
 
 // commit takes one record of a committed group, in log order. Live traffic only:
@@ -63,6 +63,7 @@ func (c *core) commitOutcome(lsn uint64, p []byte) error {
 		return fmt.Errorf("committed outcome at %d: %w", lsn, err)
 	}
 	c.undurable--
+	c.undurableBytes -= len(p)
 	i, ok := c.bySeq[o.Seq]
 	if !ok {
 		return fmt.Errorf("engine: BUG: outcome at %d of message %d, which is not resident", lsn, o.Seq)
@@ -110,17 +111,27 @@ func (c *core) finished(i uint32, r *attemptResult) {
 	case e.flags&flagCanceling != 0 || e.state == stEnded || c.poisoned:
 		return
 	case r.interrupt:
-		c.schedule(i)
+		c.wait(i, max(e.due, c.now+ceilMillis(r.delay)))
 		return
 	}
 	o := &r.outcome
 	o.Row, o.At, o.Attempt = c.row(e), c.now, e.tries+1
 	o.Kind = decide(r, int(o.Attempt))
 	if o.Kind == record.Retry {
-		o.Next = c.now + r.delay.Milliseconds()
+		o.Next = c.now + ceilMillis(r.delay)
+		o.Body = o.Body[:min(len(o.Body), historyMax)] // only a dead letter shows all of it
 	}
 	e.state = stDeciding
-	c.append(o)
+	c.decided(o)
+}
+
+// ceilMillis returns a delay that is to be added to the clock's last full
+// millisecond, so that what waits for it is never early (T3).
+func ceilMillis(d time.Duration) int64 {
+	if d <= 0 {
+		return 0
+	}
+	return int64((d+time.Millisecond-1)/time.Millisecond) + 1
 }
 
 // decide says what the end of the given attempt means.
@@ -135,17 +146,24 @@ func decide(r *attemptResult, attempt int) record.Kind {
 	}
 }
 
-func (c *core) append(o *record.Outcome) {
+// decided asks for an outcome to be logged.
+func (c *core) decided(o *record.Outcome) {
 	c.undurable++
+	c.undurableBytes += o.Size()
 	c.out.appends = append(c.out.appends, appendCommand{o})
 }
 
 // cancel takes a request to cancel a message (P24: once it is answered, no
 // attempt starts). What is not resident is looked up in the index first.
 func (c *core) cancel(req *cancelRequest) {
+	if c.poisoned {
+		c.answer(req, ErrLogFailed)
+		return
+	}
 	i, ok := c.bySeq[req.seq]
 	if !ok || c.entries[i].state == stSpilled {
 		req.after = c.committed
+		c.rowReads[req.seq]++
 		c.out.rows = append(c.out.rows, req)
 		return
 	}
@@ -162,17 +180,24 @@ func (c *core) cancel(req *cancelRequest) {
 
 // rowRead takes the row of a message that was not resident when a cancel came.
 func (c *core) rowRead(req *cancelRequest, r record.Row, found bool, err error) {
-	if i, ok := c.bySeq[req.seq]; ok && c.entries[i].state != stSpilled {
-		c.cancel(req) // it has become resident meanwhile
-		return
+	if c.rowReads[req.seq]--; c.rowReads[req.seq] == 0 {
+		delete(c.rowReads, req.seq)
 	}
+	i, ok := c.bySeq[req.seq]
 	switch {
+	case ok && c.entries[i].state != stSpilled:
+		c.cancel(req) // it has become resident meanwhile, and may have ended
+	case c.poisoned:
+		c.answer(req, ErrLogFailed)
 	case err != nil:
 		c.answer(req, err)
 	case !found || r.Nonce != req.nonce || UserID(r.User) != req.user:
 		c.answer(req, ErrNotFound)
 	default:
 		c.cancelRow(req, &r)
+	}
+	if ok && c.entries[i].flags&flagRetired != 0 {
+		c.release(i)
 	}
 }
 
@@ -181,6 +206,7 @@ func (c *core) cancelRow(req *cancelRequest, r *record.Row) {
 	i, ok := c.bySeq[r.Seq]
 	if ok { // left to the index by a retry that the index has applied by now
 		c.entries[i].gone = 0
+		c.entries[i].flags &^= flagRetired
 		c.resident++
 		c.lanes[c.entries[i].lane].resident++
 	} else {
@@ -197,7 +223,7 @@ func (c *core) appendCancel(i uint32) {
 	c.withdraw(i)
 	e.state = stDeciding
 	e.flags |= flagCanceling
-	c.append(&record.Outcome{Row: c.row(e), Kind: record.Canceled, At: c.now})
+	c.decided(&record.Outcome{Row: c.row(e), Kind: record.Canceled, At: c.now})
 }
 
 func (c *core) answerCancels(seq uint64, k record.Kind) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -29,7 +30,7 @@ func (e *Engine) Message(u UserID, id string) (*Message, error) {
 	}
 	row, ok, err := e.idx.Row(seq)
 	if err != nil {
-		return nil, err
+		return nil, indexError(err)
 	}
 	if !ok || row.Nonce != nonce || UserID(row.User) != u {
 		return nil, ErrNotFound
@@ -41,8 +42,33 @@ func (e *Engine) Message(u UserID, id string) (*Message, error) {
 	return v, nil
 }
 
+// indexError turns an error of the index into one of the engine's.
+func indexError(err error) error {
+	if errors.Is(err, index.ErrClosed) {
+		return ErrClosed
+	}
+	return err
+}
+
 // catchUp waits until the index shows everything that is durable now (X5).
-func (e *Engine) catchUp() error { return e.waitApplied(uint64(e.log.Durable().LSN)) }
+func (e *Engine) catchUp() error {
+	if err := e.syncAnswered(); err != nil {
+		return err
+	}
+	return e.waitApplied(uint64(e.log.Durable().LSN))
+}
+
+// syncAnswered makes durable what was answered before it was: core and index
+// see nothing else, and a producer that asks for its message must find it.
+func (e *Engine) syncAnswered() error {
+	if e.opts.FsyncInterval == 0 || e.fatalErr.Load() != nil {
+		return nil
+	}
+	if err := e.log.Commit(); err != nil {
+		return logError(err)
+	}
+	return nil
+}
 
 // readMessage reads a row's record from the log and fills in the view.
 func (e *Engine) readMessage(row *record.Row, v *Message) error {
@@ -88,6 +114,9 @@ func (e *Engine) Cancel(u UserID, id string) error {
 		return ErrNotFound
 	}
 	if err := e.Ready(); err != nil {
+		return err
+	}
+	if err := e.syncAnswered(); err != nil {
 		return err
 	}
 	got := make(chan error, 1)

@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/tidemill/tidemill/dispatch"
@@ -102,7 +105,7 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 		}
 	}()
 	if err := a.prepare(cmd); err != nil {
-		a.damaged(r, err)
+		a.unprepared(r, err)
 		return
 	}
 	a.e.opts.Wire.Do(&a.attempt, &a.result)
@@ -116,7 +119,7 @@ func (a *attempter) prepare(cmd *startCommand) error {
 	}
 	p, err := a.e.log.Read(wal.LSN(cmd.row.Pos), int(cmd.row.Len), a.record)
 	if err != nil {
-		return err
+		return asReadError(err)
 	}
 	m := &a.message
 	if err := record.DecodeMessage(p, m); err != nil {
@@ -135,6 +138,35 @@ func (a *attempter) prepare(cmd *startCommand) error {
 	return a.request(cmd, body)
 }
 
+// readRetry is how long a message waits of which no attempt could be made for a
+// reason that may pass: no file descriptor, say.
+const readRetry = time.Second
+
+// readError is a record that could not be read for a reason that may pass.
+type readError struct{ error }
+
+func asReadError(err error) error {
+	var corrupt *wal.CorruptionError
+	for _, lasting := range []error{wal.ErrNotFound, io.ErrUnexpectedEOF, syscall.EIO} {
+		if errors.Is(err, lasting) {
+			return err
+		}
+	}
+	if errors.As(err, &corrupt) {
+		return err
+	}
+	return readError{err}
+}
+
+func (a *attempter) unprepared(r *attemptResult, err error) {
+	if _, ok := err.(readError); !ok {
+		a.damaged(r, err)
+		return
+	}
+	a.e.opts.Logger.Error("engine: a stored message cannot be read now; it is tried again", "error", err)
+	r.interrupt, r.delay = true, readRetry
+}
+
 // damaged ends a message whose record cannot be read: it becomes a dead letter,
 // and the server runs on (W7).
 func (a *attempter) damaged(r *attemptResult, err error) {
@@ -144,6 +176,7 @@ func (a *attempter) damaged(r *attemptResult, err error) {
 }
 
 func (a *attempter) trim() {
+	a.message.Body, a.attempt.Body = nil, nil // they may alias what is dropped here
 	if cap(a.record) > attempterMax {
 		a.record = nil
 	}

@@ -52,6 +52,9 @@ func (g *Group) Len() int { return g.count }
 // Bytes returns the number of bytes of the records with their headers.
 func (g *Group) Bytes() int { return g.n - groupHeaderSize }
 
+// Buffer returns the number of bytes of memory that retaining the group holds.
+func (g *Group) Buffer() int { return len(g.buf) }
+
 // Each calls fn with each record in order. The payload aliases the group's
 // buffer: it is valid while the group is retained and must not be changed. An
 // error of fn ends the walk and is returned.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,7 +45,21 @@ type Index struct {
 	opts    Options
 	applied atomic.Uint64 // LSN that reads are sure to see
 	start   Position
+	closing sync.RWMutex // held for reading by reads: Pebble panics when it is used after Close
 	closed  bool
+}
+
+// ErrClosed is returned by reads after Close.
+var ErrClosed = errors.New("index: closed")
+
+// enter keeps the index open until leave is called.
+func (x *Index) enter() (leave func(), err error) {
+	x.closing.RLock()
+	if x.closed {
+		x.closing.RUnlock()
+		return nil, ErrClosed
+	}
+	return x.closing.RUnlock, nil
 }
 
 // Open opens or creates the index.
@@ -146,8 +161,11 @@ func (x *Index) Checkpoint() (Position, error) {
 // write; the applier may go on meanwhile.
 func (x *Index) Flush() error { return x.db.Flush() }
 
-// Close flushes and closes. It may be called twice, not concurrently.
+// Close flushes and closes. It waits for reads that are
+// under way; later ones fail with ErrClosed. It may be called twice.
 func (x *Index) Close() error {
+	x.closing.Lock()
+	defer x.closing.Unlock()
 	if x.closed {
 		return nil
 	}
@@ -157,6 +175,8 @@ func (x *Index) Close() error {
 
 // Abandon closes without flushing: the simulator's crash.
 func (x *Index) Abandon() error {
+	x.closing.Lock()
+	defer x.closing.Unlock()
 	if x.closed {
 		return nil
 	}
@@ -166,6 +186,11 @@ func (x *Index) Abandon() error {
 
 // Row returns the pending row of a message.
 func (x *Index) Row(seq uint64) (r record.Row, ok bool, err error) {
+	leave, err := x.enter()
+	if err != nil {
+		return r, false, err
+	}
+	defer leave()
 	var k [16]byte
 	ok, err = get(x.db, messageKey(k[:0], seq), func(v []byte) error { return decodeRow(v, &r) })
 	return r, ok, err
@@ -173,6 +198,11 @@ func (x *Index) Row(seq uint64) (r record.Row, ok bool, err error) {
 
 // Dead returns one dead letter.
 func (x *Index) Dead(user uint32, lsn uint64) (d Dead, ok bool, err error) {
+	leave, err := x.enter()
+	if err != nil {
+		return d, false, err
+	}
+	defer leave()
 	var k [16]byte
 	ok, err = get(x.db, deadKey(k[:0], user, lsn), func(v []byte) error { return decodeDead(v, &d) })
 	return d, ok, err
@@ -182,6 +212,11 @@ func (x *Index) Dead(user uint32, lsn uint64) (d Dead, ok bool, err error) {
 // within the window that ends at now (unix ms). A clock that was set back by up
 // to a window still finds what was accepted before.
 func (x *Index) Dedup(user uint32, hash *[16]byte, now int64) (seq, nonce uint64, ok bool, err error) {
+	leave, err := x.enter()
+	if err != nil {
+		return 0, 0, false, err
+	}
+	defer leave()
 	window := x.opts.DedupWindow.Milliseconds()
 	for b := now/window + 1; b >= 0 && b >= now/window-1 && !ok; b-- {
 		var k [32]byte
@@ -230,6 +265,11 @@ func (x *Index) Lanes(fn func(Lane) error) error {
 }
 
 func (x *Index) scan(lower, upper []byte, fn func(k, v []byte) error) error {
+	leave, err := x.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return err
@@ -246,6 +286,11 @@ func (x *Index) scan(lower, upper []byte, fn func(k, v []byte) error) error {
 // DeadLetters calls fn with a user's dead letters from the LSN from on, in
 // order or backwards, until fn returns false.
 func (x *Index) DeadLetters(user uint32, from uint64, backwards bool, fn func(*Dead) (bool, error)) error {
+	leave, err := x.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	o := &pebble.IterOptions{LowerBound: deadKey(nil, user, 0), UpperBound: append(deadKey(nil, user, ^uint64(0)), 0)}
 	if backwards {
 		o.UpperBound = append(deadKey(nil, user, from), 0)

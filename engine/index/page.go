@@ -20,6 +20,11 @@ type Page struct {
 // later than maxDue (unix ms). It seeks to the cursor, so that no iteration
 // starts inside a consumed range (X4).
 func (x *Index) ReadPage(lane uint64, from Cursor, maxDue int64, limit int, rows []record.Row) (Page, error) {
+	leave, err := x.enter()
+	if err != nil {
+		return Page{}, err
+	}
+	defer leave()
 	snap := x.db.NewSnapshot()
 	defer snap.Close()
 	var pos Position // zero as long as nothing was applied

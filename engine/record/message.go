@@ -18,7 +18,7 @@ const (
 const messageHead = 64
 
 // Message is what was published: destination, body and every option of its
-// delivery. Encoded by Append, decoded by Decode.
+// delivery. Encoded by Append, decoded by DecodeMessage.
 type Message struct {
 	Flags   uint16
 	User    uint32
