@@ -7,6 +7,7 @@ type host struct {
 	inflight int
 	entries  int
 	failures int      // attempts in a row that got no response
+	answered int64    // unix ms of the last response
 	parked   []uint32 // lanes whose next message waits for a permit here
 	kept     bool     // in core.kept
 }
@@ -68,23 +69,43 @@ func (c *core) forgetHost(i uint32) {
 	c.freeHost = append(c.freeHost, i)
 }
 
-// permit says whether one more attempt may start.
+// A host that answered within the last provenFor ms may have its full cap in
+// flight. Any other is held to one in freeShare of the permits that are still
+// free: hosts that hang until their timeout, each with a full share, would
+// otherwise hold all of delivery.parallelism; like this each of them takes a
+// tenth of what the ones before it left. One first answer is enough to be proven.
+const (
+	provenFor = 10_000
+	freeShare = 10
+)
+
+// permit says whether one more attempt may start. A first one is allowed to
+// every host, and a host with nobody to share with is held to its own cap only.
 func (c *core) permit(h *host) bool {
-	if h.failures >= failuresToHalfOpen {
-		return h.inflight == 0
+	free := c.opts.Parallelism - c.inflight
+	switch {
+	case free <= 0:
+		return false
+	case h.inflight == 0:
+		return true
+	case h.failures >= failuresToHalfOpen || h.inflight >= c.opts.HostParallelism:
+		return false
+	default:
+		return c.now-h.answered < provenFor || h.inflight == c.inflight || h.inflight < free/freeShare
 	}
-	return h.inflight < c.opts.HostParallelism
 }
 
 // yield returns an attempt's permit and gives the lanes that waited for it their
 // turn.
-func (c *core) yield(hi uint32, answered bool) {
+func (c *core) yield(hi uint32, r *attemptResult) {
 	c.inflight--
 	h := &c.hosts[hi]
 	h.inflight--
-	if answered {
-		h.failures = 0
-	} else {
+	switch {
+	case r.interrupt: // says nothing about the host
+	case r.answered:
+		h.failures, h.answered = 0, c.now
+	default:
 		h.failures++
 	}
 	if !c.permit(h) {

@@ -106,6 +106,59 @@ func publishAll(t *testing.T, e *Engine, ps []Publish) {
 	}
 }
 
+// TestHangingHostsLeavePermits: hosts that hang until their timeout, more of them
+// than delivery.parallelism has full shares, leave permits for the others.
+func TestHangingHostsLeavePermits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newHostWire()
+		o := testOptions(vfs.NewMem(), w)
+		o.Parallelism, o.HostParallelism = 200, 20
+		e := open(t, o)
+		t.Cleanup(func() { close(w.stop) })
+		var ps []Publish
+		for range 50 {
+			for h := range 30 {
+				ps = append(ps, Publish{User: 1, URL: fmt.Sprintf("http://hole%d.example/", h), Timeout: time.Hour})
+			}
+		}
+		publishAll(t, e, ps)
+		time.Sleep(time.Second)
+		healthy := make([]Publish, 500)
+		for i := range healthy {
+			healthy[i] = Publish{User: 1, URL: "http://healthy.example/"}
+		}
+		publishAll(t, e, healthy)
+		time.Sleep(2 * time.Second)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if got := w.done["healthy.example"]; got != len(healthy) {
+			t.Errorf("healthy host: %d of %d delivered", got, len(healthy))
+		}
+	})
+}
+
+// TestLoneHostGetsItsCap: with nobody to share with, a host gets all it may have.
+func TestLoneHostGetsItsCap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newHostWire()
+		o := testOptions(vfs.NewMem(), w)
+		o.Parallelism, o.HostParallelism = 10, 10
+		e := open(t, o)
+		t.Cleanup(func() { close(w.stop) })
+		ps := make([]Publish, 100)
+		for i := range ps {
+			ps[i] = Publish{User: 1, URL: "http://one.example/"}
+		}
+		publishAll(t, e, ps)
+		time.Sleep(time.Second)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.peak["one.example"] != 10 || w.done["one.example"] != len(ps) {
+			t.Errorf("at most %d at once, %d delivered", w.peak["one.example"], w.done["one.example"])
+		}
+	})
+}
+
 // TestHalfOpen: a host that keeps refusing is probed by one attempt at a time,
 // and gets its full share back after the first answer.
 func TestHalfOpen(t *testing.T) {

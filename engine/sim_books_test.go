@@ -72,8 +72,8 @@ func (s *sim) checkLanes() {
 	for i := range c.hosts {
 		for _, li := range c.hosts[i].parked {
 			parked[li] = true
-			if c.permit(&c.hosts[i]) {
-				s.fail("S10: lane %x is parked at a host that has a permit", c.lanes[li].id)
+			if c.hosts[i].inflight == 0 {
+				s.fail("S10: lane %x is parked at a host that has nothing in flight", c.lanes[li].id)
 			}
 		}
 	}
