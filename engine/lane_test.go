@@ -78,23 +78,32 @@ func TestOneHostHoldsUpNoOther(t *testing.T) {
 		}
 		publishAll(t, e, ps)
 		time.Sleep(time.Second)
-		healthy := make([]Publish, 500)
-		for i := range healthy {
-			healthy[i] = Publish{User: 1, URL: "http://healthy.example/"}
-		}
-		publishAll(t, e, healthy)
-		time.Sleep(10 * time.Second)
+		w.checkHealthy(t, e, 500, 10*time.Second)
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if got := w.done["healthy.example"]; got != len(healthy) {
-			t.Errorf("healthy host: %d of %d delivered", got, len(healthy))
-		}
 		for host, n := range w.peak {
 			if n > o.HostParallelism {
 				t.Errorf("%s had %d attempts in flight, the cap is %d", host, n, o.HostParallelism)
 			}
 		}
 	})
+}
+
+// checkHealthy publishes n messages to a host that answers and wants all of them
+// delivered within the given time.
+func (w *hostWire) checkHealthy(t *testing.T, e *Engine, n int, within time.Duration) {
+	t.Helper()
+	ps := make([]Publish, n)
+	for i := range ps {
+		ps[i] = Publish{User: 1, URL: "http://healthy.example/"}
+	}
+	publishAll(t, e, ps)
+	time.Sleep(within)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if got := w.done["healthy.example"]; got != n {
+		t.Errorf("healthy host: %d of %d delivered within %v", got, n, within)
+	}
 }
 
 func publishAll(t *testing.T, e *Engine, ps []Publish) {
@@ -123,17 +132,7 @@ func TestHangingHostsLeavePermits(t *testing.T) {
 		}
 		publishAll(t, e, ps)
 		time.Sleep(time.Second)
-		healthy := make([]Publish, 500)
-		for i := range healthy {
-			healthy[i] = Publish{User: 1, URL: "http://healthy.example/"}
-		}
-		publishAll(t, e, healthy)
-		time.Sleep(2 * time.Second)
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if got := w.done["healthy.example"]; got != len(healthy) {
-			t.Errorf("healthy host: %d of %d delivered", got, len(healthy))
-		}
+		w.checkHealthy(t, e, 500, 2*time.Second)
 	})
 }
 

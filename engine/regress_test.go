@@ -286,17 +286,7 @@ func TestHungryLanesWithoutRoom(t *testing.T) {
 		}
 		publishAll(t, e, ps)
 		time.Sleep(20 * time.Second)
-		healthy := make([]Publish, 200)
-		for i := range healthy {
-			healthy[i] = Publish{User: 1, URL: "http://healthy.example/"}
-		}
-		publishAll(t, e, healthy)
-		time.Sleep(5 * time.Second)
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if got := w.done["healthy.example"]; got != len(healthy) {
-			t.Errorf("%d of %d delivered after 5 s", got, len(healthy))
-		}
+		w.checkHealthy(t, e, 200, 5*time.Second)
 	})
 }
 
