@@ -255,7 +255,7 @@ func TestLagCountsBuffers(t *testing.T) {
 func manualEngine(t *testing.T) *Engine {
 	t.Helper()
 	o := testOptions(vfs.NewMem(), newFakeWire())
-	o.manual, o.SegmentSize, o.Parallelism, o.HostParallelism = true, 64<<20, 100, 100
+	o.manual, o.Parallelism, o.HostParallelism = true, 100, 100
 	o.withDefaults()
 	e, err := recoverEngine(o)
 	if err != nil {
