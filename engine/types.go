@@ -104,9 +104,8 @@ type Account struct {
 
 // Limits are the configured bounds that a request is checked against.
 type Limits struct {
-	MessageMax    int           // bytes of a body
-	MaxDelay      time.Duration // of Delay and NotBefore
-	MaxRetries    int
-	MaxTimeout    time.Duration // of one attempt
-	RetryDelayMax time.Duration
+	MessageMax int           // bytes of a body
+	MaxDelay   time.Duration // of Delay and NotBefore
+	MaxRetries int
+	MaxTimeout time.Duration // of one attempt
 }

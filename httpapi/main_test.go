@@ -49,7 +49,7 @@ type fakeEngine struct {
 
 func newFake() *fakeEngine {
 	return &fakeEngine{limits: engine.Limits{
-		MessageMax: 1 << 20, MaxDelay: 365 * 24 * time.Hour, MaxRetries: 100, MaxTimeout: 2 * time.Hour, RetryDelayMax: 24 * time.Hour,
+		MessageMax: 1 << 20, MaxDelay: 365 * 24 * time.Hour, MaxRetries: 100, MaxTimeout: 2 * time.Hour,
 	}}
 }
 

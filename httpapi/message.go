@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tidemill/tidemill/engine"
@@ -77,25 +76,9 @@ func duration(opt option, v []byte, least, most time.Duration) (time.Duration, *
 	case d < least:
 		return 0, badOption(opt, v, "must be positive")
 	case d > most:
-		return 0, badOption(opt, v, "the limit is "+formatLimit(most))
+		return 0, badOption(opt, v, "the limit is "+delay.Format(most))
 	}
 	return d, nil
-}
-
-// formatLimit writes a limit in the form in which a producer would: 365d, 2h.
-func formatLimit(d time.Duration) string {
-	const day = 24 * time.Hour
-	if d >= day && d%day == 0 {
-		return strconv.FormatInt(int64(d/day), 10) + "d"
-	}
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 // digits parses an unsigned decimal; what is too large for an int64 is the
@@ -135,7 +118,7 @@ func notBefore(v []byte, now time.Time, most time.Duration) (time.Time, *failure
 	}
 	if last := now.Add(most).Unix(); n > last {
 		return time.Time{}, badOption(optNotBefore, v,
-			"unix seconds (not milliseconds), at most "+strconv.FormatInt(last, 10)+", which is "+formatLimit(most)+" from now")
+			"unix seconds (not milliseconds), at most "+strconv.FormatInt(last, 10)+", which is "+delay.Format(most)+" from now")
 	}
 	return time.Unix(max(n, 1), 0), nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine"
+	"github.com/tidemill/tidemill/engine/delay"
 )
 
 // config is what a server is started with, the same for dev and serve; only
@@ -136,7 +137,7 @@ func (c *config) validate() error {
 	}
 	if c.Attempt > c.AttemptLimit {
 		fail("attempt.timeout (%s) is above attempt.max-timeout (%s): raise the second or lower the first",
-			formatDuration(c.Attempt), formatDuration(c.AttemptLimit))
+			delay.Format(c.Attempt), delay.Format(c.AttemptLimit))
 	}
 	return errors.Join(errs...)
 }

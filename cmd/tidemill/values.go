@@ -80,7 +80,7 @@ func (v *fsyncValue) String() string {
 	if *v == 0 {
 		return "always"
 	}
-	return "interval=" + formatDuration(time.Duration(*v))
+	return "interval=" + delay.Format(time.Duration(*v))
 }
 
 func (v *fsyncValue) Set(s string) error {
@@ -105,7 +105,7 @@ func (v *fsyncValue) Set(s string) error {
 
 type durationValue time.Duration
 
-func (v *durationValue) String() string { return formatDuration(time.Duration(*v)) }
+func (v *durationValue) String() string { return delay.Format(time.Duration(*v)) }
 func (v *durationValue) Type() string   { return "duration" }
 
 func (v *durationValue) Set(s string) error {
@@ -143,25 +143,6 @@ func isZero(v pflag.Value) bool {
 		return *v == 0
 	}
 	return false
-}
-
-// formatDuration writes d so that delay.ParseDuration reads it back: whole days as
-// days, else as time.Duration does without zero parts at its end.
-func formatDuration(d time.Duration) string {
-	if d == 0 {
-		return "0"
-	}
-	if d > 0 && d%day == 0 {
-		return strconv.FormatInt(int64(d/day), 10) + "d"
-	}
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 // sizeUnits are in the order in which formatSize tries them. A kB of 1000 bytes

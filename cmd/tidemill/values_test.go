@@ -1,13 +1,10 @@
 package main
 
 import (
-	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
-
-	"github.com/tidemill/tidemill/engine/delay"
 )
 
 func TestSize(t *testing.T) {
@@ -35,37 +32,6 @@ func TestSize(t *testing.T) {
 	for _, in := range []string{"", "B", "MiB", "-1", "+1", "1.5MiB", "64MB", "64mib", "1 2", "8589934592GiB", "9223372036854775808", "0x10"} {
 		if got, err := parseSize(in); err == nil {
 			t.Errorf("parseSize(%q) = %d, want an error", in, got)
-		}
-	}
-}
-
-// TestDurationRoundTrip: what help and messages print can be typed.
-func TestDurationRoundTrip(t *testing.T) {
-	for _, c := range []struct {
-		d    time.Duration
-		want string
-	}{
-		{250 * time.Millisecond, "250ms"},
-		{90 * time.Second, "1m30s"},
-		{15 * time.Minute, "15m"},
-		{2 * time.Hour, "2h"},
-		{2*time.Hour + time.Second, "2h0m1s"},
-		{90 * time.Minute, "1h30m"},
-		{24 * time.Hour, "1d"},
-		{365 * 24 * time.Hour, "365d"},
-		{0, "0"},
-	} {
-		if got := formatDuration(c.d); got != c.want {
-			t.Errorf("formatDuration(%v) = %q, want %q", c.d, got, c.want)
-		}
-	}
-	seed := rand.Uint64()
-	rnd := rand.New(rand.NewPCG(seed, 0))
-	for range 1000 {
-		d := time.Duration(rnd.Int64N(int64(1000 * day))).Truncate(time.Millisecond)
-		got, err := delay.ParseDuration(formatDuration(d))
-		if err != nil || got != d {
-			t.Fatalf("seed %d: %d formats as %q and reads as %d, %v", seed, d, formatDuration(d), got, err)
 		}
 	}
 }

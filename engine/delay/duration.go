@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -130,4 +131,25 @@ func fraction(frac string, unit uint64) uint64 {
 		n = (uint64(frac[i]-'0')*unit + n) / 10
 	}
 	return n
+}
+
+// Format writes d, which must not be negative, in the shortest form that
+// ParseDuration reads back: whole days as days (365d), else as time.Duration does
+// without the zero parts at its end (2h, 1m30s).
+func Format(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d == 0 {
+		return "0"
+	}
+	if d%day == 0 {
+		return strconv.FormatInt(int64(d/day), 10) + "d"
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
