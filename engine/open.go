@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/cockroachdb/errors/oserror"
@@ -54,15 +53,24 @@ func (e *Engine) openDir() error {
 	if err := checkOurs(fs, e.opts.Dir); err != nil {
 		return err
 	}
-	lock, err := fs.Lock(e.path("LOCK"))
-	if oserror.IsPermission(err) || errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("data directory %s cannot be written: %w: give this user the right to, or name another with --data", e.opts.Dir, err)
-	}
+	lock, err := lockDir(fs, e.opts.Dir)
 	if err != nil {
-		return fmt.Errorf("%w: %s: stop it, or name another directory with --data (%v)", ErrLocked, e.opts.Dir, err)
+		return err
 	}
 	e.lock = lock
 	return e.checkVersion()
+}
+
+// lockDir keeps other processes out of a data directory.
+func lockDir(fs vfs.FS, dir string) (io.Closer, error) {
+	lock, err := fs.Lock(fs.PathJoin(dir, "LOCK"))
+	if oserror.IsPermission(err) || errors.Is(err, syscall.EROFS) {
+		return nil, fmt.Errorf("data directory %s cannot be written: %w: give this user the right to, or name another with --data", dir, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: stop it, or name another directory with --data (%v)", ErrLocked, dir, err)
+	}
+	return lock, nil
 }
 
 // beforeVersion are the names that a directory of ours may hold when a crash came
@@ -122,10 +130,7 @@ func (e *Engine) checkVersion() error {
 	if err != nil {
 		return err
 	}
-	if got := strings.TrimSpace(string(b)); got != dataVersion {
-		return fmt.Errorf("data directory %s has layout version %q, this server reads %q: use a server of that version", e.opts.Dir, got, dataVersion)
-	}
-	return nil
+	return checkLayout(e.opts.Dir, string(b))
 }
 
 func readFile(fs vfs.FS, name string) ([]byte, error) {
@@ -207,7 +212,9 @@ func (e *Engine) replay() error {
 		return err
 	}
 	e.applier.a = a
+	gaps := false
 	err = e.log.Replay(wal.LSN(e.idx.Start().LSN), func(g *wal.Group) error {
+		gaps = gaps || g.GivenUp()
 		if err := applyGroup(a, e.log.ID(), g); err != nil {
 			return err
 		}
@@ -223,7 +230,10 @@ func (e *Engine) replay() error {
 	// The index is now as far as the log, also where that is only its beginning:
 	// a read that waits for everything durable (X5) must not wait for the first record.
 	a.EndGroup(position(e.log.ID(), e.log.Durable()))
-	return a.Flush()
+	if err := a.Flush(); err != nil || !gaps {
+		return err
+	}
+	return a.Recount()
 }
 
 func position(log wal.ID, p wal.Position) index.Position {

@@ -45,6 +45,22 @@ func fillerSize(area []byte) int {
 	return int(size)
 }
 
+// GivenUp reports whether a repair gave up records of this group: a reader that
+// counts may have missed some.
+func (g *Group) GivenUp() bool {
+	for area := g.buf[groupHeaderSize:g.n]; len(area) > 0; {
+		if fillerSize(area) > 0 {
+			return true
+		}
+		_, size, err := nextRecord(area)
+		if err != nil {
+			return false // a group that came this far was verified
+		}
+		area = area[size:]
+	}
+	return false
+}
+
 // balance sets the four bytes at p[at:] so that the checksum of p, continued
 // from before, is want.
 func balance(p []byte, at int, before, want uint32) {

@@ -203,8 +203,9 @@ func (in *inspection) severed(before Position) []Lost {
 // recallSeed finds the seed of a segment whose header is lost. The identity may
 // have survived in the header; else a group header tells the seed that it was
 // sealed with, which is believed if all that follows up to the segment's known
-// end agrees, or at least one record in it: message bodies can hold what looks
-// like a group, but nothing that leads on to the groups behind it.
+// end, or the index's position, agrees, or if a record in the segment's first
+// group does: message bodies can hold what looks like a group, but nothing that
+// leads on to the groups behind it.
 func (sv *survey) recallSeed(p *piece) error {
 	if !p.lost {
 		return nil
@@ -257,6 +258,10 @@ func (in *inspection) believable(seed uint32, lsn LSN) bool {
 			return true
 		}
 	}
-	at, err := s.walk(Position{LSN: lsn, Chain: h.prevChain}, func(groupHeader, []byte) error { return nil })
-	return err == nil && in.end.LSN != 0 && at == in.end
+	agrees := false
+	at, err := s.walk(Position{LSN: lsn, Chain: h.prevChain}, func(h groupHeader, _ []byte) error {
+		agrees = agrees || Position{LSN: h.end(), Chain: h.chain} == in.sv.o.Durable
+		return nil
+	})
+	return agrees || err == nil && in.end.LSN != 0 && at == in.end
 }

@@ -20,7 +20,8 @@ type InspectOptions struct {
 	// Durable is the index's durable position, which counts as a mark and, since it
 	// holds the chained checksum, as a boundary. Default: zero, unknown.
 	Durable Position
-	// Log is the log's ID as the index remembers it. Default: zero, unknown.
+	// Log is the log's ID as the index remembers it, for a log without a single sound
+	// header. Default: zero, unknown.
 	Log ID
 	// Describe says in a few words what a record is whose checksum failed, as far
 	// as can be told from payload: its bytes as they stand. Default: nothing.
@@ -73,7 +74,7 @@ type stray struct {
 const gapMax = 1024
 
 func newSurvey(o InspectOptions) (*survey, error) {
-	sv := &survey{o: o.withDefaults(), log: o.Log}
+	sv := &survey{o: o.withDefaults()}
 	names, err := sv.o.FS.List(sv.o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("wal: list %s: %w", sv.o.Dir, err)
@@ -147,8 +148,8 @@ func (sv *survey) madeUpHeader(first LSN, fileSize int64) segmentHeader {
 // assign finds for each first address the file that is it, and returns these in
 // order. The others are strays.
 func (sv *survey) assign(found []*piece) []*piece {
-	if sv.log == (ID{}) {
-		sv.log = commonLog(found)
+	if sv.log = commonLog(found); sv.log == (ID{}) {
+		sv.log = sv.o.Log
 	}
 	slices.SortStableFunc(found, func(a, b *piece) int {
 		return cmp.Or(cmp.Compare(a.seg.first, b.seg.first), cmp.Compare(rank(a), rank(b)))
@@ -184,7 +185,7 @@ func rank(p *piece) int {
 	return 0
 }
 
-// commonLog is the ID that most sound headers name.
+// commonLog is the ID that most sound headers name; zero if there is none.
 func commonLog(found []*piece) (id ID) {
 	votes := map[ID]int{}
 	for _, p := range found {
@@ -303,8 +304,8 @@ func (p *piece) bounds() (end Position, known bool) {
 		return n.seg.cut, true
 	case n.seg.number == p.seg.number:
 		return Position{LSN: n.seg.first}, false
-	case p.file == "":
-		return Position{LSN: p.seg.first}, false
+	case p.file == "": // nobody knows where it ended: a group in its place says that something is gone
+		return Position{LSN: p.seg.first + groupAlign}, false
 	}
 	return end, false
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +23,8 @@ import (
 //	                         NAME.out and NAME.err
 //	request STATUS METHOD URL TOKEN [BODY]   stores the answer in answer.json
 //	mode PATH OCTAL          compares permission bits
+//	flip FILE PLACE          changes one bit: at an offset, or in the first place
+//	                         where the text stands
 //
 // and $TAKEN, an address that somebody listens on.
 func TestScript(t *testing.T) {
@@ -63,6 +67,20 @@ func TestScript(t *testing.T) {
 					ts.Fatalf("status %s, want %s: %s", got, args[0], body)
 				}
 				ts.Check(os.WriteFile(ts.MkAbs("answer.json"), []byte(body), 0o600))
+			},
+			"flip": func(ts *testscript.TestScript, neg bool, args []string) {
+				path := ts.MkAbs(args[0])
+				b, err := os.ReadFile(path)
+				ts.Check(err)
+				at, err := strconv.Atoi(args[1])
+				if err != nil {
+					at = bytes.Index(b, []byte(args[1]))
+				}
+				if at < 0 || at >= len(b) {
+					ts.Fatalf("%s has no place %s", args[0], args[1])
+				}
+				b[at] ^= 1
+				ts.Check(os.WriteFile(path, b, 0o600))
 			},
 			"mode": func(ts *testscript.TestScript, neg bool, args []string) {
 				info, err := os.Stat(ts.MkAbs(args[0]))
