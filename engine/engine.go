@@ -42,6 +42,8 @@ type Engine struct {
 	dedup   dedupTable
 	claims  claims
 	users   users
+	health  health
+	backup  sync.Mutex // held by the one that runs
 
 	closing  atomic.Bool // no more publishes
 	fatalErr atomic.Pointer[error]

@@ -23,6 +23,9 @@ func (e *Engine) open() error {
 	if err := e.openDir(); err != nil {
 		return err
 	}
+	if err := e.removeBackupTmp(); err != nil {
+		return err
+	}
 	if err := e.openIndex(); err != nil {
 		return err
 	}

@@ -30,6 +30,9 @@ func (sv *survey) inspect(p *piece) (*inspection, error) {
 		}
 	}
 	end, known := p.bounds()
+	if p.next == nil && sv.until.LSN != 0 {
+		end, known = sv.until, true
+	}
 	p.makeRoom(end.LSN)
 	in.s = &scanner{seg: p.seg, end: p.seg.limit(), win: window{r: in.file, size: p.seg.size}}
 	switch {

@@ -49,6 +49,7 @@ type survey struct {
 	log    ID
 	pieces []*piece
 	strays []stray
+	until  Position // Copy: where the last piece ends
 }
 
 // piece is a stretch of the log's addresses.

@@ -16,6 +16,7 @@ type Report struct {
 	// the end of all sound groups in unbroken order. What lies between is kept by
 	// the next start, what lies behind is cut.
 	Mark, End LSN
+	EndChain  uint32 // the chained checksum at End
 	// IndexFits says that InspectOptions.Durable is a boundary of the log, after a
 	// repair at the latest. Without it the index is of another log, or of another time.
 	IndexFits bool
@@ -66,7 +67,7 @@ func (sv *survey) verify() (*Report, error) {
 			return nil, err
 		}
 	}
-	rep.End = at.LSN
+	rep.End, rep.EndChain = at.LSN, at.Chain
 	for _, s := range sv.strays {
 		rep.Damages = append(rep.Damages, Damage{Segment: s.file, Meaning: "the file is no part of the log: " + s.reason.Error()})
 	}
