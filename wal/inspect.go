@@ -85,6 +85,9 @@ func (in *inspection) walk(at Position, v visitor) (Position, error) {
 	for at.LSN < in.s.end {
 		h, data, err := in.s.group(at)
 		if err == nil {
+			if err := in.sv.o.Pause(len(data)); err != nil {
+				return at, err
+			}
 			if err := v.group(h, data); err != nil {
 				return at, err
 			}

@@ -26,6 +26,9 @@ type InspectOptions struct {
 	// Describe says in a few words what a record is whose checksum failed, as far
 	// as can be told from payload: its bytes as they stand. Default: nothing.
 	Describe func(lsn LSN, payload []byte) string
+	// Pause is called after n bytes of groups were read. An error ends the walk and is
+	// returned. Default: nothing.
+	Pause func(n int) error
 }
 
 func (o InspectOptions) withDefaults() InspectOptions {
@@ -34,6 +37,9 @@ func (o InspectOptions) withDefaults() InspectOptions {
 	}
 	if o.Describe == nil {
 		o.Describe = func(LSN, []byte) string { return "" }
+	}
+	if o.Pause == nil {
+		o.Pause = func(int) error { return nil }
 	}
 	return o
 }

@@ -20,6 +20,7 @@ type config struct {
 
 	FsyncInterval time.Duration // 0: always
 	SegmentSize   int64         // bytes
+	ScrubRate     int64         // bytes per second; 0: off
 	Memtable      int64
 	Cache         int64
 
@@ -59,6 +60,7 @@ func defaults() *config {
 		Listen:          ":8080",
 		AdminListen:     "127.0.0.1:9080",
 		SegmentSize:     64 * mib,
+		ScrubRate:       4 * mib,
 		Memtable:        64 * mib,
 		Cache:           64 * mib,
 		MessageMax:      1 * mib,
@@ -96,6 +98,7 @@ func (c *config) settings() []setting {
 		{name: "admin.listen", value: (*textValue)(&c.AdminListen), usage: "address of pprof and /healthz, or off"},
 		{name: "log.fsync", alias: "fsync", value: (*fsyncValue)(&c.FsyncInterval), usage: "when an acknowledged message is on disk: always, or interval=DURATION, which loses that much in a power cut"},
 		{name: "log.segment-size", value: (*sizeValue)(&c.SegmentSize), usage: "size of a log segment"},
+		{name: "log.scrub-rate", value: (*rateValue)(&c.ScrubRate), usage: "how much of the log is checked for damage per second, in the background; 0: none"},
 		{name: "index.memtable", value: (*sizeValue)(&c.Memtable), usage: "memory of the index for writes"},
 		{name: "index.cache", value: (*sizeValue)(&c.Cache), usage: "memory of the index for reads"},
 		{name: "message.max-size", value: (*sizeValue)(&c.MessageMax), usage: "longest body of a message, up to 64MiB; above: 413"},
@@ -155,6 +158,7 @@ func (c *config) engineOptions() engine.Options {
 		Dir:             c.Data,
 		FsyncInterval:   c.FsyncInterval,
 		SegmentSize:     c.SegmentSize,
+		ScrubRate:       offIfZero(c.ScrubRate),
 		MemtableSize:    c.Memtable,
 		CacheSize:       c.Cache,
 		MessageMax:      int(c.MessageMax),
@@ -168,4 +172,13 @@ func (c *config) engineOptions() engine.Options {
 		HostParallelism: c.HostParallelism,
 		Resident:        c.Resident,
 	}
+}
+
+// offIfZero turns the zero that switches something off into what the engine takes
+// for that: its own zero is the default.
+func offIfZero(n int64) int64 {
+	if n == 0 {
+		return -1
+	}
+	return n
 }

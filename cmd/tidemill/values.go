@@ -132,6 +132,13 @@ func (v *sizeValue) Set(s string) error {
 	return nil
 }
 
+// rateValue is a number of bytes per second. Zero is one of its values: off.
+type rateValue int64
+
+func (v *rateValue) String() string     { return (*sizeValue)(v).String() }
+func (v *rateValue) Type() string       { return "size" }
+func (v *rateValue) Set(s string) error { return (*sizeValue)(v).Set(s) }
+
 // isZero is true for a number, a size or a duration of zero.
 func isZero(v pflag.Value) bool {
 	switch v := v.(type) {
