@@ -23,6 +23,7 @@ import (
 //	reader    reads pages for the loop, one after the other
 //	workers   make attempts, at most Options.Parallelism
 //	flusher   makes the index durable now and then (X2)
+//	reclaimer gives up the log's oldest segments, after copying what counts (W10)
 //
 // The log's committer hands each group to loop and applier in log order. Lock
 // order: users.mu and dedup.mu, each held over an append, then the log's own;
@@ -42,6 +43,8 @@ type Engine struct {
 	dedup   dedupTable
 	claims  claims
 	users   users
+
+	reclaimer reclaimer
 
 	closing  atomic.Bool // no more publishes
 	fatalErr atomic.Pointer[error]
@@ -74,6 +77,7 @@ func recoverEngine(o Options) (*Engine, error) {
 	e := &Engine{opts: o, stop: make(chan struct{}), drained: make(chan struct{})}
 	e.inbox.init()
 	e.applier.init()
+	e.claims.init()
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.closeFiles())
 	}
@@ -87,6 +91,7 @@ func (e *Engine) start() {
 	e.wg.Go(e.applyLoop)
 	e.wg.Go(e.readLoop)
 	e.wg.Go(e.flushLoop)
+	e.wg.Go(e.reclaimLoop)
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,14 +14,17 @@ import (
 type eventKind uint8
 
 const (
-	evGroup    eventKind = iota // group: committed
-	evFinished                  // slot, result: an attempt ended
-	evApplied                   // lsn: the index has caught up to there
-	evPaged                     // slot, page
-	evRow                       // req, row, found, err
-	evCancel                    // req
-	evDrain                     // start nothing more
-	evPoison                    // the log failed
+	evGroup       eventKind = iota // group: committed
+	evFinished                     // slot, result: an attempt ended
+	evApplied                      // lsn: the index has caught up to there
+	evPaged                        // slot, page
+	evRow                          // req, row, found, err
+	evCancel                       // req
+	evMove                         // move: asked for
+	evMoveRow                      // move, row, found, err
+	evMoveRefused                  // move, err: the log has no room for the copy
+	evDrain                        // start nothing more
+	evPoison                       // the log failed
 )
 
 // event is one thing that happened, for the core.
@@ -32,6 +37,7 @@ type event struct {
 	result *attemptResult
 	page   *index.Page
 	req    *cancelRequest
+	move   *moveRequest
 	row    record.Row
 	err    error
 }
@@ -139,6 +145,12 @@ func (c *core) take(ev *event) error {
 		c.rowRead(ev.req, ev.row, ev.found, ev.err)
 	case evCancel:
 		c.cancel(ev.req)
+	case evMove:
+		c.move(ev.move)
+	case evMoveRow:
+		c.moveRowRead(ev.move, ev.row, ev.found, ev.err)
+	case evMoveRefused:
+		c.moveRefused(ev.move, ev.err)
 	case evDrain:
 		c.draining = true
 	case evPoison:
@@ -156,6 +168,9 @@ func (e *Engine) carryOut(out *commands) (err error) {
 			break
 		}
 	}
+	for i := 0; i < len(out.moves) && err == nil; i++ {
+		err = e.logOrRefuse(&out.moves[i])
+	}
 	for i := 0; i < len(out.starts) && err == nil; i++ {
 		e.workers.start(out.starts[i])
 	}
@@ -165,8 +180,25 @@ func (e *Engine) carryOut(out *commands) (err error) {
 	for _, req := range out.rows {
 		go e.readRow(req)
 	}
+	if len(out.moveRows) > 0 {
+		go e.readMoveRows(slices.Clone(out.moveRows))
+	}
 	for i := range out.answers {
 		out.answers[i].req.done(out.answers[i].err)
+	}
+	for _, req := range out.moved {
+		req.done(req.err)
+	}
+	return err
+}
+
+// logOrRefuse logs a copy, or tells the core that there is no room for it: then the
+// message stays where it is.
+func (e *Engine) logOrRefuse(cmd *moveCommand) error {
+	err := e.logMove(cmd)
+	if errors.Is(err, wal.ErrNoSpace) {
+		e.inbox.push(event{kind: evMoveRefused, move: cmd.req, err: err})
+		return nil
 	}
 	return err
 }
@@ -243,6 +275,21 @@ func (e *Engine) readPage(q *pageCommand) (*index.Page, error) {
 // readRow looks up the row of a message that is to be canceled. Its goroutine
 // ends with the request that waits for it.
 func (e *Engine) readRow(req *cancelRequest) { e.inbox.push(e.lookUp(req)) }
+
+// readMoveRows looks up the rows of messages that are to be moved, a batch of them.
+func (e *Engine) readMoveRows(reqs []*moveRequest) {
+	for _, req := range reqs {
+		e.inbox.push(e.lookUpMove(req))
+	}
+}
+
+func (e *Engine) lookUpMove(req *moveRequest) event {
+	ev := event{kind: evMoveRow, move: req, err: e.waitApplied(req.after)}
+	if ev.err == nil {
+		ev.row, ev.found, ev.err = e.idx.Row(req.seq)
+	}
+	return ev
+}
 
 func (e *Engine) lookUp(req *cancelRequest) event {
 	ev := event{kind: evRow, req: req, err: e.waitApplied(req.after)}

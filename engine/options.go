@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/record"
 )
 
 // Wire makes one attempt and fills in its result. *dispatch.Client is the one
@@ -121,8 +122,11 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// recordMax bounds one record: the largest body, or response, and its headers.
-func (o *Options) recordMax() int { return max(o.MessageMax, o.ResponseMax) + metaMax }
+// recordMax bounds one record: the largest body, or response, and its headers, and
+// what moving it adds.
+func (o *Options) recordMax() int {
+	return max(o.MessageMax, o.ResponseMax) + metaMax + record.MoveOverhead
+}
 
 // metaMax bounds what a record holds beside the body: destination, headers and
 // options of a publish, or the headers of a response.

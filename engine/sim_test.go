@@ -37,6 +37,7 @@ import (
 //	S8 within the window a duplicate gets the original's id, and nothing is stored for it
 //	S9 what is in memory stays within its bound
 //	S10 the core's books balance, and no lane or message is forgotten (sim_books_test.go)
+//	S11 what the index names stands in the log, whatever was reclaimed (sim_reclaim_test.go)
 type sim struct {
 	t    *testing.T
 	seed uint64
@@ -50,7 +51,9 @@ type sim struct {
 	groups   []*wal.Group
 	pages    []pageCommand
 	rows     []*cancelRequest
+	moveRows []*moveRequest
 	lateRows []event // read, and not told yet
+	reclaim  simReclaim
 	flights  []startCommand
 	unacked  []*simMessage
 	messages map[string]*simMessage // by id, acked or not
@@ -58,8 +61,10 @@ type sim struct {
 	crashes  int
 	published,
 	attempts, duplicates int
-	history uint64
-	failed  error
+	copied, reclaimed, rebuilt int
+	forgot                     bool // the index was lost: dedup ids may be, too
+	history                    uint64
+	failed                     error
 }
 
 // simMessage is the model of one message.
@@ -200,10 +205,12 @@ func (s *sim) step(cfg simConfig) {
 		s.advance(s.rng.Int64N(10 * 60_000))
 	case n < 70:
 		s.advance(-s.rng.Int64N(5000))
-	case n < 88:
+	case n < 84:
 		s.land()
-	case n < 93:
+	case n < 89:
 		s.read()
+	case n < 93:
+		s.reclaimStep()
 	case n < 96:
 		s.cancel()
 	case n < 97:
@@ -262,7 +269,7 @@ func (s *sim) submit(p *Publish, m *simMessage) {
 	}
 	s.published++
 	m.sub, m.id = sub, MessageID(uint64(sub.ticket.LSN), sub.nonce)
-	if m.dedupID != "" {
+	if m.dedupID != "" && !s.forgot {
 		if o := s.dedup[m.dedupID]; o != nil && o.acked && s.now-o.created < s.e.opts.DedupWindow.Milliseconds() {
 			s.fail("S8: %s stored again as %s", o.id, m.id)
 		}
@@ -275,6 +282,9 @@ func (s *sim) submit(p *Publish, m *simMessage) {
 
 func (s *sim) duplicate(m *simMessage, id string) {
 	s.duplicates++
+	if s.forgot {
+		return
+	}
 	if o := s.dedup[m.dedupID]; o == nil || o.id != id {
 		s.fail("S8: a duplicate under %q was answered with %s", m.dedupID, id)
 	}
@@ -361,14 +371,23 @@ func (s *sim) carryOut(out *commands) {
 			s.fail("log an outcome: %v", err)
 		}
 	}
+	for i := range out.moves {
+		if err := s.e.logOrRefuse(&out.moves[i]); err != nil {
+			s.fail("log a move: %v", err)
+		}
+	}
 	for _, cmd := range out.starts {
 		s.started(&cmd)
 		s.flights = append(s.flights, cmd)
 	}
 	s.pages = append(s.pages, out.pages...)
 	s.rows = append(s.rows, out.rows...)
+	s.moveRows = append(s.moveRows, out.moveRows...)
 	for _, a := range out.answers {
 		a.req.done(a.err)
+	}
+	for _, req := range out.moved {
+		req.done(req.err)
 	}
 	c := s.e.core
 	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels); c.resident > limit {
@@ -428,6 +447,13 @@ func (s *sim) read() {
 			break
 		}
 	}
+	s.moveRows = slices.DeleteFunc(s.moveRows, func(req *moveRequest) bool {
+		if s.e.idx.Applied() < req.after {
+			return false
+		}
+		s.lateRows = append(s.lateRows, s.e.lookUpMove(req))
+		return true
+	})
 	s.rows = slices.DeleteFunc(s.rows, func(req *cancelRequest) bool {
 		if s.e.idx.Applied() < req.after {
 			return false
@@ -522,6 +548,9 @@ func (s *sim) crash(cfg simConfig) {
 	s.abandon()
 	s.disk = next
 	s.crashes++
+	if s.rng.IntN(4) == 0 {
+		s.loseIndex()
+	}
 	s.open(cfg)
 	for i := 0; i < 3 && s.failed == nil && s.rng.IntN(3) == 0; i++ { // crashes in or right after recovery
 		next := s.disk.Cut(s.rng.Uint64(), s.rng.IntN(101), grain)
@@ -543,6 +572,7 @@ func (s *sim) abandon() {
 		}
 	}
 	s.events, s.groups, s.pages, s.rows, s.flights, s.unacked, s.lateRows = nil, nil, nil, nil, nil, nil, nil
+	s.moveRows, s.reclaim = nil, simReclaim{}
 	_ = s.e.log.Close()
 	_ = s.e.idx.Abandon()
 	_ = s.e.lock.Close()
@@ -571,7 +601,7 @@ func (s *sim) settleAll() {
 
 func (s *sim) idle() bool {
 	c := s.e.core
-	return len(s.rows) == 0 && len(s.lateRows) == 0 && c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
+	return len(s.rows) == 0 && len(s.lateRows) == 0 && len(s.moveRows) == 0 && len(c.moves) == 0 && c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
 }
 
 func (s *sim) checkEnds() {
@@ -641,7 +671,7 @@ func simConfigOf(seed uint64) simConfig {
 
 func TestSimulation(t *testing.T) {
 	from, to := seeds(t, simSeeds)
-	var crashes, published, attempts, duplicates int
+	var crashes, published, attempts, duplicates, copied, reclaimed, rebuilt int
 	for seed := from; seed < to; seed++ {
 		s := runSim(t, seed, simConfigOf(seed))
 		if s.failed != nil {
@@ -651,8 +681,12 @@ func TestSimulation(t *testing.T) {
 		published += s.published
 		attempts += s.attempts
 		duplicates += s.duplicates
+		copied += s.copied
+		reclaimed += s.reclaimed
+		rebuilt += s.rebuilt
 	}
-	t.Logf("%d seeds: %d power cuts, %d published, %d attempts, %d duplicates refused", to-from, crashes, published, attempts, duplicates)
+	t.Logf("%d seeds: %d power cuts, %d published, %d attempts, %d duplicates refused, %d moves asked for, %d segments reclaimed, %d indexes rebuilt",
+		to-from, crashes, published, attempts, duplicates, copied, reclaimed, rebuilt)
 }
 
 // TestSimulationOneSeedOneHistory: the simulator would be of little use if a
