@@ -58,6 +58,8 @@ type Options struct {
 	// manual opens log and index without goroutines of their own: the simulator
 	// decides when they commit, apply and flush.
 	manual bool
+	// reclaimEvery is the time between rounds of reclaiming. Default: 1 s.
+	reclaimEvery time.Duration
 }
 
 func (o *Options) withDefaults() {
@@ -80,6 +82,7 @@ func (o *Options) withDefaults() {
 	def(&o.HostParallelism, 100)
 	def(&o.Resident, 500_000)
 	def(&o.Region, "EU-CENTRAL-1")
+	def(&o.reclaimEvery, time.Second)
 	def(&o.Logger, slog.New(slog.DiscardHandler))
 	if o.OnFatal == nil {
 		o.OnFatal = func(err error) { panic("engine: " + err.Error()) }

@@ -30,13 +30,12 @@ const (
 	reclaimRatio = 1.35
 	reclaimSlack = 1
 
-	reclaimEvery = time.Second
 	reclaimMax   = 16 // segments in one round
 	reclaimPause = time.Minute
 
-	// idleRotate is how long a floor waits for the next segment to carry it before
-	// one is begun for its sake.
-	idleRotate = 5 * time.Second
+	// idleRounds is how many rounds a floor waits for the next segment to carry it
+	// before one is begun for its sake.
+	idleRounds = 5
 
 	// One batch of copies: they are in the log's open group together.
 	moveBatchCount = 256
@@ -65,7 +64,7 @@ func reclaimable(segments []wal.SegmentInfo, live, segmentSize int64, durable wa
 // reclaimer is the state of the goroutine that reclaims.
 type reclaimer struct {
 	floor     wal.LSN   // given up below, not taken by the log yet
-	since     time.Time // when it was
+	rounds    int       // since it was
 	pause     time.Time // nothing is tried before: the last round met damage
 	moved     atomic.Int64
 	reclaimed atomic.Int64 // segments
@@ -73,7 +72,7 @@ type reclaimer struct {
 
 // reclaimLoop is the reclaimer.
 func (e *Engine) reclaimLoop() {
-	tick := time.NewTicker(reclaimEvery)
+	tick := time.NewTicker(e.opts.reclaimEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -117,6 +116,9 @@ func (e *Engine) reclaim() error {
 // if that is what it takes.
 func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 	segments := e.log.Segments()
+	for len(segments) > 0 && segments[0].First < e.reclaimer.floor {
+		segments = segments[1:] // given up before, and to go with the next segment
+	}
 	for again := false; ; again = true {
 		p, err := e.idx.Checkpoint()
 		if err != nil {
@@ -142,7 +144,7 @@ func (e *Engine) giveUp(first wal.LSN) error {
 		return err
 	}
 	if first > e.reclaimer.floor {
-		e.reclaimer.floor, e.reclaimer.since = first, time.Now()
+		e.reclaimer.floor, e.reclaimer.rounds = first, 0
 	}
 	return nil
 }
@@ -155,7 +157,7 @@ func (e *Engine) publishFloor() error {
 		return nil
 	}
 	if e.log.First() < r.floor {
-		if time.Since(r.since) < idleRotate || e.waiting(r.floor) < 2 {
+		if r.rounds++; r.rounds < idleRounds || e.waiting(r.floor) < 2 {
 			return nil
 		}
 		if err := e.log.Rotate(); err != nil {
@@ -241,9 +243,9 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 		if err := record.DecodeOutcomeHead(p, &o); err != nil || o.Kind != record.Dead {
 			return err
 		}
-		return e.deadSurvivor(index.DeadKey{User: o.User, LSN: lsn}, record.MoveDeadOutcome, lsn, p, batch)
+		return e.deadSurvivor(index.DeadKey{User: o.User, LSN: lsn}, record.MoveDeadOutcome, lsn, len(p), p, batch)
 	case record.TypeMove:
-		return e.movedSurvivor(lsn, p, batch)
+		return e.movedSurvivor(st, lsn, p, batch)
 	case record.TypeUser:
 		return e.keepUser(p)
 	}
@@ -256,7 +258,7 @@ func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch
 		return err
 	}
 	if k != (index.DeadKey{}) {
-		return e.deadSurvivor(k, record.MoveDeadMessage, lsn, p, batch)
+		return e.deadSurvivor(k, record.MoveDeadMessage, lsn, len(p), p, batch)
 	}
 	if !pending {
 		return nil
@@ -269,14 +271,22 @@ func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch
 	return nil
 }
 
-// movedSurvivor looks at what was moved before.
-func (e *Engine) movedSurvivor(lsn uint64, p []byte, batch *survivors) error {
+// movedSurvivor looks at what was moved before. A message that was pending then may
+// be a dead letter now.
+func (e *Engine) movedSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
 	var m record.Move
 	if err := record.DecodeMove(p, &m); err != nil {
 		return err
 	}
-	if m.What != record.MovePending {
-		return e.deadSurvivorOf(index.DeadKey{User: m.User, LSN: m.Dead}, m.What, lsn, len(p), m.Record, batch)
+	if m.What == record.MoveDeadOutcome {
+		return e.deadSurvivor(index.DeadKey{User: m.User, LSN: m.Dead}, m.What, lsn, len(p), m.Record, batch)
+	}
+	_, k, err := st.At(lsn)
+	if err != nil {
+		return err
+	}
+	if k != (index.DeadKey{}) {
+		return e.deadSurvivor(k, record.MoveDeadMessage, lsn, len(p), m.Record, batch)
 	}
 	row, ok, err := e.idx.Row(m.Seq)
 	if err != nil || !ok || row.Pos != lsn {
@@ -291,11 +301,9 @@ func (s *survivors) addPending(seq, nonce, old uint64, oldLen int, rec []byte) {
 	s.pending = append(s.pending, &moveRequest{seq: seq, nonce: nonce, old: old, oldLen: uint32(oldLen), record: bytes.Clone(rec)})
 }
 
-func (e *Engine) deadSurvivor(k index.DeadKey, what record.What, lsn uint64, p []byte, batch *survivors) error {
-	return e.deadSurvivorOf(k, what, lsn, len(p), p, batch)
-}
-
-func (e *Engine) deadSurvivorOf(k index.DeadKey, what record.What, lsn uint64, n int, rec []byte, batch *survivors) error {
+// deadSurvivor adds the message or the outcome of a dead letter, which takes n bytes
+// at lsn, if it still stands there.
+func (e *Engine) deadSurvivor(k index.DeadKey, what record.What, lsn uint64, n int, rec []byte, batch *survivors) error {
 	m := deadMove{key: k, what: what, old: lsn, oldLen: uint32(n)}
 	d, ok, err := e.idx.Dead(k.User, k.LSN)
 	if err != nil || !ok || !m.stands(&d) {
