@@ -76,8 +76,14 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	}
 	if err != nil {
 		p = p[:len(p)/2]
+	} else {
+		var n int
+		n, err = f.fs.fitLocked(f.n, len(p), off)
+		p = p[:n]
 	}
-	f.n.write(p, int(off))
+	if len(p) > 0 {
+		f.n.write(p, int(off))
+	}
 	return len(p), err
 }
 
