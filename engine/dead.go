@@ -294,7 +294,7 @@ func (e *Engine) DeleteDeadLetter(u UserID, id string) error {
 // RetryDeadLetter publishes a dead letter's message again, as a new message with
 // all its attempts, and removes the dead letter: one record (W9).
 func (e *Engine) RetryDeadLetter(u UserID, id string) (string, error) {
-	if err := e.Ready(); err != nil {
+	if err := errors.Join(e.Ready(), e.space.refusal()); err != nil {
 		return "", err
 	}
 	k, d, err := e.claimDead(u, id)

@@ -23,6 +23,7 @@ import (
 //	reader    reads pages for the loop, one after the other
 //	workers   make attempts, at most Options.Parallelism
 //	flusher   makes the index durable now and then (X2)
+//	space     looks at the room on the disk
 //
 // The log's committer hands each group to loop and applier in log order. Lock
 // order: users.mu and dedup.mu, each held over an append, then the log's own;
@@ -42,6 +43,7 @@ type Engine struct {
 	dedup   dedupTable
 	claims  claims
 	users   users
+	space   space
 
 	closing  atomic.Bool // no more publishes
 	fatalErr atomic.Pointer[error]
@@ -87,6 +89,7 @@ func (e *Engine) start() {
 	e.wg.Go(e.applyLoop)
 	e.wg.Go(e.readLoop)
 	e.wg.Go(e.flushLoop)
+	e.wg.Go(e.watchSpace)
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing

@@ -24,6 +24,9 @@ func (e *Engine) open() error {
 	if err := e.openDir(); err != nil {
 		return err
 	}
+	if err := e.space.init(&e.opts); err != nil {
+		return err
+	}
 	if err := e.openIndex(); err != nil {
 		return err
 	}
