@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,13 +21,24 @@ import (
 // go in a quarter of a second on most disks, and where they do the log's own
 // ErrNoSpace gets the same answer.
 type space struct {
-	fs     vfs.FS
-	dir    string
-	floor  int64 // bytes; 0: none
-	total  int64 // bytes of the file system; 0: it does not tell
-	free   atomic.Int64
-	low    atomic.Bool // free is below floor
-	logger *slog.Logger
+	fs      vfs.FS
+	dir     string
+	floor   int64 // bytes; 0: none
+	segment int64 // bytes of a segment of the log
+	total   int64 // bytes of the file system; 0: it does not tell
+	free    atomic.Int64
+	low     atomic.Bool // free is below floor
+	ballast ballast
+	logger  *slog.Logger
+
+	// How a write of the index waits for room:
+	manual  bool          // not at all: the simulator has one goroutine
+	opened  atomic.Bool   // for ever; before, openPatience
+	waited  atomic.Int64  // time waited while opening
+	stop    chan struct{} // the engine's
+	stuck   chan struct{} // closed when a write waits though stop is closed
+	stuckAt sync.Once
+	told    atomic.Bool // the log has a line of it
 }
 
 const (
@@ -39,9 +51,10 @@ const (
 )
 
 // init measures the file system. One that does not tell its size (the simulator's)
-// has no floor.
-func (s *space) init(o *Options) error {
-	s.fs, s.dir, s.logger = o.FS, o.Dir, o.Logger
+// has neither floor nor ballast.
+func (s *space) init(o *Options, stop chan struct{}) error {
+	s.fs, s.dir, s.logger, s.segment, s.manual = o.FS, o.Dir, o.Logger, o.SegmentSize, o.manual
+	s.stop, s.stuck = stop, make(chan struct{})
 	u, err := s.fs.GetDiskUsage(s.dir)
 	if errors.Is(err, vfs.ErrUnsupported) {
 		return nil
@@ -61,7 +74,9 @@ func (s *space) init(o *Options) error {
 		s.floor = o.MinFree
 	}
 	s.note(u)
-	return nil
+	s.ballast.fs, s.ballast.name = s.fs, s.fs.PathJoin(s.dir, "ballast")
+	s.ballast.want = ballastSize(o, s.total)
+	return s.ballast.open()
 }
 
 // look measures the room again. A file system that cannot be asked keeps its last
@@ -79,6 +94,9 @@ func (s *space) note(u vfs.DiskUsage) {
 	free := int64(u.AvailBytes)
 	s.free.Store(free)
 	low := free < s.floor
+	if !low && free > s.ballast.want {
+		s.told.Store(false)
+	}
 	if s.low.Swap(low) == low {
 		return
 	}
@@ -99,6 +117,42 @@ func (s *space) refusal() error {
 		ErrDiskFull, mebibytes(s.free.Load()), mebibytes(s.floor))
 }
 
+// reserved reports whether the log must leave alone what room there is. Not so at
+// a start: the log may need a segment to begin in.
+func (s *space) reserved() bool {
+	return s.opened.Load() && s.ballast.out() && s.free.Load() < s.ballast.want+s.segment
+}
+
+// openPatience is how long a start waits for the little room that the index needs
+// when there is no ballast left.
+const openPatience = 5 * time.Second
+
+// makeRoom is called when a write of the index found the disk full. It reports
+// whether the write is to be tried again.
+func (s *space) makeRoom(p purpose) bool {
+	if p != forCompaction && s.ballast.release() {
+		s.logger.Warn("engine: the disk is full: the ballast's room goes to the index")
+		return true
+	}
+	if s.manual {
+		return false
+	}
+	if s.told.CompareAndSwap(false, true) {
+		s.logger.Warn("engine: the disk is full: the index waits for room", "free", mebibytes(s.free.Load()))
+	}
+	select {
+	case <-s.stop:
+		s.stuckAt.Do(func() { close(s.stuck) })
+	default:
+	}
+	if p != forIndex {
+		time.Sleep(tablePause)
+		return false
+	}
+	time.Sleep(roomPause)
+	return s.opened.Load() || s.waited.Add(int64(roomPause)) < int64(openPatience)
+}
+
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // watchSpace looks at the room now and then.
@@ -111,6 +165,9 @@ func (e *Engine) watchSpace() {
 			return
 		case <-tick.C:
 			e.space.look()
+			if err := e.space.ballast.grow(e.space.free.Load(), e.space.floor); err != nil && !isFull(err) {
+				e.opts.Logger.Warn("engine: the ballast cannot be written; the index has less to go on with on a full disk", "error", err)
+			}
 		}
 	}
 }
