@@ -282,12 +282,12 @@ func (e *Engine) DeleteDeadLetter(u UserID, id string) error {
 		return err
 	}
 	r := record.DropDead{User: uint32(u), Dead: d.LSN}
-	lsn, err := e.log.Append(r.Append(nil))
+	lsn, err := e.appendReserved(r.Append(nil))
 	if err != nil {
 		e.claims.drop(k)
 		return logError(err)
 	}
-	e.claims.done(k, uint64(lsn))
+	e.claims.done(k, lsn)
 	return nil
 }
 

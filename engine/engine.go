@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
 
@@ -36,6 +37,9 @@ type Engine struct {
 	core    *core
 	inbox   inbox
 	coreLag atomic.Int64 // bytes of the group buffers in inbox
+
+	inHand []*record.Outcome // decided, and not logged for want of room; owned by loop
+	stuck  bool              // there are such; owned by loop
 
 	applier applierQueue
 	reads   chan pageCommand

@@ -356,10 +356,8 @@ func (s *sim) advance(ms int64) {
 }
 
 func (s *sim) carryOut(out *commands) {
-	for i := range out.appends {
-		if err := s.e.logOutcome(out.appends[i].outcome); err != nil {
-			s.fail("log an outcome: %v", err)
-		}
+	if err := s.e.logOutcomes(out.appends); err != nil {
+		s.fail("log an outcome: %v", err)
 	}
 	for _, cmd := range out.starts {
 		s.started(&cmd)

@@ -155,10 +155,12 @@ func (s *space) makeRoom(p purpose) bool {
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
-// watchSpace looks at the room now and then.
+// watchSpace looks at the room now and then, and tells the core when the log runs
+// out of it.
 func (e *Engine) watchSpace() {
 	tick := time.NewTicker(spacePoll)
 	defer tick.Stop()
+	full := false
 	for {
 		select {
 		case <-e.stop:
@@ -167,6 +169,10 @@ func (e *Engine) watchSpace() {
 			e.space.look()
 			if err := e.space.ballast.grow(e.space.free.Load(), e.space.floor); err != nil && !isFull(err) {
 				e.opts.Logger.Warn("engine: the ballast cannot be written; the index has less to go on with on a full disk", "error", err)
+			}
+			if now := e.log.Full() != nil; now != full {
+				full = now
+				e.inbox.push(event{kind: evFull, found: full})
 			}
 		}
 	}

@@ -86,6 +86,15 @@ func (l *Log) fitsHeadLocked(need int) bool {
 	return groupHeaderSize+need <= int(l.mu.head.limit()-l.mu.next)
 }
 
+// Full returns an error that wraps ErrNoSpace while there is no segment ahead and
+// the disk has no room for one: what is left of this segment is all there is.
+func (l *Log) Full() error {
+	if err := l.spares.full(); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	return nil
+}
+
 // spareChanged lets those look again who wait for a spare.
 func (l *Log) spareChanged() {
 	l.mu.Lock()
