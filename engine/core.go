@@ -69,6 +69,11 @@ type core struct {
 	rowReads map[uint64]int              // rows being read for a cancel or a move, by seq: no entry of theirs is freed
 	moves    map[uint64]*moveRequest     // asked for and not done, by seq
 
+	full     bool                 // the log can make no segment: full.go
+	stuck    bool                 // and has no room left: nothing starts
+	unlogged map[uint64]loggedRow // by seq: entries with flagUnlogged
+	owed     []uint64             // of them, to be logged now that there is room
+
 	poisoned bool // the log failed: nothing starts, nothing is appended (W8)
 	draining bool // shutting down: nothing starts
 
@@ -97,6 +102,7 @@ func newCore(o *Options, now int64) *core {
 		opts: o, now: now, wheel: timerwheel.New(now), freeEntry: none,
 		bySeq: map[uint64]uint32{}, byLane: map[uint64]uint32{}, byHost: map[uint64]uint32{},
 		cancels: map[uint64][]*cancelRequest{}, rowReads: map[uint64]int{}, moves: map[uint64]*moveRequest{},
+		unlogged: map[uint64]loggedRow{},
 	}
 	return c
 }
@@ -227,6 +233,7 @@ func (c *core) pump() {
 	if c.poisoned || c.draining {
 		return
 	}
+	c.repay()
 	c.startReady()
 	c.askPages()
 }

@@ -341,19 +341,19 @@ func (e *Engine) DeleteDeadLetter(u UserID, id string) error {
 		return err
 	}
 	r := record.DropDead{User: uint32(u), Dead: d.LSN, Freed: d.Freed()}
-	lsn, err := e.log.Append(r.Append(nil))
+	lsn, err := e.appendReserved(r.Append(nil))
 	if err != nil {
 		e.claims.drop(k)
 		return logError(err)
 	}
-	e.claims.done(k, uint64(lsn))
+	e.claims.done(k, lsn)
 	return nil
 }
 
 // RetryDeadLetter publishes a dead letter's message again, as a new message with
 // all its attempts, and removes the dead letter: one record (W9).
 func (e *Engine) RetryDeadLetter(u UserID, id string) (string, error) {
-	if err := e.Ready(); err != nil {
+	if err := errors.Join(e.Ready(), e.space.refusal()); err != nil {
 		return "", err
 	}
 	k, d, err := e.claimDead(u, id)

@@ -25,6 +25,8 @@ const (
 	evMoveRefused                  // move, err: the log has no room for the copy
 	evDrain                        // start nothing more
 	evPoison                       // the log failed
+	evFull                         // found: the log can make no segment; or can again
+	evStuck                        // found: the log has no room for outcomes; or has again
 )
 
 // event is one thing that happened, for the core.
@@ -155,6 +157,10 @@ func (c *core) take(ev *event) error {
 		c.draining = true
 	case evPoison:
 		c.poison(ErrLogFailed)
+	case evFull:
+		c.setFull(ev.found)
+	case evStuck:
+		c.setStuck(ev.found)
 	}
 	return nil
 }
@@ -163,11 +169,7 @@ func (c *core) take(ev *event) error {
 // with the next group, at the latest 10 ms later (L5).
 // When the log refuses one, nothing starts any more, but who waits is answered.
 func (e *Engine) carryOut(out *commands) (err error) {
-	for i := range out.appends {
-		if err = e.logOutcome(out.appends[i].outcome); err != nil {
-			break
-		}
-	}
+	err = e.logOutcomes(out.appends)
 	for i := 0; i < len(out.moves) && err == nil; i++ {
 		err = e.logOrRefuse(&out.moves[i])
 	}
@@ -203,6 +205,30 @@ func (e *Engine) logOrRefuse(cmd *moveCommand) error {
 	return err
 }
 
+// logOutcomes logs outcomes, those in hand first. Those that find no room stay in
+// hand; the core is told, so that nothing starts, and the loop tries again (W8:
+// only a write that was begun and failed is final).
+func (e *Engine) logOutcomes(cmds []appendCommand) error {
+	for i := range cmds {
+		e.inHand = append(e.inHand, cmds[i].outcome)
+	}
+	was, n := e.stuck, 0
+	for e.stuck = false; n < len(e.inHand); n++ {
+		err := e.logOutcome(e.inHand[n])
+		if e.stuck = errors.Is(err, wal.ErrNoSpace); e.stuck {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	e.inHand = slices.Delete(e.inHand, 0, n)
+	if e.stuck != was {
+		e.inbox.push(event{kind: evStuck, found: e.stuck})
+	}
+	return nil
+}
+
 func (e *Engine) logOutcome(o *record.Outcome) error {
 	t, err := e.log.Reserve(o.Size(), wal.Lazy)
 	if err != nil {
@@ -211,6 +237,18 @@ func (e *Engine) logOutcome(o *record.Outcome) error {
 	fill(&t, o.Append(t.Buf[:0]))
 	e.log.Done(&t)
 	return nil
+}
+
+// appendReserved logs a record for which the log's reserve may be used, as for an
+// outcome, and returns when it is durable.
+func (e *Engine) appendReserved(p []byte) (lsn uint64, err error) {
+	t, err := e.log.Reserve(len(p), wal.Lazy)
+	if err != nil {
+		return 0, err
+	}
+	copy(t.Buf, p)
+	e.log.Done(&t)
+	return uint64(t.LSN), e.log.Wait(&t)
 }
 
 // fill checks that an encoder wrote exactly what was reserved.
@@ -223,7 +261,7 @@ func fill(t *wal.Ticket, encoded []byte) {
 // noteDrained tells Shutdown when nothing is in flight any more.
 func (e *Engine) noteDrained() {
 	c := e.core
-	if !c.draining || c.inflight > 0 || c.undurable > 0 && !c.poisoned {
+	if !c.draining || c.inflight > 0 || c.undurable > len(e.inHand) && !c.poisoned {
 		return
 	}
 	select {
@@ -237,11 +275,15 @@ func (e *Engine) sleepFor(more bool) time.Duration {
 	if more {
 		return 0
 	}
+	limit := sleepMax
+	if e.stuck {
+		limit = roomPause
+	}
 	at, ok := e.core.nextTimer()
 	if !ok {
-		return sleepMax
+		return limit
 	}
-	return min(max(time.UnixMilli(at).Sub(e.opts.Wall()), 0), sleepMax)
+	return min(max(time.UnixMilli(at).Sub(e.opts.Wall()), 0), limit)
 }
 
 // readLoop reads pages one after the other: their answers come back in the order

@@ -24,6 +24,9 @@ func (e *Engine) open() error {
 	if err := e.openDir(); err != nil {
 		return err
 	}
+	if err := e.space.init(&e.opts, e.stop); err != nil {
+		return err
+	}
 	if err := e.openIndex(); err != nil {
 		return err
 	}
@@ -161,7 +164,7 @@ func writeFile(fs vfs.FS, name, content string) error {
 
 func (e *Engine) openIndex() error {
 	idx, err := index.Open(index.Options{
-		FS: e.opts.FS, Dir: e.path("index"), Memtable: e.opts.MemtableSize, Cache: e.opts.CacheSize,
+		FS: roomFS{e.opts.FS, &e.space}, Dir: e.path("index"), Memtable: e.opts.MemtableSize, Cache: e.opts.CacheSize,
 		DedupWindow: e.opts.DedupWindow, Quiet: e.opts.manual, OnFatal: e.fatal, Logger: e.opts.Logger,
 	})
 	if err != nil {
@@ -183,7 +186,7 @@ func (e *Engine) openLog() error {
 
 func (e *Engine) walOptions(start index.Position) wal.Options {
 	return wal.Options{
-		FS: e.opts.FS, Dir: e.path("log"), SegmentSize: e.opts.SegmentSize, MaxRecord: e.opts.recordMax(),
+		FS: logFS{e.opts.FS, &e.space}, Dir: e.path("log"), SegmentSize: e.opts.SegmentSize, MaxRecord: e.opts.recordMax(),
 		SyncInterval: e.opts.FsyncInterval, Rand: e.opts.Rand, Logger: e.opts.Logger,
 		Durable:  wal.Position{LSN: wal.LSN(start.LSN), Chain: start.Chain},
 		Manual:   e.opts.manual,

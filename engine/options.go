@@ -36,6 +36,11 @@ type Options struct {
 	MemtableSize  int64         // [index.memtable] Default: 64 MiB
 	CacheSize     int64         // [index.cache] Default: 64 MiB
 
+	// MinFree is the floor under the free space of the file system: publishes are
+	// refused below it. [data.min-free] Negative: no floor. Default: the smaller
+	// of 512 MiB and a tenth of the file system.
+	MinFree int64
+
 	MessageMax     int           // [message.max-size] bytes of a body. Default: 1 MiB, at most 64 MiB
 	ResponseMax    int           // [response.max-size] bytes kept of an answer's body. Default: 1 MiB, at most 64 MiB
 	MaxDelay       time.Duration // [message.max-delay] Default: 365 days

@@ -91,6 +91,8 @@ func logError(err error) error {
 		return ErrClosed
 	case errors.Is(err, wal.ErrTooLarge):
 		return ErrTooLarge
+	case errors.Is(err, wal.ErrNoSpace):
+		return fmt.Errorf("%w: there is no room for the next segment of the log", ErrDiskFull)
 	default:
 		return fmt.Errorf("%w: %w", ErrLogFailed, err)
 	}
@@ -118,6 +120,9 @@ func (m *scratchMessage) free() {
 
 // build checks a publish against the limits and turns it into a record.
 func (e *Engine) build(p *Publish, m *scratchMessage) error {
+	if err := e.space.refusal(); err != nil {
+		return err
+	}
 	if err := e.checkLimits(p); err != nil {
 		return err
 	}

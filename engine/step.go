@@ -70,6 +70,7 @@ func (c *core) commitOutcome(lsn uint64, p []byte) error {
 	if !ok {
 		return fmt.Errorf("engine: BUG: outcome at %d of message %d, which is not resident", lsn, o.Seq)
 	}
+	c.settled(i)
 	if o.Kind.Final() {
 		c.leave(i, stEnded, lsn)
 		c.answerCancels(o.Seq, o.Kind)
@@ -134,7 +135,13 @@ func (c *core) conclude(i uint32, r *attemptResult) {
 	o.Kind = decide(r, int(o.Attempt))
 	if o.Kind == record.Retry {
 		o.Next = c.now + ceilMillis(r.delay)
+		if c.scarce() {
+			c.keepRetry(i, o)
+			return
+		}
 		o.Body = o.Body[:min(len(o.Body), historyMax)] // only a dead letter shows all of it
+	} else if c.scarce() {
+		brief(o)
 	}
 	e.state = stDeciding
 	c.decided(o)
@@ -175,6 +182,10 @@ func (c *core) cancel(req *cancelRequest) {
 		c.answer(req, ErrLogFailed)
 		return
 	}
+	if c.stuck {
+		c.answer(req, ErrDiskFull)
+		return
+	}
 	i, ok := c.bySeq[req.seq]
 	if !ok || c.entries[i].state == stSpilled {
 		req.after = c.committed
@@ -209,6 +220,8 @@ func (c *core) rowRead(req *cancelRequest, r record.Row, found bool, err error) 
 		c.cancel(req) // it has become resident meanwhile, and may have ended
 	case c.poisoned:
 		c.answer(req, ErrLogFailed)
+	case c.stuck:
+		c.answer(req, ErrDiskFull)
 	case err != nil:
 		c.answer(req, err)
 	case !found || r.Nonce != req.nonce || UserID(r.User) != req.user:
