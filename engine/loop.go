@@ -172,7 +172,7 @@ func (e *Engine) carryOut(out *commands) (err error) {
 }
 
 func (e *Engine) logOutcome(o *record.Outcome) error {
-	t, err := e.log.Reserve(o.Size(), true)
+	t, err := e.log.Reserve(o.Size(), wal.Lazy)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func BenchmarkReserve(b *testing.B) {
 	b.SetBytes(int64(len(p)))
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		t, err := l.Reserve(len(p), true)
+		t, err := l.Reserve(len(p), Lazy)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -33,8 +33,7 @@ func (c *chaos) settled(err error) bool {
 func (c *chaos) produce(rng *rand.Rand) error {
 	for {
 		p := payload(rng.IntN(1 << 20))
-		lazy := rng.IntN(4) == 0
-		t, err := c.log.Reserve(len(p), lazy)
+		t, err := c.log.Reserve(len(p), drawClass(rng, 4))
 		switch {
 		case errors.Is(err, ErrNoSpace):
 			runtime.Gosched()

@@ -173,7 +173,7 @@ func (s *sim) reserve() error {
 		p = bytes.Repeat(p, 20)
 	}
 	s.next++
-	t, err := s.log.Reserve(len(p), s.rng.IntN(2) == 0)
+	t, err := s.log.Reserve(len(p), drawClass(s.rng, 2))
 	if errors.Is(err, ErrLagging) {
 		return s.commit()
 	} else if err != nil {

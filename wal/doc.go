@@ -4,7 +4,7 @@
 //
 //	l, err := wal.Open(wal.Options{Dir: dir, OnCommit: apply})
 //	err = l.Replay(from, replay)          // what the index has not got
-//	t, err := l.Reserve(len(p), false)    // an address, without I/O
+//	t, err := l.Reserve(len(p), wal.Producer) // an address, without I/O
 //	copy(t.Buf, p)
 //	l.Done(&t)
 //	err = l.Wait(&t)                      // nil: it survives a power cut

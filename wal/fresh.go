@@ -28,8 +28,8 @@ func (l *Log) startFresh(last *segment, ts *tailScan) error {
 	if err != nil {
 		return err
 	}
-	seg.cut, seg.prev = cut, prev
-	sp, err := l.spareOf(size)
+	seg.cut, seg.prev, seg.floor = cut, prev, last.floor
+	sp, err := l.spares.make(size)
 	if err != nil {
 		return err
 	}
@@ -40,13 +40,6 @@ func (l *Log) startFresh(last *segment, ts *tailScan) error {
 	}
 	seg.synced = max(seg.first, end.LSN)
 	return l.startIn(sp, seg, end)
-}
-
-func (l *Log) spareOf(size int64) (*spare, error) {
-	if size == l.opts.SegmentSize {
-		return l.spares.make(nil)
-	}
-	return l.spares.write(size, nil)
 }
 
 // rewrite copies the groups from mark to end into the spare that becomes seg,
