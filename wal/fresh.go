@@ -30,7 +30,10 @@ func (l *Log) startFresh(last *segment, ts *tailScan) error {
 	}
 	seg.cut, seg.prev, seg.floor = cut, prev, last.floor
 	sp, err := l.spares.make(size)
-	if err != nil {
+	if noSpace(err) {
+		return fmt.Errorf("wal: the log goes on in a fresh segment, and there is neither a spare nor room for one; free %d bytes in %s: %w",
+			size, l.opts.Dir, err)
+	} else if err != nil {
 		return err
 	}
 	end, err := l.rewrite(sp, seg, last, ts)

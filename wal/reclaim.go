@@ -128,6 +128,9 @@ type SegmentInfo struct {
 	Sealed bool  // there is a segment behind it
 }
 
+// Name returns the name of the segment's file in the log's directory.
+func (s SegmentInfo) Name() string { return segmentName(s.First) }
+
 // Segments returns the segments of the log, oldest first.
 func (l *Log) Segments() []SegmentInfo {
 	head := LSN(l.readable.Load()) // before the list, which then reaches as far

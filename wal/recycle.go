@@ -92,7 +92,7 @@ func (s *spares) recycle(seg *segment) (bool, error) {
 	}
 	s.counters.recycled.Add(1)
 	s.counters.reclaimedBytes.Add(uint64(seg.size))
-	s.put(sp)
+	s.put(sp, false)
 	return true, nil
 }
 

@@ -115,7 +115,7 @@ func (s *spares) keep(name string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("wal: open spare %s: %w", name, err)
 	}
-	s.put(&spare{name: name, size: s.size, file: f})
+	s.put(&spare{name: name, size: s.size, file: f}, false)
 	return true, nil
 }
 
@@ -162,22 +162,29 @@ func (s *spares) step(pause func(time.Duration) error) (bool, error) {
 		s.fail(err)
 		return true, err
 	}
-	s.put(sp)
+	s.put(sp, true)
 	return true, nil
 }
 
 // lacks reports whether there are fewer spares than there should be.
 func (s *spares) lacks() bool { return int(s.count.Load()) < s.target }
 
-// put adds a spare to the pool.
-func (s *spares) put(sp *spare) {
+// put adds a spare to the pool. A full disk is over when room was found for it, or
+// no more is looked for: a recycled file alone proves nothing.
+func (s *spares) put(sp *spare, room bool) {
 	s.mu.Lock()
 	s.mu.ready = append(s.mu.ready, sp)
-	s.mu.err = nil
 	s.count.Store(int32(len(s.mu.ready)))
-	s.full.Store(false)
+	if room || !s.lacks() {
+		s.mu.err = nil
+		s.full.Store(false)
+	}
 	s.mu.moved.Broadcast()
 	s.mu.Unlock()
+	select { // the hurry, if any, was for this one
+	case <-s.hurry:
+	default:
+	}
 	s.changed()
 }
 

@@ -50,10 +50,6 @@ func (s *spares) write(size int64, pause func(time.Duration) error) (*spare, err
 		return nil, fmt.Errorf("wal: write spare %s of %d bytes: %w", sp.name, size, err)
 	}
 	s.counters.sparesMade.Add(1)
-	select { // the hurry, if any, was for this one
-	case <-s.hurry:
-	default:
-	}
 	return sp, nil
 }
 

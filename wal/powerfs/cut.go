@@ -11,7 +11,7 @@ import (
 // unsynced bytes (a multiple of 512), and of each directory's unsynced changes
 // one after the other, percent in a hundred survive. Each file's and directory's
 // luck depends on the seed and its path alone, not on what else is there. NoSync
-// and Keep hold for the new disk too, Fault does not.
+// and Keep hold for the new disk too, Fault and Capacity do not.
 func (f *FS) Cut(seed uint64, percent, grain int) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
