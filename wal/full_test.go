@@ -102,6 +102,50 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
+// TestReserveIsNotShared: a segment begun out of the reserve takes no records of
+// those that the reserve is kept from, though they would fit.
+func TestReserveIsNotShared(t *testing.T) {
+	bothModes(t, func(t *testing.T, o Options) {
+		l, _ := fullLog(t, &o)
+		use(t, l, Producer)
+		for i, c := range []Class{Lazy, Lazy, Lazy, Lazy, Reclaiming} {
+			tk, err := l.Reserve(29<<10, c)
+			if err != nil {
+				t.Fatalf("record %d of class %d: %v", i, c, err)
+			}
+			l.Done(&tk)
+			if err := l.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			for below := range c {
+				if _, err := l.Reserve(8, below); !errors.Is(err, ErrNoSpace) {
+					t.Errorf("class %d behind record %d of class %d, out of the reserve: %v", below, i, c, err)
+				}
+			}
+		}
+		mustClose(t, l)
+	})
+}
+
+// TestRecycledIsNotRoom: a file that comes back on a full disk does not make
+// producers believe that there is room, until the pool is whole.
+func TestRecycledIsNotRoom(t *testing.T) {
+	o := smallOptions(nil)
+	o.Manual, o.Reserve = true, 2
+	l, _ := fullLog(t, &o)
+	use(t, l, Lazy)
+	use(t, l, Reclaiming)
+	for i := range o.Reserve + 1 {
+		if l.Full() == nil {
+			t.Errorf("not full any more with %d spares", i)
+		}
+		l.spares.put(&spare{file: l.tail.file, size: o.SegmentSize}, false)
+	}
+	if err := l.Full(); err != nil {
+		t.Errorf("full with a whole pool: %v", err)
+	}
+}
+
 // TestRoomReturns: publishing goes on by itself within one spareRetry.
 func TestRoomReturns(t *testing.T) {
 	bothModes(t, func(t *testing.T, o Options) {

@@ -203,6 +203,68 @@ func TestReclaimFaults(t *testing.T) {
 	}
 }
 
+// TestReclaimCutTwice lets a process die between the rename that puts a floor in
+// force and the sync of the directory, and cuts the power at every operation of
+// the recovery: it sees the new floor in the page cache, but the disk may not have
+// it, and what is below must not be written to before it has.
+func TestReclaimCutTwice(t *testing.T) {
+	options := func(disk *powerfs.FS) Options {
+		o := reclaimOptions(disk)
+		o.Reserve = -1 // so that the recovery recycles what it finds
+		return o
+	}
+	recycled, step := false, 2
+	if raceEnabled {
+		step = 11
+	}
+	for nth := 1; ; nth += step {
+		prepare := func() (r reclaimRun, disk *powerfs.FS, failed bool) {
+			disk = powerfs.New()
+			left := nth
+			disk.SetFault(func(op, name string) error {
+				if op == "Sync" && name == testDir {
+					left--
+				}
+				if left <= 0 {
+					return errPowerOff
+				}
+				return nil
+			})
+			if l, err := Open(options(disk)); err == nil {
+				_ = r.work(l, 0, 30)
+			}
+			disk.SetFault(nil)
+			return r, disk, left <= 0
+		}
+		if _, _, failed := prepare(); !failed {
+			break
+		}
+		for n := 1; ; n++ {
+			r, disk, _ := prepare()
+			left := n
+			disk.SetFault(func(string, string) error {
+				if left--; left <= 0 {
+					return errPowerOff
+				}
+				return nil
+			})
+			l, err := Open(options(disk))
+			for _, percent := range []int{0, 60} {
+				if err := r.survive(disk.Cut(uint64(n), percent, 512)); err != nil {
+					t.Fatalf("directory sync %d failed, power off at operation %d of the recovery: %v", nth, n, err)
+				}
+			}
+			if err == nil {
+				recycled = recycled || l.Stats().Recycled > 0 && l.Recovery().Leftovers > 0
+				break
+			}
+		}
+	}
+	if !recycled {
+		t.Error("no recovery recycled what was below the floor")
+	}
+}
+
 // TestReclaimCutsHaveTeeth runs the same on a disk whose syncs lie.
 func TestReclaimCutsHaveTeeth(t *testing.T) {
 	failed, runs := 0, 0
