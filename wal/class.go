@@ -8,9 +8,9 @@ import "fmt"
 type Class uint8
 
 const (
-	// Producer is a record that somebody waits for. It takes no spare of the
-	// reserve: it waits for another one to be made, and is refused with ErrNoSpace
-	// when that fails for a full disk.
+	// Producer is a record that somebody waits for. Once there is a reserve it takes
+	// no spare of it: it waits for another one to be made, and is refused with
+	// ErrNoSpace when that fails for a full disk.
 	Producer Class = iota
 	// Lazy is a record that waits for company, at most LazyDelay, and never blocks:
 	// the outcome of something. On a full disk it has the first half of the reserve.
@@ -44,6 +44,15 @@ func (l *Log) refusedLocked(c Class, take int) error {
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
 	}
 	return nil
+}
+
+// producersKeep returns how many spares producers leave on a disk with room: the
+// reserve, once there is one. A young log does not wait for it.
+func (l *Log) producersKeep() int {
+	if !l.spares.whole.Load() {
+		return 0
+	}
+	return l.opts.reserve()
 }
 
 // awaitsSpareLocked reports whether a group with room for need bytes would need

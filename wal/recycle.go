@@ -61,8 +61,9 @@ func (s *spares) release(seg *segment, pause func(time.Duration) error) error {
 
 // recycle makes a spare of a file: it is renamed, and the directory synced, before
 // anything is written to it. So whatever a power cut leaves, the old name with a
-// new content is not in it; nobody would look there below the floor, but neither
-// rule leans on the other. The old content does no harm (W3). It reports false
+// new content is not in it, also if this is a recovery that has seen the floor in
+// the page cache only (TestReclaimCutTwice). The old content does no harm (W3). It
+// reports false
 // if the file must be removed instead: it has another size, or was linked, so that
 // writing to it would change somebody's copy (W11), or there are spares enough.
 func (s *spares) recycle(seg *segment) (bool, error) {

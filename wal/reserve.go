@@ -58,7 +58,7 @@ func (l *Log) Reserve(n int, c Class) (Ticket, error) {
 			l.mu.class = min(l.mu.class+1, bufferClasses-1)
 			l.committer.kick(kickUrgent)
 		}
-		if c == Producer && l.awaitsSpareLocked(need, c.keeps(l.opts.reserve())) {
+		if c == Producer && l.awaitsSpareLocked(need, l.producersKeep()) {
 			l.mu.space.Wait()
 			continue
 		}

@@ -50,6 +50,7 @@ type spares struct {
 
 	count atomic.Int32 // of mu.ready
 	full  atomic.Bool  // mu.err is that of a full disk
+	whole atomic.Bool  // the pool has been full once
 
 	mu struct {
 		sync.Mutex
@@ -175,6 +176,9 @@ func (s *spares) put(sp *spare, room bool) {
 	s.mu.Lock()
 	s.mu.ready = append(s.mu.ready, sp)
 	s.count.Store(int32(len(s.mu.ready)))
+	if !s.lacks() {
+		s.whole.Store(true)
+	}
 	if room || !s.lacks() {
 		s.mu.err = nil
 		s.full.Store(false)

@@ -11,6 +11,7 @@ const (
 	spareChunk     = 1 << 20              // written at a time
 	spareSyncBytes = 4 << 20              // synced at a time, so that no sync of the log queues behind 64 MiB
 	sparePause     = 2 * time.Millisecond // between chunks, unless somebody waits
+	reservePause   = 10 * sparePause      // the same, for a reserve that nobody needs yet
 )
 
 // make returns a spare of size bytes right now: from the pool, or a file let go
@@ -40,7 +41,7 @@ func (s *spares) write(size int64, pause func(time.Duration) error) (*spare, err
 	if sp.file, err = s.fs.OpenReadWrite(part, vfs.WriteCategoryUnspecified); err != nil {
 		return nil, fmt.Errorf("wal: create spare %s: %w", sp.name, err)
 	}
-	if err = zeroFill(sp.file, size, pause); err == nil {
+	if err = zeroFill(sp.file, size, s.paced(pause)); err == nil {
 		err = s.fs.Rename(part, s.fs.PathJoin(s.dir, sp.name))
 	}
 	if err != nil {
@@ -53,7 +54,22 @@ func (s *spares) write(size int64, pause func(time.Duration) error) (*spare, err
 	return sp, nil
 }
 
-func zeroFill(f vfs.File, size int64, pause func(time.Duration) error) error {
+// paced returns what zeroFill does between chunks. The first spare of a new log is
+// needed soon, those of the reserve are not.
+func (s *spares) paced(pause func(time.Duration) error) func() error {
+	if pause == nil {
+		return nil
+	}
+	return func() error {
+		if s.count.Load() > 0 && !s.whole.Load() {
+			return pause(reservePause)
+		}
+		return pause(sparePause)
+	}
+}
+
+// zeroFill writes and syncs a file of size bytes.
+func zeroFill(f vfs.File, size int64, pause func() error) error {
 	zeros := make([]byte, min(size, spareChunk))
 	for off := int64(0); off < size; {
 		n := min(int64(len(zeros)), size-off)
@@ -66,7 +82,7 @@ func zeroFill(f vfs.File, size int64, pause func(time.Duration) error) error {
 			}
 		}
 		if pause != nil && off < size {
-			if err := pause(sparePause); err != nil {
+			if err := pause(); err != nil {
 				return err
 			}
 		}
