@@ -252,3 +252,34 @@ func TestProducersLeaveTheReserve(t *testing.T) {
 		mustClose(t, l)
 	})
 }
+
+// TestYoungLog: while there has been no reserve yet, producers take what there is.
+func TestYoungLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gatedFS{FS: powerfs.New(), verdict: make(chan error)}
+		o := smallOptions(g)
+		o.Manual = true
+		o.Reserve = -1
+		mustClose(t, mustOpen(t, o)) // leaves one spare behind
+		o.Manual, o.Reserve = false, 4
+		g.shut.Store(true)
+		l := mustOpen(t, o) // takes it
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 4 { // two segments
+				if _, err := l.Append(make([]byte, 29<<10)); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+		synctest.Wait()
+		if isClosed(done) {
+			t.Error("appended more than the segment holds")
+		}
+		g.verdict <- nil // one spare
+		<-done
+		close(g.verdict)
+		mustClose(t, l)
+	})
+}
