@@ -214,7 +214,7 @@ func TestReclaimCutTwice(t *testing.T) {
 		return o
 	}
 	recycled := 0
-	for nth := 1; recycled < thin(6); nth++ {
+	for nth := 1; recycled < thin(2); nth++ {
 		prepare := func() (r reclaimRun, disk *powerfs.FS, failed bool) {
 			disk = powerfs.New()
 			left := nth
