@@ -14,7 +14,7 @@ func TestCrashBookComplains(t *testing.T) {
 	for len(b.body(seq)) < 100 { // one whose body can be damaged
 		seq = b.send(now, 1)
 	}
-	b.ack(seq)
+	b.ack(seq, "msg_1")
 	target, body := "/"+destination("", seq)[1:], b.body(seq)
 	if !bytes.Equal(body, b.body(seq)) || bytes.Equal(body, b.body(seq+1)) {
 		t.Fatal("a body is not a function of its number")
