@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,10 +40,9 @@ func (f *powerCuts) strike(p *process) {
 // halt is SIGSTOP; it returns when every thread has stopped, so that no answer
 // leaves the process any more. A process that has ended is halted, too.
 func (p *process) halt() error {
-	if p.gone() {
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); errors.Is(err, os.ErrProcessDone) {
 		return nil
-	}
-	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	} else if err != nil {
 		return fmt.Errorf("stop the server: %w", err)
 	}
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -105,6 +105,24 @@ func TestLoopDisk(t *testing.T) {
 	}
 	if got, err := os.ReadFile(unsynced); err == nil && len(got) > 0 {
 		t.Errorf("%d bytes that were not synced are there", len(got))
+	}
+}
+
+// TestJanitor: a disk whose test has died while it was frozen is thawed, unmounted
+// and removed.
+func TestJanitor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes a file system: not with -short")
+	}
+	d := newLoopDisk(t, gib)
+	d.freeze()
+	_ = d.alive.Close() // what the kernel does when the test dies
+	if err := d.janitor.Wait(); err != nil {
+		t.Errorf("janitor: %v", err)
+	}
+	d.mounted = false
+	if _, err := os.Stat(d.base); !os.IsNotExist(err) {
+		t.Errorf("the disk is still there: %v", err)
 	}
 }
 
