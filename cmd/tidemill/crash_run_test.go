@@ -56,11 +56,12 @@ type setup struct {
 	delayMax   time.Duration
 }
 
-// usual is the setup of a mode that asks for nothing special. Small segments make
-// starts fast and boundaries frequent.
+// usual is the setup of a mode that asks for nothing special. Small segments and
+// memtables make boundaries frequent: the next segment, the index's durable
+// position.
 func usual(dir string) setup {
 	return setup{
-		dir: dir, flags: []string{"--log.segment-size", "4MiB"},
+		dir: dir, flags: []string{"--message.max-size", "128KiB", "--response.max-size", "64KiB", "--log.segment-size", "1MiB", "--index.memtable", "256KiB"},
 		publishers: crashPublishers, delayOneIn: 4, delayMax: 1500 * time.Millisecond,
 	}
 }
