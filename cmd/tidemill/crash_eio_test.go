@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"strconv"
@@ -64,28 +65,42 @@ func (f *syncErrors) under() []string {
 
 // strike waits for the end that the injection brings under load.
 func (f *syncErrors) strike(p *process) {
-	f.awaitEnd(p)
-	if f.ended(p) {
+	served := f.awaitEnd(p)
+	switch {
+	case !f.ended(p):
+	case served:
 		f.inLoad++
+	default:
+		f.inStart++
 	}
 	f.disk.cut()
 	f.disk.boot()
 }
 
-func (f *syncErrors) awaitEnd(p *process) {
+// awaitEnd returns false if the end came before the server served.
+func (f *syncErrors) awaitEnd(p *process) (served bool) {
 	if p.ready(time.Minute) != nil {
-		return // ended before it served
+		return false
 	}
 	f.c.load.gate.open()
 	defer f.c.load.gate.close()
+	ctx, cancel := context.WithTimeout(f.c.t.Context(), time.Minute)
+	defer cancel()
+	if !p.stderr.await(ctx, diskError) {
+		f.c.t.Fatalf("no sync has failed in a minute of load\n%s", p.output())
+	}
 	began := time.Now()
 	select {
 	case <-p.exited:
-	case <-time.After(time.Minute):
-		f.c.t.Fatalf("no sync has failed in a minute of load, or the server survived it\n%s", p.output())
+		f.longest = max(f.longest, time.Since(began))
+	case <-ctx.Done():
+		f.c.t.Fatalf("the server survives a failed sync\n%s", p.output())
 	}
-	f.longest = max(f.longest, time.Since(began))
+	return true
 }
+
+// diskError is EIO in words.
+const diskError = "input/output error"
 
 // ended checks the exit of a server whose disk failed.
 func (f *syncErrors) ended(p *process) bool {
@@ -94,7 +109,7 @@ func (f *syncErrors) ended(p *process) bool {
 		return false
 	}
 	said := p.stderr.String()
-	if code := p.cmd.ProcessState.ExitCode(); code != exitFailure || !strings.Contains(said, "input/output error") {
+	if code := p.cmd.ProcessState.ExitCode(); code != exitFailure || !strings.Contains(said, diskError) {
 		f.c.t.Errorf("exit status %d, want %d with the reason\n%s", code, exitFailure, p.output())
 		return false
 	}
@@ -122,6 +137,6 @@ func (f *syncErrors) report() string {
 	if f.inLoad > 0 && f.c.load.refused.Load() == 0 {
 		f.c.t.Error("no publish that waited for a failed sync was answered with 503")
 	}
-	return fmt.Sprintf("failed syncs ended the process with the reason %d times under load and %d times at the start; longest wait for the end %v",
+	return fmt.Sprintf("failed syncs ended the process with the reason %d times under load and %d times at the start; at most %v from the reason to the end",
 		f.inLoad, f.inStart, f.longest.Round(time.Millisecond))
 }

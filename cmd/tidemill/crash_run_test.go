@@ -136,11 +136,12 @@ func (c *crash) up() {
 	c.creds = creds
 }
 
-func (c *crash) goesOn(end time.Time) bool {
+// goesOn says whether there is another round.
+func (c *crash) goesOn(since, lasts time.Duration, want int) bool {
 	if c.setup.rounds > 0 {
 		return c.rounds < c.setup.rounds
 	}
-	return time.Now().Before(end)
+	return since < lasts || c.rounds < want && since < 4*lasts
 }
 
 // round lets the load run for a moment, strikes, and starts the server again if

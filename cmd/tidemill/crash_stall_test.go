@@ -67,6 +67,9 @@ func (f *stalls) strike(p *process) {
 	if n := f.c.book.acked.Load() - acked; n > int64(f.c.setup.publishers) {
 		t.Errorf("%d publishes were acknowledged while nothing reached the disk", n)
 	}
+	if arrived == 0 {
+		t.Error("no attempt arrived while the disk hung: deliveries of what is known go on")
+	}
 	if most := int64(undurableMax + crashParallelism); arrived > most {
 		t.Errorf("%d attempts arrived while no outcome could reach the disk, at most %d may", arrived, most)
 	}
@@ -93,6 +96,9 @@ func (f *stalls) awaitRecovery(p *process) {
 }
 
 func (f *stalls) report() string {
+	if n := f.c.book.duplicates.Load(); n > 0 {
+		f.c.t.Errorf("%d messages came twice, and nobody crashed", n)
+	}
 	return fmt.Sprintf("frozen for %v; %d attempts meanwhile (at most %d in one stall, %d may be undurable); recovered within %v; resident at most %s",
 		f.frozen, f.attempts, f.most, undurableMax, f.recovered.Round(time.Millisecond), mibs(f.peak))
 }

@@ -33,7 +33,8 @@ import (
 //	TIDEMILL_CRASH_SECONDS   how long the rounds of each mode last; 8 by default. The
 //	                         modes eio, stall and teeth take it as a hint
 //	TIDEMILL_CRASH_SEED      repeats the choices of a run (not its timing)
-//	TIDEMILL_CRASH_ROUNDS    fail below so many rounds of kill, power, torn or bitflip
+//	TIDEMILL_CRASH_ROUNDS    go on until there were so many rounds of kill, power, torn
+//	                         or bitflip; fail when four times the time brings fewer
 //	TIDEMILL_CRASH_ACKED     fail below so many acknowledged messages of those modes
 //	TIDEMILL_CRASH_KEEP      where the data directory of a run that failed is copied to
 //
@@ -83,7 +84,8 @@ func crashModeNames(t *testing.T) []string {
 func rounds(newFault func(*testing.T, time.Duration) fault) func(*testing.T, uint64, time.Duration) {
 	return func(t *testing.T, seed uint64, lasts time.Duration) {
 		c := newCrash(t, seed, newFault(t, lasts))
-		for end := time.Now().Add(lasts); !t.Failed() && c.goesOn(end); {
+		want := int(envNumber(t, "TIDEMILL_CRASH_ROUNDS", 1))
+		for began := time.Now(); !t.Failed() && c.goesOn(time.Since(began), lasts, want); {
 			c.round()
 		}
 		c.finish()
@@ -91,7 +93,7 @@ func rounds(newFault func(*testing.T, time.Duration) fault) func(*testing.T, uin
 		if c.setup.rounds > 0 {
 			return
 		}
-		if want := int(envNumber(t, "TIDEMILL_CRASH_ROUNDS", 1)); c.rounds < want {
+		if c.rounds < want {
 			t.Errorf("%d rounds, want %d", c.rounds, want)
 		}
 		if want := int64(envNumber(t, "TIDEMILL_CRASH_ACKED", 1)); c.book.acked.Load() < want {
