@@ -191,7 +191,7 @@ func (c *crash) finish() {
 	c.load.stop()
 	c.fault.relent()
 	began, left := time.Now(), c.book.outstanding()
-	deadline := time.After(2 * time.Minute)
+	late, deadline := time.After(15*time.Second), time.After(2*time.Minute)
 	look := time.NewTicker(250 * time.Millisecond)
 	defer look.Stop()
 	for c.book.outstanding() > 0 {
@@ -199,6 +199,11 @@ func (c *crash) finish() {
 		case <-c.book.settled():
 		case <-look.C:
 			c.readDeadLetters()
+		case <-late:
+			if n := c.lost(); n > 0 {
+				c.t.Errorf("the server does not know %d of the acknowledged messages that were not delivered, which are among %v", n, c.book.missing(10))
+				return
+			}
 		case <-deadline:
 			c.t.Errorf("%d acknowledged messages were not delivered, among them %v", c.book.outstanding(), c.book.missing(10))
 			return
