@@ -45,7 +45,7 @@ func (f *stalls) setup() setup {
 
 // stretch ends with the book full of messages that fall due within seconds.
 func (f *stalls) stretch(*rand.Rand) time.Duration {
-	for began := time.Now(); f.c.book.outstanding() < backlogMax && time.Since(began) < 10*time.Second; {
+	for began := time.Now(); f.c.book.outstanding() < backlogMax && time.Since(began) < 5*time.Second; {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return 0
