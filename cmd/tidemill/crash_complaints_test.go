@@ -52,3 +52,26 @@ func TestCrashBookComplains(t *testing.T) {
 		t.Errorf("%d outstanding, %d duplicates, %d failed", b.outstanding(), b.duplicates.Load(), b.failed.Load())
 	}
 }
+
+// TestCrashBookBuries: a dead letter ends a message, and is noted as wrong unless
+// the mode allows it; so is an id that is given twice.
+func TestCrashBookBuries(t *testing.T) {
+	for _, allowed := range []bool{true, false} {
+		b := newBook(7)
+		seq := b.send(now, 0)
+		b.ack(seq, "msg_1")
+		for range 2 { // the queue is read again and again
+			b.bury("msg_1", "damaged", func(got uint64, _ string) bool { return allowed && got == seq })
+		}
+		b.bury("msg_2", "of a publish without an answer", func(uint64, string) bool { return false })
+		if b.outstanding() != 0 || b.buried.Load() != 1 || b.pending(seq) || len(b.complaints()) != map[bool]int{true: 0, false: 1}[allowed] {
+			t.Errorf("allowed %v: %d outstanding, %d buried, complaints %q", allowed, b.outstanding(), b.buried.Load(), b.complaints())
+		}
+	}
+	b := newBook(7)
+	b.ack(b.send(now, 0), "msg_1")
+	b.ack(b.send(now, 0), "msg_1")
+	if len(b.complaints()) != 1 {
+		t.Errorf("an id given twice: %q", b.complaints())
+	}
+}
