@@ -40,6 +40,9 @@ func (s *sim) rotate() {
 }
 
 func (s *sim) beginReclaim() {
+	if s.room.scarce() {
+		return // a flush of the index waits for room
+	}
 	if err := s.e.idx.Flush(); err != nil {
 		s.fail("flush: %v", err)
 		return
