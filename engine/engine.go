@@ -25,6 +25,7 @@ import (
 //	workers   make attempts, at most Options.Parallelism
 //	flusher   makes the index durable now and then (X2)
 //	space     looks at the room on the disk
+//	reclaimer gives up the log's oldest segments, after copying what counts (W10)
 //
 // The log's committer hands each group to loop and applier in log order. Lock
 // order: users.mu and dedup.mu, each held over an append, then the log's own;
@@ -48,6 +49,8 @@ type Engine struct {
 	claims  claims
 	users   users
 	space   space
+
+	reclaimer reclaimer
 
 	closing  atomic.Bool // no more publishes
 	fatalErr atomic.Pointer[error]
@@ -80,6 +83,7 @@ func recoverEngine(o Options) (*Engine, error) {
 	e := &Engine{opts: o, stop: make(chan struct{}), drained: make(chan struct{})}
 	e.inbox.init()
 	e.applier.init()
+	e.claims.init()
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.closeFiles())
 	}
@@ -95,6 +99,7 @@ func (e *Engine) start() {
 	e.wg.Go(e.readLoop)
 	e.wg.Go(e.flushLoop)
 	e.wg.Go(e.watchSpace)
+	e.wg.Go(e.reclaimLoop)
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing

@@ -45,7 +45,8 @@ type entry struct {
 const (
 	flagFlying    uint8 = 1 << iota // an attempt is under way, whatever the state says
 	flagCanceling                   // a cancel is appended: the attempt's outcome no longer counts
-	flagRetired                     // nothing waits for it but the end of its attempt
+	flagRetired                     // nothing waits for it but the end of its attempt, row read or move
+	flagMoving                      // a copy of its record is appended: no outcome is, until that is committed
 	flagUnlogged                    // due and tries are in memory only: it must stay there (full.go)
 )
 
@@ -193,7 +194,7 @@ func (c *core) leave(i uint32, state entryState, lsn uint64) {
 // release frees an entry for good.
 func (c *core) release(i uint32) {
 	e := &c.entries[i]
-	if e.flags&flagFlying != 0 || c.rowReads[e.seq] > 0 {
+	if e.flags&(flagFlying|flagMoving) != 0 || c.rowReads[e.seq] > 0 {
 		e.flags |= flagRetired
 		return
 	}

@@ -14,16 +14,19 @@ import (
 type eventKind uint8
 
 const (
-	evGroup    eventKind = iota // group: committed
-	evFinished                  // slot, result: an attempt ended
-	evApplied                   // lsn: the index has caught up to there
-	evPaged                     // slot, page
-	evRow                       // req, row, found, err
-	evCancel                    // req
-	evDrain                     // start nothing more
-	evPoison                    // the log failed
-	evFull                      // found: the log can make no segment; or can again
-	evStuck                     // found: the log has no room for outcomes; or has again
+	evGroup       eventKind = iota // group: committed
+	evFinished                     // slot, result: an attempt ended
+	evApplied                      // lsn: the index has caught up to there
+	evPaged                        // slot, page
+	evRow                          // req, row, found, err
+	evCancel                       // req
+	evMove                         // move: asked for
+	evMoveRow                      // move, row, found, err
+	evMoveRefused                  // move, err: the log has no room for the copy
+	evDrain                        // start nothing more
+	evPoison                       // the log failed
+	evFull                         // found: the log can make no segment; or can again
+	evStuck                        // found: the log has no room for outcomes; or has again
 )
 
 // event is one thing that happened, for the core.
@@ -36,6 +39,7 @@ type event struct {
 	result *attemptResult
 	page   *index.Page
 	req    *cancelRequest
+	move   *moveRequest
 	row    record.Row
 	err    error
 }
@@ -143,6 +147,12 @@ func (c *core) take(ev *event) error {
 		c.rowRead(ev.req, ev.row, ev.found, ev.err)
 	case evCancel:
 		c.cancel(ev.req)
+	case evMove:
+		c.move(ev.move)
+	case evMoveRow:
+		c.moveRowRead(ev.move, ev.row, ev.found, ev.err)
+	case evMoveRefused:
+		c.moveRefused(ev.move, ev.err)
 	case evDrain:
 		c.draining = true
 	case evPoison:
@@ -160,6 +170,9 @@ func (c *core) take(ev *event) error {
 // When the log refuses one, nothing starts any more, but who waits is answered.
 func (e *Engine) carryOut(out *commands) (err error) {
 	err = e.logOutcomes(out.appends)
+	for i := 0; i < len(out.moves) && err == nil; i++ {
+		err = e.logOrRefuse(&out.moves[i])
+	}
 	for i := 0; i < len(out.starts) && err == nil; i++ {
 		e.workers.start(out.starts[i])
 	}
@@ -169,8 +182,25 @@ func (e *Engine) carryOut(out *commands) (err error) {
 	for _, req := range out.rows {
 		go e.readRow(req)
 	}
+	if len(out.moveRows) > 0 {
+		go e.readMoveRows(slices.Clone(out.moveRows))
+	}
 	for i := range out.answers {
 		out.answers[i].req.done(out.answers[i].err)
+	}
+	for _, req := range out.moved {
+		req.done(req.err)
+	}
+	return err
+}
+
+// logOrRefuse logs a copy, or tells the core that there is no room for it: then the
+// message stays where it is.
+func (e *Engine) logOrRefuse(cmd *moveCommand) error {
+	err := e.logMove(cmd)
+	if errors.Is(err, wal.ErrNoSpace) {
+		e.inbox.push(event{kind: evMoveRefused, move: cmd.req, err: err})
+		return nil
 	}
 	return err
 }
@@ -200,7 +230,7 @@ func (e *Engine) logOutcomes(cmds []appendCommand) error {
 }
 
 func (e *Engine) logOutcome(o *record.Outcome) error {
-	t, err := e.log.Reserve(o.Size(), true)
+	t, err := e.log.Reserve(o.Size(), wal.Lazy)
 	if err != nil {
 		return err
 	}
@@ -212,7 +242,7 @@ func (e *Engine) logOutcome(o *record.Outcome) error {
 // appendReserved logs a record for which the log's reserve may be used, as for an
 // outcome, and returns when it is durable.
 func (e *Engine) appendReserved(p []byte) (lsn uint64, err error) {
-	t, err := e.log.Reserve(len(p), true)
+	t, err := e.log.Reserve(len(p), wal.Lazy)
 	if err != nil {
 		return 0, err
 	}
@@ -287,6 +317,21 @@ func (e *Engine) readPage(q *pageCommand) (*index.Page, error) {
 // readRow looks up the row of a message that is to be canceled. Its goroutine
 // ends with the request that waits for it.
 func (e *Engine) readRow(req *cancelRequest) { e.inbox.push(e.lookUp(req)) }
+
+// readMoveRows looks up the rows of messages that are to be moved, a batch of them.
+func (e *Engine) readMoveRows(reqs []*moveRequest) {
+	for _, req := range reqs {
+		e.inbox.push(e.lookUpMove(req))
+	}
+}
+
+func (e *Engine) lookUpMove(req *moveRequest) event {
+	ev := event{kind: evMoveRow, move: req, err: e.waitApplied(req.after)}
+	if ev.err == nil {
+		ev.row, ev.found, ev.err = e.idx.Row(req.seq)
+	}
+	return ev
+}
 
 func (e *Engine) lookUp(req *cancelRequest) event {
 	ev := event{kind: evRow, req: req, err: e.waitApplied(req.after)}

@@ -210,6 +210,7 @@ func (e *Engine) replay() error {
 		return err
 	}
 	e.applier.a = a
+	a.Begin(uint64(e.log.First()))
 	err = e.log.Replay(wal.LSN(e.idx.Start().LSN), func(g *wal.Group) error {
 		if err := applyGroup(a, e.log.ID(), g); err != nil {
 			return err
@@ -226,6 +227,9 @@ func (e *Engine) replay() error {
 	// The index is now as far as the log, also where that is only its beginning:
 	// a read that waits for everything durable (X5) must not wait for the first record.
 	a.EndGroup(position(e.log.ID(), e.log.Durable()))
+	if err := a.Forget(uint64(e.log.First())); err != nil {
+		return fmt.Errorf("replay the log: %w", err)
+	}
 	return a.Flush()
 }
 

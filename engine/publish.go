@@ -64,7 +64,7 @@ func (e *Engine) submit(p *Publish) (submission, error) {
 
 // logMessage puts a record into the open group.
 func (e *Engine) logMessage(m *record.Message) (submission, error) {
-	t, err := e.log.Reserve(m.Size(), false)
+	t, err := e.log.Reserve(m.Size(), wal.Producer)
 	if err != nil {
 		return submission{}, logError(err)
 	}

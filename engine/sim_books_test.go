@@ -10,6 +10,9 @@ func (s *sim) checkBooks() {
 	if err := s.e.idx.Lanes(s.checkRows); err != nil {
 		s.fail("S10: lanes: %v", err)
 	}
+	if err := s.e.idx.DeadLetters(1, 0, false, s.checkDead); err != nil {
+		s.fail("S11: dead letters: %v", err)
+	}
 }
 
 // books are counts taken from the entries.
@@ -119,6 +122,7 @@ func (s *sim) checkRows(l index.Lane) error {
 	c := s.e.core
 	for i := range p.Rows {
 		r := &p.Rows[i]
+		s.checkStands(r.Pos, int(r.Len))
 		if r.Due < l.First {
 			s.fail("S10: lane %x has a row before the first that its summary names", l.ID)
 		}

@@ -37,6 +37,7 @@ import (
 //	S8 within the window a duplicate gets the original's id, and nothing is stored for it
 //	S9 what is in memory stays within its bound
 //	S10 the core's books balance, and no lane or message is forgotten (sim_books_test.go)
+//	S11 what the index names stands in the log, whatever was reclaimed (sim_reclaim_test.go)
 //
 // All of it holds through full disks too (sim_room_test.go).
 type sim struct {
@@ -52,7 +53,9 @@ type sim struct {
 	groups   []*wal.Group
 	pages    []pageCommand
 	rows     []*cancelRequest
+	moveRows []*moveRequest
 	lateRows []event // read, and not told yet
+	reclaim  simReclaim
 	flights  []startCommand
 	unacked  []*simMessage
 	messages map[string]*simMessage // by id, acked or not
@@ -61,8 +64,10 @@ type sim struct {
 	crashes  int
 	published,
 	attempts, duplicates int
-	history uint64
-	failed  error
+	copied, reclaimed, rebuilt int
+	forgot                     bool // the index was lost: dedup ids may be, too
+	history                    uint64
+	failed                     error
 }
 
 // simMessage is the model of one message.
@@ -214,10 +219,12 @@ func (s *sim) step(cfg simConfig) {
 			m.retryAt -= back // an attempt may have landed and not be decided
 		}
 		s.advance(-back)
-	case n < 88:
+	case n < 84:
 		s.land()
-	case n < 93:
+	case n < 89:
 		s.read()
+	case n < 93:
+		s.reclaimStep()
 	case n < 96:
 		s.cancel()
 	case n < 97:
@@ -228,8 +235,8 @@ func (s *sim) step(cfg simConfig) {
 			s.fail("flush: %v", err)
 		}
 	case n < 98:
-		if err := s.e.log.WriteMark(); err != nil && !(s.room.episodes > 0 && errors.Is(err, wal.ErrNoSpace)) {
-			s.fail("mark: %v", err)
+		if err := s.e.log.WriteMark(); err != nil {
+			s.noRoom("mark", err)
 		}
 	case n < 99:
 		s.redrive()
@@ -282,7 +289,7 @@ func (s *sim) submit(p *Publish, m *simMessage) {
 	}
 	s.published++
 	m.sub, m.id = sub, MessageID(uint64(sub.ticket.LSN), sub.nonce)
-	if m.dedupID != "" {
+	if m.dedupID != "" && !s.forgot {
 		if o := s.dedup[m.dedupID]; o != nil && o.acked && s.now-o.created < s.e.opts.DedupWindow.Milliseconds() {
 			s.fail("S8: %s stored again as %s", o.id, m.id)
 		}
@@ -295,6 +302,9 @@ func (s *sim) submit(p *Publish, m *simMessage) {
 
 func (s *sim) duplicate(m *simMessage, id string) {
 	s.duplicates++
+	if s.forgot {
+		return
+	}
 	if o := s.dedup[m.dedupID]; o == nil || o.id != id {
 		s.fail("S8: a duplicate under %q was answered with %s", m.dedupID, id)
 	}
@@ -379,14 +389,23 @@ func (s *sim) carryOut(out *commands) {
 	if err := s.e.logOutcomes(out.appends); err != nil {
 		s.fail("log an outcome: %v", err)
 	}
+	for i := range out.moves {
+		if err := s.e.logOrRefuse(&out.moves[i]); err != nil {
+			s.fail("log a move: %v", err)
+		}
+	}
 	for _, cmd := range out.starts {
 		s.started(&cmd)
 		s.flights = append(s.flights, cmd)
 	}
 	s.pages = append(s.pages, out.pages...)
 	s.rows = append(s.rows, out.rows...)
+	s.moveRows = append(s.moveRows, out.moveRows...)
 	for _, a := range out.answers {
 		a.req.done(a.err)
+	}
+	for _, req := range out.moved {
+		req.done(req.err)
 	}
 	c := s.e.core
 	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels); c.resident > limit {
@@ -450,6 +469,13 @@ func (s *sim) read() {
 			break
 		}
 	}
+	s.moveRows = slices.DeleteFunc(s.moveRows, func(req *moveRequest) bool {
+		if s.e.idx.Applied() < req.after {
+			return false
+		}
+		s.lateRows = append(s.lateRows, s.e.lookUpMove(req))
+		return true
+	})
 	s.rows = slices.DeleteFunc(s.rows, func(req *cancelRequest) bool {
 		if s.e.idx.Applied() < req.after {
 			return false
@@ -548,6 +574,9 @@ func (s *sim) crash(cfg simConfig) {
 	s.abandon()
 	s.disk = next
 	s.crashes++
+	if s.rng.IntN(4) == 0 {
+		s.loseIndex()
+	}
 	s.leaveSome()
 	s.open(cfg)
 	for i := 0; i < 3 && s.failed == nil && s.rng.IntN(3) == 0; i++ { // crashes in or right after recovery
@@ -571,6 +600,7 @@ func (s *sim) abandon() {
 		}
 	}
 	s.events, s.groups, s.pages, s.rows, s.flights, s.unacked, s.lateRows = nil, nil, nil, nil, nil, nil, nil
+	s.moveRows, s.reclaim = nil, simReclaim{}
 	_ = s.e.log.Close()
 	_ = s.e.idx.Abandon()
 	_ = s.e.lock.Close()
@@ -601,7 +631,7 @@ func (s *sim) settleAll() {
 
 func (s *sim) idle() bool {
 	c := s.e.core
-	return len(s.rows) == 0 && len(s.lateRows) == 0 && c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
+	return len(s.rows) == 0 && len(s.lateRows) == 0 && len(s.moveRows) == 0 && len(c.moves) == 0 && c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
 }
 
 func (s *sim) checkEnds() {
@@ -671,7 +701,7 @@ func simConfigOf(seed uint64) simConfig {
 
 func TestSimulation(t *testing.T) {
 	from, to := seeds(t, simSeeds)
-	var crashes, published, attempts, duplicates int
+	var crashes, published, attempts, duplicates, copied, reclaimed, rebuilt int
 	var room simRoom
 	for seed := from; seed < to; seed++ {
 		s := runSim(t, seed, simConfigOf(seed))
@@ -682,9 +712,13 @@ func TestSimulation(t *testing.T) {
 		published += s.published
 		attempts += s.attempts
 		duplicates += s.duplicates
+		copied += s.copied
+		reclaimed += s.reclaimed
+		rebuilt += s.rebuilt
 		room.add(&s.room)
 	}
-	t.Logf("%d seeds: %d power cuts, %d published, %d attempts, %d duplicates refused", to-from, crashes, published, attempts, duplicates)
+	t.Logf("%d seeds: %d power cuts, %d published, %d attempts, %d duplicates refused, %d moves asked for, %d segments reclaimed, %d indexes rebuilt",
+		to-from, crashes, published, attempts, duplicates, copied, reclaimed, rebuilt)
 	t.Logf("disks were full %d times: %d requests refused, %d attempts after a retry that was not logged, the log stuck %d times",
 		room.episodes, room.refusals, room.unlogged, room.stuck)
 	if to-from >= simSeeds && (room.refusals == 0 || room.unlogged == 0 || room.stuck == 0) {
