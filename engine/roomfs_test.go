@@ -176,6 +176,9 @@ func TestIndexOnAFullDisk(t *testing.T) {
 		ids = append(ids, publish(t, e, Publish{URL: "http://example.com/" + strconv.Itoa(i), Delay: time.Hour}))
 	}
 	fillDisk(t, disk)
+	e.space.look()
+	e.space.ballast.release()
+	disk.SetFree(0)
 	flushed := make(chan error, 1)
 	go func() { flushed <- e.idx.Flush() }()
 	if _, err := e.Message(1, ids[len(ids)-1]); err != nil {
@@ -186,6 +189,11 @@ func TestIndexOnAFullDisk(t *testing.T) {
 	}
 	if err := e.Shutdown(t.Context()); err != nil {
 		t.Errorf("shutdown: %v", err)
+	}
+	select {
+	case <-e.space.stuck:
+	default:
+		t.Error("the flush did not wait for room: nothing was tested")
 	}
 	disk.SetFree(256 * mebi)
 	if err := <-flushed; err != nil {
