@@ -171,12 +171,14 @@ func TestIndexOnAFullDisk(t *testing.T) {
 	if err := e.Bootstrap([]Account{testAccount}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return e.log.Stats().Spares == 5 }) // a young log has no reserve yet
-	fillDisk(t, disk)
 	var ids []string
 	for i := range 2000 {
 		ids = append(ids, publish(t, e, Publish{URL: "http://example.com/" + strconv.Itoa(i), Delay: time.Hour}))
 	}
+	fillDisk(t, disk)
+	e.space.look()
+	e.space.ballast.release()
+	disk.SetFree(0)
 	flushed := make(chan error, 1)
 	go func() { flushed <- e.idx.Flush() }()
 	if _, err := e.Message(1, ids[len(ids)-1]); err != nil {
@@ -187,6 +189,11 @@ func TestIndexOnAFullDisk(t *testing.T) {
 	}
 	if err := e.Shutdown(t.Context()); err != nil {
 		t.Errorf("shutdown: %v", err)
+	}
+	select {
+	case <-e.space.stuck:
+	default:
+		t.Error("the flush did not wait for room: nothing was tested")
 	}
 	disk.SetFree(256 * mebi)
 	if err := <-flushed; err != nil {
@@ -201,17 +208,17 @@ func TestIndexOnAFullDisk(t *testing.T) {
 	}
 }
 
-// fillDisk takes all room, also that which the log gives back when it finds none for
-// the spare that it was making.
+// fillDisk takes all room once the log has its reserve, and more than that is not
+// in the making.
 func fillDisk(t *testing.T, disk *powerfs.FS) {
 	t.Helper()
-	disk.SetFree(0)
 	eventually(t, func() bool {
 		names, err := disk.List("data/log")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return !slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, ".part.spare") })
+		names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".spare") })
+		return len(names) == 5 && !slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, ".part.spare") })
 	})
 	disk.SetFree(0)
 }

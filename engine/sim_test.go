@@ -235,8 +235,8 @@ func (s *sim) step(cfg simConfig) {
 			s.fail("flush: %v", err)
 		}
 	case n < 98:
-		if err := s.e.log.WriteMark(); err != nil && !(s.room.episodes > 0 && errors.Is(err, wal.ErrNoSpace)) {
-			s.fail("mark: %v", err)
+		if err := s.e.log.WriteMark(); err != nil {
+			s.noRoom("mark", err)
 		}
 	case n < 99:
 		s.redrive()

@@ -30,6 +30,15 @@ func (n *node) apply(c change) {
 	n.pending = append(n.pending, c)
 }
 
+// used returns the bytes of all files below a directory, or of a file.
+func (n *node) used() int64 {
+	sum := int64(len(n.cache))
+	for _, child := range n.names {
+		sum += child.used()
+	}
+	return sum
+}
+
 func words(n int) int { return n/sector/64 + 1 }
 
 func (n *node) isDirty(s int) bool { return s/64 < len(n.dirty) && n.dirty[s/64]&(1<<(s%64)) != 0 }

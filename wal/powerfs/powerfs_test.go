@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/errors/oserror"
@@ -270,4 +271,25 @@ func TestNoSync(t *testing.T) {
 	if !q.NoSync {
 		t.Error("the disk became honest")
 	}
+}
+
+// TestCapacity fills a disk to the last byte, and makes room by a rename and a
+// removal.
+func TestCapacity(t *testing.T) {
+	f := New()
+	f.Capacity = 1000
+	a, b := create(t, f, "a"), create(t, f, "b")
+	write(t, a, 0, make([]byte, 600))
+	n, err := b.WriteAt(make([]byte, 600), 0)
+	if n != 400 || !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("wrote %d bytes, %v; want 400 and ENOSPC", n, err)
+	}
+	write(t, a, 0, make([]byte, 600)) // over what is there: needs no room
+	if n, err := b.WriteAt([]byte{1}, 400); n != 0 || !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("wrote %d bytes, %v", n, err)
+	}
+	must(t, f.Rename("b", "a")) // the old a is gone
+	write(t, b, 400, make([]byte, 600))
+	must(t, f.Remove("a"))
+	write(t, create(t, f, "c"), 0, make([]byte, 1000))
 }
