@@ -18,9 +18,13 @@ import (
 // While a commit is in its write or sync, producers fill the next group: the
 // slower the disk, the larger the groups. There is no other delay.
 //
-// Later issues overlap the syncs of successive batches. What they need is here:
-// a batch is written in full before its sync, only settle makes anything
-// visible, and tail.file is one open file description of several to be.
+// There is one sync at a time. Two or four in flight, each on an open file
+// description of its own and settled in order, were built and measured, and lost:
+// a group is what came up during the last sync, so twice the syncs are groups of
+// half the size, and on the disk they wait for one another anyway, since each
+// waits for the pages that the one before is writing (groups share 4 KiB pages).
+// With 8 producers 0.66 and 0.44 of the publishes per second, with 64 0.81 and
+// 0.49; nothing gained at any number.
 
 // lead commits on the caller's goroutine until done is closed, unless somebody
 // else is committing, who then sees to it.
