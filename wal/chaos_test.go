@@ -17,11 +17,13 @@ import (
 // chaos is everything at once on a log of small segments with its goroutines:
 // producers, lazy or not, that read back what was acknowledged, others that call
 // Commit, WriteMark and Kick, a disk that is full now and then, and an end that
-// comes in the middle: a close or a failed sync.
+// comes in the middle: a close or a failed sync. In every third run the stall
+// watch gives up on groups all the time.
 type chaos struct {
 	log    *Log
 	acks   ackLog
 	failed atomic.Bool // a sync was made to fail
+	stalls bool        // every operation counts as hanging, or nearly so
 }
 
 // settled says whether err is an end that a producer must expect.
@@ -36,7 +38,7 @@ func (c *chaos) produce(rng *rand.Rand) error {
 		lazy := rng.IntN(4) == 0
 		t, err := c.log.Reserve(len(p), lazy)
 		switch {
-		case errors.Is(err, ErrNoSpace):
+		case errors.Is(err, ErrNoSpace), errors.Is(err, ErrStalled) && !lazy:
 			runtime.Gosched()
 			continue
 		case c.settled(err):
@@ -48,6 +50,8 @@ func (c *chaos) produce(rng *rand.Rand) error {
 		c.log.Done(&t)
 		if err := c.log.Wait(&t); c.settled(err) {
 			return nil
+		} else if c.stalls && errors.Is(err, ErrStalled) {
+			continue // in doubt, and no end
 		} else if err != nil {
 			return err
 		}
@@ -101,6 +105,9 @@ func (c *chaos) run(t *testing.T, seed uint64) {
 	})
 	o := smallOptions(disk)
 	o.LazyDelay, o.IdleMark = 1, 1 // whatever timers do, they do it often
+	if c.stalls = seed%3 == 1; c.stalls {
+		o.StallAfter = 1
+	}
 	c.log = mustOpen(t, o)
 	c.acks.acked = map[LSN][]byte{}
 	var wg sync.WaitGroup

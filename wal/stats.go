@@ -17,13 +17,16 @@ type Stats struct {
 	Rotations     uint64        // segments begun
 	SparesMade    uint64        // segment files zeroed
 	InlineCommits uint64        // commits by a waiting producer, without a hand-over
+	LongestSync   time.Duration // of all that have returned
+	Stalls        uint64        // times the disk did not answer for StallAfter
 }
 
 // counters is Stats as it is counted.
 type counters struct {
 	groups, marks, records, payloadBytes, writtenBytes atomic.Uint64
 	syncs, rotations, sparesMade, inlineCommits        atomic.Uint64
-	syncNanos                                          atomic.Int64
+	syncNanos, longestSync                             atomic.Int64
+	stalls                                             atomic.Uint64
 }
 
 // Stats returns the counters. They are read one by one, not as of one moment.
@@ -40,5 +43,7 @@ func (l *Log) Stats() Stats {
 		Rotations:     c.rotations.Load(),
 		SparesMade:    c.sparesMade.Load(),
 		InlineCommits: c.inlineCommits.Load(),
+		LongestSync:   time.Duration(c.longestSync.Load()),
+		Stalls:        c.stalls.Load(),
 	}
 }
