@@ -27,6 +27,13 @@
 //
 // FORMAT.md describes their bytes.
 //
+// # While the disk hangs
+//
+// When a write or sync has not returned for Options.StallAfter, waiters get
+// ErrStalled and Reserve refuses records that somebody would wait for. It is not
+// final: when the disk answers, what was reserved is committed in order and the
+// log goes on. A record whose Wait failed so may become durable.
+//
 // # After an error
 //
 // The first failed write or sync is final (W8): what the kernel says about those

@@ -219,6 +219,41 @@ func TestAfterStall(t *testing.T) {
 	})
 }
 
+// TestStallInterval has the sync between acknowledgements hang, which nobody waits
+// for; who comes meanwhile is told.
+func TestStallInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := newHangFS(powerfs.New())
+		o := smallOptions(fs)
+		o.SyncInterval = time.Second
+		var committed []entry
+		o.OnCommit = func(g *Group) { _ = collect(&committed)(g) }
+		l := mustOpen(t, o)
+		release := fs.hangOn("SyncData", "")
+		lsn, err := l.Append(payload(1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []entry{{lsn, payload(1)}}
+		time.Sleep(o.SyncInterval)
+		synctest.Wait() // the committer hangs
+		tk := place(t, l, payload(2), false)
+		want = append(want, entry{tk.LSN, payload(2)})
+		if err := l.Wait(&tk); !errors.Is(err, ErrStalled) {
+			t.Errorf("wait during the stall: %v", err)
+		}
+		release()
+		synctest.Wait()
+		if err := l.Wait(&tk); err != nil {
+			t.Errorf("wait after the stall: %v", err)
+		}
+		mustClose(t, l)
+		if d := diff(committed, want); d != "" {
+			t.Errorf("OnCommit: %s", d)
+		}
+	})
+}
+
 // TestStallBounded fills the log while the disk hangs: producers are refused when
 // the stall is noticed, those that Reserve kept among them, and what they were
 // given by then, no more than the queue of groups holds, is committed afterwards.
