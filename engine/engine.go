@@ -133,6 +133,9 @@ func (e *Engine) Ready() error {
 	if e.closing.Load() {
 		return ErrClosed
 	}
+	if e.log.Stalled() {
+		return errRefusedByStall
+	}
 	return nil
 }
 
