@@ -157,6 +157,7 @@ func TestClaimInDoubt(t *testing.T) {
 		{30, ErrLogFailed, true},
 	} {
 		var c claims
+		c.init()
 		c.take(k)
 		c.settle(k, tt.lsn, tt.err)
 		if got := c.take(k); got != tt.free {
