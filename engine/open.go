@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -21,6 +22,7 @@ const dataVersion = "1"
 // open locks the directory, opens index and log, and replays what the index had
 // not made durable.
 func (e *Engine) open() error {
+	began := time.Now()
 	if err := e.openDir(); err != nil {
 		return err
 	}
@@ -38,10 +40,14 @@ func (e *Engine) open() error {
 	}
 	e.core = newCore(&e.opts, e.wallMillis())
 	e.core.committed = uint64(e.log.Durable().LSN)
-	return e.idx.Lanes(func(l index.Lane) error {
+	lanes := 0
+	err := e.idx.Lanes(func(l index.Lane) error {
+		lanes++
 		e.core.recover(l)
 		return nil
 	})
+	e.opts.Logger.Info("engine: opened", "replayedBytes", e.applier.unflushed.Load(), "lanes", lanes, "took", time.Since(began).Round(time.Millisecond).String())
+	return err
 }
 
 func (e *Engine) path(name string) string { return e.opts.FS.PathJoin(e.opts.Dir, name) }
