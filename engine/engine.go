@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/wal"
@@ -22,7 +21,7 @@ import (
 //	applier   owns the index's Applier: groups in, batches out
 //	reader    reads pages for the loop, one after the other
 //	workers   make attempts, at most Options.Parallelism
-//	flusher   makes the index durable now and then (X2)
+//	flusher   makes the index durable now and then (X2), finds history that is old (X6)
 //
 // The log's committer hands each group to loop and applier in log order. Lock
 // order: users.mu and dedup.mu, each held over an append, then the log's own;
@@ -37,6 +36,7 @@ type Engine struct {
 	coreLag atomic.Int64 // bytes of the group buffers in inbox
 
 	applier applierQueue
+	flusher flusher
 	reads   chan pageCommand
 	workers workers
 	dedup   dedupTable
@@ -176,34 +176,4 @@ func (e *Engine) closeFiles() error {
 		errs = append(errs, e.lock.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// flushEvery and flushBytes bound how much log a start replays (X2).
-const (
-	flushEvery = 30 * time.Second
-	flushBytes = 256 << 20
-)
-
-// flushLoop makes the index durable when enough log was applied or time passed.
-func (e *Engine) flushLoop() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-e.stop:
-			return
-		case <-tick.C:
-		}
-		n := e.applier.unflushed.Load()
-		if n == 0 || n < flushBytes && time.Since(last) < flushEvery {
-			continue
-		}
-		if err := e.idx.Flush(); err != nil {
-			e.fatal(fmt.Errorf("flush the index: %w", err))
-			return
-		}
-		e.applier.unflushed.Add(-n)
-		last = time.Now()
-	}
 }

@@ -120,7 +120,7 @@ func (s *scale) index() string { return filepath.Join(s.dir, "index") }
 func (s *scale) up() time.Duration {
 	s.t.Helper()
 	began := time.Now()
-	s.proc = launch(s.t, []string{os.Getenv("ZZ")}, s.args...)
+	s.proc = launch(s.t, nil, s.args...)
 	if err := s.proc.ready(2 * time.Minute); err != nil {
 		s.t.Fatal(err)
 	}

@@ -25,6 +25,8 @@ type Applier struct {
 	lanes map[uint64]*lane // lanes with pending messages, and those this batch emptied
 	dirty []uint64         // lanes this batch changed
 
+	history historian
+
 	dedupBucket uint64 // of the last message with an id, but for steps back of one
 	key, val    []byte
 }
@@ -34,6 +36,7 @@ type pending struct {
 	row    record.Row
 	stored bool // an 'm' row of an earlier batch exists
 	live   bool
+	life   lifetime
 }
 
 type lane struct {
@@ -52,14 +55,19 @@ func (x *Index) NewApplier() (*Applier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load lane summaries: %w", err)
 	}
+	if err := a.history.load(x.db); err != nil {
+		return nil, fmt.Errorf("load time rows: %w", err)
+	}
 	return a, nil
 }
 
 // Pending returns the number of log bytes in the open batch.
 func (a *Applier) Pending() int { return a.bytes }
 
-// Open says whether groups were applied that no Flush has made visible.
-func (a *Applier) Open() bool { return a.bytes > 0 || a.pos.LSN != a.x.applied.Load() }
+// Open says whether there is something that no Flush has made visible.
+func (a *Applier) Open() bool {
+	return a.bytes > 0 || a.pos.LSN != a.x.applied.Load() || len(a.dirty) > 0 || a.batch.Count() > 0
+}
 
 // Record applies one record. The payload is not kept. An error means damage or a
 // newer writer: the index cannot go on.
@@ -94,10 +102,13 @@ func (a *Applier) message(lsn uint64, p []byte) error {
 	if err != nil {
 		return err
 	}
-	a.add(record.Row{
+	r := a.add(record.Row{
 		User: h.User(), Nonce: h.Nonce(), Seq: lsn, Pos: lsn, Len: uint32(len(p)),
 		Lane: h.Lane(), Host: h.Host(), Due: h.Due(),
 	}, false)
+	if err := a.published(r, lsn, h, len(p)); err != nil {
+		return err
+	}
 	l := a.lane(h.Lane())
 	l.Count++
 	if fromDead != 0 {
@@ -113,7 +124,7 @@ func (a *Applier) message(lsn uint64, p []byte) error {
 }
 
 // add notes a row to be written and widens its lane's summary.
-func (a *Applier) add(r record.Row, stored bool) {
+func (a *Applier) add(r record.Row, stored bool) *pending {
 	p := a.rows[r.Seq]
 	if p == nil {
 		p = a.newPending()
@@ -125,6 +136,7 @@ func (a *Applier) add(r record.Row, stored bool) {
 	if l := a.lane(r.Lane); l.Count == 0 || r.Due < l.First {
 		l.First = r.Due
 	}
+	return p
 }
 
 func (a *Applier) newPending() *pending {
@@ -157,6 +169,9 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 		return err
 	}
 	prev := a.rows[o.Seq]
+	if err := a.ended(prev, &o, lsn, p); err != nil {
+		return err
+	}
 	if prev == nil {
 		a.key = pendingKey(a.key, o.Lane, o.Due, o.Seq)
 		if err := a.batch.Delete(a.key, nil); err != nil {
@@ -265,10 +280,16 @@ func (a *Applier) fill() error {
 				return err
 			}
 		}
+		if p.life.first.to > 0 {
+			if err := a.closeHistory(p); err != nil {
+				return err
+			}
+		}
 		a.free = append(a.free, p)
 	}
 	clear(a.rows)
 	a.order = a.order[:0]
+	a.history.buf, a.history.ends = a.history.buf[:0], a.history.ends[:0]
 	for _, id := range a.dirty {
 		if err := a.setLane(a.lanes[id]); err != nil {
 			return err
