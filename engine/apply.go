@@ -182,6 +182,9 @@ func (e *Engine) flushBatch() error {
 	e.dedup.applied(lsn)
 	e.claims.applied(lsn)
 	e.inbox.push(event{kind: evApplied, lsn: lsn})
+	if lsn, ask := q.a.Ask(); ask {
+		e.inbox.push(event{kind: evBounds, lsn: lsn})
+	}
 	return nil
 }
 

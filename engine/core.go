@@ -62,6 +62,8 @@ type core struct {
 	squeezed       int    // where squeeze goes on looking
 	applied        uint64 // LSN the applier has passed
 
+	boundsAsked uint64 // the applier wants bounds as of there, or 0
+
 	pagesAsked, pagesDone uint64
 	retiring              retireQueue
 
@@ -117,6 +119,9 @@ type commands struct {
 	pages   []pageCommand
 	rows    []*cancelRequest
 	answers []answer
+
+	bounds     []index.Lane // nil: none were asked for
+	boundsAsOf uint64
 }
 
 func (c *commands) reset() {
@@ -124,6 +129,7 @@ func (c *commands) reset() {
 	clear(c.starts)
 	clear(c.rows)
 	clear(c.answers)
+	c.bounds = nil
 	c.appends, c.starts, c.pages, c.rows, c.answers = c.appends[:0], c.starts[:0], c.pages[:0], c.rows[:0], c.answers[:0]
 }
 

@@ -18,6 +18,7 @@ const (
 	evPaged                     // slot, page
 	evRow                       // req, row, found, err
 	evCancel                    // req
+	evBounds                    // lsn: the applier wants bounds as of there
 	evDrain                     // start nothing more
 	evPoison                    // the log failed
 )
@@ -139,6 +140,8 @@ func (c *core) take(ev *event) error {
 		c.rowRead(ev.req, ev.row, ev.found, ev.err)
 	case evCancel:
 		c.cancel(ev.req)
+	case evBounds:
+		c.askBounds(ev.lsn)
 	case evDrain:
 		c.draining = true
 	case evPoison:
@@ -159,6 +162,7 @@ func (e *Engine) carryOut(out *commands) (err error) {
 	for i := 0; i < len(out.starts) && err == nil; i++ {
 		e.workers.start(out.starts[i])
 	}
+	e.carryBounds(out)
 	for i := range out.pages {
 		e.reads <- out.pages[i]
 	}

@@ -201,7 +201,7 @@ func (e *Engine) openIndex() error {
 func (e *Engine) tryIndex() error {
 	idx, err := index.Open(index.Options{
 		FS: e.opts.FS, Dir: e.path("index"), Memtable: e.opts.MemtableSize, Cache: e.opts.CacheSize,
-		DedupWindow: e.opts.DedupWindow, Quiet: e.opts.manual, OnFatal: e.fatal, Logger: e.opts.Logger,
+		DedupWindow: e.opts.DedupWindow, RaiseEvery: e.opts.raiseEvery, Quiet: e.opts.manual, OnFatal: e.fatal, Logger: e.opts.Logger,
 	})
 	if err != nil {
 		return err

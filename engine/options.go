@@ -60,6 +60,8 @@ type Options struct {
 	// manual opens log and index without goroutines of their own: the simulator
 	// decides when they commit, apply and flush.
 	manual bool
+	// raiseEvery is index.Options.RaiseEvery.
+	raiseEvery int
 }
 
 func (o *Options) withDefaults() {

@@ -114,7 +114,7 @@ func (s *sim) open(cfg simConfig) {
 		Dir: "data", Wire: simWire{s}, FS: s.disk, Rand: simRand{s.rng}, SegmentSize: 512 << 10, MessageMax: 64 << 10, ResponseMax: 64 << 10,
 		MemtableSize: 4 << 20, CacheSize: 1 << 20, Parallelism: 20, HostParallelism: 6, Resident: cfg.resident,
 		Wall: func() time.Time { return time.UnixMilli(s.now) }, OnFatal: func(err error) { s.fail("fatal: %v", err) },
-		manual: true,
+		manual: true, raiseEvery: 5,
 	}
 	o.withDefaults()
 	if err := o.validate(); err != nil {
@@ -313,6 +313,9 @@ func (s *sim) take() []*wal.Group {
 }
 
 func (s *sim) applyN(n int) {
+	if err := s.e.applier.obey(); err != nil {
+		s.fail("apply: %v", err)
+	}
 	open, err := s.e.applyGroups(s.groups[:n])
 	s.groups = slices.Delete(s.groups, 0, n)
 	if err == nil && open {
@@ -365,6 +368,7 @@ func (s *sim) carryOut(out *commands) {
 		s.started(&cmd)
 		s.flights = append(s.flights, cmd)
 	}
+	s.e.carryBounds(out)
 	s.pages = append(s.pages, out.pages...)
 	s.rows = append(s.rows, out.rows...)
 	for _, a := range out.answers {

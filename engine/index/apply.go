@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -26,6 +27,7 @@ type Applier struct {
 	dirty []uint64         // lanes this batch changed
 
 	history historian
+	raiser  raiser
 
 	dedupBucket uint64 // of the last message with an id, but for steps back of one
 	key, val    []byte
@@ -41,15 +43,19 @@ type pending struct {
 
 type lane struct {
 	Lane
+	low   int64 // least due time added since raiser.mark, in this life of the lane
 	dirty bool
 }
 
 // NewApplier returns the index's applier, which continues at the index's
 // position. It loads the lane summaries.
 func (x *Index) NewApplier() (*Applier, error) {
-	a := &Applier{x: x, pos: x.start, rows: map[uint64]*pending{}, lanes: map[uint64]*lane{}, batch: x.db.NewBatch()}
+	a := &Applier{
+		x: x, pos: x.start, rows: map[uint64]*pending{}, lanes: map[uint64]*lane{}, batch: x.db.NewBatch(),
+		raiser: raiser{every: x.opts.RaiseEvery},
+	}
 	err := x.Lanes(func(l Lane) error {
-		a.lanes[l.ID] = &lane{Lane: l}
+		a.lanes[l.ID] = &lane{Lane: l, low: math.MaxInt64}
 		return nil
 	})
 	if err != nil {
@@ -133,9 +139,11 @@ func (a *Applier) add(r record.Row, stored bool) *pending {
 		a.order = append(a.order, r.Seq)
 	}
 	p.row, p.live = r, true
-	if l := a.lane(r.Lane); l.Count == 0 || r.Due < l.First {
+	l := a.lane(r.Lane)
+	if l.Count == 0 || r.Due < l.First {
 		l.First = r.Due
 	}
+	l.low = min(l.low, r.Due)
 	return p
 }
 
@@ -153,7 +161,7 @@ func (a *Applier) newPending() *pending {
 func (a *Applier) lane(id uint64) *lane {
 	l := a.lanes[id]
 	if l == nil {
-		l = &lane{Lane: Lane{ID: id}}
+		l = &lane{Lane: Lane{ID: id}, low: math.MaxInt64}
 		a.lanes[id] = l
 	}
 	if !l.dirty {
@@ -173,6 +181,7 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 		return err
 	}
 	if prev == nil {
+		a.raiser.consumed++
 		a.key = pendingKey(a.key, o.Lane, o.Due, o.Seq)
 		if err := a.batch.Delete(a.key, nil); err != nil {
 			return err
@@ -252,7 +261,10 @@ func (a *Applier) dedup(h record.MessageHead, seq uint64, hash *[16]byte) error 
 
 // EndGroup says that all records before pos were applied: a batch ends only at
 // such a boundary.
-func (a *Applier) EndGroup(pos Position) { a.pos = pos }
+func (a *Applier) EndGroup(pos Position) {
+	a.pos = pos
+	a.raise()
+}
 
 // Flush writes the open batch with the position of the last EndGroup. Reads that
 // begin afterwards see it; it is durable when Pebble flushes.

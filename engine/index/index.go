@@ -36,6 +36,9 @@ type Options struct {
 	// DedupWindow is how long a deduplication id is remembered. Default: 10 min.
 	// Rows are kept in buckets of this length: changing it forgets what was seen.
 	DedupWindow time.Duration
+	// RaiseEvery is how many rows may be consumed before the applier asks for better
+	// lane summaries. Default: 16,384
+	RaiseEvery int
 	// Quiet turns automatic compactions off, so that the simulator's disk sees
 	// the same operations for the same seed.
 	Quiet   bool
@@ -77,6 +80,9 @@ func Open(o Options) (*Index, error) {
 	}
 	if o.DedupWindow == 0 {
 		o.DedupWindow = 10 * time.Minute
+	}
+	if o.RaiseEvery == 0 {
+		o.RaiseEvery = raiseEvery
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
