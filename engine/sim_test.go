@@ -37,6 +37,7 @@ import (
 //	S8 within the window a duplicate gets the original's id, and nothing is stored for it
 //	S9 what is in memory stays within its bound
 //	S10 the core's books balance, and no lane or message is forgotten (sim_books_test.go)
+//	S11 history tells of every message, once (sim_history_test.go)
 type sim struct {
 	t    *testing.T
 	seed uint64
@@ -597,6 +598,7 @@ func (s *sim) checkEnds() {
 			break
 		}
 	}
+	s.checkHistory()
 	for id, m := range s.messages {
 		if m.acked && !m.ended && !m.maybe && !m.dead && !dead[id] {
 			s.fail("S1: %s was acked and is neither delivered nor dead nor canceled", id)

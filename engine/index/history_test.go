@@ -219,6 +219,9 @@ func TestTrimByAge(t *testing.T) {
 	if _, ok, err := b.x.OldHistory(cut, 60_000, math.MaxInt64); ok || err != nil {
 		t.Errorf("there is more to trim: %v", err)
 	}
+	if b, ok := trimmed(t, testNow+dayMillis, 1, math.MaxInt64, false); !ok || len(b.history()) != 0 || kinds(t, b.x)[kindTime] != 0 {
+		t.Error("all of it is old, and not all was trimmed")
+	}
 	if b, ok := trimmed(t, cut, 501*60_000, math.MaxInt64, false); ok || len(b.history()) != 3000 {
 		t.Error("less than a step was trimmed")
 	}

@@ -30,6 +30,7 @@ func (x *Index) OldHistory(cut, step, sizeMax int64) (t Trim, ok bool, err error
 		return Trim{}, false, err
 	}
 	defer leave()
+	applied := x.Applied()
 	first, found, err := x.timeRow(math.MinInt64, math.MaxInt64, false)
 	if err != nil || !found {
 		return Trim{}, false, err
@@ -39,6 +40,11 @@ func (x *Index) OldHistory(cut, step, sizeMax int64) (t Trim, ok bool, err error
 		return Trim{}, false, err
 	} else if found && (old.unix-first.unix)*1000 >= step {
 		keep = old
+	}
+	if newest, _, err := x.timeRow(math.MinInt64, math.MaxInt64, true); err != nil {
+		return Trim{}, false, err
+	} else if newest.unix < cut/1000 { // nothing has happened since
+		keep = second{cut / 1000, applied}
 	}
 	size, err := x.historySize(keep)
 	if err == nil && size > sizeMax {
