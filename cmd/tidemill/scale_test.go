@@ -388,17 +388,23 @@ func (s *scale) rebuilt(limit time.Duration) {
 	s.memory("after the rebuild", 400*mib)
 }
 
-var openedLine = regexp.MustCompile(`"msg":"engine: opened",(.*)}`)
+var (
+	openedLine = regexp.MustCompile(`"msg":"engine: opened",(.*)}`)
+	walLine    = regexp.MustCompile(`"msg":"wal: opened".*"took":(\d+)}`)
+)
 
-// opened is what the server said of its start.
+// opened is what the server said of its start, and of the log's part in it.
 func (s *scale) opened() string {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()
 	s.proc.stderr.await(ctx, `"engine: opened"`) // it comes through another pipe than what ready saw
-	if m := openedLine.FindStringSubmatch(s.proc.stderr.String()); m != nil {
-		return strings.ReplaceAll(m[1], `"`, "")
+	out := s.proc.stderr.String()
+	m, w := openedLine.FindStringSubmatch(out), walLine.FindStringSubmatch(out)
+	if m == nil || w == nil {
+		return s.proc.output()
 	}
-	return s.proc.output()
+	ns, _ := strconv.ParseInt(w[1], 10, 64)
+	return strings.ReplaceAll(m[1], `"`, "") + ", the log " + time.Duration(ns).Round(time.Millisecond).String()
 }
 
 // dirSize adds up the files below a directory.
