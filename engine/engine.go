@@ -24,8 +24,8 @@ import (
 //	reader    reads pages for the loop, one after the other
 //	workers   make attempts, at most Options.Parallelism
 //	flusher   makes the index durable now and then (X2)
-//	space     looks at the room on the disk
 //	reclaimer gives up the log's oldest segments, after copying what counts (W10)
+//	space     looks at the room on the disk
 //
 // The log's committer hands each group to loop and applier in log order. Lock
 // order: users.mu and dedup.mu, each held over an append, then the log's own;
@@ -98,8 +98,8 @@ func (e *Engine) start() {
 	e.wg.Go(e.applyLoop)
 	e.wg.Go(e.readLoop)
 	e.wg.Go(e.flushLoop)
-	e.wg.Go(e.watchSpace)
 	e.wg.Go(e.reclaimLoop)
+	e.wg.Go(e.watchSpace)
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing
@@ -132,6 +132,9 @@ func (e *Engine) Ready() error {
 	}
 	if e.closing.Load() {
 		return ErrClosed
+	}
+	if e.log.Stalled() {
+		return errRefusedByStall
 	}
 	return nil
 }

@@ -60,6 +60,9 @@ type Options struct {
 	// process is expected to end within a second. Default: panic.
 	OnFatal func(error)
 
+	// stallAfter is for tests. Default: the log's.
+	stallAfter time.Duration
+
 	// manual opens log and index without goroutines of their own: the simulator
 	// decides when they commit, apply and flush.
 	manual bool

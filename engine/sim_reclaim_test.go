@@ -32,7 +32,7 @@ func (s *sim) reclaimStep() {
 func (s *sim) rotate() {
 	s.commit()
 	if err := s.e.log.Rotate(); err != nil {
-		s.noRoom("rotate", err)
+		s.fail("rotate: %v", err)
 		return
 	}
 	s.e.applier.forget.Store(uint64(s.e.log.First()))
@@ -41,7 +41,7 @@ func (s *sim) rotate() {
 
 func (s *sim) beginReclaim() {
 	if s.room.scarce() {
-		return // a flush waits for room, and nobody would make it
+		return // a flush of the index waits for room
 	}
 	if err := s.e.idx.Flush(); err != nil {
 		s.fail("flush: %v", err)
@@ -71,8 +71,7 @@ func (s *sim) beginReclaim() {
 		return s.e.moveDead(batch.dead)
 	})
 	if err != nil {
-		s.noRoom("reclaim", err)
-		complete = false
+		s.fail("reclaim: %v", err)
 	}
 	r.complete = r.complete && complete
 	s.note("reclaim", uint64(seg.First))

@@ -20,7 +20,7 @@ type gatedFS struct {
 }
 
 func (g *gatedFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
-	if g.shut.Load() && strings.HasSuffix(name, spareSuffix) {
+	if g.shut.Load() && strings.HasSuffix(name, partSuffix) {
 		if err := <-g.verdict; err != nil {
 			return nil, err
 		}

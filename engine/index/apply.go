@@ -24,8 +24,9 @@ type Applier struct {
 
 	// first is where the log began when an empty index was opened: the records of
 	// what was published below it are found in moves (move.go). Else it is 0.
-	first uint64
-	live  liveCounts
+	first      uint64
+	rebuilding bool // the index was opened empty
+	live       liveCounts
 
 	deads map[DeadKey]deadChange // dead letters that the batch changed
 
@@ -74,7 +75,7 @@ func (x *Index) NewApplier() (*Applier, error) {
 // Begin says where the log begins. It is called once, before the first Record.
 func (a *Applier) Begin(first uint64) {
 	if a.x.start.LSN == 0 {
-		a.first = first
+		a.first, a.rebuilding = first, true
 	}
 }
 
