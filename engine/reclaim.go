@@ -66,6 +66,7 @@ type reclaimer struct {
 	floor     wal.LSN   // given up below, not taken by the log yet
 	rounds    int       // since it was
 	pause     time.Time // nothing is tried before: the last round met damage
+	users     map[UserID]userCopy
 	moved     atomic.Int64
 	reclaimed atomic.Int64 // segments
 }
@@ -247,7 +248,7 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 	case record.TypeMove:
 		return e.movedSurvivor(st, lsn, p, batch)
 	case record.TypeUser:
-		return e.keepUser(p)
+		return e.keepUser(wal.LSN(lsn), p)
 	}
 	return nil
 }
@@ -421,8 +422,16 @@ func (e *Engine) logDeadMove(m *deadMove) (wal.LSN, error) {
 	})
 }
 
-// keepUser logs an account again if this is its newest record.
-func (e *Engine) keepUser(p []byte) error {
+// userCopy is an account's newest record as reclaiming logged it.
+type userCopy struct {
+	lsn    wal.LSN
+	record []byte
+}
+
+// keepUser logs an account again if this is its newest record, and no copy of that
+// was logged before: a segment may hold several, and is looked at again when a
+// round was not complete. Copies of copies would fill the log.
+func (e *Engine) keepUser(lsn wal.LSN, p []byte) error {
 	var u record.User
 	if err := record.DecodeUser(p, &u); err != nil {
 		return err
@@ -433,11 +442,22 @@ func (e *Engine) keepUser(p []byte) error {
 	if now == nil || !slices.Equal(now.Append(nil), p) {
 		return nil
 	}
+	if c := e.reclaimer.users[UserID(u.ID)]; c.lsn > lsn && slices.Equal(c.record, p) {
+		return nil
+	}
 	t, err := e.log.Reserve(len(p), wal.Reclaiming)
 	if err != nil {
 		return err
 	}
+	at := t.LSN
 	fill(&t, append(t.Buf[:0], p...))
 	e.log.Done(&t)
-	return e.log.Commit()
+	if err := e.log.Commit(); err != nil {
+		return err
+	}
+	if e.reclaimer.users == nil {
+		e.reclaimer.users = map[UserID]userCopy{}
+	}
+	e.reclaimer.users[UserID(u.ID)] = userCopy{at, bytes.Clone(p)}
+	return nil
 }

@@ -254,3 +254,28 @@ func raceDead(t *testing.T, e *Engine, who, n int) {
 		}
 	}
 }
+
+// TestAccountsAreCopiedOnce: looking at a segment again and again, as rounds that
+// are not complete do, logs one copy of an account's newest record and not one
+// each, and the copies of copies after that.
+func TestAccountsAreCopiedOnce(t *testing.T) {
+	o := reclaimOptions(vfs.NewMem(), newFakeWire())
+	o.reclaimEvery = time.Hour
+	e := open(t, o)
+	nothing := func(*survivors) (bool, error) { return true, nil }
+	before := e.log.Stats().Records
+	for range 10 {
+		if err := e.log.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+		segments := e.log.Segments()
+		for _, seg := range segments[:len(segments)-1] {
+			if _, err := e.evacuate(seg, nothing); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := e.log.Stats().Records - before; n > 10 {
+		t.Errorf("ten rounds logged one account %d times", n)
+	}
+}
