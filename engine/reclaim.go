@@ -42,15 +42,24 @@ const (
 	moveBatchBytes = 4 << 20
 )
 
+// logLimit returns how much the log may take. Where the disk is full every segment
+// that can be had is worth its copies.
+func logLimit(live, segmentSize int64, scarce bool) int64 {
+	ratio := reclaimRatio
+	if scarce {
+		ratio = 1
+	}
+	return int64(ratio*float64(live)) + reclaimSlack*segmentSize
+}
+
 // reclaimable returns how many of the oldest segments are to be given up: as many
 // as are beyond what the log may take, of those that the index's durable position
 // has passed (must). blocked says that it is this position that stops it.
-func reclaimable(segments []wal.SegmentInfo, live, segmentSize int64, durable wal.LSN) (n int, blocked bool) {
+func reclaimable(segments []wal.SegmentInfo, limit int64, durable wal.LSN) (n int, blocked bool) {
 	used := int64(0)
 	for i := range segments {
 		used += segments[i].Size
 	}
-	limit := int64(reclaimRatio*float64(live)) + reclaimSlack*segmentSize
 	for n < min(len(segments)-1, reclaimMax) && used > limit {
 		if !segments[n].Sealed || segments[n].End > durable {
 			return n, true
@@ -63,12 +72,11 @@ func reclaimable(segments []wal.SegmentInfo, live, segmentSize int64, durable wa
 
 // reclaimer is the state of the goroutine that reclaims.
 type reclaimer struct {
-	floor     wal.LSN   // given up below, not taken by the log yet
-	rounds    int       // since it was
-	pause     time.Time // nothing is tried before: the last round met damage
-	users     map[UserID]userCopy
-	moved     atomic.Int64
-	reclaimed atomic.Int64 // segments
+	floor  wal.LSN   // given up below, not taken by the log yet
+	rounds int       // since it was
+	pause  time.Time // nothing is tried before: the last round met damage
+	users  map[UserID]userCopy
+	moved  atomic.Int64
 }
 
 // reclaimLoop is the reclaimer.
@@ -125,7 +133,8 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		n, blocked := reclaimable(segments, e.applier.a.LiveBytes(), e.opts.SegmentSize, wal.LSN(p.LSN))
+		limit := logLimit(e.applier.a.LiveBytes(), e.opts.SegmentSize, e.space.low.Load())
+		n, blocked := reclaimable(segments, limit, wal.LSN(p.LSN))
 		if n > 0 || !blocked || again || segments[0].End > wal.LSN(e.idx.Applied()) {
 			return n, segments, nil
 		}

@@ -42,7 +42,7 @@ func TestReclaimable(t *testing.T) {
 		{"the index is in the third", 5, 0, 3<<32 + 5, 2, true},
 		{"a long log", 100, 0, 200 << 32, reclaimMax, false},
 	} {
-		if n, blocked := reclaimable(log(c.segments), c.live, 64*mib, c.durable); n != c.n || blocked != c.blocked {
+		if n, blocked := reclaimable(log(c.segments), logLimit(c.live, 64*mib, false), c.durable); n != c.n || blocked != c.blocked {
 			t.Errorf("%s: %d, blocked %v; want %d, %v", c.name, n, blocked, c.n, c.blocked)
 		}
 	}
@@ -118,9 +118,12 @@ func TestReclaimSettles(t *testing.T) {
 
 func checkSettled(t *testing.T, e *Engine) {
 	t.Helper()
-	used, live := e.log.Stats().SegmentBytes, e.applier.a.LiveBytes()
-	if limit := live*3/2 + 2*e.opts.SegmentSize; used > limit {
-		t.Fatalf("%d bytes of log, %d of them count: at most %d", used, live, limit)
+	s := e.Stats()
+	if limit := s.LiveBytes*3/2 + 2*e.opts.SegmentSize; s.LogBytes > limit {
+		t.Fatalf("%d bytes of log, %d of them count: at most %d", s.LogBytes, s.LiveBytes, limit)
+	}
+	if s.MovedBytes == 0 || s.WriteAmplification <= 1 || s.WriteAmplification > 1.1 {
+		t.Fatalf("write amplification %.3f with %d bytes moved of %d", s.WriteAmplification, s.MovedBytes, s.WrittenBytes)
 	}
 }
 
