@@ -22,7 +22,7 @@ const dataVersion = "1"
 // open locks the directory, opens index and log, and replays what the index had
 // not made durable.
 func (e *Engine) open() error {
-	began := time.Now()
+	w := newStopwatch()
 	if err := e.openDir(); err != nil {
 		return err
 	}
@@ -32,26 +32,50 @@ func (e *Engine) open() error {
 	if err := e.openIndex(); err != nil {
 		return err
 	}
+	index := w.lap()
 	if err := e.openLog(); err != nil {
 		return err
 	}
+	log := w.lap()
 	replayed, err := e.replay()
 	if err != nil {
 		return err
 	}
+	replay := w.lap()
 	if err := e.users.load(e.idx); err != nil {
 		return err
 	}
+	lanes, err := e.startCore()
+	if err != nil {
+		return err
+	}
+	e.opts.Logger.Info("engine: opened", "replayedBytes", replayed, "lanes", lanes,
+		"index", index, "log", log, "replay", replay, "rest", w.lap())
+	return nil
+}
+
+// startCore makes the core and returns the number of lanes it starts with.
+func (e *Engine) startCore() (lanes int, err error) {
 	e.core = newCore(&e.opts, e.wallMillis())
 	e.core.committed = uint64(e.log.Durable().LSN)
-	lanes := 0
 	err = e.idx.Lanes(func(l index.Lane) error {
 		lanes++
 		e.core.recover(l)
 		return nil
 	})
-	e.opts.Logger.Info("engine: opened", "replayedBytes", replayed, "lanes", lanes, "took", time.Since(began).Round(time.Millisecond).String())
-	return err
+	return lanes, err
+}
+
+// stopwatch measures one step after the other.
+type stopwatch struct{ since time.Time }
+
+func newStopwatch() *stopwatch { return &stopwatch{time.Now()} }
+
+// lap returns the time since the last call, for people.
+func (w *stopwatch) lap() string {
+	d := time.Since(w.since)
+	w.since = w.since.Add(d)
+	return d.Round(time.Millisecond).String()
 }
 
 func (e *Engine) path(name string) string { return e.opts.FS.PathJoin(e.opts.Dir, name) }

@@ -388,23 +388,17 @@ func (s *scale) rebuilt(limit time.Duration) {
 	s.memory("after the rebuild", 400*mib)
 }
 
-var (
-	openedLine = regexp.MustCompile(`"msg":"engine: opened",(.*)}`)
-	walLine    = regexp.MustCompile(`"msg":"wal: opened".*"took":(\d+)}`)
-)
+var openedLine = regexp.MustCompile(`"msg":"engine: opened",(.*)}`)
 
-// opened is what the server said of its start, and of the log's part in it.
+// opened is what the server said of its start.
 func (s *scale) opened() string {
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
 	defer cancel()
 	s.proc.stderr.await(ctx, `"engine: opened"`) // it comes through another pipe than what ready saw
-	out := s.proc.stderr.String()
-	m, w := openedLine.FindStringSubmatch(out), walLine.FindStringSubmatch(out)
-	if m == nil || w == nil {
-		return s.proc.output()
+	if m := openedLine.FindStringSubmatch(s.proc.stderr.String()); m != nil {
+		return strings.ReplaceAll(m[1], `"`, "")
 	}
-	ns, _ := strconv.ParseInt(w[1], 10, 64)
-	return strings.ReplaceAll(m[1], `"`, "") + ", the log " + time.Duration(ns).Round(time.Millisecond).String()
+	return s.proc.output()
 }
 
 // dirSize adds up the files below a directory.
