@@ -45,13 +45,13 @@ func TestGolden(t *testing.T) {
 		}
 		golden[name] = stored
 	}
-	got, err := scanOnly(t, golden.store(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := diff(got, want); d != "" {
+	o := smallOptions(golden.store(t))
+	o.Manual = true
+	l := mustOpen(t, o)
+	if d := diff(replayAll(t, l), want); d != "" {
 		t.Fatal(d)
 	}
+	mustClose(t, l)
 }
 
 // TestSegmentHeaderTruncated decodes a header cut at every byte.

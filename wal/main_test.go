@@ -98,3 +98,7 @@ func diff(got, want []entry) string {
 	}
 	return ""
 }
+
+// reserve is Reserve as most tests use it: for a record that is waited for, or a
+// lazy one.
+func reserve(l *Log, n int, lazy bool) (Ticket, error) { return l.Reserve(n, lazy) }
