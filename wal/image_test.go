@@ -189,15 +189,12 @@ func (a *author) group(payloads ...[]byte) {
 func (a *author) fill(segments, used int) {
 	a.t.Helper()
 	for n := 0; ; n++ {
-		names := segmentNames(a.t, a.disk)
-		p := picture{data: readFile(a.t, a.disk, names[len(names)-1])}
-		p.first = LSN(binary.LittleEndian.Uint64(p.data[24:]))
-		if p.frame(len(p.data)); len(names) == segments && p.used() >= used {
+		p := a.newest()
+		if len(segmentNames(a.t, a.disk)) == segments && p.used() >= used {
 			return
 		}
-		if n%12 == 11 {
-			body := p.imitation()
-			a.group(body[:len(body)-a.rng.IntN(400)])
+		if n%12 == 2 {
+			a.group(p.imitation(a.rng))
 			continue
 		}
 		var group [][]byte
@@ -209,16 +206,30 @@ func (a *author) fill(segments, used int) {
 	}
 }
 
+// newest returns what the log's last segment holds at the moment.
+func (a *author) newest() picture {
+	a.t.Helper()
+	names := segmentNames(a.t, a.disk)
+	p := picture{data: readFile(a.t, a.disk, names[len(names)-1])}
+	p.first = LSN(binary.LittleEndian.Uint64(p.data[24:]))
+	p.frame(len(p.data))
+	return p
+}
+
 // imitation returns a body for the next group that repeats, where groups may
 // begin, what stands in the segment already: a whole sound group of the very same
 // identity, a header that claims its own place and a high mark, and a segment's
-// first page.
-func (p *picture) imitation() []byte {
-	body := make([]byte, 3*512+4096)
+// first page. The rest is noise: see FORMAT.md for what two bodies that differ in
+// nothing but such headers could do.
+func (p *picture) imitation(rng *rand.Rand) []byte {
+	body := make([]byte, 3*512+4096-rng.IntN(400))
+	for i := range body {
+		body[i] = byte(rng.Uint32())
+	}
 	at := 512 - 48 - 8 // where in a body the next place for a group is
 	copy(body[at:], p.data[4096:][:512])
 	forged := body[at+512:]
-	copy(forged, p.data[4096:][:512])
+	copy(forged, p.data[4096:][:48])
 	le := binary.LittleEndian
 	le.PutUint64(forged[16:], uint64(p.lsn(p.used()+1024)))
 	le.PutUint64(forged[24:], uint64(p.lsn(p.used()+1024)))
