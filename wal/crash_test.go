@@ -302,3 +302,29 @@ func (a *ackLog) produce(l *Log, rng *rand.Rand, stop <-chan struct{}) {
 		a.mu.Unlock()
 	}
 }
+
+// check opens what is left of a log and looks for everything acknowledged.
+func (a *ackLog) check(disk vfs.FS) error {
+	o := smallOptions(disk)
+	o.Manual = true
+	l, err := Open(o)
+	if err != nil {
+		return err
+	}
+	defer l.readers.close()
+	found := 0
+	err = l.Replay(0, func(g *Group) error {
+		return g.Each(func(lsn LSN, p []byte) error {
+			if want, ok := a.acked[lsn]; ok && !bytes.Equal(want, p) {
+				return fmt.Errorf("record %v has changed", lsn)
+			} else if ok {
+				found++
+			}
+			return nil
+		})
+	})
+	if err == nil && found != len(a.acked) {
+		err = fmt.Errorf("%d of %d acknowledged records found", found, len(a.acked))
+	}
+	return err
+}

@@ -8,10 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -128,27 +125,13 @@ func (c *tally) String() string {
 	return fmt.Sprintf("%d: %d refused, %d cut to the exact prefix, %d did not matter", refused+cut+intact, refused, cut, intact)
 }
 
-// parallel calls fn for 0 to n-1 on all processors and stops at the first error.
-// Each worker has its own harm.
+// parallel calls fn with 0 to n-1, and with a harm that belongs to the caller.
 func (im *image) parallel(t *testing.T, n int, fn func(h *harm, k int) error) {
 	t.Helper()
-	// The live heap is a few megabytes and every case makes one of garbage.
-	defer debug.SetGCPercent(debug.SetGCPercent(1600))
-	var next atomic.Int64
-	var failed atomic.Bool
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
+	inParallel(t, n, func() func(int) error {
 		h := im.harm(t)
-		wg.Go(func() {
-			for k := int(next.Add(1) - 1); k < n && !failed.Load(); k = int(next.Add(1) - 1) {
-				if err := fn(h, k); err != nil {
-					failed.Store(true)
-					t.Error(err)
-				}
-			}
-		})
-	}
-	wg.Wait()
+		return func(k int) error { return fn(h, k) }
+	})
 }
 
 // eachImage runs a test on both images.
