@@ -34,7 +34,7 @@ func (c *chaos) produce(rng *rand.Rand) error {
 	for {
 		p := payload(rng.IntN(1 << 20))
 		lazy := rng.IntN(4) == 0
-		t, err := c.log.Reserve(len(p), lazy)
+		t, err := reserve(c.log, len(p), lazy)
 		switch {
 		case errors.Is(err, ErrNoSpace):
 			runtime.Gosched()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -32,9 +33,9 @@ func thin(n int) int {
 	return n
 }
 
-// sim drives one log in Manual mode through appends, commits, process deaths,
-// failed syncs and power cuts, all drawn from one seed, and holds it against a
-// list.
+// sim drives one log in Manual mode through appends, commits, marks, reads, replays,
+// process deaths, failed syncs and power cuts, all drawn from one seed, and holds it
+// against a list.
 type sim struct {
 	rng   *rand.Rand
 	disk  *powerfs.FS
@@ -118,6 +119,46 @@ func (s *sim) checkRecovered() error {
 	}
 	// What Open returned is durable, doubtful as it was before.
 	s.known, s.doubt = got, nil
+	return s.replayFrom()
+}
+
+// replayFrom replays from some boundary: what comes is the rest from there.
+func (s *sim) replayFrom() error {
+	if len(s.ends) == 0 {
+		return nil
+	}
+	from := s.ends[s.rng.IntN(len(s.ends))].LSN
+	var got []entry
+	if err := s.log.Replay(from, collect(&got)); err != nil {
+		return fmt.Errorf("replay from %v: %w", from, err)
+	}
+	first := slices.IndexFunc(s.known, func(e entry) bool { return e.lsn >= from })
+	if first < 0 {
+		first = len(s.known)
+	}
+	if d := diff(got, s.known[first:]); d != "" {
+		return fmt.Errorf("replay from %v: %s", from, d)
+	}
+	return nil
+}
+
+// read reads a record that must be there, one that is not durable, and an address
+// between.
+func (s *sim) read() error {
+	if n := len(s.known); n > 0 {
+		e := s.known[s.rng.IntN(n)]
+		if got, err := s.log.Read(e.lsn, s.rng.IntN(2*len(e.payload)), nil); err != nil || !bytes.Equal(got, e.payload) {
+			return fmt.Errorf("read %v: %d bytes of %d, %w", e.lsn, len(got), len(e.payload), err)
+		}
+		if _, err := s.log.Read(e.lsn+4, 0, nil); !errors.Is(err, ErrNotFound) {
+			return fmt.Errorf("read between records: %w", err)
+		}
+	}
+	if n := len(s.doubt); n > 0 {
+		if _, err := s.log.Read(s.doubt[s.rng.IntN(n)].lsn, 0, nil); !errors.Is(err, ErrNotFound) {
+			return fmt.Errorf("read of a record that is not durable: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -130,8 +171,10 @@ func (s *sim) cut() {
 // step does one thing.
 func (s *sim) step() error {
 	switch n := s.rng.IntN(100); {
-	case n < 60:
+	case n < 50:
 		return s.reserve()
+	case n < 60:
+		return s.read()
 	case n < 80:
 		return s.commit()
 	case n < 85:
@@ -173,7 +216,7 @@ func (s *sim) reserve() error {
 		p = bytes.Repeat(p, 20)
 	}
 	s.next++
-	t, err := s.log.Reserve(len(p), s.rng.IntN(2) == 0)
+	t, err := reserve(s.log, len(p), s.rng.IntN(2) == 0)
 	if errors.Is(err, ErrLagging) {
 		return s.commit()
 	} else if err != nil {

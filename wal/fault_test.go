@@ -72,6 +72,34 @@ func TestPoisonWakesWaiters(t *testing.T) {
 	}
 }
 
+// TestNoAckAfterPoison has the log poisoned while a sync is under way that goes
+// well: what it made durable is found again, but nobody is told so.
+func TestNoAckAfterPoison(t *testing.T) {
+	for _, manual := range []bool{true, false} {
+		disk := powerfs.New()
+		o := smallOptions(disk)
+		o.Manual = manual
+		o.OnCommit = func(*Group) { t.Error("OnCommit was called after the poison") }
+		l := mustOpen(t, o)
+		disk.SetFault(func(op, _ string) error {
+			if op == "SyncData" {
+				l.poison(errInjected)
+			}
+			return nil
+		})
+		lsn, err := l.Append(payload(1))
+		if !errors.Is(err, ErrPoisoned) || !errors.Is(err, errInjected) {
+			t.Errorf("append: %v", err)
+		}
+		if _, err := l.Read(lsn, 0, nil); !errors.Is(err, ErrNotFound) {
+			t.Errorf("read of what was not acknowledged: %v", err)
+		}
+		if err := l.Close(); !errors.Is(err, ErrPoisoned) {
+			t.Errorf("close: %v", err)
+		}
+	}
+}
+
 // crowd is a log with its goroutines, several producers, and a fault.
 type crowd struct {
 	disk *powerfs.FS
