@@ -2,6 +2,7 @@ package index
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -74,7 +75,8 @@ func TestLayout(t *testing.T) {
 	o := smallOptions(storePosition(t, v))
 	_, err := Open(o)
 	le, ok := errors.AsType[*LayoutError](err)
-	if !ok || le.Found != layout+1 || !strings.Contains(err.Error(), "remove the index directory") {
+	want := fmt.Sprintf("layout %d, this version reads %d: remove the index directory", layout+1, layout)
+	if !ok || le.Found != layout+1 || !strings.Contains(err.Error(), want) {
 		t.Fatalf("layout %d: %v", layout+1, err)
 	}
 	if _, err := Open(o); err == nil || strings.Contains(err.Error(), "held") {
