@@ -48,8 +48,10 @@ type wreck struct {
 func (p *picture) lengths() []int {
 	g := p.groups[len(p.groups)/2]
 	size := len(p.data)
-	return []int{0, 1, 7, 8, 100, 511, 512, 4095, 4096, 4097, 4096 + 48, 4096 + 512, g.off, g.off + 1, g.off + 48,
-		g.end - 1, g.end, p.used() - 1, p.used(), size - 4096, size - 512, size - 1}
+	return []int{
+		0, 1, 7, 8, 100, 511, 512, 4095, 4096, 4097, 4096 + 48, 4096 + 512, g.off, g.off + 1, g.off + 48,
+		g.end - 1, g.end, p.used() - 1, p.used(), size - 4096, size - 512, size - 1,
+	}
 }
 
 // resized are the wrecks of one file of another length.
@@ -84,19 +86,27 @@ func (im *image) moved() []wreck {
 		for j := range im.segs {
 			q := &im.segs[j]
 			if i < j {
-				all = append(all, wreck{what: p.name + " and " + q.name + " swapped", blame: []string{p.name, q.name},
-					harm: func(f files) { f[p.name], f[q.name] = q.data, p.data }})
+				all = append(all, wreck{
+					what: p.name + " and " + q.name + " swapped", blame: []string{p.name, q.name},
+					harm: func(f files) { f[p.name], f[q.name] = q.data, p.data },
+				})
 			}
 			if i != j {
-				all = append(all, wreck{what: p.name + " copied over " + q.name, blame: []string{q.name},
-					harm: func(f files) { f[q.name] = p.data }})
+				all = append(all, wreck{
+					what: p.name + " copied over " + q.name, blame: []string{q.name},
+					harm: func(f files) { f[q.name] = p.data },
+				})
 			}
 		}
 		for _, name := range []string{free, inside, "1.seg", "x.seg", strings.Repeat("9", 20) + ".seg", strings.Repeat("9", 21) + ".seg"} {
-			all = append(all, wreck{what: p.name + " copied to " + name, blame: []string{name},
-				harm: func(f files) { f[name] = p.data }})
-			all = append(all, wreck{what: p.name + " renamed to " + name, blame: []string{name, im.segs[min(i+1, last)].name},
-				harm: func(f files) { f[name] = p.data; delete(f, p.name) }})
+			all = append(all, wreck{
+				what: p.name + " copied to " + name, blame: []string{name},
+				harm: func(f files) { f[name] = p.data },
+			})
+			all = append(all, wreck{
+				what: p.name + " renamed to " + name, blame: []string{name, im.segs[min(i+1, last)].name},
+				harm: func(f files) { f[name] = p.data; delete(f, p.name) },
+			})
 		}
 		all = append(all, im.missing(i))
 	}

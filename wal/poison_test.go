@@ -49,15 +49,21 @@ type plan struct {
 	name  string
 	err   error
 	after func(failed, now string) bool // is one of this kind to fail, after the n-th of that kind did?
+	// interval: acknowledged before the sync, which promises nothing for a power cut.
+	interval bool
 }
 
 var plans = []plan{
-	{"once", errInjected, func(_, _ string) bool { return false }},
-	{"everything from then on", errInjected, func(_, _ string) bool { return true }},
-	{"all of the kind from then on", errInjected, func(failed, now string) bool { return failed == now }},
-	{"once, no space", syscall.ENOSPC, func(_, _ string) bool { return false }},
-	{"all of the kind from then on, no space", syscall.ENOSPC, func(failed, now string) bool { return failed == now }},
+	{name: "once", err: errInjected, after: nothing},
+	{name: "everything from then on", err: errInjected, after: func(_, _ string) bool { return true }},
+	{name: "all of the kind from then on", err: errInjected, after: sameKind},
+	{name: "once, no space", err: syscall.ENOSPC, after: nothing},
+	{name: "all of the kind from then on, no space", err: syscall.ENOSPC, after: sameKind},
+	{name: "once, interval mode", err: errInjected, after: nothing, interval: true},
 }
+
+func nothing(_, _ string) bool         { return false }
+func sameKind(failed, now string) bool { return failed == now }
 
 // victim is one life of a log, from Open to its end, with a fault in it.
 type victim struct {
@@ -72,7 +78,7 @@ type victim struct {
 	failed string // the kind of the n-th; "" is another kind than those swept
 	final  bool   // an operation failed that W8 calls final
 	struck bool   // the n-th failed
-	cause  error
+	cause  error  // what failed operations return
 }
 
 // fault fails the n-th operation from now, and what else the plan says.
@@ -217,18 +223,31 @@ func strike(base *powerfs.FS, n, operations int, p *plan) (v *victim, err error)
 	v.opts = smallOptions(v.disk)
 	v.opts.Manual, v.opts.Rand = true, seeded(1)
 	v.opts.OnPoison = func(error) { v.poisons++ }
+	if p.interval {
+		v.opts.SyncInterval = 1 << 40
+	}
 	v.disk.SetFault(v.fault(n, p))
 	err = v.live(operations)
 	v.disk.SetFault(nil)
 	if err != nil {
 		return v, err
 	}
-	for what, disk := range map[string]*powerfs.FS{
-		"the process died": v.disk, "a power cut": v.disk.Cut(uint64(n), 50, 512), "a power cut, all lost": v.disk.Cut(uint64(n), 0, 4096),
+	promised := v.acked
+	if p.interval {
+		promised = 0 // a prefix it must be all the same
+	}
+	for _, end := range []struct {
+		what  string
+		disk  *powerfs.FS
+		known int
+	}{
+		{"the process died", v.disk, v.acked},
+		{"a power cut", v.disk.Cut(uint64(n), 50, 512), promised},
+		{"a power cut, all unsynced is lost", v.disk.Cut(uint64(n), 0, 4096), promised},
 	} {
-		left := patient{disk: disk, opts: v.opts, known: v.all[:v.acked], all: v.all}
+		left := patient{disk: end.disk, opts: v.opts, known: v.all[:end.known], all: v.all}
 		if err := left.open(); err != nil {
-			return v, fmt.Errorf("%s: %w", what, err)
+			return v, fmt.Errorf("%s: %w", end.what, err)
 		}
 	}
 	return v, nil
