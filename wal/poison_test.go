@@ -260,7 +260,7 @@ func TestPoisonSweep(t *testing.T) {
 	if os.Getenv("WAL_ALL_FAULTS") != "" {
 		operations = 2000
 	} else if raceEnabled {
-		step = 7
+		step = 15
 	}
 	// A log is there, and a file that the start removes, so that Remove is in the run.
 	base := powerfs.New()

@@ -181,7 +181,7 @@ func TestCrashInRecovery(t *testing.T) {
 			}
 			histories, step := 0, 1
 			if raceEnabled {
-				step = 4
+				step = 10
 			}
 			for op := 1; op <= n+1; op += step {
 				for which := range inARow + 1 {
