@@ -33,10 +33,11 @@ func thin(n int) int {
 	return n
 }
 
-// sim drives one log in Manual mode through appends, commits, marks, reads, replays,
-// process deaths, failed syncs and power cuts, all drawn from one seed, and holds it
-// against a list.
+// sim drives one log in Manual mode through appends, commits, marks, floors,
+// rotations, reads, replays, process deaths, failed syncs and power cuts, all drawn
+// from one seed, and holds it against a list.
 type sim struct {
+	seed  uint64
 	rng   *rand.Rand
 	disk  *powerfs.FS
 	log   *Log
@@ -44,6 +45,7 @@ type sim struct {
 	lag   bool     // interval mode: many groups lie above the highest mark
 	pos   Position // that position
 	next  int      // payload number
+	floor LSN      // the highest that was asked for
 
 	known []entry // recovered or acknowledged: must never be lost
 	doubt []entry // reserved since, in order: may be found, as a prefix
@@ -53,6 +55,7 @@ type sim struct {
 func (s *sim) options() Options {
 	o := smallOptions(s.disk)
 	o.Manual, o.Rand = true, rngReader{s.rng}
+	o.Reserve = []int{-1, 1, 4}[s.seed%7%3]
 	o.OnCommit = func(g *Group) { s.ends = append(s.ends, g.End()) }
 	if s.index {
 		o.Durable = s.pos
@@ -107,6 +110,11 @@ func (s *sim) checkRecovered() error {
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}
+	first := s.log.First()
+	if first > max(s.floor, firstLSN) {
+		return fmt.Errorf("the log begins at %v, the floor asked for is %v", first, s.floor)
+	}
+	s.known = above(s.known, first)
 	if len(got) < len(s.known) {
 		return fmt.Errorf("%d records recovered, %d were acknowledged", len(got), len(s.known))
 	}
@@ -143,10 +151,10 @@ func (s *sim) replayFrom() error {
 }
 
 // read reads a record that must be there, one that is not durable, and an address
-// between.
+// between. What lies below the floor is gone once that is in force.
 func (s *sim) read() error {
-	if n := len(s.known); n > 0 {
-		e := s.known[s.rng.IntN(n)]
+	if known := above(s.known, s.log.First()); len(known) > 0 {
+		e := known[s.rng.IntN(len(known))]
 		if got, err := s.log.Read(e.lsn, s.rng.IntN(2*len(e.payload)), nil); err != nil || !bytes.Equal(got, e.payload) {
 			return fmt.Errorf("read %v: %d bytes of %d, %w", e.lsn, len(got), len(e.payload), err)
 		}
@@ -179,12 +187,16 @@ func (s *sim) step() error {
 		return s.commit()
 	case n < 85:
 		return s.acked(s.log.WriteMark())
+	case n < 86:
+		return s.setFloor()
 	case n < 88:
+		return s.acked(s.log.Rotate())
+	case n < 90:
 		if len(s.ends) > 0 {
 			s.pos = s.ends[len(s.ends)-1]
 		}
 		return nil
-	case n < 92:
+	case n < 93:
 		s.disk.SetFault(func(op, _ string) error {
 			if isSync(op) || op == "Remove" || op == "WriteAt" && s.rng.IntN(2) == 0 {
 				return errInjected
@@ -216,7 +228,7 @@ func (s *sim) reserve() error {
 		p = bytes.Repeat(p, 20)
 	}
 	s.next++
-	t, err := reserve(s.log, len(p), s.rng.IntN(2) == 0)
+	t, err := s.log.Reserve(len(p), drawClass(s.rng, 2))
 	if errors.Is(err, ErrLagging) {
 		return s.commit()
 	} else if err != nil {
@@ -226,6 +238,18 @@ func (s *sim) reserve() error {
 	s.log.Done(&t)
 	s.doubt = append(s.doubt, entry{t.LSN, p})
 	return nil
+}
+
+// setFloor gives up some segments, of those that the index is past if there is one:
+// not past the end is past the start of the next.
+func (s *sim) setFloor() error {
+	segs := s.log.Segments()
+	i := s.rng.IntN(len(segs))
+	for s.index && i > 0 && segs[i-1].End > s.pos.LSN {
+		i--
+	}
+	s.floor = max(s.floor, segs[i].First)
+	return s.log.SetFloor(segs[i].First)
 }
 
 func (s *sim) commit() error { return s.acked(s.log.Commit()) }
@@ -243,7 +267,7 @@ func (s *sim) acked(err error) error {
 
 // simulate runs one history and returns the first violation.
 func simulate(seed uint64, noSync bool) error {
-	s := &sim{rng: newRNG(seed), disk: powerfs.New(), index: seed%2 == 0, lag: seed%3 == 0}
+	s := &sim{seed: seed, rng: newRNG(seed), disk: powerfs.New(), index: seed%2 == 0, lag: seed%3 == 0}
 	s.disk.NoSync = noSync
 	if err := s.open(); err != nil {
 		return err
@@ -346,16 +370,25 @@ func (a *ackLog) produce(l *Log, rng *rand.Rand, stop <-chan struct{}) {
 	}
 }
 
-// check opens what is left of a log and looks for everything acknowledged.
-func (a *ackLog) check(disk vfs.FS) error {
+// check opens what is left of a log that may begin at the floor, and looks for
+// everything acknowledged from there on.
+func (a *ackLog) check(disk vfs.FS, floor LSN) error {
 	o := smallOptions(disk)
-	o.Manual = true
+	o.Manual, o.Reserve = true, -1
 	l, err := Open(o)
 	if err != nil {
 		return err
 	}
 	defer l.readers.close()
-	found := 0
+	if l.First() > max(floor, firstLSN) {
+		return fmt.Errorf("the log begins at %v, the floor asked for is %v", l.First(), floor)
+	}
+	want, found := 0, 0
+	for lsn := range a.acked {
+		if lsn >= l.First() {
+			want++
+		}
+	}
 	err = l.Replay(0, func(g *Group) error {
 		return g.Each(func(lsn LSN, p []byte) error {
 			if want, ok := a.acked[lsn]; ok && !bytes.Equal(want, p) {
@@ -366,8 +399,8 @@ func (a *ackLog) check(disk vfs.FS) error {
 			return nil
 		})
 	})
-	if err == nil && found != len(a.acked) {
-		err = fmt.Errorf("%d of %d acknowledged records found", found, len(a.acked))
+	if err == nil && found != want {
+		err = fmt.Errorf("%d of %d acknowledged records found", found, want)
 	}
 	return err
 }

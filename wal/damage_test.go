@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -25,10 +26,10 @@ import (
 func (im *image) outcome(disk *powerfs.FS) (verdict, error) {
 	lines := &cutLines{}
 	o := smallOptions(disk)
-	o.Manual, o.Rand, o.Logger = true, seeded(1), slog.New(lines)
+	o.Manual, o.Reserve, o.Rand, o.Logger = true, -1, seeded(1), slog.New(lines)
 	l, err := Open(o)
-	if ce, ok := errors.AsType[*CorruptionError](err); ok && ce.Segment != "" && ce.Hint != "" && ce.Err != nil {
-		return verdict{segment: ce.Segment, offset: ce.Offset}, nil
+	if ce, ok := errors.AsType[*CorruptionError](err); ok && blamed(ce) != "" && ce.Hint != "" && ce.Err != nil {
+		return verdict{segment: blamed(ce), offset: ce.Offset}, nil
 	} else if err != nil {
 		return verdict{}, fmt.Errorf("open: %w", err)
 	}
@@ -51,6 +52,17 @@ func (im *image) outcome(disk *powerfs.FS) (verdict, error) {
 	}
 	return v, nil
 }
+
+// blamed is the file at fault: the one that is damaged, or in an error about files
+// that are missing the first that it names.
+func blamed(ce *CorruptionError) string {
+	if ce.Segment != "" {
+		return ce.Segment
+	}
+	return segmentFile.FindString(ce.Error())
+}
+
+var segmentFile = regexp.MustCompile(`\d{20}\.seg`)
 
 // cutLines finds the line of a cut tail.
 type cutLines struct{ bytes int64 }
@@ -303,7 +315,7 @@ func TestRefusalChangesNothing(t *testing.T) {
 func TestReadNeverLies(t *testing.T) {
 	im := sealedImage(t)
 	o := smallOptions(im.disk.Cut(0, 100, 512))
-	o.Manual = true
+	o.Manual, o.Reserve = true, -1
 	l := mustOpen(t, o)
 	o.Durable = l.Durable()
 	mustClose(t, l)

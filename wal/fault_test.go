@@ -177,7 +177,7 @@ func TestPoisonConcurrent(t *testing.T) {
 		_ = c.log.Close()
 		c.disk.SetFault(nil)
 		for _, disk := range []*powerfs.FS{c.disk, c.disk.Cut(uint64(k), 50, 512), c.disk.Cut(uint64(k), 0, 512)} {
-			if err := c.acks.check(disk); err != nil {
+			if err := c.acks.check(disk, 0); err != nil {
 				t.Errorf("run %d, a %v failed: %v", k, c.kind.Load(), err)
 			}
 		}

@@ -40,8 +40,7 @@ type wreck struct {
 	// blame are the files of which the error may name one; nil: the log must open
 	// with the records below.
 	blame []string
-	below LSN  // zero: with all of them
-	floor bool // told by the floor in the headers, which version 1 has not
+	below LSN // zero: with all of them
 }
 
 // lengths are sizes that a cut file may have: around every border there is.
@@ -113,15 +112,19 @@ func (im *image) moved() []wreck {
 	return all
 }
 
-// missing is the wreck of one segment that is not there. Nothing but the index can
+// missing is the wreck of one segment that is not there. The oldest is named by the
+// next header or by the floor, another by its successor. Nothing but the index can
 // tell that there was another behind the last.
 func (im *image) missing(i int) wreck {
 	p := &im.segs[i]
 	w := wreck{what: p.name + " missing", harm: func(f files) { delete(f, p.name) }}
-	if i == len(im.segs)-1 {
+	switch i {
+	case 0:
+		w.blame = []string{p.name}
+	case len(im.segs) - 1:
 		w.below = p.first
-	} else {
-		w.blame, w.floor = []string{im.segs[i+1].name}, i == 0
+	default:
+		w.blame = []string{im.segs[i+1].name}
 	}
 	return w
 }
@@ -199,9 +202,6 @@ func TestWreckedFiles(t *testing.T) {
 		all = append(all, im.replaced(t, i)...)
 	}
 	for i := range all {
-		if all[i].floor && formatVersion < 2 {
-			continue
-		}
 		if err := all[i].check(t, im); err != nil {
 			t.Errorf("%s: %v", all[i].what, err)
 		}
@@ -215,7 +215,7 @@ func TestWreckedFiles(t *testing.T) {
 func TestIndexKnowsBetter(t *testing.T) {
 	im := chainImage(t)
 	o := smallOptions(im.disk.Cut(0, 100, 512))
-	o.Manual = true
+	o.Manual, o.Reserve = true, -1
 	l := mustOpen(t, o)
 	o.Durable = l.Durable()
 	mustClose(t, l)
@@ -232,9 +232,6 @@ func TestIndexKnowsBetter(t *testing.T) {
 		harm(f)
 		o.FS = f.store(t)
 		_, err := Open(o)
-		if what == "the last segment is there, and no others" && formatVersion < 2 {
-			continue // the floor tells
-		}
 		if ce, ok := errors.AsType[*CorruptionError](err); !ok || ce.Hint == "" {
 			t.Errorf("%s: %v", what, err)
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"hash/crc32"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -23,17 +22,7 @@ func goldenFiles(t testing.TB) []files {
 	}
 	var logs []files
 	for _, dir := range dirs {
-		names, err := filepath.Glob(filepath.Join(dir, "*.seg"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		log := files{}
-		for _, name := range names {
-			if log[filepath.Base(name)], err = os.ReadFile(name); err != nil {
-				t.Fatal(err)
-			}
-		}
-		logs = append(logs, log)
+		logs = append(logs, readGolden(t, dir))
 	}
 	return logs
 }
@@ -77,7 +66,7 @@ func FuzzSegmentHeader(f *testing.F) {
 func FuzzGroup(f *testing.F) {
 	for _, log := range goldenFiles(f) {
 		for _, data := range log {
-			f.Add(data[4096:][:1024])
+			f.Add(data[4096:min(len(data), 4096+1024)])
 		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

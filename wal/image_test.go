@@ -156,7 +156,7 @@ func newAuthor(t testing.TB, seed uint64, o func(*Options)) *author {
 	t.Helper()
 	a := &author{t: t, disk: powerfs.New(), rng: newRNG(seed)}
 	opts := smallOptions(a.disk)
-	opts.Manual, opts.Rand = true, rngReader{a.rng}
+	opts.Manual, opts.Reserve, opts.Rand = true, -1, rngReader{a.rng}
 	if o != nil {
 		o(&opts)
 	}

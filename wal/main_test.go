@@ -39,6 +39,14 @@ func smallOptions(fs vfs.FS) Options {
 	return Options{FS: fs, Dir: testDir, SegmentSize: minSegmentSize, MaxRecord: 32 << 10}
 }
 
+// drawClass draws a class other than Producer in one of n times.
+func drawClass(rng *rand.Rand, n int) Class {
+	if rng.IntN(n) > 0 {
+		return Producer
+	}
+	return Lazy + Class(rng.IntN(2))
+}
+
 func mustOpen(t testing.TB, o Options) *Log {
 	t.Helper()
 	l, err := Open(o)
@@ -128,4 +136,9 @@ func diff(got, want []entry) string {
 
 // reserve is Reserve as most tests use it: for a record that is waited for, or a
 // lazy one.
-func reserve(l *Log, n int, lazy bool) (Ticket, error) { return l.Reserve(n, lazy) }
+func reserve(l *Log, n int, lazy bool) (Ticket, error) {
+	if lazy {
+		return l.Reserve(n, Lazy)
+	}
+	return l.Reserve(n, Producer)
+}

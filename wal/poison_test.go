@@ -16,8 +16,9 @@ import (
 // The n-th disk operation fails, for every n, as SQLite's tests do it (P3). The
 // oracle: nothing acknowledged is lost, whether the process alone dies or the
 // power goes too; a failed write, sync, create or rename poisons the log before
-// the next call, and nothing is acknowledged from then on (W8). Only a full disk
-// while a spare is being prepared is no poison.
+// the next call, and nothing is acknowledged from then on (W8). No poison is only a
+// full disk while a spare is being prepared, and the rename of a file to be
+// recycled, which is removed then.
 
 // kind says which of the kinds that are failed separately an operation is, "" for
 // the others, reads for the most part.
@@ -34,14 +35,19 @@ func kind(op, name string) string {
 	}
 }
 
-// final says whether W8 makes this error of this operation a poison. Of removes and
-// reads it says neither.
-func final(op, name string, err error) bool {
+// final says whether W8 makes this error of this operation a poison, which came
+// behind one on the file named before. Of removes and reads it says neither.
+func final(op, name, before string, err error) bool {
+	spare := strings.HasSuffix(name, spareSuffix)
 	switch kind(op, name) {
 	case "", "remove":
 		return false
+	case "rename":
+		if spare && strings.HasSuffix(before, segmentSuffix) {
+			return false // to be recycled
+		}
 	}
-	return !errors.Is(err, syscall.ENOSPC) || !strings.HasSuffix(name, spareSuffix)
+	return !spare || !errors.Is(err, syscall.ENOSPC)
 }
 
 // plan says which operations fail and how.
@@ -72,9 +78,11 @@ type victim struct {
 	log     *Log
 	all     []entry // reserved, in order
 	acked   int     // how many of them were acknowledged: a prefix
+	floor   LSN     // the highest that was asked for
 	poisons int
 
 	ops    int    // operations so far
+	before string // the file of the last one
 	failed string // the kind of the n-th; "" is another kind than those swept
 	final  bool   // an operation failed that W8 calls final
 	struck bool   // the n-th failed
@@ -84,6 +92,8 @@ type victim struct {
 // fault fails the n-th operation from now, and what else the plan says.
 func (v *victim) fault(n int, p *plan) func(op, name string) error {
 	return func(op, name string) error {
+		before := v.before
+		v.before = name
 		v.ops++
 		if v.ops != n && !(v.struck && p.after(v.failed, kind(op, name))) {
 			return nil
@@ -91,7 +101,7 @@ func (v *victim) fault(n int, p *plan) func(op, name string) error {
 		if v.ops == n {
 			v.struck, v.failed = true, kind(op, name)
 		}
-		v.final = v.final || final(op, name, p.err)
+		v.final = v.final || final(op, name, before, p.err)
 		return p.err
 	}
 }
@@ -108,6 +118,9 @@ func (v *victim) live(operations int) error {
 	}
 	v.log = l
 	for i := 0; v.ops < operations; i++ {
+		if i > 10*operations {
+			return fmt.Errorf("%d steps, and %d operations: it does nothing any more", i, v.ops)
+		}
 		over := l.Err() != nil
 		acked, err := v.step(i)
 		switch {
@@ -122,6 +135,9 @@ func (v *victim) live(operations int) error {
 		}
 		if over { // one step after the end is enough
 			break
+		}
+		if errors.Is(err, ErrNoSpace) {
+			_, _ = v.ack(l.Commit()) // looks for room again; the next step meets what came of it
 		}
 	}
 	return v.end()
@@ -175,10 +191,11 @@ func (v *victim) ack(err error) (acked bool, _ error) {
 // read reads an acknowledged record: it must work, but for an error of that very
 // reading.
 func (v *victim) read(i int) error {
-	if v.acked == 0 {
+	there := above(v.all[:v.acked], v.log.First())
+	if len(there) == 0 {
 		return nil
 	}
-	want, before := v.all[i%v.acked], v.struck
+	want, before := there[i%len(there)], v.struck
 	got, err := v.log.Read(want.lsn, len(want.payload), nil)
 	if err != nil && (errors.Is(err, errInjected) || errors.Is(err, syscall.ENOSPC)) && (!before || v.failed == "") {
 		return nil
@@ -221,7 +238,7 @@ func (v *victim) end() error {
 func strike(base *powerfs.FS, n, operations int, p *plan) (v *victim, err error) {
 	v = &victim{disk: base.Cut(0, 100, 512), cause: p.err}
 	v.opts = smallOptions(v.disk)
-	v.opts.Manual, v.opts.Rand = true, seeded(1)
+	v.opts.Manual, v.opts.Reserve, v.opts.Rand = true, 1, seeded(1)
 	v.opts.OnPoison = func(error) { v.poisons++ }
 	if p.interval {
 		v.opts.SyncInterval = 1 << 40
@@ -245,7 +262,7 @@ func strike(base *powerfs.FS, n, operations int, p *plan) (v *victim, err error)
 		{"a power cut", v.disk.Cut(uint64(n), 50, 512), promised},
 		{"a power cut, all unsynced is lost", v.disk.Cut(uint64(n), 0, 4096), promised},
 	} {
-		left := patient{disk: end.disk, opts: v.opts, known: v.all[:end.known], all: v.all}
+		left := patient{disk: end.disk, opts: v.opts, known: v.all[:end.known], all: v.all, floor: v.floor}
 		if err := left.open(); err != nil {
 			return v, fmt.Errorf("%s: %w", end.what, err)
 		}
@@ -265,7 +282,7 @@ func TestPoisonSweep(t *testing.T) {
 	// A log is there, and a file that the start removes, so that Remove is in the run.
 	base := powerfs.New()
 	o := smallOptions(base)
-	o.Manual, o.Rand = true, seeded(2)
+	o.Manual, o.Reserve, o.Rand = true, -1, seeded(2)
 	mustClose(t, mustOpen(t, o))
 	if err := base.Rename(path.Join(testDir, spareName(1)), path.Join(testDir, partName(1))); err != nil {
 		t.Fatal(err)

@@ -22,6 +22,7 @@ type patient struct {
 	rng   *rand.Rand
 	known []entry // acknowledged, or shown by an Open
 	all   []entry // written, in order; known is a prefix of it
+	floor LSN     // the highest that was asked for: the log may begin there
 }
 
 // copyFor is the patient again, with chance of its own.
@@ -44,16 +45,21 @@ func (p *patient) open() error {
 	if err := l.Replay(0, collect(&got)); err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}
-	switch {
-	case len(got) < len(p.known):
-		return fmt.Errorf("%d records are there, %d were acknowledged or shown before", len(got), len(p.known))
-	case len(got) > len(p.all):
-		return fmt.Errorf("%d records are there, %d were written", len(got), len(p.all))
+	if l.First() > max(p.floor, firstLSN) {
+		return fmt.Errorf("the log begins at %v, the floor asked for is %v", l.First(), p.floor)
 	}
-	if d := diff(got, p.all[:len(got)]); d != "" {
+	gone := len(p.all) - len(above(p.all, l.First()))
+	end := gone + len(got)
+	switch {
+	case end < len(p.known):
+		return fmt.Errorf("%d records are there, %d were acknowledged or shown before", len(got), len(p.known)-gone)
+	case end > len(p.all):
+		return fmt.Errorf("%d records are there, %d were written", len(got), len(p.all)-gone)
+	}
+	if d := diff(got, p.all[gone:end]); d != "" {
 		return errors.New(d)
 	}
-	p.known = p.all[:len(got)]
+	p.known = p.all[:end]
 	return nil
 }
 
@@ -112,7 +118,41 @@ func patients(t testing.TB) map[string]func(seed uint64) *patient {
 		}
 		a.disk.SetFault(nil)
 	}
+	// floored is a log that was told to begin at its last segment but one, and died
+	// before a file below had left.
+	floored := func(seed uint64, fault func(op, name string) error) *patient {
+		a := newAuthor(t, seed, interval)
+		for len(segmentNames(t, a.disk)) < 4 {
+			a.group(bytes.Repeat(payload(39), 10))
+		}
+		floor := a.log.Segments()[2].First
+		if err := a.log.SetFloor(floor); err != nil {
+			t.Fatal(err)
+		}
+		a.log.Pin()
+		a.disk.SetFault(fault)
+		if err := a.log.Rotate(); (err != nil) != (fault != nil) {
+			t.Fatal(err)
+		}
+		p := from(a, len(a.want))
+		if fault == nil {
+			unsynced(a, 4, true)
+			p.all = a.want
+		}
+		a.disk.SetFault(nil)
+		p.floor, p.opts.Reserve = floor, 1 // of two files below one is recycled, one removed
+		return p
+	}
 	return map[string]func(uint64) *patient{
+		"files below the floor": func(seed uint64) *patient { return floored(seed, nil) },
+		"a floor that the page cache alone knows": func(seed uint64) *patient {
+			return floored(seed, func(op, name string) error {
+				if kind(op, name) == "directory sync" {
+					return errInjected
+				}
+				return nil
+			})
+		},
 		"synced, then a failed sync": func(seed uint64) *patient {
 			a := newAuthor(t, seed, interval)
 			a.group(payload(1))

@@ -132,6 +132,35 @@ func (v *sizeValue) Set(s string) error {
 	return nil
 }
 
+// minFreeValue is data.min-free: a size, where 0 is no floor, or auto. What it
+// holds is as in engine.Options: auto is 0 and no floor negative.
+type minFreeValue int64
+
+func (v *minFreeValue) Type() string { return "auto|size" }
+
+func (v *minFreeValue) String() string {
+	if *v == 0 {
+		return "auto"
+	}
+	return formatSize(max(0, int64(*v)))
+}
+
+func (v *minFreeValue) Set(s string) error {
+	if s == "auto" {
+		*v = 0
+		return nil
+	}
+	n, err := parseSize(s)
+	if err != nil {
+		return fmt.Errorf("want auto, or %w", err)
+	}
+	if n == 0 {
+		n = -1
+	}
+	*v = minFreeValue(n)
+	return nil
+}
+
 // isZero is true for a number, a size or a duration of zero.
 func isZero(v pflag.Value) bool {
 	switch v := v.(type) {
