@@ -146,6 +146,8 @@ func (v *victim) live(operations int) error {
 // step does one thing and says whether it acknowledged records.
 func (v *victim) step(i int) (acked bool, err error) {
 	switch i % 10 {
+	case 6:
+		return false, v.reclaim(i)
 	case 7:
 		for k := range 3 {
 			if _, err := v.reserve(i*3+k, k == 1); err != nil {
@@ -176,6 +178,19 @@ func (v *victim) reserve(i int, lazy bool) (Ticket, error) {
 	v.log.Done(&t)
 	v.all = append(v.all, entry{t.LSN, p})
 	return t, nil
+}
+
+// reclaim gives up all but the last two segments and, every other time, rotates, so
+// that the files go.
+func (v *victim) reclaim(i int) error {
+	segs := v.log.Segments()
+	first := segs[max(0, len(segs)-2)].First
+	v.floor = max(v.floor, first)
+	if err := v.log.SetFloor(first); err != nil || i%20 > 10 {
+		return err
+	}
+	_, err := v.ack(v.log.Rotate())
+	return err
 }
 
 // ack notes the answer to a call that makes everything reserved so far durable.
