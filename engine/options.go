@@ -127,9 +127,9 @@ func (o *Options) validate() error {
 		return fmt.Errorf("response.max-size of %d bytes: allowed are 1 B to 64 MiB", o.ResponseMax)
 	case o.AttemptMax > math.MaxUint32*time.Millisecond:
 		return fmt.Errorf("attempt.max-timeout of %s: at most %s", o.AttemptMax, math.MaxUint32*time.Millisecond)
-	case o.SegmentSize < int64(o.recordMax())+1<<16:
+	case o.SegmentSize < o.segmentMin():
 		return fmt.Errorf("log.segment-size of %d bytes cannot hold a message or an answer of %d bytes and its headers: set it to %d or more",
-			o.SegmentSize, max(o.MessageMax, o.ResponseMax), o.recordMax()+1<<16)
+			o.SegmentSize, max(o.MessageMax, o.ResponseMax), o.segmentMin())
 	case o.Parallelism < 1 || o.HostParallelism < 1 || o.Resident < 1:
 		return errors.New("delivery.parallelism, delivery.host-parallelism and delivery.resident must be at least 1")
 	case o.MaxRetries < 0 || o.MaxRetries > 1<<16-2:
@@ -148,6 +148,12 @@ func (o *Options) validate() error {
 // what moving it adds.
 func (o *Options) recordMax() int {
 	return max(o.MessageMax, o.ResponseMax) + metaMax + record.MoveOverhead
+}
+
+// segmentMin is the smallest segment that holds such a record, with room for what
+// the log puts around it.
+func (o *Options) segmentMin() int64 {
+	return int64(o.recordMax()) - record.MoveOverhead + 1<<16
 }
 
 // metaMax bounds what a record holds beside the body: destination, headers and

@@ -87,6 +87,9 @@ func Open(o Options) (*Index, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if err := checkFormat(o.FS, o.Dir); err != nil {
+		return nil, err
+	}
 	db, err := pebble.Open(o.Dir, pebbleOptions(&o))
 	if err != nil {
 		return nil, fmt.Errorf("open index %s: %w", o.Dir, err)

@@ -37,7 +37,7 @@ func (n *node) cut(name string, c *cutter) *node {
 	rng := c.rng(name)
 	if !n.isDir() {
 		disk := n.survivors(rng, c.percent, c.grain)
-		return &node{cache: slices.Clone(disk), disk: disk, dirty: make([]uint64, words(len(disk)))}
+		return &node{cache: disk, disk: disk, shared: true, dirty: make([]uint64, words(len(disk)))}
 	}
 	names := map[string]*node{}
 	for name, child := range n.durable {
@@ -57,7 +57,13 @@ func (n *node) cut(name string, c *cutter) *node {
 	return d
 }
 
+// survivors returns what the disk holds after the cut. If nothing was dirty that
+// is n's own memory, shared from now on.
 func (n *node) survivors(rng *rand.Rand, percent, grain int) []byte {
+	if !n.anyDirty(0, len(n.cache)) {
+		n.shared = true
+		return n.disk
+	}
 	disk := slices.Clone(n.disk)
 	for off := 0; off < len(n.cache); off += grain {
 		if !n.anyDirty(off, off+grain) || rng.IntN(100) >= percent {

@@ -293,3 +293,35 @@ func TestCapacity(t *testing.T) {
 	must(t, f.Remove("a"))
 	write(t, create(t, f, "c"), 0, make([]byte, 1000))
 }
+
+// TestCutShares: a disk and what was cut from it share memory until one of them
+// writes, and never notice.
+func TestCutShares(t *testing.T) {
+	f := New()
+	old := create(t, f, "a")
+	write(t, old, 0, sectors(4, 'a'))
+	must(t, old.Sync())
+	syncDir(t, f, "/")
+	one, two := f.Cut(1, 0, 512), f.Cut(2, 0, 512)
+	disks := map[string]*FS{"a": f, "b": one, "c": two, "d": two.Cut(3, 0, 512)}
+	for tag, disk := range disks {
+		file, err := disk.OpenReadWrite("a", vfs.WriteCategoryUnspecified)
+		must(t, err)
+		write(t, file, 512, sectors(1, tag[0]))
+		if tag != "a" { // of "a" the cache is changed and not the disk
+			must(t, file.Sync())
+		}
+	}
+	for tag, disk := range disks {
+		want := append(append(sectors(4, 'a')[:512:512], sectors(1, tag[0])...), sectors(4, 'a')[1024:]...)
+		if got := content(t, disk, "a"); !bytes.Equal(got, want) {
+			t.Errorf("disk %s holds what another wrote", tag)
+		}
+		if tag == "a" {
+			want = sectors(4, 'a')
+		}
+		if got := content(t, disk.Cut(4, 0, 512), "a"); !bytes.Equal(got, want) {
+			t.Errorf("disk %s, cut: it holds what another wrote", tag)
+		}
+	}
+}
