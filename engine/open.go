@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -21,6 +22,7 @@ const dataVersion = "1"
 // open locks the directory, opens index and log, and replays what the index had
 // not made durable.
 func (e *Engine) open() error {
+	began := time.Now()
 	if err := e.openDir(); err != nil {
 		return err
 	}
@@ -33,7 +35,8 @@ func (e *Engine) open() error {
 	if err := e.openLog(); err != nil {
 		return err
 	}
-	if err := e.replay(); err != nil {
+	replayed, err := e.replay()
+	if err != nil {
 		return err
 	}
 	if err := e.users.load(e.idx); err != nil {
@@ -41,10 +44,14 @@ func (e *Engine) open() error {
 	}
 	e.core = newCore(&e.opts, e.wallMillis())
 	e.core.committed = uint64(e.log.Durable().LSN)
-	return e.idx.Lanes(func(l index.Lane) error {
+	lanes := 0
+	err = e.idx.Lanes(func(l index.Lane) error {
+		lanes++
 		e.core.recover(l)
 		return nil
 	})
+	e.opts.Logger.Info("engine: opened", "replayedBytes", replayed, "lanes", lanes, "took", time.Since(began).Round(time.Millisecond).String())
+	return err
 }
 
 func (e *Engine) path(name string) string { return e.opts.FS.PathJoin(e.opts.Dir, name) }
@@ -162,10 +169,42 @@ func writeFile(fs vfs.FS, name, content string) error {
 	return syncDir(fs, fs.PathDir(name))
 }
 
+// oldIndex is where an index goes that is to be removed: a crash half-way must not
+// leave a damaged one in its place.
+const oldIndex = "index.old"
+
+// openIndex opens the index. One that an earlier version wrote is removed and, since
+// the log is the database, replay makes a new one; keeping it would double what it
+// takes on disk, for nobody. One of a later version is refused: the operator who went
+// back by mistake keeps history.
 func (e *Engine) openIndex() error {
+	fs := e.opts.FS
+	if err := fs.RemoveAll(e.path(oldIndex)); err != nil {
+		return fmt.Errorf("remove %s: %w", e.path(oldIndex), err)
+	}
+	err := e.tryIndex()
+	le, ok := errors.AsType[*index.LayoutError](err)
+	if !ok || !le.Older() {
+		return err
+	}
+	e.opts.Logger.Warn("engine: the index was written by an earlier version and is rebuilt from the log; "+
+		"history and deduplication ids that are older than the log are lost", "layout", le.Found)
+	if err := fs.Rename(e.path("index"), e.path(oldIndex)); err != nil {
+		return fmt.Errorf("set the index aside: %w", err)
+	}
+	if err := syncDir(fs, e.opts.Dir); err != nil {
+		return err
+	}
+	if err := fs.RemoveAll(e.path(oldIndex)); err != nil {
+		return fmt.Errorf("remove %s: %w", e.path(oldIndex), err)
+	}
+	return e.tryIndex()
+}
+
+func (e *Engine) tryIndex() error {
 	idx, err := index.Open(index.Options{
 		FS: roomFS{e.opts.FS, &e.space}, Dir: e.path("index"), Memtable: e.opts.MemtableSize, Cache: e.opts.CacheSize,
-		DedupWindow: e.opts.DedupWindow, Quiet: e.opts.manual, OnFatal: e.fatal, Logger: e.opts.Logger,
+		DedupWindow: e.opts.DedupWindow, RaiseEvery: e.opts.raiseEvery, Quiet: e.opts.manual, OnFatal: e.fatal, Logger: e.opts.Logger,
 	})
 	if err != nil {
 		return err
@@ -203,34 +242,47 @@ func checkLog(start *index.Position, l *wal.Log) error {
 }
 
 // replay brings the index up to the log: through the same Applier.Record that
-// live traffic takes.
-func (e *Engine) replay() error {
+// live traffic takes. It returns the bytes of log that this took.
+func (e *Engine) replay() (bytes int64, err error) {
 	a, err := e.idx.NewApplier()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	e.applier.a = a
 	a.Begin(uint64(e.log.First()))
-	err = e.log.Replay(wal.LSN(e.idx.Start().LSN), func(g *wal.Group) error {
+	start := e.idx.Start().LSN
+	e.flusher.checkpoint.Store(start)
+	err = e.log.Replay(wal.LSN(start), func(g *wal.Group) error {
+		if start == 0 {
+			start = uint64(g.Start())
+			e.flusher.checkpoint.Store(start)
+		}
 		if err := applyGroup(a, e.log.ID(), g); err != nil {
 			return err
 		}
-		e.applier.unflushed.Add(int64(g.Bytes()))
+		bytes += int64(g.Bytes())
 		if a.Pending() < batchBytes {
 			return nil
 		}
 		return a.Flush()
 	})
 	if err != nil {
-		return fmt.Errorf("replay the log: %w", err)
+		return bytes, fmt.Errorf("replay the log: %w", err)
+	}
+	end := e.log.Durable()
+	if start == 0 {
+		e.flusher.checkpoint.Store(uint64(end.LSN))
 	}
 	// The index is now as far as the log, also where that is only its beginning:
 	// a read that waits for everything durable (X5) must not wait for the first record.
-	a.EndGroup(position(e.log.ID(), e.log.Durable()))
+	a.EndGroup(position(e.log.ID(), end))
 	if err := a.Forget(uint64(e.log.First())); err != nil {
-		return fmt.Errorf("replay the log: %w", err)
+		return bytes, fmt.Errorf("replay the log: %w", err)
 	}
-	return a.Flush()
+	if err := a.Flush(); err != nil {
+		return bytes, err
+	}
+	return bytes, e.readCheckpoint()
 }
 
 func position(log wal.ID, p wal.Position) index.Position {

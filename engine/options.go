@@ -49,6 +49,9 @@ type Options struct {
 	AttemptMax     time.Duration // [attempt.max-timeout] with it. Default: 2 h
 	DedupWindow    time.Duration // [dedup.window] Default: 10 min
 
+	HistoryAge  time.Duration // [retention.history] how long events are kept. Default: 14 days
+	HistorySize int64         // [retention.history-size] bytes they may take on disk. Default: 4 GiB
+
 	Parallelism     int // [delivery.parallelism] attempts in flight. Default: 1000
 	HostParallelism int // [delivery.host-parallelism] of them to one host. Default: 100
 	Resident        int // [delivery.resident] messages held in memory. Default: 500000
@@ -68,6 +71,8 @@ type Options struct {
 	manual bool
 	// reclaimEvery is the time between rounds of reclaiming. Default: 1 s.
 	reclaimEvery time.Duration
+	// raiseEvery is index.Options.RaiseEvery.
+	raiseEvery int
 }
 
 func (o *Options) withDefaults() {
@@ -86,6 +91,8 @@ func (o *Options) withDefaults() {
 	def(&o.AttemptTimeout, 15*time.Minute)
 	def(&o.AttemptMax, 2*time.Hour)
 	def(&o.DedupWindow, 10*time.Minute)
+	def(&o.HistoryAge, 14*24*time.Hour)
+	def(&o.HistorySize, 4<<30)
 	def(&o.Parallelism, 1000)
 	def(&o.HostParallelism, 100)
 	def(&o.Resident, 500_000)
@@ -127,6 +134,10 @@ func (o *Options) validate() error {
 		return errors.New("delivery.parallelism, delivery.host-parallelism and delivery.resident must be at least 1")
 	case o.MaxRetries < 0 || o.MaxRetries > 1<<16-2:
 		return fmt.Errorf("message.max-retries of %d: allowed are 0 to %d", o.MaxRetries, 1<<16-2)
+	case o.HistoryAge < time.Minute:
+		return fmt.Errorf("retention.history of %s: allowed is 1m or more", o.HistoryAge)
+	case o.HistorySize < 1<<20:
+		return fmt.Errorf("retention.history-size of %d bytes: allowed is 1 MiB or more", o.HistorySize)
 	case o.DedupWindow < time.Second:
 		return fmt.Errorf("dedup.window of %s: allowed is 1s or more", o.DedupWindow)
 	}
