@@ -6,9 +6,10 @@ SHELL := /bin/bash
 TOOLS := go tool -modfile=tools/go.mod
 SECONDS ?= 60
 MODE ?= kill
+MILLION ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race lint format check crash isolation bench
+.PHONY: help run build test race lint format check crash isolation scale bench
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -50,6 +51,9 @@ crash: ## do harm to the real binary: make crash MODE=kill,power,torn,bitflip,ei
 
 isolation: ## measure what a dead destination costs a healthy one, and what a backlog costs in memory
 	TIDEMILL_ISOLATION=1 CGO_ENABLED=0 go test -count=1 -v -run '^Test(Isolation|BacklogMemory)$$' ./cmd/tidemill
+
+scale: ## restart, memory and disk with millions of messages; takes 20 minutes and 10 GB (make scale MILLION=50000: a small one)
+	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestScale' ./cmd/tidemill
 
 bench: build ## publish and deliver, beside an echo and a relay that keep nothing
 	bin/tidemill bench publish

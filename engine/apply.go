@@ -18,29 +18,30 @@ const (
 	batchDelay = 20 * time.Millisecond
 
 	// lagMax is how many bytes of group buffers may wait for the applier, or for
-	// the core, before publishes are refused; unflushedMax how many bytes of log
-	// the index's durable checkpoint may be behind (X2).
-	lagMax       = 64 << 20
-	unflushedMax = 1 << 30
+	// the core, before publishes are refused.
+	lagMax = 64 << 20
 )
 
 // applierQueue holds the committed groups that the index has not applied.
 type applierQueue struct {
-	a         *index.Applier // owned by applyLoop once it runs
-	batch     int64          // log bytes in the open batch; owned like a
-	lag       atomic.Int64   // bytes of the buffers queued
-	unflushed atomic.Int64   // log bytes applied that the index may lose
-	forget    atomic.Uint64  // not zero: where the log begins now, and the index does not know
+	a      *index.Applier // owned by applyLoop once it runs
+	lag    atomic.Int64   // bytes of the buffers queued
+	forget atomic.Uint64  // not zero: where the log begins now, and the index does not know
 
 	mu struct {
 		sync.Mutex
 		groups  []*wal.Group
+		orders  []order
 		waiting int  // reads that wait for the applier
 		dead    bool // it has ended: nothing more is applied
 	}
-	signal  chan struct{} // work, a waiting read, or the end
+	signal  chan struct{} // work, an order, a waiting read, or the end
 	applied *sync.Cond    // broadcast after each batch; its lock is mu
 }
+
+// order is something to be written that comes from no record. It runs between
+// groups, on the applier's goroutine.
+type order func(a *index.Applier) error
 
 func (q *applierQueue) init() {
 	q.signal = make(chan struct{}, 1)
@@ -60,6 +61,28 @@ func (q *applierQueue) push(g *wal.Group) {
 	q.mu.groups = append(q.mu.groups, g)
 	q.mu.Unlock()
 	q.wake()
+}
+
+// order queues an order.
+func (q *applierQueue) order(o order) {
+	q.mu.Lock()
+	q.mu.orders = append(q.mu.orders, o)
+	q.mu.Unlock()
+	q.wake()
+}
+
+// obey carries out the orders that are queued.
+func (q *applierQueue) obey() error {
+	q.mu.Lock()
+	orders := q.mu.orders
+	q.mu.orders = nil
+	q.mu.Unlock()
+	for _, o := range orders {
+		if err := o(q.a); err != nil {
+			return fmt.Errorf("apply to the index: %w", err)
+		}
+	}
+	return nil
 }
 
 // take returns what is queued, and whether a read waits.
@@ -84,7 +107,11 @@ func (e *Engine) applyLoop() {
 	for {
 		var waiting bool
 		groups, waiting = q.take(groups)
-		open, err := e.applyGroups(groups)
+		err := q.obey()
+		open := false
+		if err == nil {
+			open, err = e.applyGroups(groups)
+		}
 		if err == nil && open && waiting {
 			err = e.flushBatch()
 			open = false
@@ -131,7 +158,6 @@ func (e *Engine) applyGroups(groups []*wal.Group) (open bool, err error) {
 		if err := applyGroup(a, e.log.ID(), g); err != nil {
 			return false, fmt.Errorf("apply to the index: %w", err)
 		}
-		e.applier.batch += int64(g.Bytes())
 		e.applier.lag.Add(-int64(g.Buffer()))
 		g.Release()
 		open = true
@@ -154,8 +180,6 @@ func (e *Engine) flushBatch() error {
 	if err := q.a.Flush(); err != nil {
 		return err
 	}
-	q.unflushed.Add(q.batch)
-	q.batch = 0
 	q.mu.Lock()
 	q.applied.Broadcast()
 	q.mu.Unlock()
@@ -163,6 +187,9 @@ func (e *Engine) flushBatch() error {
 	e.dedup.applied(lsn)
 	e.claims.applied(lsn)
 	e.inbox.push(event{kind: evApplied, lsn: lsn})
+	if lsn, ask := q.a.Ask(); ask {
+		e.inbox.push(event{kind: evBounds, lsn: lsn})
+	}
 	return nil
 }
 
@@ -217,5 +244,5 @@ func (q *applierQueue) forgetBelow() error {
 
 // overloaded says whether a publish must wait for the index to catch up.
 func (e *Engine) overloaded() bool {
-	return e.applier.lag.Load() > lagMax || e.coreLag.Load() > lagMax || e.applier.unflushed.Load() > unflushedMax
+	return e.applier.lag.Load() > lagMax || e.coreLag.Load() > lagMax || e.unflushed() > unflushedMax
 }

@@ -62,6 +62,8 @@ type core struct {
 	squeezed       int    // where squeeze goes on looking
 	applied        uint64 // LSN the applier has passed
 
+	boundsAsked uint64 // the applier wants bounds as of there, or 0
+
 	pagesAsked, pagesDone uint64
 	retiring              retireQueue
 
@@ -128,6 +130,9 @@ type commands struct {
 	moves    []moveCommand
 	moveRows []*moveRequest // look up their rows
 	moved    []*moveRequest // done
+
+	bounds     []index.Lane // nil: none were asked for
+	boundsAsOf uint64
 }
 
 func (c *commands) reset() {
@@ -138,6 +143,7 @@ func (c *commands) reset() {
 	clear(c.moves)
 	clear(c.moveRows)
 	clear(c.moved)
+	c.bounds = nil
 	c.appends, c.starts, c.pages, c.rows, c.answers = c.appends[:0], c.starts[:0], c.pages[:0], c.rows[:0], c.answers[:0]
 	c.moves, c.moveRows, c.moved = c.moves[:0], c.moveRows[:0], c.moved[:0]
 }

@@ -95,6 +95,18 @@ func (c *claims) release() {
 	}
 }
 
+// settle ends a claim with the outcome of the record at lsn, zero if none was
+// logged. A claim whose record is stored, or may be once the disk answers, is kept
+// until the index has applied it; one whose record failed is given back.
+func (c *claims) settle(k claim, lsn uint64, err error) {
+	inDoubt := errors.Is(err, ErrStalled) || errors.Is(err, wal.ErrStalled)
+	if lsn == 0 || err != nil && !inDoubt {
+		c.drop(k)
+		return
+	}
+	c.done(k, lsn)
+}
+
 // done keeps the claim until the index has applied the record at lsn.
 func (c *claims) done(k claim, lsn uint64) {
 	c.mu.Lock()
@@ -342,11 +354,13 @@ func (e *Engine) DeleteDeadLetter(u UserID, id string) error {
 	}
 	r := record.DropDead{User: uint32(u), Dead: d.LSN, Freed: d.Freed()}
 	lsn, err := e.appendReserved(r.Append(nil))
-	if err != nil {
-		e.claims.drop(k)
+	e.claims.settle(k, lsn, err)
+	switch {
+	case lsn == 0:
+		return refusal(err)
+	case err != nil:
 		return logError(err)
 	}
-	e.claims.done(k, lsn)
 	return nil
 }
 
@@ -364,11 +378,10 @@ func (e *Engine) RetryDeadLetter(u UserID, id string) (string, error) {
 	if err == nil {
 		_, err = e.settle(&sub)
 	}
+	e.claims.settle(k, uint64(sub.ticket.LSN), err)
 	if err != nil {
-		e.claims.drop(k)
 		return "", err
 	}
-	e.claims.done(k, uint64(sub.ticket.LSN))
 	return MessageID(uint64(sub.ticket.LSN), sub.nonce), nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/engine/record"
@@ -23,7 +22,7 @@ import (
 //	applier   owns the index's Applier: groups in, batches out
 //	reader    reads pages for the loop, one after the other
 //	workers   make attempts, at most Options.Parallelism
-//	flusher   makes the index durable now and then (X2)
+//	flusher   makes the index durable now and then (X2), finds history that is old (X6)
 //	scrub     reads the log slowly, looking for damage (W7)
 //	reclaimer gives up the log's oldest segments, after copying what counts (W10)
 //	space     looks at the room on the disk
@@ -44,6 +43,7 @@ type Engine struct {
 	stuck  bool              // there are such; owned by loop
 
 	applier applierQueue
+	flusher flusher
 	reads   chan pageCommand
 	workers workers
 	dedup   dedupTable
@@ -137,6 +137,9 @@ func (e *Engine) Ready() error {
 	if e.closing.Load() {
 		return ErrClosed
 	}
+	if e.log.Stalled() {
+		return errRefusedByStall
+	}
 	return nil
 }
 
@@ -211,34 +214,4 @@ func (e *Engine) closeFiles() error {
 		errs = append(errs, e.lock.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// flushEvery and flushBytes bound how much log a start replays (X2).
-const (
-	flushEvery = 30 * time.Second
-	flushBytes = 256 << 20
-)
-
-// flushLoop makes the index durable when enough log was applied or time passed.
-func (e *Engine) flushLoop() {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-e.stop:
-			return
-		case <-tick.C:
-		}
-		n := e.applier.unflushed.Load()
-		if n == 0 || n < flushBytes && time.Since(last) < flushEvery {
-			continue
-		}
-		if err := e.idx.Flush(); err != nil {
-			e.fatal(fmt.Errorf("flush the index: %w", err))
-			return
-		}
-		e.applier.unflushed.Add(-n)
-		last = time.Now()
-	}
 }

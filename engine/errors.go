@@ -16,6 +16,9 @@ var (
 	ErrDiskFull = errors.New("the disk is full, nothing was stored")
 	// ErrLogFailed: the log cannot be written any more (W8). The outcome of a request that gets it is unknown.
 	ErrLogFailed = errors.New("the log cannot be written: the outcome of this request is unknown")
+	// ErrStalled: the disk has not answered for a while. The error it comes in says
+	// whether the request may still take effect.
+	ErrStalled = errors.New("the disk does not answer")
 	// ErrClosed: the engine is shutting down.
 	ErrClosed = errors.New("the server is shutting down")
 	// ErrTooLarge: the body is longer than message.max-size.

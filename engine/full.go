@@ -64,6 +64,10 @@ func (c *core) keepRetry(i uint32, o *record.Outcome) {
 		c.unlogged[e.seq] = loggedRow{due: e.due, tries: e.tries}
 	}
 	e.due, e.tries = o.Next, o.Attempt
+	if len(c.cancels[e.seq]) > 0 { // it waited for a move
+		c.appendCancel(i)
+		return
+	}
 	c.schedule(i)
 }
 
@@ -94,14 +98,16 @@ func (c *core) owe() {
 // repay logs retries that are in memory only, as far as L5 allows. One whose next
 // attempt has begun is logged with that one's outcome.
 func (c *core) repay() {
-	for len(c.owed) > 0 && c.undurable < undurableMax {
-		i, ok := c.bySeq[c.owed[0]]
+	for n := len(c.owed); n > 0 && c.undurable < undurableMax; n-- {
+		seq := c.owed[0]
 		c.owed = c.owed[1:]
-		if !ok {
+		i, ok := c.bySeq[seq]
+		if !ok || c.entries[i].state != stTimer || c.entries[i].flags&flagUnlogged == 0 {
 			continue
 		}
 		e := &c.entries[i]
-		if e.state != stTimer || e.flags&flagUnlogged == 0 || e.flags&flagMoving != 0 {
+		if e.flags&flagMoving != 0 { // one record of a message at a time (move.go)
+			c.owed = append(c.owed, seq)
 			continue
 		}
 		c.withdraw(i)

@@ -27,6 +27,7 @@ const (
 	evPoison                       // the log failed
 	evFull                         // found: the log can make no segment; or can again
 	evStuck                        // found: the log has no room for outcomes; or has again
+	evBounds                       // lsn: the applier wants bounds as of there
 )
 
 // event is one thing that happened, for the core.
@@ -153,6 +154,8 @@ func (c *core) take(ev *event) error {
 		c.moveRowRead(ev.move, ev.row, ev.found, ev.err)
 	case evMoveRefused:
 		c.moveRefused(ev.move, ev.err)
+	case evBounds:
+		c.askBounds(ev.lsn)
 	case evDrain:
 		c.draining = true
 	case evPoison:
@@ -176,6 +179,7 @@ func (e *Engine) carryOut(out *commands) (err error) {
 	for i := 0; i < len(out.starts) && err == nil; i++ {
 		e.workers.start(out.starts[i])
 	}
+	e.carryBounds(out)
 	for i := range out.pages {
 		e.reads <- out.pages[i]
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -20,6 +21,7 @@ const dataVersion = "1"
 // open locks the directory, opens index and log, and replays what the index had
 // not made durable.
 func (e *Engine) open() error {
+	w := newStopwatch()
 	if err := e.openDir(); err != nil {
 		return err
 	}
@@ -32,21 +34,50 @@ func (e *Engine) open() error {
 	if err := e.openIndex(); err != nil {
 		return err
 	}
+	index := w.lap()
 	if err := e.openLog(); err != nil {
 		return err
 	}
-	if err := e.replay(); err != nil {
+	log := w.lap()
+	replayed, err := e.replay()
+	if err != nil {
 		return err
 	}
+	replay := w.lap()
 	if err := e.users.load(e.idx); err != nil {
 		return err
 	}
+	lanes, err := e.startCore()
+	if err != nil {
+		return err
+	}
+	e.opts.Logger.Info("engine: opened", "replayedBytes", replayed, "lanes", lanes,
+		"index", index, "log", log, "replay", replay, "rest", w.lap())
+	return nil
+}
+
+// startCore makes the core and returns the number of lanes it starts with.
+func (e *Engine) startCore() (lanes int, err error) {
 	e.core = newCore(&e.opts, e.wallMillis())
 	e.core.committed = uint64(e.log.Durable().LSN)
-	return e.idx.Lanes(func(l index.Lane) error {
+	err = e.idx.Lanes(func(l index.Lane) error {
+		lanes++
 		e.core.recover(l)
 		return nil
 	})
+	return lanes, err
+}
+
+// stopwatch measures one step after the other.
+type stopwatch struct{ since time.Time }
+
+func newStopwatch() *stopwatch { return &stopwatch{time.Now()} }
+
+// lap returns the time since the last call, for people.
+func (w *stopwatch) lap() string {
+	d := time.Since(w.since)
+	w.since = w.since.Add(d)
+	return d.Round(time.Millisecond).String()
 }
 
 func (e *Engine) path(name string) string { return e.opts.FS.PathJoin(e.opts.Dir, name) }
@@ -170,10 +201,42 @@ func writeFile(fs vfs.FS, name, content string) error {
 	return syncDir(fs, fs.PathDir(name))
 }
 
+// oldIndex is where an index goes that is to be removed: a crash half-way must not
+// leave a damaged one in its place.
+const oldIndex = "index.old"
+
+// openIndex opens the index. One that an earlier version wrote is removed and, since
+// the log is the database, replay makes a new one; keeping it would double what it
+// takes on disk, for nobody. One of a later version is refused: the operator who went
+// back by mistake keeps history.
 func (e *Engine) openIndex() error {
+	fs := e.opts.FS
+	if err := fs.RemoveAll(e.path(oldIndex)); err != nil {
+		return fmt.Errorf("remove %s: %w", e.path(oldIndex), err)
+	}
+	err := e.tryIndex()
+	le, ok := errors.AsType[*index.LayoutError](err)
+	if !ok || !le.Older() {
+		return err
+	}
+	e.opts.Logger.Warn("engine: the index was written by an earlier version and is rebuilt from the log; "+
+		"history and deduplication ids that are older than the log are lost", "layout", le.Found)
+	if err := fs.Rename(e.path("index"), e.path(oldIndex)); err != nil {
+		return fmt.Errorf("set the index aside: %w", err)
+	}
+	if err := syncDir(fs, e.opts.Dir); err != nil {
+		return err
+	}
+	if err := fs.RemoveAll(e.path(oldIndex)); err != nil {
+		return fmt.Errorf("remove %s: %w", e.path(oldIndex), err)
+	}
+	return e.tryIndex()
+}
+
+func (e *Engine) tryIndex() error {
 	idx, err := index.Open(index.Options{
 		FS: roomFS{e.opts.FS, &e.space}, Dir: e.path("index"), Memtable: e.opts.MemtableSize, Cache: e.opts.CacheSize,
-		DedupWindow: e.opts.DedupWindow, Quiet: e.opts.manual, OnFatal: e.fatal, Logger: e.opts.Logger,
+		DedupWindow: e.opts.DedupWindow, RaiseEvery: e.opts.raiseEvery, Quiet: e.opts.manual, OnFatal: e.fatal, Logger: e.opts.Logger,
 	})
 	if err != nil {
 		return err
@@ -196,8 +259,8 @@ func (e *Engine) walOptions(start index.Position) wal.Options {
 	return wal.Options{
 		FS: logFS{e.opts.FS, &e.space}, Dir: e.path("log"), SegmentSize: e.opts.SegmentSize, MaxRecord: e.opts.recordMax(),
 		SyncInterval: e.opts.FsyncInterval, Rand: e.opts.Rand, Logger: e.opts.Logger,
-		Durable:  wal.Position{LSN: wal.LSN(start.LSN), Chain: start.Chain},
-		Manual:   e.opts.manual,
+		Durable: wal.Position{LSN: wal.LSN(start.LSN), Chain: start.Chain},
+		Manual:  e.opts.manual, StallAfter: e.opts.stallAfter,
 		OnCommit: e.onCommit, OnPoison: e.fatal,
 	}
 }
@@ -211,39 +274,54 @@ func checkLog(start *index.Position, l *wal.Log) error {
 }
 
 // replay brings the index up to the log: through the same Applier.Record that
-// live traffic takes.
-func (e *Engine) replay() error {
+// live traffic takes. It returns the bytes of log that this took.
+func (e *Engine) replay() (bytes int64, err error) {
 	a, err := e.idx.NewApplier()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	e.applier.a = a
 	gaps := false
 	a.Begin(uint64(e.log.First()))
-	err = e.log.Replay(wal.LSN(e.idx.Start().LSN), func(g *wal.Group) error {
+	start := e.idx.Start().LSN
+	e.flusher.checkpoint.Store(start)
+	err = e.log.Replay(wal.LSN(start), func(g *wal.Group) error {
 		gaps = gaps || g.GivenUp()
+		if start == 0 {
+			start = uint64(g.Start())
+			e.flusher.checkpoint.Store(start)
+		}
 		if err := applyGroup(a, e.log.ID(), g); err != nil {
 			return err
 		}
-		e.applier.unflushed.Add(int64(g.Bytes()))
+		bytes += int64(g.Bytes())
 		if a.Pending() < batchBytes {
 			return nil
 		}
 		return a.Flush()
 	})
 	if err != nil {
-		return fmt.Errorf("replay the log: %w", err)
+		return bytes, fmt.Errorf("replay the log: %w", err)
+	}
+	end := e.log.Durable()
+	if start == 0 {
+		e.flusher.checkpoint.Store(uint64(end.LSN))
 	}
 	// The index is now as far as the log, also where that is only its beginning:
 	// a read that waits for everything durable (X5) must not wait for the first record.
-	a.EndGroup(position(e.log.ID(), e.log.Durable()))
+	a.EndGroup(position(e.log.ID(), end))
 	if err := a.Forget(uint64(e.log.First())); err != nil {
-		return fmt.Errorf("replay the log: %w", err)
+		return bytes, fmt.Errorf("replay the log: %w", err)
 	}
-	if err := a.Flush(); err != nil || !gaps {
-		return err
+	if err := a.Flush(); err != nil {
+		return bytes, err
 	}
-	return a.Recount()
+	if gaps {
+		if err := a.Recount(); err != nil {
+			return bytes, err
+		}
+	}
+	return bytes, e.readCheckpoint()
 }
 
 func position(log wal.ID, p wal.Position) index.Position {

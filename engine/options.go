@@ -50,6 +50,9 @@ type Options struct {
 	AttemptMax     time.Duration // [attempt.max-timeout] with it. Default: 2 h
 	DedupWindow    time.Duration // [dedup.window] Default: 10 min
 
+	HistoryAge  time.Duration // [retention.history] how long events are kept. Default: 14 days
+	HistorySize int64         // [retention.history-size] bytes they may take on disk. Default: 4 GiB
+
 	Parallelism     int // [delivery.parallelism] attempts in flight. Default: 1000
 	HostParallelism int // [delivery.host-parallelism] of them to one host. Default: 100
 	Resident        int // [delivery.resident] messages held in memory. Default: 500000
@@ -61,6 +64,9 @@ type Options struct {
 	// process is expected to end within a second. Default: panic.
 	OnFatal func(error)
 
+	// stallAfter is for tests. Default: the log's.
+	stallAfter time.Duration
+
 	// manual opens log and index without goroutines of their own: the simulator
 	// decides when they commit, apply and flush.
 	manual bool
@@ -68,6 +74,8 @@ type Options struct {
 	scrubRest time.Duration
 	// reclaimEvery is the time between rounds of reclaiming. Default: 1 s.
 	reclaimEvery time.Duration
+	// raiseEvery is index.Options.RaiseEvery.
+	raiseEvery int
 }
 
 func (o *Options) withDefaults() {
@@ -87,6 +95,8 @@ func (o *Options) withDefaults() {
 	def(&o.AttemptTimeout, 15*time.Minute)
 	def(&o.AttemptMax, 2*time.Hour)
 	def(&o.DedupWindow, 10*time.Minute)
+	def(&o.HistoryAge, 14*24*time.Hour)
+	def(&o.HistorySize, 4<<30)
 	def(&o.Parallelism, 1000)
 	def(&o.HostParallelism, 100)
 	def(&o.Resident, 500_000)
@@ -121,13 +131,17 @@ func (o *Options) validate() error {
 		return fmt.Errorf("response.max-size of %d bytes: allowed are 1 B to 64 MiB", o.ResponseMax)
 	case o.AttemptMax > math.MaxUint32*time.Millisecond:
 		return fmt.Errorf("attempt.max-timeout of %s: at most %s", o.AttemptMax, math.MaxUint32*time.Millisecond)
-	case o.SegmentSize < int64(o.recordMax())+1<<16:
+	case o.SegmentSize < o.segmentMin():
 		return fmt.Errorf("log.segment-size of %d bytes cannot hold a message or an answer of %d bytes and its headers: set it to %d or more",
-			o.SegmentSize, max(o.MessageMax, o.ResponseMax), o.recordMax()+1<<16)
+			o.SegmentSize, max(o.MessageMax, o.ResponseMax), o.segmentMin())
 	case o.Parallelism < 1 || o.HostParallelism < 1 || o.Resident < 1:
 		return errors.New("delivery.parallelism, delivery.host-parallelism and delivery.resident must be at least 1")
 	case o.MaxRetries < 0 || o.MaxRetries > 1<<16-2:
 		return fmt.Errorf("message.max-retries of %d: allowed are 0 to %d", o.MaxRetries, 1<<16-2)
+	case o.HistoryAge < time.Minute:
+		return fmt.Errorf("retention.history of %s: allowed is 1m or more", o.HistoryAge)
+	case o.HistorySize < 1<<20:
+		return fmt.Errorf("retention.history-size of %d bytes: allowed is 1 MiB or more", o.HistorySize)
 	case o.DedupWindow < time.Second:
 		return fmt.Errorf("dedup.window of %s: allowed is 1s or more", o.DedupWindow)
 	}
@@ -138,6 +152,12 @@ func (o *Options) validate() error {
 // what moving it adds.
 func (o *Options) recordMax() int {
 	return max(o.MessageMax, o.ResponseMax) + metaMax + record.MoveOverhead
+}
+
+// segmentMin is the smallest segment that holds such a record, with room for what
+// the log puts around it.
+func (o *Options) segmentMin() int64 {
+	return int64(o.recordMax()) - record.MoveOverhead + 1<<16
 }
 
 // metaMax bounds what a record holds beside the body: destination, headers and

@@ -66,7 +66,7 @@ func (e *Engine) submit(p *Publish) (submission, error) {
 func (e *Engine) logMessage(m *record.Message) (submission, error) {
 	t, err := e.log.Reserve(m.Size(), wal.Producer)
 	if err != nil {
-		return submission{}, logError(err)
+		return submission{}, refusal(err)
 	}
 	fill(&t, m.Append(t.Buf[:0]))
 	e.log.Done(&t)
@@ -84,6 +84,13 @@ func (e *Engine) settle(s *submission) (Receipt, error) {
 	return Receipt{MessageID: MessageID(uint64(s.ticket.LSN), s.nonce)}, nil
 }
 
+// What a disk that hangs means for a request: refused at the door, or logged, and
+// stored if the disk goes on.
+var (
+	errRefusedByStall = fmt.Errorf("%w, nothing was stored: try again in a moment", ErrStalled)
+	errInDoubt        = fmt.Errorf("%w, the outcome of this request is unknown: it is stored if the disk goes on", ErrStalled)
+)
+
 // logError turns an error of the log into one of the engine's.
 func logError(err error) error {
 	switch {
@@ -93,9 +100,19 @@ func logError(err error) error {
 		return ErrTooLarge
 	case errors.Is(err, wal.ErrNoSpace):
 		return fmt.Errorf("%w: there is no room for the next segment of the log", ErrDiskFull)
+	case errors.Is(err, wal.ErrStalled):
+		return errInDoubt
 	default:
 		return fmt.Errorf("%w: %w", ErrLogFailed, err)
 	}
+}
+
+// refusal is logError for a record that the log did not take.
+func refusal(err error) error {
+	if errors.Is(err, wal.ErrStalled) {
+		return errRefusedByStall
+	}
+	return logError(err)
 }
 
 // scratchMessage is a record.Message with the memory its making needs.

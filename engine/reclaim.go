@@ -43,15 +43,24 @@ const (
 	moveBatchBytes = 4 << 20
 )
 
+// logLimit returns how much the log may take. Where the disk is full every segment
+// that can be had is worth its copies.
+func logLimit(live, segmentSize int64, scarce bool) int64 {
+	ratio := reclaimRatio
+	if scarce {
+		ratio = 1
+	}
+	return int64(ratio*float64(live)) + reclaimSlack*segmentSize
+}
+
 // reclaimable returns how many of the oldest segments are to be given up: as many
 // as are beyond what the log may take, of those that the index's durable position
 // has passed (must). blocked says that it is this position that stops it.
-func reclaimable(segments []wal.SegmentInfo, live, segmentSize int64, durable wal.LSN) (n int, blocked bool) {
+func reclaimable(segments []wal.SegmentInfo, limit int64, durable wal.LSN) (n int, blocked bool) {
 	used := int64(0)
 	for i := range segments {
 		used += segments[i].Size
 	}
-	limit := int64(reclaimRatio*float64(live)) + reclaimSlack*segmentSize
 	for n < min(len(segments)-1, reclaimMax) && used > limit {
 		if !segments[n].Sealed || segments[n].End > durable {
 			return n, true
@@ -64,12 +73,12 @@ func reclaimable(segments []wal.SegmentInfo, live, segmentSize int64, durable wa
 
 // reclaimer is the state of the goroutine that reclaims.
 type reclaimer struct {
-	floor     wal.LSN    // given up below, not taken by the log yet
-	rounds    int        // since it was
-	pause     time.Time  // nothing is tried before: the last round met damage
-	hold      sync.Mutex // held over each rise of the floor, and by who must not see one
-	moved     atomic.Int64
-	reclaimed atomic.Int64 // segments
+	floor  wal.LSN   // given up below, not taken by the log yet
+	rounds int       // since it was
+	pause  time.Time // nothing is tried before: the last round met damage
+	users  map[UserID]userCopy
+	hold   sync.Mutex // held over each rise of the floor, and by who must not see one
+	moved  atomic.Int64
 }
 
 // reclaimLoop is the reclaimer.
@@ -126,7 +135,8 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		n, blocked := reclaimable(segments, e.applier.a.LiveBytes(), e.opts.SegmentSize, wal.LSN(p.LSN))
+		limit := logLimit(e.applier.a.LiveBytes(), e.opts.SegmentSize, e.space.low.Load())
+		n, blocked := reclaimable(segments, limit, wal.LSN(p.LSN))
 		if n > 0 || !blocked || again || segments[0].End > wal.LSN(e.idx.Applied()) {
 			return n, segments, nil
 		}
@@ -252,7 +262,7 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 	case record.TypeMove:
 		return e.movedSurvivor(st, lsn, p, batch)
 	case record.TypeUser:
-		return e.keepUser(p)
+		return e.keepUser(wal.LSN(lsn), p)
 	}
 	return nil
 }
@@ -426,8 +436,16 @@ func (e *Engine) logDeadMove(m *deadMove) (wal.LSN, error) {
 	})
 }
 
-// keepUser logs an account again if this is its newest record.
-func (e *Engine) keepUser(p []byte) error {
+// userCopy is an account's newest record as reclaiming logged it.
+type userCopy struct {
+	lsn    wal.LSN
+	record []byte
+}
+
+// keepUser logs an account again if this is its newest record, and no copy of that
+// was logged before: a segment may hold several, and is looked at again when a
+// round was not complete. Copies of copies would fill the log.
+func (e *Engine) keepUser(lsn wal.LSN, p []byte) error {
 	var u record.User
 	if err := record.DecodeUser(p, &u); err != nil {
 		return err
@@ -438,11 +456,22 @@ func (e *Engine) keepUser(p []byte) error {
 	if now == nil || !slices.Equal(now.Append(nil), p) {
 		return nil
 	}
+	if c := e.reclaimer.users[UserID(u.ID)]; c.lsn > lsn && slices.Equal(c.record, p) {
+		return nil
+	}
 	t, err := e.log.Reserve(len(p), wal.Reclaiming)
 	if err != nil {
 		return err
 	}
+	at := t.LSN
 	fill(&t, append(t.Buf[:0], p...))
 	e.log.Done(&t)
-	return e.log.Commit()
+	if err := e.log.Commit(); err != nil {
+		return err
+	}
+	if e.reclaimer.users == nil {
+		e.reclaimer.users = map[UserID]userCopy{}
+	}
+	e.reclaimer.users[UserID(u.ID)] = userCopy{at, bytes.Clone(p)}
+	return nil
 }

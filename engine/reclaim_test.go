@@ -42,7 +42,7 @@ func TestReclaimable(t *testing.T) {
 		{"the index is in the third", 5, 0, 3<<32 + 5, 2, true},
 		{"a long log", 100, 0, 200 << 32, reclaimMax, false},
 	} {
-		if n, blocked := reclaimable(log(c.segments), c.live, 64*mib, c.durable); n != c.n || blocked != c.blocked {
+		if n, blocked := reclaimable(log(c.segments), logLimit(c.live, 64*mib, false), c.durable); n != c.n || blocked != c.blocked {
 			t.Errorf("%s: %d, blocked %v; want %d, %v", c.name, n, blocked, c.n, c.blocked)
 		}
 	}
@@ -118,9 +118,12 @@ func TestReclaimSettles(t *testing.T) {
 
 func checkSettled(t *testing.T, e *Engine) {
 	t.Helper()
-	used, live := e.log.Stats().SegmentBytes, e.applier.a.LiveBytes()
-	if limit := live*3/2 + 2*e.opts.SegmentSize; used > limit {
-		t.Fatalf("%d bytes of log, %d of them count: at most %d", used, live, limit)
+	s := e.Stats()
+	if limit := s.LiveBytes*3/2 + 2*e.opts.SegmentSize; s.LogBytes > limit {
+		t.Fatalf("%d bytes of log, %d of them count: at most %d", s.LogBytes, s.LiveBytes, limit)
+	}
+	if s.MovedBytes == 0 || s.WriteAmplification <= 1 || s.WriteAmplification > 1.1 {
+		t.Fatalf("write amplification %.3f with %d bytes moved of %d", s.WriteAmplification, s.MovedBytes, s.WrittenBytes)
 	}
 }
 
@@ -252,5 +255,30 @@ func raceDead(t *testing.T, e *Engine, who, n int) {
 				t.Errorf("dead letter %s: %v", d.ID, err)
 			}
 		}
+	}
+}
+
+// TestAccountsAreCopiedOnce: looking at a segment again and again, as rounds that
+// are not complete do, logs one copy of an account's newest record and not one
+// each, and the copies of copies after that.
+func TestAccountsAreCopiedOnce(t *testing.T) {
+	o := reclaimOptions(vfs.NewMem(), newFakeWire())
+	o.reclaimEvery = time.Hour
+	e := open(t, o)
+	nothing := func(*survivors) (bool, error) { return true, nil }
+	before := e.log.Stats().Records
+	for range 10 {
+		if err := e.log.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+		segments := e.log.Segments()
+		for _, seg := range segments[:len(segments)-1] {
+			if _, err := e.evacuate(seg, nothing); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := e.log.Stats().Records - before; n > 10 {
+		t.Errorf("ten rounds logged one account %d times", n)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// roomFS is the disk under the index. A write that finds the disk full gets the
-// ballast's room, and waits when that is used up.
+// roomFS is the disk under the index. A write that finds the disk full gets room
+// from the ballast, and waits when that is used up.
 //
 // Pebble's own hook for this, vfs.OnDiskFull, tries a write once more and then
 // lets the error through, and holds back removals as well. That is not enough
@@ -145,9 +145,9 @@ func (f *roomFile) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// logFS is the disk under the log. It makes no new file while the ballast is out
-// and there is no room for both: the log would turn what was given back for the
-// index into spares.
+// logFS is the disk under the log. It makes no new file while some of the ballast is
+// missing and there is no room for both: the log would turn what was given back for
+// the index into spares.
 type logFS struct {
 	vfs.FS
 	space *space

@@ -30,7 +30,7 @@ func fullDisk(t *testing.T) (*powerfs.FS, *space) {
 		t.Fatal(err)
 	}
 	s.opened.Store(true)
-	for s.ballast.out() {
+	for s.ballast.missing() > 0 {
 		s.look()
 		if err := s.ballast.grow(s.free.Load(), s.floor); err != nil {
 			t.Fatal(err)
@@ -54,8 +54,8 @@ func TestIndexWaitsForRoom(t *testing.T) {
 		if _, err := f.Write(make([]byte, 2*mebi)); err != nil || time.Since(began) > 0 {
 			t.Errorf("with a ballast: %v after %s", err, time.Since(began))
 		}
-		if !s.ballast.out() {
-			t.Error("the ballast is still there")
+		if s.ballast.missing() != 2*mebi {
+			t.Errorf("%d bytes of the ballast are missing", s.ballast.missing())
 		}
 		time.AfterFunc(time.Minute, func() { disk.SetFree(100) })
 		time.AfterFunc(time.Hour, func() { disk.SetFree(mebi) })
@@ -78,12 +78,12 @@ func TestTablesFailSlowly(t *testing.T) {
 		if _, err := (roomFS{disk, s}).Create("/1.sst", "pebble-compaction"); !isFull(err) || time.Since(began) != tablePause {
 			t.Errorf("a compaction's table: %v after %s", err, time.Since(began))
 		}
-		if s.ballast.out() {
-			t.Error("a compaction got the ballast")
+		if s.ballast.missing() > 0 {
+			t.Error("a compaction got some of the ballast")
 		}
 		f, err := roomFS{disk, s}.Create("/2.sst", "pebble-memtable-flush")
-		if err != nil || !s.ballast.out() {
-			t.Fatalf("a flush's table: %v, and the ballast is out: %v", err, s.ballast.out())
+		if err != nil || s.ballast.missing() != mebi {
+			t.Fatalf("a flush's table: %v, %d bytes of the ballast are missing", err, s.ballast.missing())
 		}
 		if n, err := f.Write(make([]byte, 3*mebi)); n != 2*mebi || !isFull(err) || time.Since(began) != 2*tablePause {
 			t.Errorf("a flush wrote %d bytes, %v after %s", n, err, time.Since(began))
@@ -99,6 +99,7 @@ func TestLogLeavesTheBallastsRoom(t *testing.T) {
 	if _, err := disk.Create("/old.seg", vfs.WriteCategoryUnspecified); !isFull(err) {
 		t.Fatal(err)
 	}
+	s.ballast.release()
 	s.ballast.release()
 	s.look()
 	if _, err := fs.OpenReadWrite("/1.part", vfs.WriteCategoryUnspecified); !errors.Is(err, syscall.ENOSPC) {
@@ -117,12 +118,16 @@ func TestLogLeavesTheBallastsRoom(t *testing.T) {
 	}
 }
 
-// TestBallastComesBack: in chunks, when there is room for it twice over above the
-// floor, and whole after a restart.
+// TestBallastComesBack: file by file, when there is room for it twice over above
+// the floor; and a restart finds what is whole of it.
 func TestBallastComesBack(t *testing.T) {
 	disk, s := fullDisk(t)
-	if !s.ballast.release() || s.ballast.release() {
-		t.Fatal("not released, or twice")
+	files := 0
+	for s.ballast.release() {
+		files++
+	}
+	if files != 2 {
+		t.Fatalf("%d files, want 2", files)
 	}
 	grow := func(free int64) int64 {
 		disk.SetFree(free)
@@ -130,12 +135,13 @@ func TestBallastComesBack(t *testing.T) {
 		if err := s.ballast.grow(s.free.Load(), s.floor); err != nil {
 			t.Fatal(err)
 		}
-		return s.ballast.mu.have
+		return 2*mebi - s.ballast.missing()
 	}
+	whole := 2 * int64(2*mebi)
 	for _, c := range []struct{ free, have int64 }{
 		{s.floor, 0},
-		{s.floor + 2*s.ballast.want - 1, 0},
-		{s.floor + 2*s.ballast.want, mebi},
+		{s.floor + whole - 1, 0},
+		{s.floor + whole, mebi},
 		{s.floor + mebi, mebi},
 		{256 * mebi, 2 * mebi},
 		{256 * mebi, 2 * mebi},
@@ -144,13 +150,18 @@ func TestBallastComesBack(t *testing.T) {
 			t.Errorf("with %d bytes free: %d of %d", c.free, have, c.have)
 		}
 	}
-	again := ballast{fs: disk, name: s.ballast.name, want: s.ballast.want}
-	if err := again.open(); err != nil || again.out() {
-		t.Errorf("after a restart: %d bytes, %v", again.mu.have, err)
+	torn, err := disk.OpenReadWrite(s.ballast.path(2), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
 	}
-	smaller := ballast{fs: disk, name: s.ballast.name, want: mebi}
-	if err := smaller.open(); err != nil || smaller.mu.have != 0 {
-		t.Errorf("after a restart with other settings: %d bytes, %v", smaller.mu.have, err)
+	if _, err := torn.Write([]byte("torn")); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ want, have int }{{4, 2}, {2, 2}, {1, 1}, {2, 1}} {
+		again := ballast{fs: disk, dir: s.ballast.dir, want: c.want}
+		if err := again.open(); err != nil || again.mu.have != c.have {
+			t.Errorf("after a restart that wants %d files: %d, want %d (%v)", c.want, again.mu.have, c.have, err)
+		}
 	}
 }
 
@@ -171,12 +182,15 @@ func TestIndexOnAFullDisk(t *testing.T) {
 	if err := e.Bootstrap([]Account{testAccount}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool { return e.log.Stats().Spares == 5 }) // a young log has no reserve yet
-	fillDisk(t, disk)
 	var ids []string
 	for i := range 2000 {
 		ids = append(ids, publish(t, e, Publish{URL: "http://example.com/" + strconv.Itoa(i), Delay: time.Hour}))
 	}
+	fillDisk(t, disk)
+	e.space.look()
+	for e.space.ballast.release() {
+	}
+	disk.SetFree(0)
 	flushed := make(chan error, 1)
 	go func() { flushed <- e.idx.Flush() }()
 	if _, err := e.Message(1, ids[len(ids)-1]); err != nil {
@@ -187,6 +201,11 @@ func TestIndexOnAFullDisk(t *testing.T) {
 	}
 	if err := e.Shutdown(t.Context()); err != nil {
 		t.Errorf("shutdown: %v", err)
+	}
+	select {
+	case <-e.space.stuck:
+	default:
+		t.Error("the flush did not wait for room: nothing was tested")
 	}
 	disk.SetFree(256 * mebi)
 	if err := <-flushed; err != nil {
@@ -201,17 +220,17 @@ func TestIndexOnAFullDisk(t *testing.T) {
 	}
 }
 
-// fillDisk takes all room, also that which the log gives back when it finds none for
-// the spare that it was making.
+// fillDisk takes all room once the log has its reserve, and more than that is not
+// in the making.
 func fillDisk(t *testing.T, disk *powerfs.FS) {
 	t.Helper()
-	disk.SetFree(0)
 	eventually(t, func() bool {
 		names, err := disk.List("data/log")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return !slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, ".part.spare") })
+		names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, ".spare") })
+		return len(names) == 5 && !slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, ".part.spare") })
 	})
 	disk.SetFree(0)
 }

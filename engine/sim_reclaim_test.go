@@ -40,6 +40,9 @@ func (s *sim) rotate() {
 }
 
 func (s *sim) beginReclaim() {
+	if s.room.scarce() {
+		return // a flush of the index waits for room
+	}
 	if err := s.e.idx.Flush(); err != nil {
 		s.fail("flush: %v", err)
 		return
@@ -50,7 +53,7 @@ func (s *sim) beginReclaim() {
 		return
 	}
 	segments := s.e.log.Segments()
-	if n, _ := reclaimable(segments, 0, 1, wal.LSN(p.LSN)); n == 0 {
+	if n, _ := reclaimable(segments, 0, wal.LSN(p.LSN)); n == 0 {
 		return
 	}
 	r, seg := &s.reclaim, segments[0]

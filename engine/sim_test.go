@@ -38,6 +38,7 @@ import (
 //	S9 what is in memory stays within its bound
 //	S10 the core's books balance, and no lane or message is forgotten (sim_books_test.go)
 //	S11 what the index names stands in the log, whatever was reclaimed (sim_reclaim_test.go)
+//	S12 history tells of every message, once (sim_history_test.go)
 //
 // All of it holds through full disks too (sim_room_test.go).
 type sim struct {
@@ -124,7 +125,7 @@ func (s *sim) open(cfg simConfig) {
 		Dir: "data", Wire: simWire{s}, FS: s.disk, Rand: simRand{s.rng}, SegmentSize: 512 << 10, MessageMax: 64 << 10, ResponseMax: 64 << 10,
 		MemtableSize: 4 << 20, CacheSize: 1 << 20, Parallelism: 20, HostParallelism: 6, Resident: cfg.resident,
 		Wall: func() time.Time { return time.UnixMilli(s.now) }, OnFatal: func(err error) { s.fail("fatal: %v", err) },
-		manual: true,
+		manual: true, raiseEvery: 5,
 	}
 	o.withDefaults()
 	if err := o.validate(); err != nil {
@@ -235,8 +236,8 @@ func (s *sim) step(cfg simConfig) {
 			s.fail("flush: %v", err)
 		}
 	case n < 98:
-		if err := s.e.log.WriteMark(); err != nil && !(s.room.episodes > 0 && errors.Is(err, wal.ErrNoSpace)) {
-			s.fail("mark: %v", err)
+		if err := s.e.log.WriteMark(); err != nil {
+			s.noRoom("mark", err)
 		}
 	case n < 99:
 		s.redrive()
@@ -343,6 +344,9 @@ func (s *sim) take() []*wal.Group {
 }
 
 func (s *sim) applyN(n int) {
+	if err := s.e.applier.obey(); err != nil {
+		s.fail("apply: %v", err)
+	}
 	open, err := s.e.applyGroups(s.groups[:n])
 	s.groups = slices.Delete(s.groups, 0, n)
 	if err == nil && open {
@@ -398,6 +402,7 @@ func (s *sim) carryOut(out *commands) {
 		s.started(&cmd)
 		s.flights = append(s.flights, cmd)
 	}
+	s.e.carryBounds(out)
 	s.pages = append(s.pages, out.pages...)
 	s.rows = append(s.rows, out.rows...)
 	s.moveRows = append(s.moveRows, out.moveRows...)
@@ -653,6 +658,7 @@ func (s *sim) checkEnds() {
 			break
 		}
 	}
+	s.checkHistory()
 	for id, m := range s.messages {
 		if m.acked && !m.ended && !m.maybe && !m.dead && !dead[id] {
 			s.fail("S1: %s was acked and is neither delivered nor dead nor canceled", id)

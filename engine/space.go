@@ -74,8 +74,8 @@ func (s *space) init(o *Options, stop chan struct{}) error {
 		s.floor = o.MinFree
 	}
 	s.note(u)
-	s.ballast.fs, s.ballast.name = s.fs, s.fs.PathJoin(s.dir, "ballast")
-	s.ballast.want = ballastSize(o, s.total)
+	s.ballast.fs, s.ballast.dir = s.fs, s.fs.PathJoin(s.dir, "ballast")
+	s.ballast.want = ballastFiles(o, s.total)
 	return s.ballast.open()
 }
 
@@ -94,7 +94,7 @@ func (s *space) note(u vfs.DiskUsage) {
 	free := int64(u.AvailBytes)
 	s.free.Store(free)
 	low := free < s.floor
-	if !low && free > s.ballast.want {
+	if !low && free > s.ballast.missing() {
 		s.told.Store(false)
 	}
 	if s.low.Swap(low) == low {
@@ -120,7 +120,8 @@ func (s *space) refusal() error {
 // reserved reports whether the log must leave alone what room there is. Not so at
 // a start: the log may need a segment to begin in.
 func (s *space) reserved() bool {
-	return s.opened.Load() && s.ballast.out() && s.free.Load() < s.ballast.want+s.segment
+	missing := s.ballast.missing()
+	return s.opened.Load() && missing > 0 && s.free.Load() < missing+s.segment
 }
 
 // openPatience is how long a start waits for the little room that the index needs
@@ -130,15 +131,15 @@ const openPatience = 5 * time.Second
 // makeRoom is called when a write of the index found the disk full. It reports
 // whether the write is to be tried again.
 func (s *space) makeRoom(p purpose) bool {
+	if s.told.CompareAndSwap(false, true) {
+		s.logger.Warn("engine: the disk is full: the index goes on with what the ballast gives back, then waits for room",
+			"ballast", mebibytes(int64(s.ballast.want)*ballastFile-s.ballast.missing()))
+	}
 	if p != forCompaction && s.ballast.release() {
-		s.logger.Warn("engine: the disk is full: the ballast's room goes to the index")
 		return true
 	}
 	if s.manual {
 		return false
-	}
-	if s.told.CompareAndSwap(false, true) {
-		s.logger.Warn("engine: the disk is full: the index waits for room", "free", mebibytes(s.free.Load()))
 	}
 	select {
 	case <-s.stop:

@@ -39,7 +39,10 @@ func (c *core) commit(lsn uint64, p []byte) error {
 }
 
 // commitGroup notes where a group ends.
-func (c *core) commitGroup(end uint64) { c.committed = end }
+func (c *core) commitGroup(end uint64) {
+	c.committed = end
+	c.tellBounds()
+}
 
 func (c *core) commitMessage(lsn uint64, p []byte) error {
 	h, err := record.HeadOfMessage(p)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/wal"
 )
 
 // users is what the engine knows of accounts. Readers take a snapshot; changes
@@ -120,7 +122,15 @@ func (e *Engine) Bootstrap(accounts []Account) error {
 }
 
 func (e *Engine) defineLocked(r *record.User) error {
-	if _, err := e.log.Append(r.Append(nil)); err != nil {
+	lsn, err := e.log.Append(r.Append(nil))
+	if lsn == 0 {
+		return refusal(err)
+	}
+	if errors.Is(err, wal.ErrStalled) {
+		// Memory must say what the log says, so this waits for as long as the disk takes.
+		err = e.log.Commit()
+	}
+	if err != nil {
 		return logError(err)
 	}
 	e.users.set.Store(e.users.set.Load().with(r))

@@ -52,6 +52,7 @@ var sentinels = []struct {
 	{is: engine.ErrOverloaded, status: http.StatusServiceUnavailable, retry: true},
 	{is: engine.ErrDiskFull, status: http.StatusInsufficientStorage, retry: true},
 	{is: engine.ErrLogFailed, status: http.StatusServiceUnavailable, text: engine.ErrLogFailed.Error()},
+	{is: engine.ErrStalled, status: http.StatusServiceUnavailable, retry: true},
 	{is: engine.ErrClosed, status: http.StatusServiceUnavailable, text: engine.ErrClosed.Error(), retry: true},
 	{is: engine.ErrTooLarge, status: http.StatusRequestEntityTooLarge},
 	{is: engine.ErrDamaged, status: http.StatusInternalServerError},

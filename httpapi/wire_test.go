@@ -186,6 +186,7 @@ func TestEngineErrors(t *testing.T) {
 	}{
 		{engine.ErrOverloaded, 503, true, engine.ErrOverloaded.Error()},
 		{fmt.Errorf("append: %w", engine.ErrLogFailed), 503, false, engine.ErrLogFailed.Error()},
+		{fmt.Errorf("%w, try again", engine.ErrStalled), 503, true, engine.ErrStalled.Error() + ", try again"},
 		{engine.ErrClosed, 503, true, engine.ErrClosed.Error()},
 		{engine.ErrTooLarge, 413, false, engine.ErrTooLarge.Error()},
 		{&engine.LimitError{Text: "Upstash-Delay is too long"}, 400, false, "Upstash-Delay is too long"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,10 +12,17 @@ import (
 )
 
 // BenchmarkAppend is the durable append on the real disk, synced before every
-// acknowledgement. BenchmarkSync beside it is what the disk gives.
+// acknowledgement. Beside the rate it reports
+//
+//	syncs/record   1 for a lone producer; the smaller, the larger the groups
+//	x-bare         the rate over that of one producer that writes the same bytes
+//	               with pwrite and fdatasync into a file written before, measured
+//	               right after: 1 is what a log without group commit could reach
+//
+// TestGroupCommitTable measures the same in interleaved rounds.
 func BenchmarkAppend(b *testing.B) {
-	for _, producers := range []int{1, 8, 64, 256} {
-		for _, size := range []int{1 << 10} {
+	for _, size := range appendSizes {
+		for _, producers := range appendProducers {
 			b.Run(fmt.Sprintf("producers=%d/size=%d", producers, size), func(b *testing.B) {
 				benchAppend(b, producers, size)
 			})
@@ -22,61 +30,89 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+var (
+	appendSizes     = []int{256, 1 << 10, 64 << 10}
+	appendProducers = []int{1, 8, 64, 256}
+)
+
 func benchAppend(b *testing.B, producers, size int) {
-	l := mustOpen(b, Options{Dir: filepath.Join(b.TempDir(), testDir), OnCommit: func(*Group) {}})
+	dir := b.TempDir()
+	bare := newBareFile(b, dir)
+	l := mustOpen(b, Options{Dir: filepath.Join(dir, testDir), OnCommit: func(*Group) {}})
 	defer mustClose(b, l)
-	p := make([]byte, size)
 	b.SetBytes(int64(size))
 	b.ReportAllocs()
 	before := l.Stats()
+	var left atomic.Int64
+	left.Store(int64(b.N))
 	b.ResetTimer()
+	appendAll(b, l, producers, size, func() bool { return left.Add(-1) >= 0 })
+	b.StopTimer()
+	took, after := b.Elapsed(), l.Stats()
+	rate := float64(b.N) / took.Seconds()
+	b.ReportMetric(float64(after.Syncs-before.Syncs)/float64(b.N), "syncs/record")
+	b.ReportMetric(rate/bare.rate(b, size, min(took, time.Second)), "x-bare")
+}
+
+// appendAll has producers append records of size bytes, one at a time each, as
+// long as more says so.
+func appendAll(tb testing.TB, l *Log, producers, size int, more func() bool) {
+	p := make([]byte, size)
 	var wg sync.WaitGroup
-	for i := range producers {
-		n := b.N / producers
-		if i < b.N%producers {
-			n++
-		}
+	for range producers {
 		wg.Go(func() {
-			for range n {
+			for more() {
 				if _, err := l.Append(p); err != nil {
-					b.Error(err)
+					tb.Error(err)
 					return
 				}
 			}
 		})
 	}
 	wg.Wait()
-	b.StopTimer()
-	after := l.Stats()
-	syncs := float64(after.Syncs - before.Syncs)
-	b.ReportMetric(float64(after.Records-before.Records)/max(syncs, 1), "records/sync")
-	b.ReportMetric(float64(after.SyncTime-before.SyncTime)/max(syncs, 1)/1e3, "µs/sync")
 }
 
-// BenchmarkSync is WriteAt and fdatasync alone, into a file written before.
-func BenchmarkSync(b *testing.B) {
-	for _, size := range []int{4 << 10, 64 << 10} {
-		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
-			f, err := vfs.Default.OpenReadWrite(filepath.Join(b.TempDir(), "file"), vfs.WriteCategoryUnspecified)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer func() { _ = f.Close() }()
-			const fileSize = 64 << 20
-			if err := zeroFill(f, fileSize, nil); err != nil {
-				b.Fatal(err)
-			}
-			p := make([]byte, size)
-			b.SetBytes(int64(size))
-			for i := 0; b.Loop(); i++ {
-				if _, err := f.WriteAt(p, int64(i*size%fileSize)); err != nil {
-					b.Fatal(err)
-				}
-				if err := f.SyncData(); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+// bareFile is a file written in full before: what the disk gives without a log.
+type bareFile struct {
+	file vfs.File
+	off  int64
+}
+
+const bareFileSize = 64 << 20
+
+func newBareFile(tb testing.TB, dir string) *bareFile {
+	tb.Helper()
+	f, err := vfs.Default.OpenReadWrite(filepath.Join(dir, "bare"), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = f.Close() })
+	if err := zeroFill(f, bareFileSize, nil); err != nil {
+		tb.Fatal(err)
+	}
+	return &bareFile{file: f}
+}
+
+// rate returns how many writes of size bytes, each followed by an fdatasync, a
+// single goroutine gets done in a second, measured for about that long.
+func (f *bareFile) rate(tb testing.TB, size int, long time.Duration) float64 {
+	tb.Helper()
+	p := make([]byte, size)
+	start := time.Now()
+	for n := 1; ; n++ {
+		if f.off+int64(size) > bareFileSize {
+			f.off = 0
+		}
+		if _, err := f.file.WriteAt(p, f.off); err != nil {
+			tb.Fatal(err)
+		}
+		if err := f.file.SyncData(); err != nil {
+			tb.Fatal(err)
+		}
+		f.off += int64(alignUp(size, groupAlign)) // as the log does
+		if took := time.Since(start); took >= long {
+			return float64(n) / took.Seconds()
+		}
 	}
 }
 

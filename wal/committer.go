@@ -21,7 +21,7 @@ type committer struct {
 	wake chan struct{} // cap 1; nil in Manual mode
 	why  atomic.Uint32
 
-	lazy, idle, sync alarm
+	lazy, idle, sync, stall alarm
 }
 
 // alarm is a timer that is set at most once until it rings, so that the hot
@@ -31,15 +31,22 @@ type alarm struct {
 	set   atomic.Bool
 }
 
-func (c *committer) init() {
+// init makes the timers. The one for stalls must not depend on the goroutine,
+// which may be what hangs: it calls checkStall on its own.
+func (c *committer) init(checkStall func()) {
 	c.wake = make(chan struct{}, 1)
 	for a, why := range map[*alarm]uint32{&c.lazy: kickAll, &c.idle: kickIdle, &c.sync: kickSync} {
-		a.timer = time.AfterFunc(time.Hour, func() {
-			a.set.Store(false)
-			c.kick(why)
-		})
-		a.timer.Stop()
+		a.init(func() { c.kick(why) })
 	}
+	c.stall.init(checkStall)
+}
+
+func (a *alarm) init(ring func()) {
+	a.timer = time.AfterFunc(time.Hour, func() {
+		a.set.Store(false)
+		ring()
+	})
+	a.timer.Stop()
 }
 
 // kick wakes the goroutine; it never blocks.
@@ -58,18 +65,19 @@ func (c *committer) close() {
 	if c.wake == nil {
 		return
 	}
-	for _, a := range []*alarm{&c.lazy, &c.idle, &c.sync} {
+	for _, a := range []*alarm{&c.lazy, &c.idle, &c.sync, &c.stall} {
 		a.timer.Stop()
 	}
 	c.kick(kickStop)
 }
 
-func (c *committer) armLazy(d time.Duration) { c.arm(&c.lazy, d) }
-func (c *committer) armIdle(d time.Duration) { c.arm(&c.idle, d) }
-func (c *committer) armSync(d time.Duration) { c.arm(&c.sync, d) }
+func (c *committer) armLazy(d time.Duration)  { c.arm(&c.lazy, d) }
+func (c *committer) armIdle(d time.Duration)  { c.arm(&c.idle, d) }
+func (c *committer) armSync(d time.Duration)  { c.arm(&c.sync, d) }
+func (c *committer) armStall(d time.Duration) { c.arm(&c.stall, d) }
 
 func (c *committer) arm(a *alarm, d time.Duration) {
-	if c.wake != nil && a.set.CompareAndSwap(false, true) {
+	if c.wake != nil && !a.set.Load() && a.set.CompareAndSwap(false, true) {
 		a.timer.Reset(d)
 	}
 }

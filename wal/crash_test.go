@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -32,9 +33,9 @@ func thin(n int) int {
 	return n
 }
 
-// sim drives one log in Manual mode through appends, commits, floors, rotations,
-// process deaths, failed syncs and power cuts, all drawn from one seed, and holds
-// it against a list.
+// sim drives one log in Manual mode through appends, commits, marks, floors,
+// rotations, reads, replays, process deaths, failed syncs and power cuts, all drawn
+// from one seed, and holds it against a list.
 type sim struct {
 	seed  uint64
 	rng   *rand.Rand
@@ -126,6 +127,46 @@ func (s *sim) checkRecovered() error {
 	}
 	// What Open returned is durable, doubtful as it was before.
 	s.known, s.doubt = got, nil
+	return s.replayFrom()
+}
+
+// replayFrom replays from some boundary: what comes is the rest from there.
+func (s *sim) replayFrom() error {
+	if len(s.ends) == 0 {
+		return nil
+	}
+	from := s.ends[s.rng.IntN(len(s.ends))].LSN
+	var got []entry
+	if err := s.log.Replay(from, collect(&got)); err != nil {
+		return fmt.Errorf("replay from %v: %w", from, err)
+	}
+	first := slices.IndexFunc(s.known, func(e entry) bool { return e.lsn >= from })
+	if first < 0 {
+		first = len(s.known)
+	}
+	if d := diff(got, s.known[first:]); d != "" {
+		return fmt.Errorf("replay from %v: %s", from, d)
+	}
+	return nil
+}
+
+// read reads a record that must be there, one that is not durable, and an address
+// between. What lies below the floor is gone once that is in force.
+func (s *sim) read() error {
+	if known := above(s.known, s.log.First()); len(known) > 0 {
+		e := known[s.rng.IntN(len(known))]
+		if got, err := s.log.Read(e.lsn, s.rng.IntN(2*len(e.payload)), nil); err != nil || !bytes.Equal(got, e.payload) {
+			return fmt.Errorf("read %v: %d bytes of %d, %w", e.lsn, len(got), len(e.payload), err)
+		}
+		if _, err := s.log.Read(e.lsn+4, 0, nil); !errors.Is(err, ErrNotFound) {
+			return fmt.Errorf("read between records: %w", err)
+		}
+	}
+	if n := len(s.doubt); n > 0 {
+		if _, err := s.log.Read(s.doubt[s.rng.IntN(n)].lsn, 0, nil); !errors.Is(err, ErrNotFound) {
+			return fmt.Errorf("read of a record that is not durable: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -138,8 +179,10 @@ func (s *sim) cut() {
 // step does one thing.
 func (s *sim) step() error {
 	switch n := s.rng.IntN(100); {
-	case n < 60:
+	case n < 50:
 		return s.reserve()
+	case n < 60:
+		return s.read()
 	case n < 80:
 		return s.commit()
 	case n < 85:
@@ -325,4 +368,39 @@ func (a *ackLog) produce(l *Log, rng *rand.Rand, stop <-chan struct{}) {
 		a.acked[lsn] = p
 		a.mu.Unlock()
 	}
+}
+
+// check opens what is left of a log that may begin at the floor, and looks for
+// everything acknowledged from there on.
+func (a *ackLog) check(disk vfs.FS, floor LSN) error {
+	o := smallOptions(disk)
+	o.Manual, o.Reserve = true, -1
+	l, err := Open(o)
+	if err != nil {
+		return err
+	}
+	defer l.readers.close()
+	if l.First() > max(floor, firstLSN) {
+		return fmt.Errorf("the log begins at %v, the floor asked for is %v", l.First(), floor)
+	}
+	want, found := 0, 0
+	for lsn := range a.acked {
+		if lsn >= l.First() {
+			want++
+		}
+	}
+	err = l.Replay(0, func(g *Group) error {
+		return g.Each(func(lsn LSN, p []byte) error {
+			if want, ok := a.acked[lsn]; ok && !bytes.Equal(want, p) {
+				return fmt.Errorf("record %v has changed", lsn)
+			} else if ok {
+				found++
+			}
+			return nil
+		})
+	})
+	if err == nil && found != want {
+		err = fmt.Errorf("%d of %d acknowledged records found", found, want)
+	}
+	return err
 }

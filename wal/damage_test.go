@@ -2,244 +2,346 @@ package wal
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
 	"os"
-	"strings"
+	"regexp"
+	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tidemill/tidemill/wal/powerfs"
 )
 
-// sampleLog returns a disk with a cleanly closed log of a few segments, and what
-// it holds. The last segment ends with a mark.
-func sampleLog(t testing.TB) (*powerfs.FS, []entry) {
-	t.Helper()
-	disk := powerfs.New()
+// Exhaustive damage on small logs: every bit, every sector, every file. The oracle
+// is judge's (image_test.go). Below the highest surviving mark everything can be
+// read, or Open fails with a *CorruptionError that names segment and offset and
+// says what to do; above it the exact prefix is kept, and Recovery and a line of
+// the log tell how many bytes were cut. Never another body, never a panic.
+
+// outcome is what became of a log: comparable with a verdict.
+func (im *image) outcome(disk *powerfs.FS) (verdict, error) {
+	lines := &cutLines{}
 	o := smallOptions(disk)
-	o.Manual, o.Rand = true, seeded(5)
-	var want []entry
-	for range 3 {
-		l := mustOpen(t, o)
-		for i := range 6 {
-			p := payload(i * 7)
-			lsn, err := l.Append(p)
-			if err != nil {
-				t.Fatal(err)
+	o.Manual, o.Reserve, o.Rand, o.Logger = true, -1, seeded(1), slog.New(lines)
+	l, err := Open(o)
+	if ce, ok := errors.AsType[*CorruptionError](err); ok && blamed(ce) != "" && ce.Hint != "" && ce.Err != nil {
+		return verdict{segment: blamed(ce), offset: ce.Offset}, nil
+	} else if err != nil {
+		return verdict{}, fmt.Errorf("open: %w", err)
+	}
+	defer l.readers.close()
+	v := verdict{cut: l.Recovery().CutBytes}
+	err = l.Replay(0, func(g *Group) error {
+		return g.Each(func(lsn LSN, p []byte) error {
+			if v.records == len(im.want) || im.want[v.records].lsn != lsn || !bytes.Equal(im.want[v.records].payload, p) {
+				return fmt.Errorf("record %d, at %v, %d bytes: this was never written there", v.records, lsn, len(p))
 			}
-			want = append(want, entry{lsn, p})
-		}
-		mustClose(t, l)
-	}
-	return disk, want
-}
-
-// scanOnly is recovery up to where it makes a fresh segment, and a replay.
-func scanOnly(t testing.TB, disk *powerfs.FS) (found []entry, err error) {
-	l := &Log{opts: smallOptions(disk).withDefaults()}
-	list, _, err := l.loadSegments(segmentNames(t, disk))
-	if err != nil {
-		return nil, err
-	}
-	at := Position{LSN: list[0].first, Chain: list[0].cut.Chain}
-	for i := range list[:len(list)-1] {
-		if at, err = l.scanSealed(list[i], list[i+1], at, l.countScanned); err != nil {
-			return nil, err
-		}
-	}
-	last := list[len(list)-1]
-	ts, err := l.scanTail(last, at)
-	if err != nil {
-		return nil, err
-	}
-	for i, seg := range list {
-		if err := l.replaySegment(seg, seg.first, list.end(i, ts.end.LSN), collect(&found)); err != nil {
-			return nil, err
-		}
-	}
-	return found, nil
-}
-
-// TestBitFlips flips bits all over a log: one bit of every byte, or every bit
-// with WAL_ALL_BITS set. The oracle: recovery says corruption with the right
-// file, or the content is what it was. The flip may only be invisible where
-// nothing stands (behind the end of a segment) and in the group above the
-// highest mark, which is the mark of a clean close and holds no record.
-func TestBitFlips(t *testing.T) {
-	disk, want := sampleLog(t)
-	bits := 1
-	if os.Getenv("WAL_ALL_BITS") != "" {
-		bits = 8
-	}
-	flips, found := 0, 0
-	for name, data := range load(t, disk) {
-		poke := poker(t, disk, name)
-		used := usedBytes(data)
-		step := 1
-		if raceEnabled {
-			step = 7
-		}
-		for off := 0; off < len(data); off += step {
-			if off >= used {
-				step = 509 // nothing stands here: a sample
-			}
-			for b := range bits {
-				bit := byte(1) << ((off + b) % 8)
-				poke([]byte{data[off] ^ bit}, off)
-				got, err := scanOnly(t, disk)
-				poke(data[off:off+1], off)
-				flips++
-				ce, corrupt := errors.AsType[*CorruptionError](err)
-				switch {
-				case err == nil && diff(got, want) == "" && off >= used-2*groupAlign:
-				case corrupt && ce.Segment != "" && off < used:
-					found++
-				default:
-					t.Fatalf("bit %08b of byte %d of %s: error %v, content: %s", bit, off, name, err, diff(got, want))
-				}
-			}
-		}
-	}
-	t.Logf("%d flips, %d found, the others harmless", flips, found)
-}
-
-// usedBytes returns where the zeros at the end begin, in whole sectors of 512 bytes.
-func usedBytes(data []byte) int {
-	return alignUp(len(bytes.TrimRight(data, "\x00")), groupAlign)
-}
-
-// TestLostSectors zeroes each sector, and each page, of the log in turn.
-func TestLostSectors(t *testing.T) {
-	disk, want := sampleLog(t)
-	for _, grain := range []int{512, 4096} {
-		hole := make([]byte, grain)
-		for name, data := range load(t, disk) {
-			poke := poker(t, disk, name)
-			used := usedBytes(data)
-			for off := 0; off < used; off += grain {
-				saved := data[off : off+grain]
-				poke(hole, off)
-				got, err := scanOnly(t, disk)
-				poke(saved, off)
-				_, corrupt := errors.AsType[*CorruptionError](err)
-				// The sector with the highest mark is the one whose loss cannot be told
-				// from a torn tail: then what is left must be a prefix.
-				intact := err == nil && diff(got, want) == ""
-				prefix := err == nil && off+grain >= used && len(got) <= len(want) && diff(got, want[:len(got)]) == ""
-				if !corrupt && !prefix && (!intact || !bytes.Equal(saved, hole)) {
-					t.Fatalf("%d bytes at %d of %s lost: error %v, content: %s", grain, off, name, err, diff(got, want))
-				}
-			}
-		}
-	}
-}
-
-// TestStaleTail puts stale content above the mark: groups of another use of the
-// file, at both grains. The tail is cut, what is below the mark stays.
-func TestStaleTail(t *testing.T) {
-	for _, grain := range []int{512, 4096} {
-		disk, want := sampleLog(t)
-		names := segmentNames(t, disk)
-		last := names[len(names)-1]
-		data, poke := readFile(t, disk, last), poker(t, disk, last)
-		old := readFile(t, disk, names[0])[segmentHeaderSize:][:grain]
-		for off := alignUp(usedBytes(data), grain); off+grain <= len(data); off += grain {
-			poke(old, off)
-		}
-		o := smallOptions(disk)
-		o.Manual = true
-		l := mustOpen(t, o)
-		if d := diff(replayAll(t, l), want); d != "" {
-			t.Fatalf("grain %d: %s", grain, d)
-		}
-		mustClose(t, l)
-	}
-}
-
-// TestImitation appends bodies that look like groups, headers and segments of
-// the log itself, aligned so that they could be taken for some, and tears the
-// group they are in.
-func TestImitation(t *testing.T) {
-	disk := powerfs.New()
-	o := smallOptions(disk)
-	o.Manual, o.Rand = true, seeded(3)
-	l := mustOpen(t, o)
-	first, err := l.Append(payload(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := segmentNames(t, disk)[0]
-	head := readFile(t, disk, name)[segmentHeaderSize:][:128]
-	body := make([]byte, 8<<10) // starts 56 bytes behind a boundary
-	for off := groupAlign - groupHeaderSize - recordHeaderSize; off+groupAlign <= len(body); off += groupAlign {
-		lsn := first - groupHeaderSize + 2*groupAlign + LSN(off)
-		h := groupHeader{lsn: lsn, mark: lsn, bytes: 16, count: 1}
-		h.encode(body[off:], 0) // all but the identity, which nobody knows
-		copy(body[off+64:], head)
-	}
-	if _, err := l.Append(body); err != nil {
-		t.Fatal(err)
-	}
-	// Tear the second group's first sector away: its body is all that is left.
-	at := l.tail.end.LSN
-	off := int(l.tail.seg.offset(at)) - alignUp(groupHeaderSize+recordSize(len(body)), groupAlign)
-	poker(t, disk, name)(make([]byte, groupAlign), off)
-	l = mustOpen(t, o)
-	if got := replayAll(t, l); len(got) != 1 || got[0].lsn != first {
-		t.Fatalf("recovered %d records", len(got))
-	}
-	mustClose(t, l)
-}
-
-// TestDamagedFiles breaks whole files.
-func TestDamagedFiles(t *testing.T) {
-	tests := []struct {
-		name string
-		want string // in the error
-		harm func(f files, names []string)
-	}{
-		{"cut short", "it was cut or extended", func(f files, n []string) { f[n[0]] = f[n[0]][:len(f[n[0]])-512] }},
-		{"last cut short", "it was cut or extended", func(f files, n []string) { f[n[2]] = f[n[2]][:8192] }},
-		{"cut in the header", "cut short", func(f files, n []string) { f[n[1]] = f[n[1]][:100] }},
-		{"empty", "cut short", func(f files, n []string) { f[n[1]] = nil }},
-		{"extended", "it was cut or extended", func(f files, n []string) { f[n[1]] = append(f[n[1]], 0) }},
-		{"missing in the middle", "a segment is missing", func(f files, n []string) { delete(f, n[1]) }},
-		{"swapped", "renamed or swapped", func(f files, n []string) { f[n[0]], f[n[1]] = f[n[1]], f[n[0]] }},
-		{"misnamed", "not the 20 digits", func(f files, n []string) { f["12.seg"] = f[n[0]] }},
-		{"copy of the last", "renamed or swapped", func(f files, n []string) { f[segmentName(9<<32)] = f[n[2]] }},
-		{"zeroed header", "magic is missing", func(f files, n []string) { clear(f[n[2]][:4096]) }},
-		{"later version", "format version 3", func(f files, n []string) {
-			h, err := decodeSegmentHeader(f[n[1]])
-			if err != nil {
-				panic(err)
-			}
-			h.version = formatVersion + 1
-			h.encode(f[n[1]][:4096])
-		}},
-		{"of another log", "belong to different logs", func(f files, n []string) {
-			h, err := decodeSegmentHeader(f[n[1]])
-			if err != nil {
-				panic(err)
-			}
-			h.log[0] ^= 1
-			h.encode(f[n[1]][:4096])
-		}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			disk, _ := sampleLog(t)
-			f := load(t, disk)
-			test.harm(f, segmentNames(t, disk))
-			o := smallOptions(f.store(t))
-			o.Manual = true
-			_, err := Open(o)
-			_, corrupt := errors.AsType[*CorruptionError](err)
-			_, version := errors.AsType[*VersionError](err)
-			if !corrupt && !version || !strings.Contains(err.Error(), test.want) {
-				t.Fatalf("error %v, want one that says %q", err, test.want)
-			}
+			v.records++
+			return nil
 		})
+	})
+	if err != nil {
+		return v, fmt.Errorf("replay: %w", err)
+	}
+	if lines.bytes != v.cut {
+		return v, fmt.Errorf("the log line tells of %d bytes cut, Recovery of %d", lines.bytes, v.cut)
+	}
+	return v, nil
+}
+
+// blamed is the file at fault: the one that is damaged, or in an error about files
+// that are missing the first that it names.
+func blamed(ce *CorruptionError) string {
+	if ce.Segment != "" {
+		return ce.Segment
+	}
+	return segmentFile.FindString(ce.Error())
+}
+
+var segmentFile = regexp.MustCompile(`\d{20}\.seg`)
+
+// cutLines finds the line of a cut tail.
+type cutLines struct{ bytes int64 }
+
+func (c *cutLines) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
+func (c *cutLines) WithAttrs([]slog.Attr) slog.Handler           { return c }
+func (c *cutLines) WithGroup(string) slog.Handler                { return c }
+func (c *cutLines) Handle(_ context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "bytes" {
+			c.bytes += a.Value.Int64()
+		}
+		return true
+	})
+	return nil
+}
+
+// harm is an image on a disk of its own, in which one worker damages segment after
+// segment and puts things right again.
+type harm struct {
+	*image
+	disk  *powerfs.FS
+	pokes []func(data []byte, off int) // by segment
+}
+
+func (im *image) harm(t testing.TB) *harm {
+	h := &harm{image: im, disk: im.disk.Cut(0, 100, 512)}
+	for i := range im.segs {
+		h.pokes = append(h.pokes, poker(t, h.disk, im.segs[i].name))
+	}
+	return h
+}
+
+// try damages segment i as told, holds what recovery says against the judge, and
+// undoes the damage.
+func (h *harm) try(i, off int, now []byte, changed func(lo, hi int) bool) (verdict, error) {
+	want := h.judge(i, changed)
+	h.pokes[i](now, off)
+	defer h.pokes[i](h.segs[i].data[off:off+len(now)], off)
+	disk := h.disk
+	if want.segment == "" {
+		disk = disk.Cut(0, 100, 512) // an Open that fails changes nothing; one that goes well does
+	}
+	got, err := h.outcome(disk)
+	if err == nil && got != want {
+		err = fmt.Errorf("recovery says %+v, want %+v", got, want)
+	}
+	return want, err
+}
+
+// span is a changed for judge: the bytes from lo to hi are not what they were.
+func span(from, to int) func(lo, hi int) bool {
+	return func(lo, hi int) bool { return lo < to && from < hi }
+}
+
+// tally counts verdicts.
+type tally struct{ refused, cut, intact atomic.Int64 }
+
+func (c *tally) add(im *image, v verdict) {
+	switch {
+	case v.segment != "":
+		c.refused.Add(1)
+	case v.records < len(im.want):
+		c.cut.Add(1)
+	default:
+		c.intact.Add(1)
 	}
 }
+
+func (c *tally) String() string {
+	refused, cut, intact := c.refused.Load(), c.cut.Load(), c.intact.Load()
+	return fmt.Sprintf("%d: %d refused, %d cut to the exact prefix, %d did not matter", refused+cut+intact, refused, cut, intact)
+}
+
+// parallel calls fn with 0 to n-1, and with a harm that belongs to the caller.
+func (im *image) parallel(t *testing.T, n int, fn func(h *harm, k int) error) {
+	t.Helper()
+	inParallel(t, n, func() func(int) error {
+		h := im.harm(t)
+		return func(k int) error { return fn(h, k) }
+	})
+}
+
+// eachImage runs a test on both images.
+func eachImage(t *testing.T, fn func(t *testing.T, im *image)) {
+	t.Run("sealed", func(t *testing.T) { fn(t, sealedImage(t)) })
+	t.Run("crashed", func(t *testing.T) { fn(t, crashedImage(t)) })
+}
+
+// TestBitFlips flips one bit, drawn from a seed, of every byte of the first
+// segment up to the end of its last group and of a sample of the bytes behind. With
+// WAL_ALL_BITS set it flips every bit there is: 524,288 of each image.
+func TestBitFlips(t *testing.T) {
+	eachImage(t, func(t *testing.T, im *image) {
+		bits := im.someBits()
+		if os.Getenv("WAL_ALL_BITS") != "" {
+			bits = upTo(8 * len(im.segs[0].data))
+		}
+		var count tally
+		im.parallel(t, len(bits), func(h *harm, k int) error {
+			off, bit := bits[k]/8, bits[k]%8
+			v, err := h.try(0, off, []byte{h.segs[0].data[off] ^ 1<<bit}, span(off, off+1))
+			if err != nil {
+				return fmt.Errorf("bit %d of byte %d flipped: %w", bit, off, err)
+			}
+			count.add(im, v)
+			return nil
+		})
+		t.Logf("bit flips: %s", &count)
+	})
+}
+
+func upTo(n int) []int {
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// someBits is TestBitFlips' sample.
+func (im *image) someBits() []int {
+	rng, step := newRNG(1), 1
+	if raceEnabled {
+		step = 13
+	}
+	var bits []int
+	for off := 0; off < len(im.segs[0].data); off += step {
+		if off >= im.segs[0].used() {
+			step = 61
+		}
+		bits = append(bits, 8*off+rng.IntN(8))
+	}
+	return bits
+}
+
+// patch is new content for one stretch of a segment.
+type patch struct {
+	seg, off int
+	data     []byte
+	what     string
+}
+
+// patches are all the ways in which one block of the image, at a grain, can hold
+// something else: zeros, ones, noise, another block of this segment or of another.
+func (im *image) patches(grain int, rng *rand.Rand) []patch {
+	ones, noise := make([]byte, grain), make([]byte, grain)
+	for i := range ones {
+		ones[i], noise[i] = 0xff, byte(rng.Uint32())
+	}
+	var all []patch
+	for s := range im.segs {
+		data := im.segs[s].data
+		for off := 0; off < len(data); off += grain {
+			stale := data[4096+rng.IntN(im.segs[s].used()-4096)/grain*grain:][:grain]
+			other := im.segs[rng.IntN(len(im.segs))].data[off:][:grain]
+			all = append(all,
+				patch{s, off, make([]byte, grain), "zeros"}, patch{s, off, ones, "ones"}, patch{s, off, noise, "noise"},
+				patch{s, off, stale, "another block of the segment"}, patch{s, off, other, "the block of another segment"})
+		}
+	}
+	return all
+}
+
+// TestSectors replaces every sector and every page of all segments.
+func TestSectors(t *testing.T) {
+	eachImage(t, func(t *testing.T, im *image) {
+		for _, grain := range []int{512, 4096} {
+			patches := im.patches(grain, newRNG(1))
+			var count tally
+			im.parallel(t, len(patches), func(h *harm, k int) error {
+				p := patches[k]
+				orig := h.segs[p.seg].data
+				now := slices.Clone(orig)
+				copy(now[p.off:], p.data)
+				v, err := h.try(p.seg, p.off, p.data, h.segs[p.seg].differs(now))
+				if err != nil {
+					return fmt.Errorf("%d bytes at %d of %s hold %s: %w", grain, p.off, h.segs[p.seg].name, p.what, err)
+				}
+				count.add(im, v)
+				return nil
+			})
+			t.Logf("blocks of %d bytes: %s", grain, &count)
+		}
+	})
+}
+
+// TestStaleTail is what a power cut leaves: any of the blocks above the mark, and
+// any number of them, hold what was there before, zeros or an earlier use of the
+// file, at both grains.
+func TestStaleTail(t *testing.T) {
+	im := crashedImage(t)
+	former := sealedImage(t).segs[0].data // of another identity
+	seg := &im.segs[0]
+	marked := seg.synced
+	for _, g := range seg.groups {
+		marked = max(marked, g.mark)
+	}
+	var count tally
+	im.parallel(t, 2000, func(h *harm, k int) error {
+		rng := newRNG(uint64(k))
+		grain, percent := []int{512, 4096}[k%2], []int{1, 10, 50, 90, 100}[k/2%5]
+		now := slices.Clone(seg.data)
+		from := 4096 + int(marked-seg.first)
+		for off := alignUp(from, grain); off < len(now); off += grain {
+			if rng.IntN(100) < percent {
+				copy(now[off:off+grain], [][]byte{make([]byte, grain), former[off : off+grain]}[rng.IntN(2)])
+			}
+		}
+		v, err := h.try(0, from, now[from:], seg.differs(now))
+		if err == nil && v.segment != "" {
+			err = fmt.Errorf("damage, where only what is above the mark was changed: %+v", v)
+		}
+		if err != nil {
+			return fmt.Errorf("case %d, %d %% of the blocks of %d bytes above the mark are stale: %w", k, percent, grain, err)
+		}
+		count.add(im, v)
+		return nil
+	})
+	t.Logf("stale tails: %s", &count)
+}
+
+// TestRefusalChangesNothing: an Open that fails leaves the evidence alone, and
+// what is put right again opens.
+func TestRefusalChangesNothing(t *testing.T) {
+	im := sealedImage(t)
+	h := im.harm(t)
+	for i := range im.segs {
+		for off := 0; off < im.segs[i].used(); off += 4096 {
+			now := im.segs[i].data[off] ^ 1
+			h.pokes[i]([]byte{now}, off)
+			before := load(t, h.disk)
+			if v, err := h.outcome(h.disk); err != nil || v.segment == "" {
+				t.Fatalf("byte %d of %s: %+v, %v", off, im.segs[i].name, v, err)
+			}
+			if d := before.diff(load(t, h.disk)); d != "" {
+				t.Fatalf("byte %d of %s damaged, and Open changed %s", off, im.segs[i].name, d)
+			}
+			h.pokes[i](im.segs[i].data[off:off+1], off)
+		}
+	}
+	if v, err := h.outcome(h.disk); err != nil || v.records != len(im.want) {
+		t.Fatalf("put right again: %+v, %v", v, err)
+	}
+}
+
+// TestReadNeverLies opens logs with damage that only Read can meet, as below the
+// index's durable position (W7): each record is what was written, or the error
+// names segment and place, and one damaged sector costs the records in it alone.
+func TestReadNeverLies(t *testing.T) {
+	im := sealedImage(t)
+	o := smallOptions(im.disk.Cut(0, 100, 512))
+	o.Manual, o.Reserve = true, -1
+	l := mustOpen(t, o)
+	o.Durable = l.Durable()
+	mustClose(t, l)
+	seg := &im.segs[0]
+	for off := 4096; off < seg.used(); off += 512 {
+		disk := im.disk.Cut(0, 100, 512)
+		poker(t, disk, seg.name)(make([]byte, 512), off)
+		o.FS = disk
+		l := mustOpen(t, o)
+		for _, e := range im.want {
+			at := 4096 + int(e.lsn-seg.first)
+			hit := e.lsn < im.segs[1].first && span(off, off+512)(at, at+8+len(e.payload))
+			got, err := l.Read(e.lsn, len(e.payload), nil)
+			ce, corrupt := errors.AsType[*CorruptionError](err)
+			switch {
+			case err == nil && string(got) == string(e.payload) && (!hit || allZero(seg.data[off:off+512])):
+			case corrupt && hit && ce.Segment == seg.name && ce.Offset == int64(at):
+			default:
+				t.Fatalf("sector at %d is lost; record at %d: %v", off, at, err)
+			}
+		}
+		mustClose(t, l)
+	}
+}
+
+func allZero(p []byte) bool { return !slices.ContainsFunc(p, func(b byte) bool { return b != 0 }) }
 
 // TestDamageIsReadAsDamage flips a bit under a running log.
 func TestDamageIsReadAsDamage(t *testing.T) {

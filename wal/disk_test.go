@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"path"
@@ -100,4 +101,42 @@ func segmentNames(t testing.TB, disk *powerfs.FS) []string {
 		t.Fatal(err)
 	}
 	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, segmentSuffix) })
+}
+
+// sampleLog returns a disk with a cleanly closed log of a few segments, and what
+// it holds. The last segment ends with a mark.
+func sampleLog(t testing.TB) (*powerfs.FS, []entry) {
+	t.Helper()
+	disk := powerfs.New()
+	o := smallOptions(disk)
+	o.Manual, o.Rand = true, seeded(5)
+	var want []entry
+	for range 3 {
+		l := mustOpen(t, o)
+		for i := range 6 {
+			p := payload(i * 7)
+			lsn, err := l.Append(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, entry{lsn, p})
+		}
+		mustClose(t, l)
+	}
+	return disk, want
+}
+
+// diff names a file in which two sets differ, "" if there is none.
+func (fs files) diff(other files) string {
+	for name := range other {
+		if _, ok := fs[name]; !ok {
+			return name
+		}
+	}
+	for name, data := range fs {
+		if now, ok := other[name]; !ok || !bytes.Equal(now, data) {
+			return name
+		}
+	}
+	return ""
 }

@@ -39,6 +39,13 @@
 // producers are refused with ErrNoSpace while outcomes and reclaiming go on (Class,
 // Full). It passes by itself when there is room.
 //
+// # While the disk hangs
+//
+// When a write or sync has not returned for Options.StallAfter, waiters get
+// ErrStalled and Reserve refuses records that somebody would wait for. It is not
+// final: when the disk answers, what was reserved is committed in order and the
+// log goes on. A record whose Wait failed so may become durable.
+//
 // # After an error
 //
 // The first failed write or sync is final (W8): what the kernel says about those

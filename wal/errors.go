@@ -13,6 +13,12 @@ var (
 	// (W8). The error it comes with wraps the cause. A record whose Wait returns
 	// it may or may not be found by the next recovery.
 	ErrPoisoned = errors.New("wal: poisoned by a failed write or sync")
+	// ErrStalled is returned while a write or sync has been under way for longer
+	// than Options.StallAfter. From Reserve it means that nothing was reserved;
+	// from Wait that the outcome is not known: the record stays in the log's hands
+	// and becomes durable, OnCommit included, if the disk answers. It is not
+	// final.
+	ErrStalled = errors.New("wal: the disk does not answer")
 	// ErrTooLarge is returned by Reserve for a payload above Options.MaxRecord.
 	ErrTooLarge = errors.New("wal: record too large")
 	// ErrLagging is returned by Reserve in Manual mode where it would otherwise

@@ -3,95 +3,16 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tidemill/tidemill/wal/powerfs"
 )
-
-// faultRun appends until the n-th disk operation from now fails, once or from
-// then on, and returns what was acknowledged. ok is false when the run was over
-// before.
-func faultRun(t *testing.T, disk *powerfs.FS, n int, persistent bool) (acked []entry, ok bool) {
-	t.Helper()
-	o := smallOptions(disk)
-	o.Manual, o.Rand = true, seeded(1)
-	poisons := 0
-	o.OnPoison = func(error) { poisons++ }
-	l := mustOpen(t, o)
-	left := n
-	disk.SetFault(func(string, string) error {
-		left--
-		if left == 0 || left < 0 && persistent {
-			return errInjected
-		}
-		return nil
-	})
-	var failed error
-	for i := range 120 {
-		p := payload(i)
-		lsn, err := l.Append(p)
-		switch {
-		case err == nil && failed != nil:
-			t.Fatalf("operation %d failed: record %d was acknowledged after %v", n, i, failed)
-		case err == nil:
-			acked = append(acked, entry{lsn, p})
-		case !errors.Is(err, ErrPoisoned) || !errors.Is(err, errInjected):
-			t.Fatalf("operation %d failed: append: %v", n, err)
-		default:
-			failed = err
-		}
-	}
-	if failed != nil {
-		for _, e := range acked[max(0, len(acked)-1):] {
-			if _, err := l.Read(e.lsn, 0, nil); err != nil && !persistent {
-				t.Fatalf("operation %d failed: reading stopped working: %v", n, err)
-			}
-		}
-		if poisons != 1 {
-			t.Fatalf("operation %d failed: OnPoison called %d times", n, poisons)
-		}
-	}
-	if err := l.Close(); (failed != nil) != (err != nil) && left > 0 {
-		t.Fatalf("operation %d failed: close: %v after %v", n, err, failed)
-	}
-	disk.SetFault(nil)
-	return acked, left <= 0
-}
-
-// TestPoisonSweep fails every single disk operation of a run in turn, once and
-// for good: nothing acknowledged is lost, nothing is acknowledged afterwards,
-// whether the process alone dies or the power goes too.
-func TestPoisonSweep(t *testing.T) {
-	for _, persistent := range []bool{false, true} {
-		step := 1
-		if raceEnabled {
-			step = 3
-		}
-		for n := 1; ; n += step {
-			disk := powerfs.New()
-			acked, ok := faultRun(t, disk, n, persistent)
-			if !ok {
-				t.Logf("persistent=%v: %d operations, failed in turn", persistent, n-1)
-				break
-			}
-			for _, disk := range []*powerfs.FS{disk, disk.Cut(uint64(n), 50, 512)} {
-				o := smallOptions(disk)
-				o.Manual = true
-				l := mustOpen(t, o)
-				got := replayAll(t, l)
-				if len(got) < len(acked) {
-					t.Fatalf("operation %d failed: %d of %d acknowledged records found", n, len(got), len(acked))
-				}
-				if d := diff(got[:len(acked)], acked); d != "" {
-					t.Fatalf("operation %d failed: %s", n, d)
-				}
-				mustClose(t, l)
-			}
-		}
-	}
-}
 
 // TestFailedSyncIsNotBelieved is the scenario that W6 is about: a sync fails,
 // the process dies, the next one sees the data in the page cache and shows it,
@@ -149,6 +70,123 @@ func TestPoisonWakesWaiters(t *testing.T) {
 	if err := l.Close(); !errors.Is(err, ErrPoisoned) {
 		t.Errorf("close: %v", err)
 	}
+}
+
+// TestNoAckAfterPoison has the log poisoned while a sync is under way that goes
+// well: what it made durable is found again, but nobody is told so.
+func TestNoAckAfterPoison(t *testing.T) {
+	for _, manual := range []bool{true, false} {
+		disk := powerfs.New()
+		o := smallOptions(disk)
+		o.Manual = manual
+		o.OnCommit = func(*Group) { t.Error("OnCommit was called after the poison") }
+		l := mustOpen(t, o)
+		disk.SetFault(func(op, _ string) error {
+			if op == "SyncData" {
+				l.poison(errInjected)
+			}
+			return nil
+		})
+		lsn, err := l.Append(payload(1))
+		if !errors.Is(err, ErrPoisoned) || !errors.Is(err, errInjected) {
+			t.Errorf("append: %v", err)
+		}
+		if _, err := l.Read(lsn, 0, nil); !errors.Is(err, ErrNotFound) {
+			t.Errorf("read of what was not acknowledged: %v", err)
+		}
+		if err := l.Close(); !errors.Is(err, ErrPoisoned) {
+			t.Errorf("close: %v", err)
+		}
+	}
+}
+
+// crowd is a log with its goroutines, several producers, and a fault.
+type crowd struct {
+	disk *powerfs.FS
+	log  *Log
+	acks ackLog
+	left atomic.Int64 // operations until the fault
+	kind atomic.Value // of the failed operation
+}
+
+// produce appends until the log refuses or so many records are acknowledged, and
+// returns what it should not have met.
+func (c *crowd) produce(rng *rand.Rand) error {
+	for {
+		over := c.log.Err() != nil
+		p := payload(rng.IntN(1 << 20))
+		lsn, err := c.log.Append(p)
+		switch {
+		case err == nil && over:
+			return fmt.Errorf("record %v was acknowledged by a poisoned log", lsn)
+		case errors.Is(err, ErrPoisoned) && errors.Is(err, errInjected):
+			return nil
+		case err != nil:
+			return err
+		}
+		c.acks.mu.Lock()
+		c.acks.acked[lsn] = p
+		n := len(c.acks.acked)
+		c.acks.mu.Unlock()
+		if n >= 500 {
+			return nil
+		}
+	}
+}
+
+// TestPoisonConcurrent fails the n-th disk operation under four producers and the
+// real goroutines: once, from then on, or all of its kind from then on. Which
+// operation is the n-th is the machine's choice.
+func TestPoisonConcurrent(t *testing.T) {
+	runs, kinds := thin(150), map[string]int{}
+	if os.Getenv("WAL_ALL_FAULTS") != "" {
+		runs = 2000
+	}
+	acked := 0
+	for k := range runs {
+		c := &crowd{disk: powerfs.New(), acks: ackLog{acked: map[LSN][]byte{}}}
+		c.left.Store(int64(1 + k%250))
+		c.disk.SetFault(func(op, name string) error {
+			n := c.left.Add(-1)
+			if n == 0 {
+				c.kind.Store(kind(op, name))
+			}
+			if n == 0 || n < 0 && (k%3 == 1 || k%3 == 2 && c.kind.Load() == kind(op, name)) {
+				return errInjected
+			}
+			return nil
+		})
+		o := smallOptions(c.disk)
+		o.IdleMark = 1
+		var err error
+		if c.log, err = Open(o); err != nil {
+			if !errors.Is(err, errInjected) {
+				t.Fatalf("run %d: open: %v", k, err)
+			}
+			continue
+		}
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				if err := c.produce(newRNG(uint64(k)<<8 | uint64(i))); err != nil {
+					t.Errorf("run %d: %v", k, err)
+				}
+			})
+		}
+		wg.Wait() // a producer that is not woken ends the test by its time limit
+		_ = c.log.Close()
+		c.disk.SetFault(nil)
+		for _, disk := range []*powerfs.FS{c.disk, c.disk.Cut(uint64(k), 50, 512), c.disk.Cut(uint64(k), 0, 512)} {
+			if err := c.acks.check(disk, 0); err != nil {
+				t.Errorf("run %d, a %v failed: %v", k, c.kind.Load(), err)
+			}
+		}
+		acked += len(c.acks.acked)
+		if kind, ok := c.kind.Load().(string); ok {
+			kinds[kind]++
+		}
+	}
+	t.Logf("%d runs, %d records acknowledged and found, failed in turn: %v", runs, acked, kinds)
 }
 
 // TestNoSpace has the disk full while spares are prepared: Reserve refuses what

@@ -24,7 +24,7 @@ func fullLog(t *testing.T, o *Options) (*Log, *powerfs.FS) {
 	if got := l.Stats().Spares; got != o.Reserve+1 {
 		t.Fatalf("%d spares, want %d", got, o.Reserve+1)
 	}
-	disk.SetFree(0)
+	disk.SetCapacity(int64(o.Reserve+2) * o.SegmentSize)
 	return l, disk
 }
 
@@ -151,7 +151,7 @@ func TestRoomReturns(t *testing.T) {
 	bothModes(t, func(t *testing.T, o Options) {
 		l, disk := fullLog(t, &o)
 		use(t, l, Producer)
-		disk.SetFree(-1)
+		disk.SetCapacity(0)
 		time.Sleep(spareRetry) // virtual
 		synctest.Wait()
 		if err := l.Commit(); err != nil {
@@ -204,7 +204,7 @@ func TestRestartsOnFullDisk(t *testing.T) {
 		if starts < 3 || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free 65536 bytes") {
 			t.Errorf("start %d: %v", starts, err)
 		}
-		disk.SetFree(minSegmentSize)
+		disk.SetCapacity(disk.Capacity + minSegmentSize)
 		if l, err = Open(o); err != nil {
 			t.Fatalf("with room for one segment: %v", err)
 		}

@@ -25,12 +25,17 @@ type Group struct {
 	// records alone may wait for company. Guarded by Log.mu until closed.
 	urgent bool
 
+	// givenUp says that done was closed before the outcome was known, because the
+	// disk hangs. Guarded by Log.mu while the group is open, queued or in mu.batch;
+	// later the committer's.
+	givenUp bool
+
 	// fillers counts the records whose Done is outstanding, plus one while the
 	// group is open. Who brings it to zero sends on filled, once per life.
 	fillers atomic.Int32
 	filled  chan struct{}
 
-	// done is closed when the group's outcome is known. Tickets hold their own
+	// done is closed when the group's outcome is known, or given up. Tickets hold their own
 	// copy, so a group can be recycled under them.
 	done chan struct{}
 

@@ -46,10 +46,13 @@ type Log struct {
 		next     LSN      // of the next group to be opened
 		open     *Group   // takes records; nil if none was asked for
 		queue    []*Group // closed, in order, not yet taken by a commit
+		batch    []*Group // taken by a commit, waiters not woken; changed by the holder of turn alone
 		inFlight int      // closed and not settled: the queue and the batch in the committer's hands
 		promised int      // segments begun at the head whose spare was not taken yet
 		floor    LSN      // what the next segment's header will say (SetFloor)
 		class    int      // buffer class of the next group to be opened
+
+		spareSince time.Duration // since when producers have waited for a spare, on stall's clock; zero: none does
 
 		durable   Position
 		closing   bool
@@ -61,6 +64,8 @@ type Log struct {
 	// goroutine, Commit, WriteMark, Close.
 	turn sync.Mutex
 	tail tail // owned by the holder of turn
+
+	stall stallWatch
 
 	settled  atomic.Uint64               // LSN below which Wait returns nil
 	readable atomic.Uint64               // LSN below which Read finds records
@@ -79,7 +84,6 @@ type tail struct {
 	end    Position // behind the last group written
 	synced LSN      // end of the durable prefix: the next group's mark
 
-	batch         []*Group // scratch of takeBatch
 	unsynced      []*Group // written, not synced
 	unsyncedBytes int      // of their buffers
 
@@ -101,6 +105,7 @@ func Open(o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{opts: o}
+	l.stall.opened = time.Now()
 	l.mu.space = sync.NewCond(&l.mu)
 	l.mu.replaying = true
 	l.spares = newSpares(&l.opts, &l.counters, l.spareChanged)
@@ -128,7 +133,7 @@ func (l *Log) start() {
 	if l.opts.OnPoison != nil {
 		l.poisoned = func(err error) { go l.opts.OnPoison(err) }
 	}
-	l.committer.init()
+	l.committer.init(l.checkStall)
 	l.wg.Go(l.commitLoop)
 	l.wg.Go(func() {
 		if err := l.spares.run(); err != nil {
@@ -187,10 +192,10 @@ func (l *Log) poison(cause error) {
 // still be filling them.
 func (l *Log) failQueuedLocked() {
 	for _, g := range l.mu.queue {
-		close(g.done)
+		g.giveUpLocked()
 	}
 	if l.mu.open != nil {
-		close(l.mu.open.done)
+		l.mu.open.giveUpLocked()
 	}
 	l.mu.queue, l.mu.open, l.mu.inFlight = nil, nil, 0
 	l.mu.space.Broadcast()

@@ -424,6 +424,7 @@ func TestManualLagging(t *testing.T) {
 // TestRetain keeps groups beyond OnCommit while the log reuses buffers.
 func TestRetain(t *testing.T) {
 	o := smallOptions(vfs.NewMem())
+	o.IdleMark = time.Hour // no commit while kept is read
 	var kept []*Group
 	o.OnCommit = func(g *Group) { g.Retain(); kept = append(kept, g) }
 	l := mustOpen(t, o)

@@ -6,6 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -69,6 +73,29 @@ func payload(i int) []byte {
 	return p
 }
 
+// inParallel calls what worker returns, one for each processor, with 0 to n-1 until
+// one fails.
+func inParallel(t *testing.T, n int, worker func() func(k int) error) {
+	t.Helper()
+	// The live heap is a few megabytes and every case makes one of garbage.
+	defer debug.SetGCPercent(debug.SetGCPercent(1600))
+	var next atomic.Int64
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		fn := worker()
+		wg.Go(func() {
+			for k := int(next.Add(1) - 1); k < n && !failed.Load(); k = int(next.Add(1) - 1) {
+				if err := fn(k); err != nil {
+					failed.Store(true)
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // entry is a record as a reader saw it.
 type entry struct {
 	lsn     LSN
@@ -105,4 +132,13 @@ func diff(got, want []entry) string {
 		return fmt.Sprintf("%d records, want %d", len(got), len(want))
 	}
 	return ""
+}
+
+// reserve is Reserve as most tests use it: for a record that is waited for, or a
+// lazy one.
+func reserve(l *Log, n int, lazy bool) (Ticket, error) {
+	if lazy {
+		return l.Reserve(n, Lazy)
+	}
+	return l.Reserve(n, Producer)
 }

@@ -17,6 +17,7 @@ const (
 	defaultReserve     = 4
 	defaultLazyDelay   = 10 * time.Millisecond
 	defaultIdleMark    = 50 * time.Millisecond
+	defaultStallAfter  = 10 * time.Second
 )
 
 // Options says where a log is and how it works. Only Dir is required.
@@ -77,6 +78,11 @@ type Options struct {
 	// Default: 50 ms.
 	IdleMark time.Duration
 
+	// StallAfter is how long a write or sync of the commit path, or the wait for
+	// the next segment's file, may take before Wait and Reserve fail with
+	// ErrStalled. Without effect if Manual. Default: 10 s.
+	StallAfter time.Duration
+
 	// Logger gets events, not steps. Default: discard.
 	Logger *slog.Logger
 }
@@ -103,6 +109,9 @@ func (o Options) withDefaults() Options {
 	if o.IdleMark == 0 {
 		o.IdleMark = defaultIdleMark
 	}
+	if o.StallAfter == 0 {
+		o.StallAfter = defaultStallAfter
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -127,7 +136,7 @@ func (o Options) validate() error {
 	case o.MaxRecord < 0 || o.MaxRecord > largestRecord(o.SegmentSize):
 		return fmt.Errorf("wal: a record of %d bytes does not fit a segment of %d, which holds up to %d",
 			o.MaxRecord, o.SegmentSize, largestRecord(o.SegmentSize))
-	case o.SyncInterval < 0 || o.LazyDelay < 0 || o.IdleMark < 0:
+	case o.SyncInterval < 0 || o.LazyDelay < 0 || o.IdleMark < 0 || o.StallAfter < 0:
 		return errors.New("wal: negative duration in Options")
 	}
 	return nil

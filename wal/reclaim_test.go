@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -106,6 +107,45 @@ func TestReclaim(t *testing.T) {
 		if recycled+removed < 10 || manual && recycled == 0 {
 			t.Errorf("manual=%v: %d recycled, %d removed", manual, recycled, removed)
 		}
+	}
+}
+
+// TestRecycleSyncIsFinal: a directory that cannot be synced when a file is recycled
+// is the end of the log (W8), also if the disk says that it is full. As a shortage of
+// room it would pass, with a rename of which nobody knows whether it is on the disk.
+func TestRecycleSyncIsFinal(t *testing.T) {
+	for _, cause := range []error{errInjected, syscall.ENOSPC, syscall.EDQUOT} {
+		disk := powerfs.New()
+		o := reclaimOptions(disk)
+		l := mustOpen(t, o)
+		all := fill(t, l, 10)
+		list := l.Segments()
+		if err := l.SetFloor(list[len(list)-1].First); err != nil {
+			t.Fatal(err)
+		}
+		before, failed := "", false
+		disk.SetFault(func(op, name string) error {
+			recycles := op == "Rename" && strings.HasSuffix(before, segmentSuffix)
+			failed = failed || recycles
+			before = name
+			if failed && op == "Sync" && name == testDir {
+				return cause
+			}
+			return nil
+		})
+		if err := l.Rotate(); !errors.Is(err, ErrPoisoned) || !errors.Is(err, cause) || !failed {
+			t.Errorf("rotate: %v, recycled: %v", err, failed)
+		}
+		if err := l.Close(); !errors.Is(err, ErrPoisoned) {
+			t.Errorf("close: %v", err)
+		}
+		disk.SetFault(nil)
+		o.FS = disk.Cut(1, 0, 512)
+		l = mustOpen(t, o)
+		if d := diff(replayAll(t, l), above(all, l.First())); d != "" {
+			t.Error(d)
+		}
+		mustClose(t, l)
 	}
 }
 

@@ -90,7 +90,7 @@ func (s *spares) recycle(seg *segment) (bool, error) {
 	}
 	if err := syncDir(s.fs, s.dir); err != nil {
 		_ = f.Close()
-		return false, fmt.Errorf("wal: recycle segment %s: %w", seg.name(), err)
+		return false, finalError{fmt.Errorf("wal: recycle segment %s: %w", seg.name(), err)}
 	}
 	s.counters.recycled.Add(1)
 	s.counters.reclaimedBytes.Add(uint64(seg.size))

@@ -30,7 +30,7 @@ type Ticket struct {
 // prepared, but never for lazy records: their callers bound their number. It may
 // block until the caller's own records are committed, so no ticket of this
 // goroutine may lack its Done then. It fails with ErrTooLarge, ErrNoSpace,
-// ErrClosed or ErrPoisoned.
+// ErrStalled (of producers only), ErrClosed or ErrPoisoned.
 func (l *Log) Reserve(n int, c Class) (Ticket, error) {
 	if n < 0 || n > l.opts.MaxRecord {
 		return Ticket{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, l.opts.MaxRecord)
@@ -59,9 +59,11 @@ func (l *Log) Reserve(n int, c Class) (Ticket, error) {
 			l.committer.kick(kickUrgent)
 		}
 		if c == Producer && l.awaitsSpareLocked(need, l.producersKeep()) {
+			l.spareAwaitedLocked()
 			l.mu.space.Wait()
 			continue
 		}
+		l.mu.spareSince = 0
 		if err := l.openGroupLocked(need, c); err != nil {
 			return Ticket{}, err
 		}
@@ -78,6 +80,8 @@ func (l *Log) fitsHeadLocked(need int) bool {
 func (l *Log) spareChanged() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.mu.spareSince = 0
+	l.resumeLocked()
 	l.mu.space.Broadcast()
 }
 
@@ -88,6 +92,9 @@ func (l *Log) admitLocked(c Class) error {
 	}
 	if l.mu.closing {
 		return ErrClosed
+	}
+	if c == Producer && l.stall.on.Load() {
+		return ErrStalled
 	}
 	if err := l.refusedLocked(c, 0); err != nil {
 		return err
@@ -130,7 +137,10 @@ func (l *Log) openGroupLocked(need int, c Class) error {
 	g.start = l.mu.next
 	g.count, g.bytes, g.urgent = 0, 0, false
 	g.fillers.Store(1)
-	g.done = make(chan struct{})
+	g.done, g.givenUp = make(chan struct{}), false
+	if l.stall.on.Load() {
+		g.giveUpLocked() // lazy records: nobody shall wait for the disk
+	}
 	g.refs.Store(1)
 	l.mu.open = g
 	return nil
@@ -179,13 +189,20 @@ func (l *Log) Done(t *Ticket) {
 // producer pays for no hand-over. Done must have been called by then for every
 // record that this goroutine reserved. A nil result means durable; with any
 // other the record may or may not be found by the next recovery.
+//
+// While the disk hangs it fails with ErrStalled, and may do so again until the
+// record is durable. Only the waiter that does the commit itself is kept until
+// the disk answers: it is in the system call.
 func (l *Log) Wait(t *Ticket) error {
 	l.lead(t.done)
 	<-t.done
 	if uint64(t.LSN) < l.settled.Load() {
 		return nil
 	}
-	return l.Err()
+	if err := l.Err(); err != nil {
+		return err
+	}
+	return ErrStalled // nothing else closes done early
 }
 
 // Append reserves, fills, commits and waits for one record.

@@ -296,7 +296,17 @@ func (s *spares) pause(d time.Duration) error {
 	}
 }
 
-// noSpace reports whether err says that the disk, or the quota, is full.
+// finalError is an error that poisons the log whatever its cause (W8): a directory
+// whose sync failed may not hold what the page cache shows, on a full disk as well.
+type finalError struct{ error }
+
+func (e finalError) Unwrap() error { return e.error }
+
+// noSpace reports whether err says that the disk, or the quota, is full, which
+// passes.
 func noSpace(err error) bool {
+	if _, ok := errors.AsType[finalError](err); ok {
+		return false
+	}
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

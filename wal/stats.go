@@ -26,14 +26,16 @@ type Stats struct {
 	Removed       uint64        // segment files removed
 	Reclaimed     uint64        // bytes of those recycled and removed
 	InlineCommits uint64        // commits by a waiting producer, without a hand-over
+	LongestSync   time.Duration // of all that have returned
+	Stalls        uint64        // times the disk did not answer for StallAfter
 }
 
 // counters is Stats as it is counted.
 type counters struct {
 	groups, marks, records, payloadBytes, writtenBytes atomic.Uint64
 	syncs, rotations, sparesMade, inlineCommits        atomic.Uint64
-	recycled, removed, reclaimedBytes                  atomic.Uint64
-	syncNanos                                          atomic.Int64
+	recycled, removed, reclaimedBytes, stalls          atomic.Uint64
+	syncNanos, longestSync                             atomic.Int64
 }
 
 // Stats returns the counters. They are read one by one, not as of one moment.
@@ -62,5 +64,7 @@ func (l *Log) Stats() Stats {
 		Removed:       c.removed.Load(),
 		Reclaimed:     c.reclaimedBytes.Load(),
 		InlineCommits: c.inlineCommits.Load(),
+		LongestSync:   time.Duration(c.longestSync.Load()),
+		Stalls:        c.stalls.Load(),
 	}
 }

@@ -35,6 +35,9 @@ type config struct {
 	Attempt      time.Duration
 	AttemptLimit time.Duration
 
+	HistoryAge  time.Duration
+	HistorySize int64
+
 	Allow, Deny   []string
 	AllowMetadata bool
 	AllowPrivate  bool // dev; no name of its own
@@ -73,6 +76,8 @@ func defaults() *config {
 		ResponseMax:     1 * mib,
 		Attempt:         15 * time.Minute,
 		AttemptLimit:    2 * time.Hour,
+		HistoryAge:      14 * day,
+		HistorySize:     4 * gib,
 		Parallelism:     1000,
 		HostParallelism: 100,
 		Resident:        500_000,
@@ -112,6 +117,8 @@ func (c *config) settings() []setting {
 		{name: "attempt.timeout", value: (*durationValue)(&c.Attempt), usage: "time for one attempt that names none"},
 		{name: "attempt.max-timeout", value: (*durationValue)(&c.AttemptLimit), usage: "longest Upstash-Timeout"},
 		{name: "response.max-size", value: (*sizeValue)(&c.ResponseMax), usage: "how much of a destination's answer is kept"},
+		{name: "retention.history", value: (*durationValue)(&c.HistoryAge), usage: "how long events are kept"},
+		{name: "retention.history-size", value: (*sizeValue)(&c.HistorySize), usage: "how much of the disk events may take; the oldest go first"},
 		{name: "destinations.allow", value: (*listValue)(&c.Allow), usage: "CIDR, name or *.suffix, optionally with :port; repeatable"},
 		{name: "destinations.deny", value: (*listValue)(&c.Deny), usage: "the same, refused; the more specific rule wins"},
 		{name: "destinations.allow-metadata", value: (*flagValue)(&c.AllowMetadata), usage: "let messages reach the metadata services of clouds"},
@@ -171,6 +178,8 @@ func (c *config) engineOptions() engine.Options {
 		AttemptTimeout:  c.Attempt,
 		AttemptMax:      c.AttemptLimit,
 		DedupWindow:     c.DedupWindow,
+		HistoryAge:      c.HistoryAge,
+		HistorySize:     c.HistorySize,
 		Parallelism:     c.Parallelism,
 		HostParallelism: c.HostParallelism,
 		Resident:        c.Resident,

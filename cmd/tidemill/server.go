@@ -60,6 +60,7 @@ func portOf(addr string) string {
 
 // open opens the data directory and recovers what is in it.
 func (s *server) open() (err error) {
+	boundHeap()
 	if s.policy, err = dispatch.NewPolicy(s.cfg.policyOptions()); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -24,13 +25,17 @@ type Applier struct {
 
 	// first is where the log began when an empty index was opened: the records of
 	// what was published below it are found in moves (move.go). Else it is 0.
-	first uint64
-	live  liveCounts
+	first      uint64
+	rebuilding bool // the index was opened empty
+	live       liveCounts
 
 	deads map[DeadKey]deadChange // dead letters that the batch changed
 
 	lanes map[uint64]*lane // lanes with pending messages, and those this batch emptied
 	dirty []uint64         // lanes this batch changed
+
+	history historian
+	raiser  raiser
 
 	dedupBucket uint64 // of the last message with an id, but for steps back of one
 	key, val    []byte
@@ -41,6 +46,7 @@ type pending struct {
 	row    record.Row
 	stored bool // an 'm' row of an earlier batch exists
 	live   bool
+	life   lifetime
 }
 
 // deadChange is a dead letter as the open batch will leave it.
@@ -51,15 +57,19 @@ type deadChange struct {
 
 type lane struct {
 	Lane
+	low   int64 // least due time added since raiser.mark, in this life of the lane
 	dirty bool
 }
 
 // NewApplier returns the index's applier, which continues at the index's
 // position. It loads the lane summaries.
 func (x *Index) NewApplier() (*Applier, error) {
-	a := &Applier{x: x, pos: x.start, rows: map[uint64]*pending{}, lanes: map[uint64]*lane{}, deads: map[DeadKey]deadChange{}, batch: x.db.NewBatch()}
+	a := &Applier{
+		x: x, pos: x.start, rows: map[uint64]*pending{}, lanes: map[uint64]*lane{}, deads: map[DeadKey]deadChange{},
+		batch: x.db.NewBatch(), raiser: raiser{every: x.opts.RaiseEvery},
+	}
 	err := x.Lanes(func(l Lane) error {
-		a.lanes[l.ID] = &lane{Lane: l}
+		a.lanes[l.ID] = &lane{Lane: l, low: math.MaxInt64}
 		return nil
 	})
 	if err == nil {
@@ -68,13 +78,16 @@ func (x *Index) NewApplier() (*Applier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load lane summaries and live bytes: %w", err)
 	}
+	if err := a.history.load(x.db); err != nil {
+		return nil, fmt.Errorf("load time rows: %w", err)
+	}
 	return a, nil
 }
 
 // Begin says where the log begins. It is called once, before the first Record.
 func (a *Applier) Begin(first uint64) {
 	if a.x.start.LSN == 0 {
-		a.first = first
+		a.first, a.rebuilding = first, true
 	}
 }
 
@@ -85,8 +98,10 @@ func (a *Applier) readable(lsn uint64) bool { return lsn >= a.first }
 // Pending returns the number of log bytes in the open batch.
 func (a *Applier) Pending() int { return a.bytes }
 
-// Open says whether groups were applied that no Flush has made visible.
-func (a *Applier) Open() bool { return a.bytes > 0 || a.pos.LSN != a.x.applied.Load() }
+// Open says whether there is something that no Flush has made visible.
+func (a *Applier) Open() bool {
+	return a.bytes > 0 || a.pos.LSN != a.x.applied.Load() || len(a.dirty) > 0 || a.batch.Count() > 0
+}
 
 // Record applies one record. The payload is not kept. An error means damage or a
 // newer writer: the index cannot go on.
@@ -123,10 +138,13 @@ func (a *Applier) message(lsn uint64, p []byte) error {
 	if err != nil {
 		return err
 	}
-	a.add(record.Row{
+	r := a.add(record.Row{
 		User: h.User(), Nonce: h.Nonce(), Seq: lsn, Pos: lsn, Len: uint32(len(p)),
 		Lane: h.Lane(), Host: h.Host(), Due: h.Due(),
 	}, false)
+	if err := a.published(r, lsn, h, len(p)); err != nil {
+		return err
+	}
 	a.lane(h.Lane()).Count++
 	a.gain(lsn, uint32(len(p)))
 	if fromDead.Dead != 0 {
@@ -141,7 +159,7 @@ func (a *Applier) message(lsn uint64, p []byte) error {
 }
 
 // add notes a row to be written and widens its lane's summary.
-func (a *Applier) add(r record.Row, stored bool) {
+func (a *Applier) add(r record.Row, stored bool) *pending {
 	p := a.rows[r.Seq]
 	if p == nil {
 		p = a.newPending()
@@ -150,9 +168,12 @@ func (a *Applier) add(r record.Row, stored bool) {
 		a.order = append(a.order, r.Seq)
 	}
 	p.row, p.live = r, true
-	if l := a.lane(r.Lane); l.Count == 0 || r.Due < l.First {
+	l := a.lane(r.Lane)
+	if l.Count == 0 || r.Due < l.First {
 		l.First = r.Due
 	}
+	l.low = min(l.low, r.Due)
+	return p
 }
 
 func (a *Applier) newPending() *pending {
@@ -169,7 +190,7 @@ func (a *Applier) newPending() *pending {
 func (a *Applier) lane(id uint64) *lane {
 	l := a.lanes[id]
 	if l == nil {
-		l = &lane{Lane: Lane{ID: id}}
+		l = &lane{Lane: Lane{ID: id}, low: math.MaxInt64}
 		a.lanes[id] = l
 	}
 	if !l.dirty {
@@ -188,7 +209,11 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 		return a.outcomeBelow(lsn, p, &o)
 	}
 	prev := a.rows[o.Seq]
+	if err := a.ended(prev, &o, lsn, p); err != nil {
+		return err
+	}
 	if prev == nil {
+		a.raiser.consumed++
 		a.key = pendingKey(a.key, o.Lane, o.Due, o.Seq)
 		if err := a.batch.Delete(a.key, nil); err != nil {
 			return err
@@ -306,7 +331,10 @@ func (a *Applier) dedup(h record.MessageHead, seq uint64, hash *[16]byte) error 
 
 // EndGroup says that all records before pos were applied: a batch ends only at
 // such a boundary.
-func (a *Applier) EndGroup(pos Position) { a.pos = pos }
+func (a *Applier) EndGroup(pos Position) {
+	a.pos = pos
+	a.raise()
+}
 
 // Flush writes the open batch with the position of the last EndGroup. Reads that
 // begin afterwards see it; it is durable when Pebble flushes.
@@ -334,11 +362,17 @@ func (a *Applier) fill() error {
 				return err
 			}
 		}
+		if p.life.first.to > 0 {
+			if err := a.closeHistory(p); err != nil {
+				return err
+			}
+		}
 		a.free = append(a.free, p)
 	}
 	clear(a.rows)
 	clear(a.deads)
 	a.order = a.order[:0]
+	a.history.buf, a.history.ends = a.history.buf[:0], a.history.ends[:0]
 	for _, id := range a.dirty {
 		if err := a.setLane(a.lanes[id]); err != nil {
 			return err

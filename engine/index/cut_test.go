@@ -28,6 +28,7 @@ type cutter struct {
 	at   map[uint64]bool // positions that batches ended at, since the index was opened
 
 	cuts, lost, kept int // power cuts; those that lost batches; those that kept some, not all
+	large            int // batches that are too large for a memtable
 }
 
 func newCutter(t testing.TB, seed uint64, noSync bool) *cutter {
@@ -94,6 +95,12 @@ func (c *cutter) apply(flushes int) error {
 }
 
 func (c *cutter) endBatch() error {
+	if err := c.a.fill(); err != nil { // Flush finds nothing more to fill
+		return err
+	}
+	if c.a.batch.Len() > int(c.opts.Memtable)/2 {
+		c.large++
+	}
 	if err := c.a.Flush(); err != nil {
 		return err
 	}
@@ -229,17 +236,18 @@ func TestPowerCuts(t *testing.T) {
 	if v, err := strconv.ParseUint(os.Getenv("TIDEMILL_INDEX_SEED"), 10, 64); err == nil {
 		from, to = v, v+1
 	}
-	var cuts, lost, kept, records int
+	var cuts, lost, kept, records, large int
 	for seed := from; seed < to; seed++ {
 		c := newCutter(t, seed, false)
 		if err := c.run(10); err != nil {
 			t.Fatalf("seed %d: %v\nrun it again with TIDEMILL_INDEX_SEED=%d go test -run TestPowerCuts ./engine/index", seed, err, seed)
 		}
-		cuts, lost, kept, records = cuts+c.cuts, lost+c.lost, kept+c.kept, records+len(c.log)
+		cuts, lost, kept, records, large = cuts+c.cuts, lost+c.lost, kept+c.kept, records+len(c.log), large+c.large
 	}
-	t.Logf("%d power cuts, %d records; %d cuts lost batches, %d of these kept batches above the checkpoint", cuts, records, lost, kept)
-	if to-from > 10 && lost < cuts/4 {
-		t.Errorf("only %d of %d power cuts lost anything", lost, cuts)
+	t.Logf("%d power cuts, %d records, %d batches larger than half a memtable; %d cuts lost batches, %d of these kept batches above the checkpoint",
+		cuts, records, large, lost, kept)
+	if to-from > 10 && (lost < cuts/4 || large < cuts/10) {
+		t.Errorf("only %d of %d power cuts lost anything, and %d batches were large", lost, cuts, large)
 	}
 }
 

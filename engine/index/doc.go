@@ -12,7 +12,7 @@
 // batch exactly, and replay of the log starts at the position found there.
 //
 // A message that is published and ended within one batch leaves no pending rows
-// at all (X3): most messages never reach a memtable.
+// at all, and one history row (X3).
 //
 // # Keys
 //
@@ -21,16 +21,28 @@
 //	key                                   value                    what it is
 //	'a'                                   layout, log, lsn, chain  the position applied
 //	'd' bucket:8 user:4 hash:16           seq, nonce, at           a deduplication id seen (X6)
+//	'e' day:4 seq:8 lsn:8                 nothing                  where a later history row of a message is (X6)
+//	'h' lsn:8                             history row              what happened there to a message (X6)
 //	'l' lane:8                            count, first due         a lane's summary (X4)
 //	'm' seq:8                             row                      a pending message, by number
 //	'p' lane:8 due:8 seq:8                row                      the same, in delivery order (X4)
 //	'q' user:4 lsn:8                      dead row                 a dead letter, by its outcome's LSN
+//	't' second:8                          lsn                      where the history of a second begins (X6)
 //	'u' user:4                            the record               an account
 //
-// 'h' (history), 's' (live bytes per segment), 'c' (definitions of queues,
-// groups and schedules) are kept for the issues that bring them.
+// 's' (live bytes per segment), 'c' (definitions of queues, groups and schedules) and
+// 'x' are kept for the issues that bring them.
 //
 // A pending row never moves when its message falls due; a retry replaces it.
+//
+// # What is lost with the index
+//
+// Everything is rebuilt from the log but for history, and deduplication ids, of what
+// the log no longer holds. A history row keeps states, times, status, destination and
+// caller; headers and bodies, of message and response, are read from the log and gone
+// when it has reclaimed them. The row of a message's later state names its host only:
+// its destination is in the message's first row, which retention may take first, or
+// in its record.
 //
 // # Reading
 //

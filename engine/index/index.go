@@ -15,11 +15,16 @@ import (
 )
 
 // LayoutError says that the index was written by another version. It is a view:
-// remove its directory and it is rebuilt from the log.
+// without its directory it is rebuilt from the log, but for the history of what the
+// log no longer holds.
 type LayoutError struct{ Found uint32 }
 
+// Older says that an earlier version wrote the index.
+func (e *LayoutError) Older() bool { return e.Found < layout }
+
 func (e *LayoutError) Error() string {
-	return fmt.Sprintf("index: layout %d, this version reads %d: remove the index directory, it is rebuilt from the log", e.Found, layout)
+	return fmt.Sprintf("index: layout %d, this version reads %d: use the version that wrote it, "+
+		"or remove the index directory: it is rebuilt from the log, without history that is older than the log", e.Found, layout)
 }
 
 // Options configure an Index. Dir and FS are required.
@@ -31,6 +36,9 @@ type Options struct {
 	// DedupWindow is how long a deduplication id is remembered. Default: 10 min.
 	// Rows are kept in buckets of this length: changing it forgets what was seen.
 	DedupWindow time.Duration
+	// RaiseEvery is how many rows may be consumed before the applier asks for better
+	// lane summaries. Default: 16,384
+	RaiseEvery int
 	// Quiet turns automatic compactions off, so that the simulator's disk sees
 	// the same operations for the same seed.
 	Quiet   bool
@@ -73,8 +81,14 @@ func Open(o Options) (*Index, error) {
 	if o.DedupWindow == 0 {
 		o.DedupWindow = 10 * time.Minute
 	}
+	if o.RaiseEvery == 0 {
+		o.RaiseEvery = raiseEvery
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := checkFormat(o.FS, o.Dir); err != nil {
+		return nil, err
 	}
 	db, err := pebble.Open(o.Dir, pebbleOptions(&o))
 	if err != nil {
@@ -138,9 +152,15 @@ func (x *Index) Start() Position { return x.start }
 // begin now.
 func (x *Index) Applied() uint64 { return x.applied.Load() }
 
-// Checkpoint returns the durable position: what a power cut now would leave.
-// It is read, never guessed (X2).
+// Checkpoint returns the durable position: what a power cut now would leave. It is
+// read, never guessed (X2): one seek of the tables on disk, for callers that ask
+// some times a second.
 func (x *Index) Checkpoint() (Position, error) {
+	leave, err := x.enter()
+	if err != nil {
+		return Position{}, err
+	}
+	defer leave()
 	it, err := x.db.NewIter(&pebble.IterOptions{
 		OnlyReadGuaranteedDurable: true, LowerBound: []byte{kindApplied}, UpperBound: []byte{kindApplied + 1},
 	})
@@ -265,55 +285,35 @@ func (x *Index) Lanes(fn func(Lane) error) error {
 }
 
 func (x *Index) scan(lower, upper []byte, fn func(k, v []byte) error) error {
-	leave, err := x.enter()
-	if err != nil {
-		return err
-	}
-	defer leave()
-	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
-	if err != nil {
-		return err
-	}
-	defer it.Close()
-	for it.First(); it.Valid(); it.Next() {
-		if err := fn(it.Key(), it.Value()); err != nil {
-			return err
-		}
-	}
-	return it.Error()
+	return x.walk(lower, upper, false, func(k, v []byte) (bool, error) { return true, fn(k, v) })
 }
 
 // DeadLetters calls fn with a user's dead letters from the LSN from on, in
 // order or backwards, until fn returns false.
 func (x *Index) DeadLetters(user uint32, from uint64, backwards bool, fn func(*Dead) (bool, error)) error {
+	lower, upper := deadKey(nil, user, 0), append(deadKey(nil, user, ^uint64(0)), 0)
+	if backwards {
+		upper = append(deadKey(nil, user, from), 0)
+	} else {
+		lower = deadKey(nil, user, from)
+	}
+	return x.walk(lower, upper, backwards, func(_, v []byte) (bool, error) {
+		var d Dead
+		if err := decodeDead(v, &d); err != nil {
+			return false, err
+		}
+		return fn(&d)
+	})
+}
+
+// WrittenBytes returns how many bytes flushes and compactions have written since
+// the index was opened.
+func (x *Index) WrittenBytes() uint64 {
 	leave, err := x.enter()
 	if err != nil {
-		return err
+		return 0
 	}
 	defer leave()
-	o := &pebble.IterOptions{LowerBound: deadKey(nil, user, 0), UpperBound: append(deadKey(nil, user, ^uint64(0)), 0)}
-	if backwards {
-		o.UpperBound = append(deadKey(nil, user, from), 0)
-	} else {
-		o.LowerBound = deadKey(nil, user, from)
-	}
-	it, err := x.db.NewIter(o)
-	if err != nil {
-		return err
-	}
-	defer it.Close()
-	first, next := it.First, it.Next
-	if backwards {
-		first, next = it.Last, it.Prev
-	}
-	for ok := first(); ok; ok = next() {
-		var d Dead
-		if err := decodeDead(it.Value(), &d); err != nil {
-			return err
-		}
-		if more, err := fn(&d); !more || err != nil {
-			return err
-		}
-	}
-	return it.Error()
+	t := x.db.Metrics().Total()
+	return t.TableBytesFlushed + t.TableBytesCompacted
 }

@@ -12,11 +12,14 @@ var be = binary.BigEndian
 const (
 	kindApplied = 'a'
 	kindDedup   = 'd'
+	kindEvent   = 'e'
+	kindHistory = 'h'
 	kindLane    = 'l'
 	kindMessage = 'm'
 	kindPending = 'p'
 	kindDead    = 'q'
 	kindLive    = 's' // a segment's live bytes
+	kindTime    = 't'
 	kindUser    = 'u'
 	kindStand   = 'x' // where the message of a dead letter stands
 )
@@ -77,6 +80,22 @@ func decodeDeadKey(v []byte) (DeadKey, error) {
 	}
 	return DeadKey{User: be.Uint32(v), LSN: be.Uint64(v[4:])}, nil
 }
+func historyKey(dst []byte, lsn uint64) []byte {
+	return be.AppendUint64(append(dst[:0], kindHistory), lsn)
+}
+
+// eventKey is where a message's later history rows are found.
+func eventKey(dst []byte, day uint32, seq, lsn uint64) []byte {
+	dst = be.AppendUint32(append(dst[:0], kindEvent), day)
+	return be.AppendUint64(be.AppendUint64(dst, seq), lsn)
+}
+
+// timeKey is of a second, unix s. The sign is turned round so that keys sort.
+func timeKey(dst []byte, second int64) []byte {
+	return be.AppendUint64(append(dst[:0], kindTime), uint64(second)^1<<63)
+}
+
+func secondOf(key []byte) int64 { return int64(be.Uint64(key[1:]) ^ 1<<63) }
 
 func userKey(dst []byte, user uint32) []byte {
 	return be.AppendUint32(append(dst[:0], kindUser), user)

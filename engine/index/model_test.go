@@ -2,10 +2,12 @@ package index
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/tidemill/tidemill/engine/record"
 )
@@ -20,10 +22,15 @@ type model struct {
 	first uint64            // the log's first address: counts begin there
 
 	newest uint64 // dedup bucket of the last message that had an id
+
+	history modelHistory
 }
 
 func newModel() *model {
-	return &model{rows: map[uint64]record.Row{}, dead: map[uint64]Dead{}, dedup: map[string]string{}, users: map[uint32][]byte{}, texts: map[uint64][]byte{}}
+	return &model{
+		rows: map[uint64]record.Row{}, dead: map[uint64]Dead{}, dedup: map[string]string{}, users: map[uint32][]byte{},
+		texts: map[uint64][]byte{}, history: newModelHistory(),
+	}
 }
 
 // logged is a record as the log has it.
@@ -94,6 +101,7 @@ func (m *model) message(r logged) error {
 	m.rows[r.lsn] = record.Row{
 		User: p.User, Nonce: p.Nonce, Seq: r.lsn, Pos: r.lsn, Len: uint32(len(r.payload)), Lane: p.Lane, Host: p.Host, Due: p.Due,
 	}
+	m.history.published(r, &p)
 	delete(m.dead, p.FromDead.Dead)
 	if p.DedupKey != [16]byte{} {
 		m.newest = uint64(p.Created / testWindow.Milliseconds())
@@ -112,6 +120,7 @@ func (m *model) outcome(r logged) error {
 	if row != o.Row {
 		return fmt.Errorf("the generator's row is stale: %+v, %+v", o.Row, row)
 	}
+	m.history.ended(r, &o)
 	row.Tries = o.Attempt
 	switch o.Kind {
 	case record.Retry:
@@ -198,6 +207,7 @@ func (m *model) diff(got map[string]string, pos Position) error {
 			if w, ok := m.dedup[k]; !ok || w != v {
 				return fmt.Errorf("dedup id %x is %x, want %x", k, v, w)
 			}
+		case kindHistory, kindEvent, kindTime: // below
 		default:
 			if w, ok := want[k]; !ok || w != v {
 				return fmt.Errorf("key %x is %x, want %x", k, v, w)
@@ -211,7 +221,10 @@ func (m *model) diff(got map[string]string, pos Position) error {
 	if len(lanes) > 0 {
 		return fmt.Errorf("summaries are missing: %+v", lanes)
 	}
-	return m.diffDedup(got)
+	if m.first > 0 { // rebuilt: history lives in the index alone
+		return m.diffDedup(got)
+	}
+	return cmp.Or(m.diffDedup(got), m.history.diff(got))
 }
 
 // diffDedup: ids that a window may still reach must be there. Older ones may.
@@ -230,6 +243,8 @@ type generator struct {
 	m   *model
 	lsn uint64
 	now int64
+
+	still bool // nothing is moved
 }
 
 func (g *generator) next() logged {
@@ -237,7 +252,11 @@ func (g *generator) next() logged {
 	if g.rng.IntN(100) == 0 {
 		g.lsn = (segmentOf(g.lsn) + 1) << 32
 	}
-	g.now += g.rng.Int64N(2 * testWindow.Milliseconds() / 20)
+	if g.rng.IntN(3) > 0 {
+		g.now += g.rng.Int64N(300) // what elision lives on
+	} else {
+		g.now += g.rng.Int64N(3 * testWindow.Milliseconds() / 10)
+	}
 	p := g.payload()
 	return logged{g.lsn, p}
 }
@@ -252,9 +271,9 @@ func (g *generator) payload() []byte {
 		d := g.m.dead[pick(g.rng, g.m.dead)]
 		drop := record.DropDead{User: d.User, Dead: d.LSN, Freed: d.Freed()}
 		return drop.Append(nil)
-	case n < 14 && len(g.m.dead) > 0:
+	case n < 14 && len(g.m.dead) > 0 && !g.still:
 		return g.moveDead(g.m.dead[pick(g.rng, g.m.dead)], record.What(2+g.rng.IntN(2)))
-	case n < 18 && len(g.m.rows) > 0:
+	case n < 18 && len(g.m.rows) > 0 && !g.still:
 		return g.moveRow(g.m.rows[pick(g.rng, g.m.rows)])
 	case n < 50 && len(g.m.rows) > 0:
 		return g.outcome(g.m.rows[pick(g.rng, g.m.rows)])
@@ -296,7 +315,9 @@ func pick[V any](rng *rand.Rand, m map[uint64]V) uint64 {
 func (g *generator) message() []byte {
 	m := record.Message{
 		User: g.rng.Uint32N(3), Nonce: g.rng.Uint64(), Created: g.now, Due: g.now + g.rng.Int64N(20),
-		Lane: []uint64{0, 1, 2, 1 << 40, ^uint64(0)}[g.rng.IntN(5)], Host: g.rng.Uint64N(9), URL: "http://a.example/",
+		Lane: []uint64{0, 1, 2, 1 << 40, ^uint64(0)}[g.rng.IntN(5)], Host: g.rng.Uint64N(9),
+		URL: "http://a.example/" + strings.Repeat("x", g.rng.IntN(1100)), CallerIP: []string{"", "192.0.2.1"}[g.rng.IntN(2)],
+		Method: record.Method(g.rng.IntN(5)), Retries: uint16(g.rng.IntN(101)),
 		Body: bytes.Repeat([]byte{1}, g.rng.IntN(200)),
 	}
 	if g.rng.IntN(3) == 0 {
@@ -310,7 +331,8 @@ func (g *generator) message() []byte {
 }
 
 func (g *generator) outcome(r record.Row) []byte {
-	o := record.Outcome{Row: r, At: g.now, Attempt: r.Tries + 1, Status: uint16(g.rng.IntN(600))}
+	o := record.Outcome{Row: r, At: g.now, Attempt: r.Tries + 1, Status: uint16(g.rng.IntN(600)), Took: g.rng.Uint32N(300)}
+	o.Error = strings.Repeat("é", g.rng.IntN(100))
 	switch g.rng.IntN(10) {
 	case 0, 1, 2, 3:
 		o.Kind, o.Next = record.Retry, r.Due+g.rng.Int64N(30)-5 // now and then the same or an earlier time

@@ -35,12 +35,13 @@ func (a *Applier) movePending(lsn uint64, n uint32, m *record.Move) error {
 		return err
 	case ok && row.Pos != m.Old:
 		return nil // it has moved on
-	case !ok && a.readable(m.Old):
+	case !ok && !a.rebuilding:
 		return fmt.Errorf("index: BUG: move of message %d, which has ended", m.Seq)
-	case !ok:
+	case !ok: // published below F, or in records that a repair gave up
 		row = m.Row
+	default:
+		a.lose(m.Old, m.OldLen)
 	}
-	a.lose(m.Old, m.OldLen)
 	a.gain(lsn, n)
 	row.Pos, row.Len = lsn, n
 	if a.rows[m.Seq] == nil { // what ends it in this batch will not look into Pebble for it

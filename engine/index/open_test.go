@@ -2,6 +2,7 @@ package index
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal/powerfs"
@@ -74,7 +77,8 @@ func TestLayout(t *testing.T) {
 	o := smallOptions(storePosition(t, v))
 	_, err := Open(o)
 	le, ok := errors.AsType[*LayoutError](err)
-	if !ok || le.Found != layout+1 || !strings.Contains(err.Error(), "remove the index directory") {
+	want := fmt.Sprintf("layout %d, this version reads %d: remove the index directory", layout+1, layout)
+	if !ok || le.Found != layout+1 || !strings.Contains(err.Error(), want) {
 		t.Fatalf("layout %d: %v", layout+1, err)
 	}
 	if _, err := Open(o); err == nil || strings.Contains(err.Error(), "held") {
@@ -93,6 +97,34 @@ func storePosition(t *testing.T, v []byte) *powerfs.FS {
 		t.Fatal(err)
 	}
 	return disk
+}
+
+// TestLaterPebble: an index of a later Pebble is refused with both formats named, and
+// the present one's marker is where the check looks for it.
+func TestLaterPebble(t *testing.T) {
+	fs := vfs.NewMem()
+	o := smallOptions(fs)
+	x, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if value, err := atomicfs.ReadMarker(fs, o.Dir, "format-version"); err != nil || value == "" {
+		t.Fatalf("no marker of Pebble's format: %q, %v", value, err)
+	}
+	m, _, err := atomicfs.LocateMarker(fs, o.Dir, "format-version")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(m.Move("999"), m.Close()); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("Pebble format 999, this version reads up to %d: start the version that wrote it", pebble.FormatNewest)
+	if _, err := Open(o); err == nil || !strings.Contains(err.Error(), want) {
+		t.Fatalf("%v, want %q", err, want)
+	}
 }
 
 // TestKeys pins the layout: another one needs another layout number.

@@ -14,6 +14,7 @@ type Page struct {
 	// Applied is the LSN that this page reflects: nothing is concluded from it
 	// about later records.
 	Applied uint64
+	Stepped int // keys that were looked at for it, deleted ones included (X4)
 }
 
 // ReadPage reads up to limit rows of a lane, from the cursor on, that are due no
@@ -51,5 +52,7 @@ func (x *Index) ReadPage(lane uint64, from Cursor, maxDue int64, limit int, rows
 		}
 		p.Rows = append(p.Rows, r)
 	}
+	stats := it.Stats()
+	p.Stepped = int(stats.InternalStats.PointCount)
 	return p, it.Error()
 }

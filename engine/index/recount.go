@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -24,7 +25,7 @@ func (a *Applier) Recount() error {
 		id, at := be.Uint64(k[1:]), pendingCursor(k)
 		l := lanes[id]
 		if l == nil { // rows of a lane come in order of their due time
-			l = &lane{Lane: Lane{ID: id, First: at.Due}}
+			l = &lane{Lane: Lane{ID: id, First: at.Due}, low: math.MaxInt64}
 			lanes[id] = l
 		}
 		l.Count++

@@ -8,8 +8,13 @@ import (
 )
 
 // Bodies below compressMin bytes, or that would shrink by less than one eighth,
-// are stored as they came: the frame's overhead and the CPU are not worth it.
-const compressMin = 512
+// are stored as they came: the frame's overhead and the CPU are not worth it. To
+// store and read webhook JSON compressed costs a core 72 ns for each byte saved of
+// 512, 35 of a kilobyte, 14 of two and 5 of sixteen: a message of a kilobyte would
+// take 10 us to leave 73 % of it. s2 takes a fifth of the time and leaves a quarter
+// to a half more on disk; zstd's higher levels take up to three times as long and
+// leave, from two kilobytes on, one or two percent less (BenchmarkCodec).
+const compressMin = 2 << 10
 
 // bodyMax is the longest body that is opened, bytes: the most that
 // message.max-size may be set to.

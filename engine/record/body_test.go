@@ -51,7 +51,9 @@ func TestBody(t *testing.T) {
 		{"just too small", bytes.Repeat([]byte("a"), compressMin-1), false},
 		{"just big enough", bytes.Repeat([]byte("a"), compressMin), true},
 		{"text", []byte(strings.Repeat("It is a truth universally acknowledged. ", 100)), true},
-		{"json 1 KiB", jsonBody(1 << 10), true},
+		{"json 1 KiB", jsonBody(1 << 10), false},
+		{"json 2 KiB", jsonBody(2 << 10), true},
+		{"webhook 2 KiB", webhookBody(2<<10, 1), true},
 		{"json 1 MiB", jsonBody(1 << 20), true},
 		{"zeros 1 MiB", make([]byte, 1<<20), true},
 		{"zeros 64 MiB", make([]byte, bodyMax), true},
@@ -104,6 +106,27 @@ func TestSetBodyDoesNotPay(t *testing.T) {
 	}
 }
 
+// TestBodyDoesNotAllocate: with memory to put it in, a body is compressed and opened
+// without any of its own.
+func TestBodyDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("under the race detector sync.Pool forgets things on purpose")
+	}
+	for _, size := range []int{2 << 10, 16 << 10, 256 << 10} {
+		var m Message
+		body, scratch, dst := webhookBody(size, 1), make([]byte, 0, size), make([]byte, 0, size)
+		if n := testing.AllocsPerRun(50, func() { scratch = m.SetBody(body, scratch) }); n != 0 {
+			t.Errorf("%d bytes: SetBody allocates %v times", size, n)
+		}
+		if m.Flags != FlagZstd {
+			t.Fatalf("%d bytes of JSON were not compressed", size)
+		}
+		if n := testing.AllocsPerRun(50, func() { dst, _ = m.OpenBody(dst) }); n != 0 || !bytes.Equal(dst, body) {
+			t.Errorf("%d bytes: OpenBody allocates %v times", size, n)
+		}
+	}
+}
+
 // TestSetBodyAgain: a Message may be used for another body.
 func TestSetBodyAgain(t *testing.T) {
 	var m Message
@@ -121,7 +144,7 @@ func TestSetBodyAgain(t *testing.T) {
 func TestOpenBodyReusesMemory(t *testing.T) {
 	var large, small Message
 	large.SetBody(jsonBody(64<<10), nil)
-	small.SetBody(jsonBody(1<<10), nil)
+	small.SetBody(jsonBody(4<<10), nil)
 	buf, err := large.OpenBody(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +260,7 @@ func TestBombIsBounded(t *testing.T) {
 // gives is as long as the message says.
 func FuzzOpenBody(f *testing.F) {
 	var m Message
-	m.SetBody(jsonBody(1<<10), nil)
+	m.SetBody(jsonBody(4<<10), nil)
 	f.Add(m.Body, m.BodyLen)
 	f.Add(m.Body[:len(m.Body)/2], m.BodyLen)
 	f.Add(bomb(f, 1<<20, false), uint32(1000))
@@ -253,8 +276,8 @@ func FuzzOpenBody(f *testing.F) {
 // FuzzBody: what SetBody stores, OpenBody returns.
 func FuzzBody(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(jsonBody(1 << 10))
-	f.Add(randomBody(1 << 10))
+	f.Add(jsonBody(4 << 10))
+	f.Add(randomBody(4 << 10))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var m Message
 		m.SetBody(body, nil)

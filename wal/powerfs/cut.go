@@ -10,13 +10,13 @@ import (
 // Cut returns the disk that a power cut at this moment leaves. Of each grain of
 // unsynced bytes (a multiple of 512), and of each directory's unsynced changes
 // one after the other, percent in a hundred survive. Each file's and directory's
-// luck depends on the seed and its path alone, not on what else is there. NoSync,
-// Keep and the bound of SetFree hold for the new disk too, Fault does not.
+// luck depends on the seed and its path alone, not on what else is there. NoSync
+// and Keep hold for the new disk too, Fault and Capacity do not.
 func (f *FS) Cut(seed uint64, percent, grain int) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	q := New()
-	q.NoSync, q.Keep, q.bounded, q.size = f.NoSync, f.Keep, f.bounded, f.size
+	q.NoSync, q.Keep = f.NoSync, f.Keep
 	q.root = f.root.cut("/", &cutter{seed, percent, grain})
 	return q
 }
@@ -37,7 +37,7 @@ func (n *node) cut(name string, c *cutter) *node {
 	rng := c.rng(name)
 	if !n.isDir() {
 		disk := n.survivors(rng, c.percent, c.grain)
-		return &node{cache: slices.Clone(disk), disk: disk, dirty: make([]uint64, words(len(disk)))}
+		return &node{cache: disk, disk: disk, shared: true, dirty: make([]uint64, words(len(disk)))}
 	}
 	names := map[string]*node{}
 	for name, child := range n.durable {
@@ -57,7 +57,13 @@ func (n *node) cut(name string, c *cutter) *node {
 	return d
 }
 
+// survivors returns what the disk holds after the cut. If nothing was dirty that
+// is n's own memory, shared from now on.
 func (n *node) survivors(rng *rand.Rand, percent, grain int) []byte {
+	if !n.anyDirty(0, len(n.cache)) {
+		n.shared = true
+		return n.disk
+	}
 	disk := slices.Clone(n.disk)
 	for off := 0; off < len(n.cache); off += grain {
 		if !n.anyDirty(off, off+grain) || rng.IntN(100) >= percent {

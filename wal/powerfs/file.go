@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -67,7 +68,7 @@ func (f *file) Write(p []byte) (int, error) {
 
 // WriteAt makes the sectors it touches dirty: a power cut may keep any of them
 // until they are synced. With a fault it writes the first half, as a disk that
-// fills up does; beyond the room of SetFree what fits.
+// fills up does; beyond FS.Capacity what fits.
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	defer f.fs.mu.Unlock()
 	err := f.lock("WriteAt")
@@ -76,14 +77,10 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	}
 	if err != nil {
 		p = p[:len(p)/2]
-	} else {
-		var n int
-		n, err = f.fs.fitLocked(f.n, len(p), off)
-		p = p[:n]
+	} else if n := f.fs.roomLocked(f.n, len(p), int(off)); n < len(p) {
+		p, err = p[:n], &os.PathError{Op: "write", Path: f.n.path, Err: syscall.ENOSPC}
 	}
-	if len(p) > 0 {
-		f.n.write(p, int(off))
-	}
+	f.n.write(p, int(off))
 	return len(p), err
 }
 

@@ -43,15 +43,16 @@ type FS struct {
 	root  *node
 	locks map[string]bool
 
-	bounded bool  // by SetFree, to
-	size    int64 // bytes in all files
-
 	// NoSync makes syncs lie: they report success and do nothing. Set it before
 	// use; a test that then still passes tests nothing.
 	NoSync bool
 	// Keep, if set, says of which files a Remove is ignored: Pebble removes files
 	// from a goroutine of its own, whose timing no seed decides. Set it before use.
 	Keep func(name string) bool
+	// Capacity, if above zero, is how many bytes all files together may have. A
+	// write beyond is cut short with ENOSPC, and no file is made on a disk without a
+	// byte left. Change it with SetCapacity or SetFree while the disk is in use.
+	Capacity int64
 	// Fault, if set, is asked before each operation and fails it with the error it
 	// returns. Operations bear the names of the methods of vfs.FS and vfs.File, but
 	// that OpenReadWrite is a Create or an Open and OpenDir is an Open; files bear
@@ -70,6 +71,23 @@ func (f *FS) SetFault(fault func(op, name string) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.Fault = fault
+}
+
+// SetCapacity replaces Capacity while the disk is in use.
+func (f *FS) SetCapacity(n int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Capacity = n
+}
+
+// roomLocked returns how many of n bytes at off still fit a file.
+func (f *FS) roomLocked(file *node, n, off int) int {
+	more := off + n - len(file.cache)
+	if f.Capacity == 0 || more <= 0 {
+		return n
+	}
+	short := f.root.used() + int64(more) - f.Capacity
+	return int(min(max(int64(n)-short, 0), int64(n)))
 }
 
 func split(name string) []string {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/errors/oserror"
@@ -269,5 +270,58 @@ func TestNoSync(t *testing.T) {
 	}
 	if !q.NoSync {
 		t.Error("the disk became honest")
+	}
+}
+
+// TestCapacity fills a disk to the last byte, and makes room by a rename and a
+// removal.
+func TestCapacity(t *testing.T) {
+	f := New()
+	f.Capacity = 1000
+	a, b := create(t, f, "a"), create(t, f, "b")
+	write(t, a, 0, make([]byte, 600))
+	n, err := b.WriteAt(make([]byte, 600), 0)
+	if n != 400 || !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("wrote %d bytes, %v; want 400 and ENOSPC", n, err)
+	}
+	write(t, a, 0, make([]byte, 600)) // over what is there: needs no room
+	if n, err := b.WriteAt([]byte{1}, 400); n != 0 || !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("wrote %d bytes, %v", n, err)
+	}
+	must(t, f.Rename("b", "a")) // the old a is gone
+	write(t, b, 400, make([]byte, 600))
+	must(t, f.Remove("a"))
+	write(t, create(t, f, "c"), 0, make([]byte, 1000))
+}
+
+// TestCutShares: a disk and what was cut from it share memory until one of them
+// writes, and never notice.
+func TestCutShares(t *testing.T) {
+	f := New()
+	old := create(t, f, "a")
+	write(t, old, 0, sectors(4, 'a'))
+	must(t, old.Sync())
+	syncDir(t, f, "/")
+	one, two := f.Cut(1, 0, 512), f.Cut(2, 0, 512)
+	disks := map[string]*FS{"a": f, "b": one, "c": two, "d": two.Cut(3, 0, 512)}
+	for tag, disk := range disks {
+		file, err := disk.OpenReadWrite("a", vfs.WriteCategoryUnspecified)
+		must(t, err)
+		write(t, file, 512, sectors(1, tag[0]))
+		if tag != "a" { // of "a" the cache is changed and not the disk
+			must(t, file.Sync())
+		}
+	}
+	for tag, disk := range disks {
+		want := append(append(sectors(4, 'a')[:512:512], sectors(1, tag[0])...), sectors(4, 'a')[1024:]...)
+		if got := content(t, disk, "a"); !bytes.Equal(got, want) {
+			t.Errorf("disk %s holds what another wrote", tag)
+		}
+		if tag == "a" {
+			want = sectors(4, 'a')
+		}
+		if got := content(t, disk.Cut(4, 0, 512), "a"); !bytes.Equal(got, want) {
+			t.Errorf("disk %s, cut: it holds what another wrote", tag)
+		}
 	}
 }

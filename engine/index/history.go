@@ -1,0 +1,139 @@
+package index
+
+import (
+	"math"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tidemill/tidemill/engine/record"
+)
+
+// History (X6) is written beside the rows of pending messages, in the same batch.
+//
+// A message that ends in the applied range that published it, within
+// historySpan, gets one row with all its states, at its seq; most messages do.
+// Any other gets a row per change: a first one at its seq, and one for each outcome
+// at that outcome's LSN, which an 'e' row finds by the message's seq and the day.
+// So rows lie in the order of time, give or take historySpan, and retention removes
+// them from the front.
+const (
+	historySpan = 1000 // ms
+
+	dayMillis = 24 * 60 * 60 * 1000
+)
+
+// historian is the applier's part that writes history.
+type historian struct {
+	buf    []byte        // encoded pieces of the messages that this batch published
+	ends   []historyEnd  // outcomes of these messages
+	chain  []*historyEnd // scratch
+	second int64         // newest time row, unix s
+	row    []byte        // scratch
+}
+
+// piece is a part of historian.buf.
+type piece struct{ from, to int }
+
+// historyEnd is an outcome of a message that this batch published.
+type historyEnd struct {
+	piece
+	lsn  uint64
+	at   int64
+	prev int // the one before of the same message, -1 for none
+}
+
+// lifetime is what a pending message remembers of its history in the open batch.
+type lifetime struct {
+	first   piece // its first row without outcomes; empty if an earlier batch published it
+	created int64
+	end     int // its newest outcome, -1 for none
+}
+
+// load finds where the time rows end.
+func (h *historian) load(db *pebble.DB) error {
+	h.second = math.MinInt64
+	return iterate(db, []byte{kindTime}, []byte{kindTime + 1}, true, func(k, _ []byte) (bool, error) {
+		h.second = secondOf(k)
+		return false, nil
+	})
+}
+
+// published notes a message's creation. Its row is written when the batch ends.
+func (a *Applier) published(p *pending, lsn uint64, head record.MessageHead, n int) (err error) {
+	h := &a.history
+	from := len(h.buf)
+	h.buf, err = appendCreated(h.buf, head, n)
+	p.life = lifetime{first: piece{from, len(h.buf)}, created: head.Created(), end: -1}
+	if err != nil {
+		return err
+	}
+	return a.timeRow(head.Created(), lsn)
+}
+
+// ended notes an outcome. p is nil if nothing of its message happened in this batch
+// before.
+func (a *Applier) ended(p *pending, o *record.Outcome, lsn uint64, payload []byte) error {
+	if err := a.timeRow(o.At, lsn); err != nil {
+		return err
+	}
+	h := &a.history
+	from := len(h.buf)
+	buf, err := appendOutcome(h.buf, o, lsn, payload)
+	if err != nil {
+		return err
+	}
+	if p == nil || p.life.first.to == 0 {
+		return a.laterRow(&o.Row, lsn, o.At, buf[from:])
+	}
+	h.buf = buf
+	h.ends = append(h.ends, historyEnd{piece{from, len(buf)}, lsn, o.At, p.life.end})
+	p.life.end = len(h.ends) - 1
+	return nil
+}
+
+// closeHistory writes the rows of a message that this batch published.
+func (a *Applier) closeHistory(p *pending) error {
+	h := &a.history
+	h.chain = h.chain[:0]
+	for i := p.life.end; i >= 0; i = h.ends[i].prev {
+		h.chain = append(h.chain, &h.ends[i])
+	}
+	slices.Reverse(h.chain)
+	elided := !p.live && len(h.chain) > 0 && h.chain[len(h.chain)-1].at-p.life.created <= historySpan
+	h.row = append(h.row[:0], h.buf[p.life.first.from:p.life.first.to]...)
+	for _, e := range h.chain {
+		if elided {
+			h.row = append(h.row, h.buf[e.from:e.to]...)
+		} else if err := a.laterRow(&p.row, e.lsn, e.at, h.buf[e.from:e.to]); err != nil {
+			return err
+		}
+	}
+	a.key = historyKey(a.key, p.row.Seq)
+	return a.batch.Set(a.key, h.row, nil)
+}
+
+// laterRow writes a row of one outcome and its entry under the message.
+func (a *Applier) laterRow(r *record.Row, lsn uint64, at int64, outcome []byte) error {
+	a.val = append(appendLater(a.val[:0], r, lsn), outcome...)
+	a.key = historyKey(a.key, lsn)
+	if err := a.batch.Set(a.key, a.val, nil); err != nil {
+		return err
+	}
+	a.key = eventKey(a.key, dayOf(at), r.Seq, lsn)
+	return a.batch.Set(a.key, nil, nil)
+}
+
+// timeRow says where a second begins. A clock that was set back adds none until it
+// has caught up.
+func (a *Applier) timeRow(ms int64, lsn uint64) error {
+	s := ms / 1000
+	if s <= a.history.second {
+		return nil
+	}
+	a.history.second = s
+	a.key, a.val = timeKey(a.key, s), be.AppendUint64(a.val[:0], lsn)
+	return a.batch.Set(a.key, a.val, nil)
+}
+
+func dayOf(ms int64) uint32 { return uint32(max(ms, 0) / dayMillis) }

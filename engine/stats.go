@@ -1,0 +1,46 @@
+package engine
+
+import "github.com/tidemill/tidemill/wal"
+
+// Stats counts what the engine's disk has seen since the start. What there is now
+// comes first. The names in JSON are those of the admin listener's /stats.
+type Stats struct {
+	LogBytes  int64 `json:"logBytes"`  // of the log's segments
+	LiveBytes int64 `json:"liveBytes"` // of the records in them that still count (W10)
+	Segments  int   `json:"segments"`
+	Spares    int   `json:"spares"` // segments made ahead, beside LogBytes
+
+	WrittenBytes uint64 `json:"writtenBytes"` // to the log, with headers and padding
+	MovedBytes   uint64 `json:"movedBytes"`   // of them, copies made by reclaiming
+	IndexBytes   uint64 `json:"indexBytes"`   // written by flushes and compactions of the index
+	Reclaimed    uint64 `json:"reclaimedBytes"`
+	SparesMade   uint64 `json:"sparesMade"`
+	Recycled     uint64 `json:"segmentsRecycled"`
+	Removed      uint64 `json:"segmentsRemoved"`
+	Records      uint64 `json:"records"`
+	Syncs        uint64 `json:"syncs"`
+	Stalls       uint64 `json:"stalls"`
+
+	// WriteAmplification is what the log wrote for each byte that was no copy.
+	WriteAmplification float64 `json:"logWriteAmplification"`
+}
+
+// Stats returns the counters, read one by one and not as of one moment.
+func (e *Engine) Stats() Stats {
+	l := e.log.Stats()
+	s := Stats{
+		LogBytes: l.SegmentBytes, LiveBytes: e.applier.a.LiveBytes(), Segments: l.Segments, Spares: l.Spares,
+		WrittenBytes: l.WrittenBytes, MovedBytes: uint64(e.reclaimer.moved.Load()), IndexBytes: e.idx.WrittenBytes(),
+		Reclaimed: l.Reclaimed, SparesMade: l.SparesMade, Recycled: l.Recycled, Removed: l.Removed,
+		Records: l.Records, Syncs: l.Syncs, Stalls: l.Stalls,
+	}
+	s.WriteAmplification = amplification(&l, s.MovedBytes)
+	return s
+}
+
+func amplification(l *wal.Stats, moved uint64) float64 {
+	if l.WrittenBytes <= moved {
+		return 1
+	}
+	return float64(l.WrittenBytes) / float64(l.WrittenBytes-moved)
+}
