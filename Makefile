@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 TOOLS := go tool -modfile=tools/go.mod
 SECONDS ?= 60
+MODE ?= kill
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test race lint format check crash isolation bench
@@ -40,8 +41,11 @@ format: ## rewrite the Go files in gofumpt's form
 
 check: lint test race ## what CI runs, but for the README's commands and the long crash test
 
-crash: ## kill the real binary again and again: make crash SECONDS=600 [SEED=n] [ROUNDS=n ACKED=n]
-	TIDEMILL_CRASH_SECONDS=$(SECONDS) TIDEMILL_CRASH_SEED=$(SEED) TIDEMILL_CRASH_ROUNDS=$(ROUNDS) TIDEMILL_CRASH_ACKED=$(ACKED) \
+# power, eio, stall and teeth need root, loop devices, mkfs.ext4; eio and teeth strace.
+# Where one is missing the mode is skipped and says so.
+crash: ## do harm to the real binary: make crash MODE=kill,power,torn,bitflip,eio,stall,teeth|all SECONDS=600 [SEED=n] [ROUNDS=n ACKED=n] [KEEP=dir]
+	TIDEMILL_CRASH_MODE=$(MODE) TIDEMILL_CRASH_SECONDS=$(SECONDS) TIDEMILL_CRASH_SEED=$(SEED) TIDEMILL_CRASH_ROUNDS=$(ROUNDS) \
+		TIDEMILL_CRASH_ACKED=$(ACKED) TIDEMILL_CRASH_KEEP=$(abspath $(KEEP)) \
 		CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestCrash$$' ./cmd/tidemill
 
 isolation: ## measure what a dead destination costs a healthy one, and what a backlog costs in memory

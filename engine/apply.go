@@ -30,6 +30,7 @@ type applierQueue struct {
 	batch     int64          // log bytes in the open batch; owned like a
 	lag       atomic.Int64   // bytes of the buffers queued
 	unflushed atomic.Int64   // log bytes applied that the index may lose
+	forget    atomic.Uint64  // not zero: where the log begins now, and the index does not know
 
 	mu struct {
 		sync.Mutex
@@ -75,6 +76,7 @@ func (q *applierQueue) take(into []*wal.Group) (groups []*wal.Group, waiting boo
 func (e *Engine) applyLoop() {
 	q := &e.applier
 	defer q.release()
+	defer e.claims.release()
 	var groups []*wal.Group
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
@@ -146,6 +148,9 @@ func (e *Engine) applyGroups(groups []*wal.Group) (open bool, err error) {
 // flushBatch ends the batch and tells everyone who waits for it.
 func (e *Engine) flushBatch() error {
 	q := &e.applier
+	if err := q.forgetBelow(); err != nil {
+		return err
+	}
 	if err := q.a.Flush(); err != nil {
 		return err
 	}
@@ -198,6 +203,16 @@ func (q *applierQueue) release() {
 	q.mu.dead = true
 	q.applied.Broadcast()
 	q.mu.Unlock()
+}
+
+// forgetBelow has the index drop what it holds about addresses that the log no
+// longer has.
+func (q *applierQueue) forgetBelow() error {
+	first := q.forget.Swap(0)
+	if first == 0 {
+		return nil
+	}
+	return q.a.Forget(first)
 }
 
 // overloaded says whether a publish must wait for the index to catch up.

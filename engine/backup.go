@@ -54,19 +54,13 @@ func (e *Engine) Backup(ctx context.Context, w io.Writer) error {
 	if err := e.syncAnswered(); err != nil {
 		return err
 	}
+	defer e.log.Pin()()
 	tmp := e.path(backupTmp)
-	if err := e.opts.FS.RemoveAll(tmp); err != nil {
-		return fmt.Errorf("remove what an earlier backup left: %w", err)
-	}
-	if err := e.opts.FS.MkdirAll(tmp, 0o700); err != nil {
-		return fmt.Errorf("make room for the backup: %w", err)
-	}
 	defer func() { _ = e.opts.FS.RemoveAll(tmp) }() // or the next start does it
-	idx := e.opts.FS.PathJoin(tmp, "index")
-	if err := e.idx.CopyTo(idx); err != nil {
-		return indexError(err)
+	idx, end, err := e.backupPoint(tmp)
+	if err != nil {
+		return err
 	}
-	end := e.log.Durable() // not before the index's copy, which must not be ahead of it
 	b := newBackup(e.opts.FS, &untilClosed{ctx, e.stop, w}, e.opts.Wall())
 	rep, err := b.write(idx, e.inspect(), end)
 	if err != nil {
@@ -77,6 +71,25 @@ func (e *Engine) Backup(ctx context.Context, w io.Writer) error {
 	}
 	e.opts.Logger.Info("engine: backup written", slog.String("end", end.LSN.String()), slog.Int("segments", rep.Segments))
 	return nil
+}
+
+// backupPoint copies the index into the directory tmp, which it makes, and returns
+// where the copy is and the end of the log that goes with it: one that is not below
+// the index's position, and whose floor is not above it.
+func (e *Engine) backupPoint(tmp string) (idx string, end wal.Position, err error) {
+	if err := e.opts.FS.RemoveAll(tmp); err != nil {
+		return "", end, fmt.Errorf("remove what an earlier backup left: %w", err)
+	}
+	if err := e.opts.FS.MkdirAll(tmp, 0o700); err != nil {
+		return "", end, fmt.Errorf("make room for the backup: %w", err)
+	}
+	e.reclaimer.hold.Lock()
+	defer e.reclaimer.hold.Unlock()
+	idx = e.opts.FS.PathJoin(tmp, "index")
+	if err := e.idx.CopyTo(idx); err != nil {
+		return "", end, indexError(err)
+	}
+	return idx, e.log.Durable(), nil
 }
 
 // inspect names this engine's log to the wal's tools.

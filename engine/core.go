@@ -66,7 +66,13 @@ type core struct {
 	retiring              retireQueue
 
 	cancels  map[uint64][]*cancelRequest // waiting for the outcome of their seq
-	rowReads map[uint64]int              // rows being read for a cancel, by seq: no entry of theirs is freed
+	rowReads map[uint64]int              // rows being read for a cancel or a move, by seq: no entry of theirs is freed
+	moves    map[uint64]*moveRequest     // asked for and not done, by seq
+
+	full     bool                 // the log can make no segment: full.go
+	stuck    bool                 // and has no room left: nothing starts
+	unlogged map[uint64]loggedRow // by seq: entries with flagUnlogged
+	owed     []uint64             // of them, to be logged now that there is room
 
 	poisoned bool // the log failed: nothing starts, nothing is appended (W8)
 	draining bool // shutting down: nothing starts
@@ -95,7 +101,8 @@ func newCore(o *Options, now int64) *core {
 	c := &core{
 		opts: o, now: now, wheel: timerwheel.New(now), freeEntry: none,
 		bySeq: map[uint64]uint32{}, byLane: map[uint64]uint32{}, byHost: map[uint64]uint32{},
-		cancels: map[uint64][]*cancelRequest{}, rowReads: map[uint64]int{},
+		cancels: map[uint64][]*cancelRequest{}, rowReads: map[uint64]int{}, moves: map[uint64]*moveRequest{},
+		unlogged: map[uint64]loggedRow{},
 	}
 	return c
 }
@@ -117,6 +124,10 @@ type commands struct {
 	pages   []pageCommand
 	rows    []*cancelRequest
 	answers []answer
+
+	moves    []moveCommand
+	moveRows []*moveRequest // look up their rows
+	moved    []*moveRequest // done
 }
 
 func (c *commands) reset() {
@@ -124,7 +135,11 @@ func (c *commands) reset() {
 	clear(c.starts)
 	clear(c.rows)
 	clear(c.answers)
+	clear(c.moves)
+	clear(c.moveRows)
+	clear(c.moved)
 	c.appends, c.starts, c.pages, c.rows, c.answers = c.appends[:0], c.starts[:0], c.pages[:0], c.rows[:0], c.answers[:0]
+	c.moves, c.moveRows, c.moved = c.moves[:0], c.moveRows[:0], c.moved[:0]
 }
 
 // appendCommand asks for an outcome to be logged with the next group.
@@ -218,6 +233,7 @@ func (c *core) pump() {
 	if c.poisoned || c.draining {
 		return
 	}
+	c.repay()
 	c.startReady()
 	c.askPages()
 }

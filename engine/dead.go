@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,17 +11,26 @@ import (
 
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/wal"
 )
 
 // claims are the dead letters that a delete or a retry has taken and that the
 // index may still show. A claim is taken before the row is read and dropped
 // after the index has applied what was done, so of two requests for one dead
 // letter exactly one succeeds.
+//
+// Reclaiming claims what it copies, too. That lasts for a commit and a batch of the
+// applier, and says nothing about the dead letter: who wants to delete or retry it
+// waits.
 type claims struct {
-	mu   sync.Mutex
-	held map[claim]struct{}
-	line []heldClaim // done, in log order
+	mu    sync.Mutex
+	moved *sync.Cond       // a claim to move was dropped; its lock is mu
+	held  map[claim]moving // by whom
+	line  []heldClaim      // done, in log order
 }
+
+// moving says that a claim is reclaiming's.
+type moving bool
 
 type claim struct {
 	user UserID
@@ -32,23 +42,57 @@ type heldClaim struct {
 	lsn uint64
 }
 
+func (c *claims) init() {
+	c.moved = sync.NewCond(&c.mu)
+	c.held = map[claim]moving{}
+}
+
 func (c *claims) take(k claim) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for c.held[k] {
+		c.moved.Wait()
+	}
+	return c.takeLocked(k, false)
+}
+
+// takeToMove claims a dead letter for reclaiming. It does not wait.
+func (c *claims) takeToMove(k claim) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.takeLocked(k, true)
+}
+
+func (c *claims) takeLocked(k claim, m moving) bool {
 	if _, held := c.held[k]; held {
 		return false
 	}
-	if c.held == nil {
-		c.held = map[claim]struct{}{}
-	}
-	c.held[k] = struct{}{}
+	c.held[k] = m
 	return true
 }
 
 func (c *claims) drop(k claim) {
 	c.mu.Lock()
-	delete(c.held, k)
+	c.dropLocked(k)
 	c.mu.Unlock()
+}
+
+func (c *claims) dropLocked(k claim) {
+	if c.held[k] {
+		c.moved.Broadcast()
+	}
+	delete(c.held, k)
+}
+
+// release drops the claims to move of an engine that has ended.
+func (c *claims) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k, m := range c.held {
+		if m {
+			c.dropLocked(k)
+		}
+	}
 }
 
 // done keeps the claim until the index has applied the record at lsn.
@@ -63,7 +107,7 @@ func (c *claims) applied(lsn uint64) {
 	defer c.mu.Unlock()
 	c.line = slices.DeleteFunc(c.line, func(h heldClaim) bool {
 		if h.lsn < lsn {
-			delete(c.held, h.claim)
+			c.dropLocked(h.claim)
 			return true
 		}
 		return false
@@ -94,7 +138,11 @@ func (e *Engine) DeadLetters(q DeadLetterQuery) ([]DeadLetter, string, error) {
 	var out []DeadLetter
 	for i := range rows {
 		v := new(DeadLetter)
-		if err := e.viewDead(&rows[i], v); err != nil {
+		err := e.viewDead(&rows[i], v)
+		if errors.Is(err, ErrNotFound) {
+			continue // deleted or retried meanwhile
+		}
+		if err != nil {
 			return nil, "", err
 		}
 		if f.matches(v) {
@@ -194,7 +242,7 @@ func (e *Engine) readDead(d *index.Dead, v *DeadLetter) error {
 	if err := e.readMessage(&d.Row, &v.Message); err != nil {
 		return err
 	}
-	p, err := e.readRecord(d.LSN, int(d.Len))
+	p, err := e.readRecord(d.Out, int(d.Len))
 	if err != nil {
 		return err
 	}
@@ -209,9 +257,20 @@ func (e *Engine) readDead(d *index.Dead, v *DeadLetter) error {
 
 // viewDead reads a dead letter, or what is left of it: one damaged record does
 // not hide the others (W7).
+//
+// One that was moved between the reading of its row and of its records is looked up
+// again; it may have gone then.
 func (e *Engine) viewDead(d *index.Dead, v *DeadLetter) error {
 	err := e.readDead(d, v)
-	if errors.Is(err, ErrDamaged) {
+	for i := 1; i < readTries && errors.Is(err, wal.ErrNotFound); i++ {
+		now, ok, indexErr := e.idx.Dead(d.User, d.LSN)
+		if indexErr != nil || !ok {
+			return cmp.Or(indexError(indexErr), ErrNotFound)
+		}
+		*d = now
+		err = e.readDead(d, v)
+	}
+	if errors.Is(err, ErrDamaged) || errors.Is(err, wal.ErrNotFound) {
 		damagedDead(d, v)
 		return nil
 	}
@@ -281,20 +340,20 @@ func (e *Engine) DeleteDeadLetter(u UserID, id string) error {
 	if err != nil {
 		return err
 	}
-	r := record.DropDead{User: uint32(u), Dead: d.LSN}
-	lsn, err := e.log.Append(r.Append(nil))
+	r := record.DropDead{User: uint32(u), Dead: d.LSN, Freed: d.Freed()}
+	lsn, err := e.appendReserved(r.Append(nil))
 	if err != nil {
 		e.claims.drop(k)
 		return logError(err)
 	}
-	e.claims.done(k, uint64(lsn))
+	e.claims.done(k, lsn)
 	return nil
 }
 
 // RetryDeadLetter publishes a dead letter's message again, as a new message with
 // all its attempts, and removes the dead letter: one record (W9).
 func (e *Engine) RetryDeadLetter(u UserID, id string) (string, error) {
-	if err := e.Ready(); err != nil {
+	if err := errors.Join(e.Ready(), e.space.refusal()); err != nil {
 		return "", err
 	}
 	k, d, err := e.claimDead(u, id)
@@ -325,6 +384,6 @@ func (e *Engine) redrive(d *index.Dead) (submission, error) {
 	}
 	now := e.wallMillis()
 	m.Nonce, m.Created, m.Due = new(chance).draw(e.opts.Rand), now, now
-	m.DedupKey, m.FromDead = [16]byte{}, d.LSN
+	m.DedupKey, m.FromDead = [16]byte{}, record.FromDead{Dead: d.LSN, Freed: d.Freed()}
 	return e.logMessage(&m)
 }

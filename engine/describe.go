@@ -11,7 +11,7 @@ import (
 // RecordInfo is what a tool shows of a log record: the keys of its fixed head,
 // nothing of its content. Empty fields are those that the record does not have.
 type RecordInfo struct {
-	Type    string     `json:"record"` // "message", "outcome", "drop-dead", "user", or "type N"
+	Type    string     `json:"record"` // "message", "outcome", "drop-dead", "user", "move", or "type N"
 	Message string     `json:"message,omitempty"`
 	User    uint32     `json:"user,omitempty"`
 	Kind    string     `json:"kind,omitempty"`    // outcome
@@ -21,6 +21,7 @@ type RecordInfo struct {
 	At      *time.Time `json:"at,omitempty"`
 	Dead    string     `json:"dead,omitempty"` // drop-dead: the address of the outcome
 	Name    string     `json:"name,omitempty"` // user
+	Old     string     `json:"old,omitempty"`  // move: where the copied record stood
 	Error   string     `json:"error,omitempty"`
 }
 
@@ -45,6 +46,8 @@ func InspectRecord(lsn wal.LSN, p []byte) RecordInfo {
 		err = info.dropDead(p)
 	case record.TypeUser:
 		err = info.user(p)
+	case record.TypeMove:
+		err = info.move(p)
 	}
 	if err != nil {
 		info.Error = err.Error()
@@ -97,6 +100,16 @@ func (i *RecordInfo) user(p []byte) error {
 	return nil
 }
 
+func (i *RecordInfo) move(p []byte) error {
+	i.Type = "move"
+	var m record.Move
+	if err := record.DecodeMove(p, &m); err != nil {
+		return err
+	}
+	i.Message, i.User, i.Old = MessageID(m.Seq, m.Nonce), m.User, wal.LSN(m.Old).String()
+	return nil
+}
+
 func utc(millis int64) *time.Time {
 	t := time.UnixMilli(millis).UTC()
 	return &t
@@ -129,6 +142,9 @@ func (i RecordInfo) String() string {
 	}
 	if i.Due != nil {
 		add("due %s", i.Due.Format(time.RFC3339Nano))
+	}
+	if i.Old != "" {
+		add("from %s", i.Old)
 	}
 	if i.Error != "" {
 		add("(%s)", i.Error)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
 
@@ -24,6 +25,8 @@ import (
 //	workers   make attempts, at most Options.Parallelism
 //	flusher   makes the index durable now and then (X2)
 //	scrub     reads the log slowly, looking for damage (W7)
+//	reclaimer gives up the log's oldest segments, after copying what counts (W10)
+//	space     looks at the room on the disk
 //
 // The log's committer hands each group to loop and applier in log order. Lock
 // order: users.mu and dedup.mu, each held over an append, then the log's own;
@@ -37,6 +40,9 @@ type Engine struct {
 	inbox   inbox
 	coreLag atomic.Int64 // bytes of the group buffers in inbox
 
+	inHand []*record.Outcome // decided, and not logged for want of room; owned by loop
+	stuck  bool              // there are such; owned by loop
+
 	applier applierQueue
 	reads   chan pageCommand
 	workers workers
@@ -45,6 +51,9 @@ type Engine struct {
 	users   users
 	health  health
 	backup  sync.Mutex // held by the one that runs
+	space   space
+
+	reclaimer reclaimer
 
 	closing  atomic.Bool // no more publishes
 	fatalErr atomic.Pointer[error]
@@ -77,6 +86,7 @@ func recoverEngine(o Options) (*Engine, error) {
 	e := &Engine{opts: o, stop: make(chan struct{}), drained: make(chan struct{})}
 	e.inbox.init()
 	e.applier.init()
+	e.claims.init()
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.closeFiles())
 	}
@@ -84,6 +94,7 @@ func recoverEngine(o Options) (*Engine, error) {
 }
 
 func (e *Engine) start() {
+	e.space.opened.Store(true)
 	e.reads = make(chan pageCommand, pagesInFlight)
 	e.workers.init(e)
 	e.wg.Go(e.loop)
@@ -91,6 +102,8 @@ func (e *Engine) start() {
 	e.wg.Go(e.readLoop)
 	e.wg.Go(e.flushLoop)
 	e.wg.Go(e.scrubLoop)
+	e.wg.Go(e.reclaimLoop)
+	e.wg.Go(e.watchSpace)
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing
@@ -133,6 +146,9 @@ func (e *Engine) wallMillis() int64 { return e.opts.Wall().UnixMilli() }
 // is done, makes everything durable and closes. An attempt that ctx cuts short
 // is made again after the next start and uses up no retry. It may be called
 // twice; both calls return the same.
+//
+// An index that waits for room on a full disk is left as it is, with the lock on
+// the directory, until there is room or the process ends.
 func (e *Engine) Shutdown(ctx context.Context) error {
 	e.shutdownOnce.Do(func() { e.shutdownErr = e.shutdown(ctx) })
 	return e.shutdownErr
@@ -154,11 +170,28 @@ func (e *Engine) shutdown(ctx context.Context) error {
 	}
 	close(e.stop)
 	e.inbox.wake()
-	e.wg.Wait()
-	if !cut {
-		e.workers.wait()
+	ended := make(chan error, 1)
+	go func() {
+		e.wg.Wait()
+		if !cut {
+			e.workers.wait()
+		}
+		ended <- e.closeFiles()
+	}()
+	select {
+	case closed := <-ended:
+		return errors.Join(err, closed)
+	case <-e.space.stuck:
+		e.opts.Logger.Warn("engine: the disk is full: the index is not flushed, the next start replays the log")
+		return errors.Join(err, e.closeLog())
 	}
-	return errors.Join(err, e.closeFiles())
+}
+
+func (e *Engine) closeLog() error {
+	if err := e.log.Close(); err != nil && e.fatalErr.Load() == nil {
+		return fmt.Errorf("close the log: %w", err)
+	}
+	return nil
 }
 
 // closeFiles closes log, index and lock, in that order: the log's end is written
@@ -166,9 +199,7 @@ func (e *Engine) shutdown(ctx context.Context) error {
 func (e *Engine) closeFiles() error {
 	var errs []error
 	if e.log != nil {
-		if err := e.log.Close(); err != nil && e.fatalErr.Load() == nil {
-			errs = append(errs, fmt.Errorf("close the log: %w", err))
-		}
+		errs = append(errs, e.closeLog())
 	}
 	if e.idx != nil {
 		if e.applier.a != nil && e.fatalErr.Load() == nil {

@@ -45,14 +45,23 @@ type entry struct {
 const (
 	flagFlying    uint8 = 1 << iota // an attempt is under way, whatever the state says
 	flagCanceling                   // a cancel is appended: the attempt's outcome no longer counts
-	flagRetired                     // nothing waits for it but the end of its attempt
+	flagRetired                     // nothing waits for it but the end of its attempt, row read or move
+	flagMoving                      // a copy of its record is appended: no outcome is, until that is committed
+	flagUnlogged                    // due and tries are in memory only: it must stay there (full.go)
 )
 
+// row returns the entry's row as the index has it, or will have it once it has
+// applied what is logged.
 func (c *core) row(e *entry) record.Row {
-	return record.Row{
+	r := record.Row{
 		User: e.user, Nonce: e.nonce, Seq: e.seq, Pos: e.pos, Len: e.length,
 		Lane: c.lanes[e.lane].id, Host: c.hosts[e.host].id, Due: e.due, Tries: e.tries,
 	}
+	if e.flags&flagUnlogged != 0 {
+		l := c.unlogged[e.seq]
+		r.Due, r.Tries = l.due, l.tries
+	}
+	return r
 }
 
 // admit makes a row resident in a state of the caller's choice and returns its
@@ -94,7 +103,11 @@ func (c *core) wait(i uint32, until int64) {
 	e := &c.entries[i]
 	e.state = stTimer
 	e.timer = c.wheel.Add(until, timerEntry|uint64(i))
-	c.link(&c.lanes[e.lane].waiting, i)
+	if e.flags&flagUnlogged != 0 {
+		c.linkFront(&c.lanes[e.lane].waiting, i)
+	} else {
+		c.link(&c.lanes[e.lane].waiting, i)
+	}
 	c.wantPage(e.lane) // where enough was at hand, one that waits may change that
 }
 
@@ -137,6 +150,17 @@ func (c *core) link(l *list, i uint32) {
 	l.tail = i
 }
 
+func (c *core) linkFront(l *list, i uint32) {
+	e := &c.entries[i]
+	e.prev, e.next = none, l.head
+	if l.head == none {
+		l.tail = i
+	} else {
+		c.entries[l.head].prev = i
+	}
+	l.head = i
+}
+
 func (c *core) unlink(l *list, i uint32) {
 	e := &c.entries[i]
 	if e.prev == none {
@@ -170,7 +194,7 @@ func (c *core) leave(i uint32, state entryState, lsn uint64) {
 // release frees an entry for good.
 func (c *core) release(i uint32) {
 	e := &c.entries[i]
-	if e.flags&flagFlying != 0 || c.rowReads[e.seq] > 0 {
+	if e.flags&(flagFlying|flagMoving) != 0 || c.rowReads[e.seq] > 0 {
 		e.flags |= flagRetired
 		return
 	}

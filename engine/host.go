@@ -158,7 +158,7 @@ func (c *core) startReady() {
 }
 
 func (c *core) mayStart() bool {
-	return c.inflight < c.opts.Parallelism && c.undurable < undurableMax && c.undurableBytes < undurableBytesMax
+	return !c.stuck && c.inflight < c.opts.Parallelism && c.undurable < undurableMax && c.undurableBytes < undurableBytesMax
 }
 
 // startHead starts the lane's first message, or parks the lane at a host that

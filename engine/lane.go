@@ -90,8 +90,8 @@ func (c *core) keeps(li uint32, r *record.Row) bool {
 // swap makes room in a lane by leaving to the index one of its own messages that
 // is due later: those that wait never hold up one that is due.
 func (c *core) swap(li uint32, r *record.Row) bool {
-	i := c.lanes[li].waiting.tail
-	if i == none || c.entries[i].due <= max(r.Due, c.now) {
+	l := &c.lanes[li]
+	if !c.spillable(l) || c.entries[l.waiting.tail].due <= max(r.Due, c.now) {
 		return false
 	}
 	c.evict(li, 1)
@@ -134,10 +134,10 @@ func (c *core) evict(li uint32, n int) {
 	l := &c.lanes[li]
 	for ; n > 0; n-- {
 		i := l.waiting.tail
-		if i == none {
+		if !c.spillable(l) {
 			i = l.ready.tail
 		}
-		if i == none {
+		if i == none || c.entries[i].flags&flagUnlogged != 0 {
 			return
 		}
 		e := &c.entries[i]
@@ -212,7 +212,7 @@ func (c *core) pageTime(l *lane) int64 {
 	switch {
 	case l.resident < laneLowWater:
 		return l.frontier.Due - horizon
-	case l.waiting.head != none:
+	case c.spillable(l):
 		return l.frontier.Due
 	default:
 		return never
@@ -252,7 +252,7 @@ func (c *core) askPages() {
 			c.squeeze(l)
 		}
 		limit, maxDue := c.pageSize(l), c.now+horizon
-		if limit <= 0 && l.waiting.head != none && l.frontier.Due <= c.now {
+		if limit <= 0 && c.spillable(l) && l.frontier.Due <= c.now {
 			limit, maxDue = pageMax, c.now
 		}
 		if limit <= 0 {

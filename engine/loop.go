@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,14 +14,19 @@ import (
 type eventKind uint8
 
 const (
-	evGroup    eventKind = iota // group: committed
-	evFinished                  // slot, result: an attempt ended
-	evApplied                   // lsn: the index has caught up to there
-	evPaged                     // slot, page
-	evRow                       // req, row, found, err
-	evCancel                    // req
-	evDrain                     // start nothing more
-	evPoison                    // the log failed
+	evGroup       eventKind = iota // group: committed
+	evFinished                     // slot, result: an attempt ended
+	evApplied                      // lsn: the index has caught up to there
+	evPaged                        // slot, page
+	evRow                          // req, row, found, err
+	evCancel                       // req
+	evMove                         // move: asked for
+	evMoveRow                      // move, row, found, err
+	evMoveRefused                  // move, err: the log has no room for the copy
+	evDrain                        // start nothing more
+	evPoison                       // the log failed
+	evFull                         // found: the log can make no segment; or can again
+	evStuck                        // found: the log has no room for outcomes; or has again
 )
 
 // event is one thing that happened, for the core.
@@ -32,6 +39,7 @@ type event struct {
 	result *attemptResult
 	page   *index.Page
 	req    *cancelRequest
+	move   *moveRequest
 	row    record.Row
 	err    error
 }
@@ -139,10 +147,20 @@ func (c *core) take(ev *event) error {
 		c.rowRead(ev.req, ev.row, ev.found, ev.err)
 	case evCancel:
 		c.cancel(ev.req)
+	case evMove:
+		c.move(ev.move)
+	case evMoveRow:
+		c.moveRowRead(ev.move, ev.row, ev.found, ev.err)
+	case evMoveRefused:
+		c.moveRefused(ev.move, ev.err)
 	case evDrain:
 		c.draining = true
 	case evPoison:
 		c.poison(ErrLogFailed)
+	case evFull:
+		c.setFull(ev.found)
+	case evStuck:
+		c.setStuck(ev.found)
 	}
 	return nil
 }
@@ -151,10 +169,9 @@ func (c *core) take(ev *event) error {
 // with the next group, at the latest 10 ms later (L5).
 // When the log refuses one, nothing starts any more, but who waits is answered.
 func (e *Engine) carryOut(out *commands) (err error) {
-	for i := range out.appends {
-		if err = e.logOutcome(out.appends[i].outcome); err != nil {
-			break
-		}
+	err = e.logOutcomes(out.appends)
+	for i := 0; i < len(out.moves) && err == nil; i++ {
+		err = e.logOrRefuse(&out.moves[i])
 	}
 	for i := 0; i < len(out.starts) && err == nil; i++ {
 		e.workers.start(out.starts[i])
@@ -165,20 +182,73 @@ func (e *Engine) carryOut(out *commands) (err error) {
 	for _, req := range out.rows {
 		go e.readRow(req)
 	}
+	if len(out.moveRows) > 0 {
+		go e.readMoveRows(slices.Clone(out.moveRows))
+	}
 	for i := range out.answers {
 		out.answers[i].req.done(out.answers[i].err)
+	}
+	for _, req := range out.moved {
+		req.done(req.err)
 	}
 	return err
 }
 
+// logOrRefuse logs a copy, or tells the core that there is no room for it: then the
+// message stays where it is.
+func (e *Engine) logOrRefuse(cmd *moveCommand) error {
+	err := e.logMove(cmd)
+	if errors.Is(err, wal.ErrNoSpace) {
+		e.inbox.push(event{kind: evMoveRefused, move: cmd.req, err: err})
+		return nil
+	}
+	return err
+}
+
+// logOutcomes logs outcomes, those in hand first. Those that find no room stay in
+// hand; the core is told, so that nothing starts, and the loop tries again (W8:
+// only a write that was begun and failed is final).
+func (e *Engine) logOutcomes(cmds []appendCommand) error {
+	for i := range cmds {
+		e.inHand = append(e.inHand, cmds[i].outcome)
+	}
+	was, n := e.stuck, 0
+	for e.stuck = false; n < len(e.inHand); n++ {
+		err := e.logOutcome(e.inHand[n])
+		if e.stuck = errors.Is(err, wal.ErrNoSpace); e.stuck {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	e.inHand = slices.Delete(e.inHand, 0, n)
+	if e.stuck != was {
+		e.inbox.push(event{kind: evStuck, found: e.stuck})
+	}
+	return nil
+}
+
 func (e *Engine) logOutcome(o *record.Outcome) error {
-	t, err := e.log.Reserve(o.Size(), true)
+	t, err := e.log.Reserve(o.Size(), wal.Lazy)
 	if err != nil {
 		return err
 	}
 	fill(&t, o.Append(t.Buf[:0]))
 	e.log.Done(&t)
 	return nil
+}
+
+// appendReserved logs a record for which the log's reserve may be used, as for an
+// outcome, and returns when it is durable.
+func (e *Engine) appendReserved(p []byte) (lsn uint64, err error) {
+	t, err := e.log.Reserve(len(p), wal.Lazy)
+	if err != nil {
+		return 0, err
+	}
+	copy(t.Buf, p)
+	e.log.Done(&t)
+	return uint64(t.LSN), e.log.Wait(&t)
 }
 
 // fill checks that an encoder wrote exactly what was reserved.
@@ -191,7 +261,7 @@ func fill(t *wal.Ticket, encoded []byte) {
 // noteDrained tells Shutdown when nothing is in flight any more.
 func (e *Engine) noteDrained() {
 	c := e.core
-	if !c.draining || c.inflight > 0 || c.undurable > 0 && !c.poisoned {
+	if !c.draining || c.inflight > 0 || c.undurable > len(e.inHand) && !c.poisoned {
 		return
 	}
 	select {
@@ -205,11 +275,15 @@ func (e *Engine) sleepFor(more bool) time.Duration {
 	if more {
 		return 0
 	}
+	limit := sleepMax
+	if e.stuck {
+		limit = roomPause
+	}
 	at, ok := e.core.nextTimer()
 	if !ok {
-		return sleepMax
+		return limit
 	}
-	return min(max(time.UnixMilli(at).Sub(e.opts.Wall()), 0), sleepMax)
+	return min(max(time.UnixMilli(at).Sub(e.opts.Wall()), 0), limit)
 }
 
 // readLoop reads pages one after the other: their answers come back in the order
@@ -243,6 +317,21 @@ func (e *Engine) readPage(q *pageCommand) (*index.Page, error) {
 // readRow looks up the row of a message that is to be canceled. Its goroutine
 // ends with the request that waits for it.
 func (e *Engine) readRow(req *cancelRequest) { e.inbox.push(e.lookUp(req)) }
+
+// readMoveRows looks up the rows of messages that are to be moved, a batch of them.
+func (e *Engine) readMoveRows(reqs []*moveRequest) {
+	for _, req := range reqs {
+		e.inbox.push(e.lookUpMove(req))
+	}
+}
+
+func (e *Engine) lookUpMove(req *moveRequest) event {
+	ev := event{kind: evMoveRow, move: req, err: e.waitApplied(req.after)}
+	if ev.err == nil {
+		ev.row, ev.found, ev.err = e.idx.Row(req.seq)
+	}
+	return ev
+}
 
 func (e *Engine) lookUp(req *cancelRequest) event {
 	ev := event{kind: evRow, req: req, err: e.waitApplied(req.after)}

@@ -26,6 +26,9 @@ func (e *Engine) open() error {
 	if err := e.removeBackupTmp(); err != nil {
 		return err
 	}
+	if err := e.space.init(&e.opts, e.stop); err != nil {
+		return err
+	}
 	if err := e.openIndex(); err != nil {
 		return err
 	}
@@ -169,7 +172,7 @@ func writeFile(fs vfs.FS, name, content string) error {
 
 func (e *Engine) openIndex() error {
 	idx, err := index.Open(index.Options{
-		FS: e.opts.FS, Dir: e.path("index"), Memtable: e.opts.MemtableSize, Cache: e.opts.CacheSize,
+		FS: roomFS{e.opts.FS, &e.space}, Dir: e.path("index"), Memtable: e.opts.MemtableSize, Cache: e.opts.CacheSize,
 		DedupWindow: e.opts.DedupWindow, Quiet: e.opts.manual, OnFatal: e.fatal, Logger: e.opts.Logger,
 	})
 	if err != nil {
@@ -191,7 +194,7 @@ func (e *Engine) openLog() error {
 
 func (e *Engine) walOptions(start index.Position) wal.Options {
 	return wal.Options{
-		FS: e.opts.FS, Dir: e.path("log"), SegmentSize: e.opts.SegmentSize, MaxRecord: e.opts.recordMax(),
+		FS: logFS{e.opts.FS, &e.space}, Dir: e.path("log"), SegmentSize: e.opts.SegmentSize, MaxRecord: e.opts.recordMax(),
 		SyncInterval: e.opts.FsyncInterval, Rand: e.opts.Rand, Logger: e.opts.Logger,
 		Durable:  wal.Position{LSN: wal.LSN(start.LSN), Chain: start.Chain},
 		Manual:   e.opts.manual,
@@ -216,6 +219,7 @@ func (e *Engine) replay() error {
 	}
 	e.applier.a = a
 	gaps := false
+	a.Begin(uint64(e.log.First()))
 	err = e.log.Replay(wal.LSN(e.idx.Start().LSN), func(g *wal.Group) error {
 		gaps = gaps || g.GivenUp()
 		if err := applyGroup(a, e.log.ID(), g); err != nil {
@@ -233,6 +237,9 @@ func (e *Engine) replay() error {
 	// The index is now as far as the log, also where that is only its beginning:
 	// a read that waits for everything durable (X5) must not wait for the first record.
 	a.EndGroup(position(e.log.ID(), e.log.Durable()))
+	if err := a.Forget(uint64(e.log.First())); err != nil {
+		return fmt.Errorf("replay the log: %w", err)
+	}
 	if err := a.Flush(); err != nil || !gaps {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/record"
 )
 
 // Wire makes one attempt and fills in its result. *dispatch.Client is the one
@@ -35,6 +36,11 @@ type Options struct {
 	ScrubRate     int64         // [log.scrub-rate] bytes per second; below zero: no scrub. Default: 4 MiB
 	MemtableSize  int64         // [index.memtable] Default: 64 MiB
 	CacheSize     int64         // [index.cache] Default: 64 MiB
+
+	// MinFree is the floor under the free space of the file system: publishes are
+	// refused below it. [data.min-free] Negative: no floor. Default: the smaller
+	// of 512 MiB and a tenth of the file system.
+	MinFree int64
 
 	MessageMax     int           // [message.max-size] bytes of a body. Default: 1 MiB, at most 64 MiB
 	ResponseMax    int           // [response.max-size] bytes kept of an answer's body. Default: 1 MiB, at most 64 MiB
@@ -60,6 +66,8 @@ type Options struct {
 	manual bool
 	// scrubRest is a test's impatience with the scrub.
 	scrubRest time.Duration
+	// reclaimEvery is the time between rounds of reclaiming. Default: 1 s.
+	reclaimEvery time.Duration
 }
 
 func (o *Options) withDefaults() {
@@ -83,6 +91,7 @@ func (o *Options) withDefaults() {
 	def(&o.HostParallelism, 100)
 	def(&o.Resident, 500_000)
 	def(&o.Region, "EU-CENTRAL-1")
+	def(&o.reclaimEvery, time.Second)
 	def(&o.Logger, slog.New(slog.DiscardHandler))
 	if o.OnFatal == nil {
 		o.OnFatal = func(err error) { panic("engine: " + err.Error()) }
@@ -125,8 +134,11 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// recordMax bounds one record: the largest body, or response, and its headers.
-func (o *Options) recordMax() int { return max(o.MessageMax, o.ResponseMax) + metaMax }
+// recordMax bounds one record: the largest body, or response, and its headers, and
+// what moving it adds.
+func (o *Options) recordMax() int {
+	return max(o.MessageMax, o.ResponseMax) + metaMax + record.MoveOverhead
+}
 
 // metaMax bounds what a record holds beside the body: destination, headers and
 // options of a publish, or the headers of a response.

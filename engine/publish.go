@@ -64,7 +64,7 @@ func (e *Engine) submit(p *Publish) (submission, error) {
 
 // logMessage puts a record into the open group.
 func (e *Engine) logMessage(m *record.Message) (submission, error) {
-	t, err := e.log.Reserve(m.Size(), false)
+	t, err := e.log.Reserve(m.Size(), wal.Producer)
 	if err != nil {
 		return submission{}, logError(err)
 	}
@@ -91,6 +91,8 @@ func logError(err error) error {
 		return ErrClosed
 	case errors.Is(err, wal.ErrTooLarge):
 		return ErrTooLarge
+	case errors.Is(err, wal.ErrNoSpace):
+		return fmt.Errorf("%w: there is no room for the next segment of the log", ErrDiskFull)
 	default:
 		return fmt.Errorf("%w: %w", ErrLogFailed, err)
 	}
@@ -118,6 +120,9 @@ func (m *scratchMessage) free() {
 
 // build checks a publish against the limits and turns it into a record.
 func (e *Engine) build(p *Publish, m *scratchMessage) error {
+	if err := e.space.refusal(); err != nil {
+		return err
+	}
 	if err := e.checkLimits(p); err != nil {
 		return err
 	}

@@ -10,10 +10,14 @@ func (s *sim) checkBooks() {
 	if err := s.e.idx.Lanes(s.checkRows); err != nil {
 		s.fail("S10: lanes: %v", err)
 	}
+	if err := s.e.idx.DeadLetters(1, 0, false, s.checkDead); err != nil {
+		s.fail("S11: dead letters: %v", err)
+	}
 }
 
 // books are counts taken from the entries.
 type books struct {
+	unlogged                                      int
 	resident, flying                              int
 	laneResident, laneEntries, hostEntries, flown map[uint32]int
 }
@@ -28,6 +32,9 @@ func (s *sim) checkEntries() {
 	}
 	if b.resident != c.resident || b.flying != c.inflight {
 		s.fail("S10: %d resident and %d in flight, the core counts %d and %d", b.resident, b.flying, c.resident, c.inflight)
+	}
+	if b.unlogged != len(c.unlogged) {
+		s.fail("S10: %d messages with retries in memory only, the core knows %d", b.unlogged, len(c.unlogged))
 	}
 	for i := range c.lanes {
 		if l := &c.lanes[i]; l.used && (l.resident != b.laneResident[uint32(i)] || l.entries != b.laneEntries[uint32(i)]) {
@@ -51,6 +58,12 @@ func (s *sim) count(b *books, i uint32) {
 	}
 	b.laneEntries[e.lane]++
 	b.hostEntries[e.host]++
+	if e.flags&flagUnlogged != 0 {
+		b.unlogged++
+		if e.state == stSpilled || e.state == stEnded {
+			s.fail("S10: the retries of %d are in memory only, and it is left to the index", e.seq)
+		}
+	}
 	if e.flags&flagFlying != 0 {
 		b.flying++
 		b.flown[e.host]++
@@ -109,6 +122,7 @@ func (s *sim) checkRows(l index.Lane) error {
 	c := s.e.core
 	for i := range p.Rows {
 		r := &p.Rows[i]
+		s.checkStands(r.Pos, int(r.Len))
 		if r.Due < l.First {
 			s.fail("S10: lane %x has a row before the first that its summary names", l.ID)
 		}

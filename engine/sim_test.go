@@ -37,6 +37,9 @@ import (
 //	S8 within the window a duplicate gets the original's id, and nothing is stored for it
 //	S9 what is in memory stays within its bound
 //	S10 the core's books balance, and no lane or message is forgotten (sim_books_test.go)
+//	S11 what the index names stands in the log, whatever was reclaimed (sim_reclaim_test.go)
+//
+// All of it holds through full disks too (sim_room_test.go).
 type sim struct {
 	t    *testing.T
 	seed uint64
@@ -50,16 +53,21 @@ type sim struct {
 	groups   []*wal.Group
 	pages    []pageCommand
 	rows     []*cancelRequest
+	moveRows []*moveRequest
 	lateRows []event // read, and not told yet
+	reclaim  simReclaim
 	flights  []startCommand
 	unacked  []*simMessage
 	messages map[string]*simMessage // by id, acked or not
 	dedup    map[string]*simMessage
+	room     simRoom
 	crashes  int
 	published,
 	attempts, duplicates int
-	history uint64
-	failed  error
+	copied, reclaimed, rebuilt int
+	forgot                     bool // the index was lost: dedup ids may be, too
+	history                    uint64
+	failed                     error
 }
 
 // simMessage is the model of one message.
@@ -79,6 +87,7 @@ type simMessage struct {
 	starts   map[int]int
 	life     int // the crash count when starts was last reset
 	dead     bool
+	retryAt  int64 // when the next attempt may start, as far as this life of the server knows
 }
 
 // simRand is the engine's source of chance in a simulation.
@@ -104,6 +113,7 @@ func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{},
 	}
 	s.disk.NoSync = cfg.noSync
+	s.setFree(simPlenty)
 	s.disk.Keep = func(name string) bool { return strings.Contains(name, "/index/") }
 	s.open(cfg)
 	return s
@@ -131,6 +141,7 @@ func (s *sim) open(cfg simConfig) {
 			s.t.Fatal(err)
 		}
 	}
+	s.opened()
 	s.note("open", uint64(e.log.Durable().LSN))
 }
 
@@ -187,7 +198,11 @@ func simHeader(a *dispatch.Attempt, name string) string {
 
 // step does one random thing.
 func (s *sim) step(cfg simConfig) {
-	switch n := s.rng.IntN(100); {
+	switch n := s.rng.IntN(103); {
+	case n == 100:
+		s.changeRoom()
+	case n > 100:
+		s.look()
 	case n < 22:
 		s.publish()
 	case n < 34:
@@ -199,19 +214,28 @@ func (s *sim) step(cfg simConfig) {
 	case n < 69:
 		s.advance(s.rng.Int64N(10 * 60_000))
 	case n < 70:
-		s.advance(-s.rng.Int64N(5000))
-	case n < 88:
+		back := s.rng.Int64N(5000)
+		for _, m := range s.messages {
+			m.retryAt -= back // an attempt may have landed and not be decided
+		}
+		s.advance(-back)
+	case n < 84:
 		s.land()
-	case n < 93:
+	case n < 89:
 		s.read()
+	case n < 93:
+		s.reclaimStep()
 	case n < 96:
 		s.cancel()
 	case n < 97:
+		if s.room.scarce() {
+			return // a flush waits for room, and nobody would make it
+		}
 		if err := s.e.idx.Flush(); err != nil {
 			s.fail("flush: %v", err)
 		}
 	case n < 98:
-		if err := s.e.log.WriteMark(); err != nil {
+		if err := s.e.log.WriteMark(); err != nil && !(s.room.episodes > 0 && errors.Is(err, wal.ErrNoSpace)) {
 			s.fail("mark: %v", err)
 		}
 	case n < 99:
@@ -233,7 +257,7 @@ func (s *sim) publish() {
 		case 1:
 			p.Delay = time.Duration(s.rng.Int64N(3_600_000)) * time.Millisecond
 		}
-		m.body = make([]byte, s.rng.IntN(600))
+		m.body = make([]byte, s.rng.IntN(s.room.bodyMax()))
 		for i := range m.body {
 			m.body[i] = byte(s.rng.Uint32() >> (s.rng.IntN(2) * 5))
 		}
@@ -245,6 +269,9 @@ func (s *sim) publish() {
 		m.due = s.now + p.Delay.Milliseconds()
 		s.submit(p, m)
 	}
+	if s.room.scarce() {
+		s.commit() // in Manual mode the log knows of one spare ahead, not of two
+	}
 }
 
 func (s *sim) submit(p *Publish, m *simMessage) {
@@ -253,7 +280,7 @@ func (s *sim) submit(p *Publish, m *simMessage) {
 		return
 	}
 	if err != nil {
-		s.fail("publish: %v", err)
+		s.refused("publish", err)
 		return
 	}
 	if d := sub.duplicate; d != nil {
@@ -262,7 +289,7 @@ func (s *sim) submit(p *Publish, m *simMessage) {
 	}
 	s.published++
 	m.sub, m.id = sub, MessageID(uint64(sub.ticket.LSN), sub.nonce)
-	if m.dedupID != "" {
+	if m.dedupID != "" && !s.forgot {
 		if o := s.dedup[m.dedupID]; o != nil && o.acked && s.now-o.created < s.e.opts.DedupWindow.Milliseconds() {
 			s.fail("S8: %s stored again as %s", o.id, m.id)
 		}
@@ -275,6 +302,9 @@ func (s *sim) submit(p *Publish, m *simMessage) {
 
 func (s *sim) duplicate(m *simMessage, id string) {
 	s.duplicates++
+	if s.forgot {
+		return
+	}
 	if o := s.dedup[m.dedupID]; o == nil || o.id != id {
 		s.fail("S8: a duplicate under %q was answered with %s", m.dedupID, id)
 	}
@@ -356,9 +386,12 @@ func (s *sim) advance(ms int64) {
 }
 
 func (s *sim) carryOut(out *commands) {
-	for i := range out.appends {
-		if err := s.e.logOutcome(out.appends[i].outcome); err != nil {
-			s.fail("log an outcome: %v", err)
+	if err := s.e.logOutcomes(out.appends); err != nil {
+		s.fail("log an outcome: %v", err)
+	}
+	for i := range out.moves {
+		if err := s.e.logOrRefuse(&out.moves[i]); err != nil {
+			s.fail("log a move: %v", err)
 		}
 	}
 	for _, cmd := range out.starts {
@@ -367,8 +400,12 @@ func (s *sim) carryOut(out *commands) {
 	}
 	s.pages = append(s.pages, out.pages...)
 	s.rows = append(s.rows, out.rows...)
+	s.moveRows = append(s.moveRows, out.moveRows...)
 	for _, a := range out.answers {
 		a.req.done(a.err)
+	}
+	for _, req := range out.moved {
+		req.done(req.err)
 	}
 	c := s.e.core
 	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels); c.resident > limit {
@@ -385,8 +422,8 @@ func (s *sim) started(cmd *startCommand) {
 	case m == nil:
 		s.fail("S5: attempt of an unknown message at %d", cmd.row.Seq)
 		return
-	case s.now < m.due || s.now < cmd.row.Due:
-		s.fail("S2: %s starts at %d, due at %d", m.id, s.now, max(m.due, cmd.row.Due))
+	case s.now < max(m.due, m.retryAt, cmd.row.Due):
+		s.fail("S2: %s starts at %d, due at %d", m.id, s.now, max(m.due, m.retryAt, cmd.row.Due))
 	case m.canceled:
 		s.fail("S4: %s starts after its cancel was answered", m.id)
 	case cmd.attempt > m.retries+1:
@@ -395,6 +432,7 @@ func (s *sim) started(cmd *startCommand) {
 	if m.life != s.crashes {
 		m.life, m.starts = s.crashes, map[int]int{}
 	}
+	s.room.started(m, cmd)
 	m.starts[cmd.attempt]++
 	if m.starts[cmd.attempt] > 1 {
 		s.fail("S6: %s starts attempt %d twice", m.id, cmd.attempt)
@@ -411,6 +449,9 @@ func (s *sim) land() {
 	s.flights = slices.Delete(s.flights, i, i+1)
 	r := s.att.run(&cmd)
 	r.outcome.Took = 0 // the only thing in a result that real time shows in
+	if m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]; m != nil && !r.success && !r.final {
+		m.retryAt = s.now + r.delay.Milliseconds()
+	}
 	s.e.inbox.push(event{kind: evFinished, slot: cmd.slot, result: r})
 }
 
@@ -428,6 +469,13 @@ func (s *sim) read() {
 			break
 		}
 	}
+	s.moveRows = slices.DeleteFunc(s.moveRows, func(req *moveRequest) bool {
+		if s.e.idx.Applied() < req.after {
+			return false
+		}
+		s.lateRows = append(s.lateRows, s.e.lookUpMove(req))
+		return true
+	})
 	s.rows = slices.DeleteFunc(s.rows, func(req *cancelRequest) bool {
 		if s.e.idx.Applied() < req.after {
 			return false
@@ -477,7 +525,7 @@ func (s *sim) cancel() {
 		if err == nil {
 			m.canceled = true
 		} else if !errors.Is(err, ErrNotFound) {
-			s.fail("cancel: %v", err)
+			s.refused("cancel", err)
 		}
 	}}})
 }
@@ -505,29 +553,38 @@ func (s *sim) redrive() {
 		err = s.e.DeleteDeadLetter(1, d.ID)
 	} else {
 		m := &simMessage{created: s.now, due: s.now, body: old.body, retries: old.retries, starts: map[int]int{}, life: s.crashes, acked: true}
-		m.id, err = s.e.RetryDeadLetter(1, d.ID)
-		s.messages[m.id] = m
+		if m.id, err = s.e.RetryDeadLetter(1, d.ID); err == nil {
+			s.messages[m.id] = m
+		}
 	}
 	if err != nil {
-		s.fail("redrive or delete of %s: %v", d.ID, err)
+		s.refused("redrive or delete of "+d.ID, err)
 	}
 }
 
 // crash cuts the power and opens what is left.
 func (s *sim) crash(cfg simConfig) {
 	s.note("crash", uint64(s.e.log.Durable().LSN))
+	for _, m := range s.messages {
+		m.retryAt = 0 // it may not have been logged
+	}
 	percent := []int{0, 10, 50, 90, 100}[s.rng.IntN(5)]
 	grain := []int{512, 4096}[s.rng.IntN(2)]
 	next := s.disk.Cut(s.rng.Uint64(), percent, grain)
 	s.abandon()
 	s.disk = next
 	s.crashes++
+	if s.rng.IntN(4) == 0 {
+		s.loseIndex()
+	}
+	s.leaveSome()
 	s.open(cfg)
 	for i := 0; i < 3 && s.failed == nil && s.rng.IntN(3) == 0; i++ { // crashes in or right after recovery
 		next := s.disk.Cut(s.rng.Uint64(), s.rng.IntN(101), grain)
 		s.abandon()
 		s.disk = next
 		s.crashes++
+		s.leaveSome()
 		s.open(cfg)
 	}
 }
@@ -543,6 +600,7 @@ func (s *sim) abandon() {
 		}
 	}
 	s.events, s.groups, s.pages, s.rows, s.flights, s.unacked, s.lateRows = nil, nil, nil, nil, nil, nil, nil
+	s.moveRows, s.reclaim = nil, simReclaim{}
 	_ = s.e.log.Close()
 	_ = s.e.idx.Abandon()
 	_ = s.e.lock.Close()
@@ -551,9 +609,11 @@ func (s *sim) abandon() {
 
 // settleAll lets everything run to its end and checks what must have come of it.
 func (s *sim) settleAll() {
+	s.setFree(simPlenty)
 	for i := 0; s.failed == nil && i < 20_000; i++ {
 		s.commit()
 		s.applyAll()
+		s.look()
 		s.advance(60_000)
 		for len(s.flights) > 0 {
 			s.land()
@@ -571,7 +631,7 @@ func (s *sim) settleAll() {
 
 func (s *sim) idle() bool {
 	c := s.e.core
-	return len(s.rows) == 0 && len(s.lateRows) == 0 && c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
+	return len(s.rows) == 0 && len(s.lateRows) == 0 && len(s.moveRows) == 0 && len(c.moves) == 0 && c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
 }
 
 func (s *sim) checkEnds() {
@@ -641,7 +701,8 @@ func simConfigOf(seed uint64) simConfig {
 
 func TestSimulation(t *testing.T) {
 	from, to := seeds(t, simSeeds)
-	var crashes, published, attempts, duplicates int
+	var crashes, published, attempts, duplicates, copied, reclaimed, rebuilt int
+	var room simRoom
 	for seed := from; seed < to; seed++ {
 		s := runSim(t, seed, simConfigOf(seed))
 		if s.failed != nil {
@@ -651,8 +712,18 @@ func TestSimulation(t *testing.T) {
 		published += s.published
 		attempts += s.attempts
 		duplicates += s.duplicates
+		copied += s.copied
+		reclaimed += s.reclaimed
+		rebuilt += s.rebuilt
+		room.add(&s.room)
 	}
-	t.Logf("%d seeds: %d power cuts, %d published, %d attempts, %d duplicates refused", to-from, crashes, published, attempts, duplicates)
+	t.Logf("%d seeds: %d power cuts, %d published, %d attempts, %d duplicates refused, %d moves asked for, %d segments reclaimed, %d indexes rebuilt",
+		to-from, crashes, published, attempts, duplicates, copied, reclaimed, rebuilt)
+	t.Logf("disks were full %d times: %d requests refused, %d attempts after a retry that was not logged, the log stuck %d times",
+		room.episodes, room.refusals, room.unlogged, room.stuck)
+	if to-from >= simSeeds && (room.refusals == 0 || room.unlogged == 0 || room.stuck == 0) {
+		t.Error("full disks were not tried")
+	}
 }
 
 // TestSimulationOneSeedOneHistory: the simulator would be of little use if a

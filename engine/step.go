@@ -32,6 +32,8 @@ func (c *core) commit(lsn uint64, p []byte) error {
 		return c.commitMessage(lsn, p)
 	case record.TypeOutcome:
 		return c.commitOutcome(lsn, p)
+	case record.TypeMove:
+		return c.commitMove(lsn, p)
 	}
 	return nil
 }
@@ -68,12 +70,16 @@ func (c *core) commitOutcome(lsn uint64, p []byte) error {
 	if !ok {
 		return fmt.Errorf("engine: BUG: outcome at %d of message %d, which is not resident", lsn, o.Seq)
 	}
+	c.settled(i)
 	if o.Kind.Final() {
 		c.leave(i, stEnded, lsn)
 		c.answerCancels(o.Seq, o.Kind)
-		return nil
+	} else {
+		c.commitRetry(i, lsn, &o)
 	}
-	c.commitRetry(i, lsn, &o)
+	if req := c.moves[o.Seq]; req != nil && !req.reading {
+		c.move(req)
+	}
 	return nil
 }
 
@@ -110,7 +116,17 @@ func (c *core) finished(i uint32, r *attemptResult) {
 		return
 	case e.flags&flagCanceling != 0 || e.state == stEnded || c.poisoned:
 		return
-	case r.interrupt:
+	case e.flags&flagMoving != 0:
+		c.moves[e.seq].result = r
+		return
+	}
+	c.conclude(i, r)
+}
+
+// conclude decides what an attempt's end means and asks for it to be logged.
+func (c *core) conclude(i uint32, r *attemptResult) {
+	e := &c.entries[i]
+	if r.interrupt {
 		c.wait(i, max(e.due, c.now+ceilMillis(r.delay)))
 		return
 	}
@@ -119,7 +135,13 @@ func (c *core) finished(i uint32, r *attemptResult) {
 	o.Kind = decide(r, int(o.Attempt))
 	if o.Kind == record.Retry {
 		o.Next = c.now + ceilMillis(r.delay)
+		if c.scarce() {
+			c.keepRetry(i, o)
+			return
+		}
 		o.Body = o.Body[:min(len(o.Body), historyMax)] // only a dead letter shows all of it
+	} else if c.scarce() {
+		brief(o)
 	}
 	e.state = stDeciding
 	c.decided(o)
@@ -160,6 +182,10 @@ func (c *core) cancel(req *cancelRequest) {
 		c.answer(req, ErrLogFailed)
 		return
 	}
+	if c.stuck {
+		c.answer(req, ErrDiskFull)
+		return
+	}
 	i, ok := c.bySeq[req.seq]
 	if !ok || c.entries[i].state == stSpilled {
 		req.after = c.committed
@@ -173,22 +199,29 @@ func (c *core) cancel(req *cancelRequest) {
 		return
 	}
 	c.cancels[req.seq] = append(c.cancels[req.seq], req)
-	if e.state != stDeciding && e.flags&flagCanceling == 0 {
+	if e.state != stDeciding && e.flags&(flagCanceling|flagMoving) == 0 {
 		c.appendCancel(i)
+	}
+}
+
+// dropRowRead notes that a row was read that kept an entry from being freed.
+func (c *core) dropRowRead(seq uint64) {
+	if c.rowReads[seq]--; c.rowReads[seq] == 0 {
+		delete(c.rowReads, seq)
 	}
 }
 
 // rowRead takes the row of a message that was not resident when a cancel came.
 func (c *core) rowRead(req *cancelRequest, r record.Row, found bool, err error) {
-	if c.rowReads[req.seq]--; c.rowReads[req.seq] == 0 {
-		delete(c.rowReads, req.seq)
-	}
+	c.dropRowRead(req.seq)
 	i, ok := c.bySeq[req.seq]
 	switch {
 	case ok && c.entries[i].state != stSpilled:
 		c.cancel(req) // it has become resident meanwhile, and may have ended
 	case c.poisoned:
 		c.answer(req, ErrLogFailed)
+	case c.stuck:
+		c.answer(req, ErrDiskFull)
 	case err != nil:
 		c.answer(req, err)
 	case !found || r.Nonce != req.nonce || UserID(r.User) != req.user:
@@ -214,7 +247,9 @@ func (c *core) cancelRow(req *cancelRequest, r *record.Row) {
 	}
 	c.entries[i].state = stDeciding
 	c.cancels[req.seq] = append(c.cancels[req.seq], req)
-	c.appendCancel(i)
+	if c.entries[i].flags&flagMoving == 0 {
+		c.appendCancel(i)
+	}
 }
 
 // appendCancel logs the cancel of an entry and takes it out of its line.
@@ -250,6 +285,9 @@ func (c *core) poison(err error) {
 		}
 	}
 	clear(c.cancels)
+	for _, req := range c.moves {
+		c.endMove(req, err)
+	}
 }
 
 // recover starts from the index's lanes: their messages are read when their time

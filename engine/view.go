@@ -28,18 +28,42 @@ func (e *Engine) Message(u UserID, id string) (*Message, error) {
 	if err := e.catchUp(); err != nil {
 		return nil, err
 	}
-	row, ok, err := e.idx.Row(seq)
-	if err != nil {
-		return nil, indexError(err)
+	for range readTries {
+		row, ok, err := e.idx.Row(seq)
+		if err != nil {
+			return nil, indexError(err)
+		}
+		if !ok || row.Nonce != nonce || UserID(row.User) != u {
+			return nil, ErrNotFound
+		}
+		v := new(Message)
+		if err = e.readMessage(&row, v); err == nil {
+			return v, nil
+		}
+		if !errors.Is(err, wal.ErrNotFound) {
+			return nil, err
+		}
 	}
-	if !ok || row.Nonce != nonce || UserID(row.User) != u {
-		return nil, ErrNotFound
+	return nil, fmt.Errorf("%w: %s", ErrDamaged, id)
+}
+
+// readTries is how often a row is read again whose address the log no longer has:
+// between the two reads the record was moved. A segment takes longer than that to
+// be given up.
+const readTries = 3
+
+// readMoved reads a row's record. An address held in memory is a hint, the id is the
+// truth (W10): if the log no longer has it, the index knows where the record is.
+func (e *Engine) readMoved(row *record.Row, buf []byte) ([]byte, error) {
+	p, err := e.log.Read(wal.LSN(row.Pos), int(row.Len), buf)
+	for i := 1; i < readTries && errors.Is(err, wal.ErrNotFound); i++ {
+		now, ok, indexErr := e.idx.Row(row.Seq)
+		if indexErr != nil || !ok || now.Pos == row.Pos {
+			break
+		}
+		p, err = e.log.Read(wal.LSN(now.Pos), int(now.Len), buf)
 	}
-	v := new(Message)
-	if err := e.readMessage(&row, v); err != nil {
-		return nil, err
-	}
-	return v, nil
+	return p, err
 }
 
 // indexError turns an error of the index into one of the engine's.
@@ -93,6 +117,7 @@ func (e *Engine) readMessage(row *record.Row, v *Message) error {
 	return nil
 }
 
+// readRecord reads the message or outcome that stands at pos, moved there or not.
 func (e *Engine) readRecord(pos uint64, n int) ([]byte, error) {
 	p, err := e.log.Read(wal.LSN(pos), n, nil)
 	var damage *wal.CorruptionError
@@ -101,6 +126,9 @@ func (e *Engine) readRecord(pos uint64, n int) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the record at %d: %w", pos, err)
+	}
+	if p, err = record.Unwrap(p); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return p, nil
 }

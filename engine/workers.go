@@ -117,9 +117,12 @@ func (a *attempter) prepare(cmd *startCommand) error {
 	if need := int(cmd.row.Len) + readSlack; cap(a.record) < need {
 		a.record = make([]byte, need+need/4)
 	}
-	p, err := a.e.log.Read(wal.LSN(cmd.row.Pos), int(cmd.row.Len), a.record)
+	p, err := a.e.readMoved(&cmd.row, a.record)
 	if err != nil {
 		return asReadError(err)
+	}
+	if p, err = record.Unwrap(p); err != nil {
+		return err
 	}
 	m := &a.message
 	if err := record.DecodeMessage(p, m); err != nil {

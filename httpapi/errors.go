@@ -50,6 +50,7 @@ var sentinels = []struct {
 }{
 	{is: engine.ErrNotFound, status: http.StatusNotFound},
 	{is: engine.ErrOverloaded, status: http.StatusServiceUnavailable, retry: true},
+	{is: engine.ErrDiskFull, status: http.StatusInsufficientStorage, retry: true},
 	{is: engine.ErrLogFailed, status: http.StatusServiceUnavailable, text: engine.ErrLogFailed.Error()},
 	{is: engine.ErrClosed, status: http.StatusServiceUnavailable, text: engine.ErrClosed.Error(), retry: true},
 	{is: engine.ErrTooLarge, status: http.StatusRequestEntityTooLarge},

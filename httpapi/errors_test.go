@@ -17,7 +17,7 @@ import (
 // is added there fails here until the table knows it.
 func TestEverySentinelIsMapped(t *testing.T) {
 	mapped := map[string]error{
-		"ErrNotFound": engine.ErrNotFound, "ErrOverloaded": engine.ErrOverloaded, "ErrLogFailed": engine.ErrLogFailed,
+		"ErrNotFound": engine.ErrNotFound, "ErrOverloaded": engine.ErrOverloaded, "ErrDiskFull": engine.ErrDiskFull, "ErrLogFailed": engine.ErrLogFailed,
 		"ErrClosed": engine.ErrClosed, "ErrTooLarge": engine.ErrTooLarge, "ErrDamaged": engine.ErrDamaged, "ErrLocked": engine.ErrLocked,
 	}
 	names := exportedErrors(t, "../engine")

@@ -16,12 +16,14 @@ import (
 
 // chaos is everything at once on a log of small segments with its goroutines:
 // producers, lazy or not, that read back what was acknowledged, others that call
-// Commit, WriteMark and Kick, a disk that is full now and then, and an end that
-// comes in the middle: a close or a failed sync.
+// Commit, WriteMark, Rotate and Kick, one that reclaims what the others read, a disk
+// that is full now and then, and an end that comes in the middle: a close or a
+// failed sync.
 type chaos struct {
 	log    *Log
 	acks   ackLog
-	failed atomic.Bool // a sync was made to fail
+	failed atomic.Bool   // a sync was made to fail
+	floor  atomic.Uint64 // the highest that was asked for
 }
 
 // settled says whether err is an end that a producer must expect.
@@ -33,8 +35,7 @@ func (c *chaos) settled(err error) bool {
 func (c *chaos) produce(rng *rand.Rand) error {
 	for {
 		p := payload(rng.IntN(1 << 20))
-		lazy := rng.IntN(4) == 0
-		t, err := c.log.Reserve(len(p), lazy)
+		t, err := c.log.Reserve(len(p), drawClass(rng, 4))
 		switch {
 		case errors.Is(err, ErrNoSpace):
 			runtime.Gosched()
@@ -55,7 +56,8 @@ func (c *chaos) produce(rng *rand.Rand) error {
 		c.acks.acked[t.LSN] = p
 		c.acks.mu.Unlock()
 		got, err := c.log.Read(t.LSN, rng.IntN(len(p)*2), nil)
-		if err != nil && !errors.Is(err, ErrClosed) || err == nil && !bytes.Equal(got, p) {
+		gone := errors.Is(err, ErrNotFound) && uint64(t.LSN) < c.floor.Load()
+		if err != nil && !gone && !errors.Is(err, ErrClosed) || err == nil && !bytes.Equal(got, p) {
 			return fmt.Errorf("read %v after its ack: %d bytes, %w", t.LSN, len(got), err)
 		}
 	}
@@ -65,7 +67,9 @@ func (c *chaos) produce(rng *rand.Rand) error {
 func (c *chaos) meddle(rng *rand.Rand) error {
 	for {
 		var err error
-		switch rng.IntN(3) {
+		switch rng.IntN(4) {
+		case 3:
+			err = c.log.Rotate()
 		case 0:
 			err = c.log.Commit()
 		case 1:
@@ -80,6 +84,40 @@ func (c *chaos) meddle(rng *rand.Rand) error {
 			return err
 		}
 	}
+}
+
+// reclaim gives up all but the newest segments, over and over, and reads what is
+// just about to go, until the log ends.
+func (c *chaos) reclaim(rng *rand.Rand) error {
+	for c.log.Err() == nil {
+		unpin := func() {}
+		if rng.IntN(4) == 0 {
+			unpin = c.log.Pin()
+		}
+		segs := c.log.Segments()
+		keep := segs[max(0, len(segs)-1-rng.IntN(4))]
+		c.floor.Store(max(c.floor.Load(), uint64(keep.First)))
+		if err := c.log.SetFloor(keep.First); err != nil {
+			return err
+		}
+		if segs[0].Sealed {
+			last := LSN(0)
+			err := c.log.ReadSegment(segs[0].First, func(lsn LSN, p []byte) error {
+				if c.acks.mu.Lock(); lsn <= last || c.acks.acked[lsn] != nil && !bytes.Equal(c.acks.acked[lsn], p) {
+					last = 1 << 63
+				}
+				c.acks.mu.Unlock()
+				last = max(last, lsn)
+				return nil
+			})
+			if err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrClosed) || last >= 1<<63 {
+				return fmt.Errorf("read segment %v: %w", segs[0].First, err)
+			}
+		}
+		unpin()
+		runtime.Gosched()
+	}
+	return nil
 }
 
 func (c *chaos) run(t *testing.T, seed uint64) {
@@ -104,12 +142,15 @@ func (c *chaos) run(t *testing.T, seed uint64) {
 	c.log = mustOpen(t, o)
 	c.acks.acked = map[LSN][]byte{}
 	var wg sync.WaitGroup
-	for i := range 6 {
+	for i := range 7 {
 		rng := newRNG(seed<<8 | uint64(i))
 		wg.Go(func() {
 			f := c.produce
-			if i == 0 {
+			switch i {
+			case 0:
 				f = c.meddle
+			case 1:
+				f = c.reclaim
 			}
 			if err := f(rng); err != nil {
 				t.Errorf("seed %d: %v", seed, err)
@@ -133,14 +174,22 @@ func (c *chaos) run(t *testing.T, seed uint64) {
 // check looks for everything acknowledged on what a power cut left.
 func (c *chaos) check(t *testing.T, seed uint64, disk *powerfs.FS) {
 	l := mustOpen(t, smallOptions(disk))
-	found := 0
+	if first := l.First(); uint64(first) > max(c.floor.Load(), uint64(firstLSN)) {
+		t.Errorf("seed %d: the log begins at %v, above the floor", seed, first)
+	}
+	want, found := 0, 0
+	for lsn := range c.acks.acked {
+		if lsn >= l.First() {
+			want++
+		}
+	}
 	for _, e := range replayAll(t, l) {
 		if p, ok := c.acks.acked[e.lsn]; ok && bytes.Equal(p, e.payload) {
 			found++
 		}
 	}
-	if found != len(c.acks.acked) {
-		t.Errorf("seed %d: of %d acknowledged records %d were found", seed, len(c.acks.acked), found)
+	if found != want {
+		t.Errorf("seed %d: of %d acknowledged records above the floor %d were found", seed, want, found)
 	}
 	mustClose(t, l)
 }

@@ -319,7 +319,7 @@ func (l *Log) queueMark() error {
 		if l.mu.err != nil || l.mu.open != nil || len(l.mu.queue) > 0 {
 			return l.mu.err
 		}
-		if !l.awaitsSpareLocked(0) {
+		if !l.awaitsSpareLocked(0, 0) {
 			break
 		}
 		if !l.mu.closing {
@@ -327,7 +327,7 @@ func (l *Log) queueMark() error {
 		}
 		l.mu.space.Wait()
 	}
-	if err := l.openGroupLocked(0); err != nil {
+	if err := l.openGroupLocked(0, Producer); err != nil {
 		return err
 	}
 	l.closeOpenLocked()

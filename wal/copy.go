@@ -23,11 +23,10 @@ type SegmentCopy struct {
 // A log that is in use may be copied up to its durable end if no segment is
 // removed meanwhile (Log.Pin).
 func Copy(o InspectOptions, until Position, fn func(SegmentCopy) error) (*Report, error) {
-	sv, err := newSurvey(o)
+	sv, err := newSurvey(o, until)
 	if err != nil {
 		return nil, err
 	}
-	sv.endAt(until)
 	rep := &Report{Log: sv.log, First: sv.pieces[0].seg.first, Segments: len(sv.pieces)}
 	var at Position
 	for _, p := range sv.pieces {
@@ -37,20 +36,6 @@ func Copy(o InspectOptions, until Position, fn func(SegmentCopy) error) (*Report
 	}
 	rep.Mark, rep.End, rep.EndChain = at.LSN, at.LSN, at.Chain
 	return rep, nil
-}
-
-// endAt leaves out what lies behind the boundary until.
-func (sv *survey) endAt(until Position) {
-	if until.LSN == 0 {
-		return
-	}
-	n := len(sv.pieces)
-	for n > 1 && sv.pieces[n-1].seg.first > until.LSN {
-		n--
-	}
-	sv.pieces = sv.pieces[:n]
-	sv.pieces[n-1].next = nil
-	sv.until = until
 }
 
 func (sv *survey) copyPiece(p *piece, before Position, rep *Report, fn func(SegmentCopy) error) (Position, error) {
@@ -73,7 +58,7 @@ func (sv *survey) copyPiece(p *piece, before Position, rep *Report, fn func(Segm
 		d.Lost = in.severed(before)
 		rep.Damages = append(rep.Damages, d)
 	}
-	c := &copier{seg: *p.seg, rep: rep}
+	c := &copier{seg: segment{segmentHeader: p.seg.segmentHeader}, rep: rep}
 	c.seg.version = formatVersion
 	c.seg.size = alignUp(segmentHeaderSize+max(int64(end.LSN-p.seg.first), groupAlign), segmentHeaderSize)
 	if c.seg.synced = min(c.seg.synced, end.LSN); p.next == nil {

@@ -32,10 +32,11 @@ func thin(n int) int {
 	return n
 }
 
-// sim drives one log in Manual mode through appends, commits, process deaths,
-// failed syncs and power cuts, all drawn from one seed, and holds it against a
-// list.
+// sim drives one log in Manual mode through appends, commits, floors, rotations,
+// process deaths, failed syncs and power cuts, all drawn from one seed, and holds
+// it against a list.
 type sim struct {
+	seed  uint64
 	rng   *rand.Rand
 	disk  *powerfs.FS
 	log   *Log
@@ -43,6 +44,7 @@ type sim struct {
 	lag   bool     // interval mode: many groups lie above the highest mark
 	pos   Position // that position
 	next  int      // payload number
+	floor LSN      // the highest that was asked for
 
 	known []entry // recovered or acknowledged: must never be lost
 	doubt []entry // reserved since, in order: may be found, as a prefix
@@ -52,6 +54,7 @@ type sim struct {
 func (s *sim) options() Options {
 	o := smallOptions(s.disk)
 	o.Manual, o.Rand = true, rngReader{s.rng}
+	o.Reserve = []int{-1, 1, 4}[s.seed%7%3]
 	o.OnCommit = func(g *Group) { s.ends = append(s.ends, g.End()) }
 	if s.index {
 		o.Durable = s.pos
@@ -106,6 +109,11 @@ func (s *sim) checkRecovered() error {
 	if err != nil {
 		return fmt.Errorf("replay: %w", err)
 	}
+	first := s.log.First()
+	if first > max(s.floor, firstLSN) {
+		return fmt.Errorf("the log begins at %v, the floor asked for is %v", first, s.floor)
+	}
+	s.known = above(s.known, first)
 	if len(got) < len(s.known) {
 		return fmt.Errorf("%d records recovered, %d were acknowledged", len(got), len(s.known))
 	}
@@ -136,12 +144,16 @@ func (s *sim) step() error {
 		return s.commit()
 	case n < 85:
 		return s.acked(s.log.WriteMark())
+	case n < 86:
+		return s.setFloor()
 	case n < 88:
+		return s.acked(s.log.Rotate())
+	case n < 90:
 		if len(s.ends) > 0 {
 			s.pos = s.ends[len(s.ends)-1]
 		}
 		return nil
-	case n < 92:
+	case n < 93:
 		s.disk.SetFault(func(op, _ string) error {
 			if isSync(op) || op == "Remove" || op == "WriteAt" && s.rng.IntN(2) == 0 {
 				return errInjected
@@ -173,7 +185,7 @@ func (s *sim) reserve() error {
 		p = bytes.Repeat(p, 20)
 	}
 	s.next++
-	t, err := s.log.Reserve(len(p), s.rng.IntN(2) == 0)
+	t, err := s.log.Reserve(len(p), drawClass(s.rng, 2))
 	if errors.Is(err, ErrLagging) {
 		return s.commit()
 	} else if err != nil {
@@ -183,6 +195,18 @@ func (s *sim) reserve() error {
 	s.log.Done(&t)
 	s.doubt = append(s.doubt, entry{t.LSN, p})
 	return nil
+}
+
+// setFloor gives up some segments, of those that the index is past if there is one:
+// not past the end is past the start of the next.
+func (s *sim) setFloor() error {
+	segs := s.log.Segments()
+	i := s.rng.IntN(len(segs))
+	for s.index && i > 0 && segs[i-1].End > s.pos.LSN {
+		i--
+	}
+	s.floor = max(s.floor, segs[i].First)
+	return s.log.SetFloor(segs[i].First)
 }
 
 func (s *sim) commit() error { return s.acked(s.log.Commit()) }
@@ -200,7 +224,7 @@ func (s *sim) acked(err error) error {
 
 // simulate runs one history and returns the first violation.
 func simulate(seed uint64, noSync bool) error {
-	s := &sim{rng: newRNG(seed), disk: powerfs.New(), index: seed%2 == 0, lag: seed%3 == 0}
+	s := &sim{seed: seed, rng: newRNG(seed), disk: powerfs.New(), index: seed%2 == 0, lag: seed%3 == 0}
 	s.disk.NoSync = noSync
 	if err := s.open(); err != nil {
 		return err

@@ -36,13 +36,13 @@ func sampleLog(t testing.TB) (*powerfs.FS, []entry) {
 // scanOnly is recovery up to where it makes a fresh segment, and a replay.
 func scanOnly(t testing.TB, disk *powerfs.FS) (found []entry, err error) {
 	l := &Log{opts: smallOptions(disk).withDefaults()}
-	list, err := l.loadSegments(segmentNames(t, disk))
+	list, _, err := l.loadSegments(segmentNames(t, disk))
 	if err != nil {
 		return nil, err
 	}
 	at := Position{LSN: list[0].first, Chain: list[0].cut.Chain}
 	for i := range list[:len(list)-1] {
-		if at, err = l.scanSealed(list[i], list[i+1], at); err != nil {
+		if at, err = l.scanSealed(list[i], list[i+1], at, l.countScanned); err != nil {
 			return nil, err
 		}
 	}
@@ -207,12 +207,12 @@ func TestDamagedFiles(t *testing.T) {
 		{"misnamed", "not the 20 digits", func(f files, n []string) { f["12.seg"] = f[n[0]] }},
 		{"copy of the last", "renamed or swapped", func(f files, n []string) { f[segmentName(9<<32)] = f[n[2]] }},
 		{"zeroed header", "magic is missing", func(f files, n []string) { clear(f[n[2]][:4096]) }},
-		{"later version", "format version 2", func(f files, n []string) {
+		{"later version", "format version 3", func(f files, n []string) {
 			h, err := decodeSegmentHeader(f[n[1]])
 			if err != nil {
 				panic(err)
 			}
-			h.version = 2
+			h.version = formatVersion + 1
 			h.encode(f[n[1]][:4096])
 		}},
 		{"of another log", "belong to different logs", func(f files, n []string) {

@@ -4,7 +4,7 @@
 //
 //	l, err := wal.Open(wal.Options{Dir: dir, OnCommit: apply})
 //	err = l.Replay(from, replay)          // what the index has not got
-//	t, err := l.Reserve(len(p), false)    // an address, without I/O
+//	t, err := l.Reserve(len(p), wal.Producer) // an address, without I/O
 //	copy(t.Buf, p)
 //	l.Done(&t)
 //	err = l.Wait(&t)                      // nil: it survives a power cut
@@ -14,7 +14,7 @@
 // When Wait returns nil, the record and all before it are on disk: written and
 // synced with fdatasync (with Options.SyncInterval set: written). OnCommit is
 // called for durable groups only, in log order, before their waiters wake. The
-// rules cited as W1 to W9 are those of DESIGN.md.
+// rules cited as W1 to W11 are those of DESIGN.md.
 //
 // # Files
 //
@@ -26,6 +26,18 @@
 //	3.part.spare                in the making; a leftover is removed
 //
 // FORMAT.md describes their bytes.
+//
+// # Space
+//
+// Space comes back from the oldest end. Whoever knows what the records mean copies
+// those still needed to the head (ReadSegment, Reserve with Reclaiming), makes sure
+// that nothing else leans on the old ones, and raises the floor (SetFloor). The next
+// segment's header says so, and then the files below become spares, or are removed.
+// Pin holds them for a backup.
+//
+// Of the spares some are kept back for a full disk (Options.Reserve): there,
+// producers are refused with ErrNoSpace while outcomes and reclaiming go on (Class,
+// Full). It passes by itself when there is room.
 //
 // # After an error
 //

@@ -21,7 +21,7 @@ type Dumped struct {
 // in order. Like Verify it changes nothing, takes no lock, and may run beside a
 // server. An error of fn ends it and is returned.
 func Dump(o InspectOptions, from LSN, fn func(*Dumped) error) error {
-	sv, err := newSurvey(o)
+	sv, err := newSurvey(o, Position{})
 	if err != nil {
 		return err
 	}
@@ -37,6 +37,9 @@ func Dump(o InspectOptions, from LSN, fn func(*Dumped) error) error {
 
 func (sv *survey) dumpPiece(p *piece, before Position, skip bool, fn func(*Dumped) error) (Position, error) {
 	in, err := sv.inspect(p)
+	if err != nil && sv.recycled(p) {
+		return p.next.seg.cut, nil
+	}
 	if err != nil {
 		return before, err
 	}

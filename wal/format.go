@@ -7,14 +7,14 @@ import (
 )
 
 // This file and groupformat.go are the bytes of a segment, without any I/O.
-// FORMAT.md describes the same with drawings; testdata/v1 holds a golden
-// segment. All integers are little-endian, as the machines are that we run on:
+// FORMAT.md describes the same with drawings; testdata holds a golden log of
+// each version. All integers are little-endian, as the machines are that we run on:
 // a hex dump beside a debugger then needs no swapping, and the loads and
 // stores compile to one instruction each.
 
 const (
 	segmentMagic  = "TMWALSEG"
-	formatVersion = 1
+	formatVersion = 2
 
 	segmentHeaderSize = 4096 // one page, so that data starts on a page of its own
 	groupAlign        = 512  // the smallest unit a disk writes whole
@@ -66,7 +66,8 @@ func crcUint64(crc uint32, v uint64) uint32 {
 //	    84     4  zero
 //	    88     8  synced: everything below it was on disk when this was written
 //	    96     8  first LSN of the previous segment, zero if there is none
-//	   104  3988  zero
+//	   104     8  floor: everything below it was given up (version 1: zero)
+//	   112  3980  zero
 //	  4092     4  CRC-32C of all bytes before
 //
 // To change it: add fields in the zeros and raise formatVersion; the magic,
@@ -82,6 +83,7 @@ type segmentHeader struct {
 	cut      Position
 	synced   LSN
 	prev     LSN
+	floor    LSN // the first LSN of a segment, or zero: nothing was given up yet (W10)
 }
 
 const segmentCRCOffset = segmentHeaderSize - 4
@@ -101,6 +103,7 @@ func (h *segmentHeader) encode(page []byte) {
 	le.PutUint32(page[80:], h.cut.Chain)
 	le.PutUint64(page[88:], uint64(h.synced))
 	le.PutUint64(page[96:], uint64(h.prev))
+	le.PutUint64(page[104:], uint64(h.floor))
 	le.PutUint32(page[segmentCRCOffset:], crc32.Checksum(page[:segmentCRCOffset], castagnoli))
 }
 
@@ -135,6 +138,9 @@ func decodeSegmentHeader(page []byte) (segmentHeader, error) {
 	h.cut = Position{LSN: LSN(le.Uint64(page[72:])), Chain: le.Uint32(page[80:])}
 	h.synced = LSN(le.Uint64(page[88:]))
 	h.prev = LSN(le.Uint64(page[96:]))
+	if h.version >= 2 {
+		h.floor = LSN(le.Uint64(page[104:]))
+	}
 	return h, h.check()
 }
 
@@ -153,6 +159,8 @@ func (h *segmentHeader) check() error {
 		return damagef("the segment header cuts the previous segment at %v, beyond its own start %v", h.cut.LSN, h.first)
 	case h.synced < h.first || h.synced > h.limit() || h.synced%groupAlign != 0:
 		return damagef("the segment header says synced to %v, outside the segment", h.synced)
+	case h.floor >= h.first && h.floor != 0 || h.floor%groupAlign != 0:
+		return damagef("the segment header says that the log begins at %v, not below this segment", h.floor)
 	}
 	return nil
 }

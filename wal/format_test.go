@@ -11,46 +11,108 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/tidemill/tidemill/wal/powerfs"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden segment of this format version")
 
-// goldenPath holds the segments of sampleLog as version 1 writes them, without
-// the zeros at the end.
-const goldenPath = "testdata/v1"
+// goldenPath holds the segments of goldenLog as this format version writes them,
+// without the zeros at the end. The directories beside it are of earlier versions.
+const goldenPath = "testdata/v2"
 
-// TestGolden compares what is written today with the golden bytes, and reads
-// the golden bytes back. A change here is a change of the format: raise the
-// version and add a golden of its own; the old one must still be read.
-func TestGolden(t *testing.T) {
+// goldenLog is a cleanly closed log whose oldest segments were reclaimed, and what
+// it holds.
+func goldenLog(t testing.TB) (*powerfs.FS, []entry) {
+	t.Helper()
 	disk, want := sampleLog(t)
-	golden := files{}
-	for name, data := range load(t, disk) {
-		path := filepath.Join(goldenPath, name)
-		if *update {
-			if err := os.MkdirAll(goldenPath, 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, bytes.TrimRight(data, "\x00"), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		stored, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		stored = append(stored, make([]byte, len(data)-len(stored))...)
-		if !bytes.Equal(stored, data) {
-			t.Errorf("%s differs from the golden segment", name)
-		}
-		golden[name] = stored
+	o := smallOptions(disk)
+	o.Manual, o.Rand = true, seeded(6)
+	l := mustOpen(t, o)
+	floor := l.Segments()[1].First
+	if err := l.SetFloor(floor); err != nil {
+		t.Fatal(err)
 	}
-	got, err := scanOnly(t, golden.store(t))
+	if err := l.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	lsn, err := l.Append(payload(77))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := diff(got, want); d != "" {
-		t.Fatal(d)
+	mustClose(t, l)
+	want = append(want, entry{lsn, payload(77)})
+	return disk, slices.DeleteFunc(want, func(e entry) bool { return e.lsn < floor })
+}
+
+// loadGolden reads a directory of testdata and gives the files their size back.
+func loadGolden(t testing.TB, dir string) files {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "*"+segmentSuffix))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%s: %d files, %v", dir, len(names), err)
+	}
+	f := files{}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f[filepath.Base(name)] = append(data, make([]byte, minSegmentSize-len(data))...)
+	}
+	return f
+}
+
+// TestGolden compares what is written today with the golden bytes. A change here is
+// a change of the format: raise the version and add a golden of its own; the old
+// one must still be read (TestGoldenVersions).
+func TestGolden(t *testing.T) {
+	disk, _ := goldenLog(t)
+	today := load(t, disk)
+	if *update {
+		if err := os.MkdirAll(goldenPath, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, data := range today {
+			if err := os.WriteFile(filepath.Join(goldenPath, name), bytes.TrimRight(data, "\x00"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	golden := loadGolden(t, goldenPath)
+	for _, name := range slices.Sorted(maps.Keys(today)) {
+		if !bytes.Equal(golden[name], today[name]) {
+			t.Errorf("%s differs from the golden segment", name)
+		}
+	}
+	if len(golden) != len(today) {
+		t.Errorf("%d segments, the golden log has %d", len(today), len(golden))
+	}
+}
+
+// TestGoldenVersions opens the golden log of every version, goes on writing to it,
+// and reads it all back.
+func TestGoldenVersions(t *testing.T) {
+	_, v1 := sampleLog(t)
+	_, v2 := goldenLog(t)
+	for dir, want := range map[string][]entry{"testdata/v1": v1, "testdata/v2": v2} {
+		t.Run(dir, func(t *testing.T) {
+			o := smallOptions(loadGolden(t, dir).store(t))
+			o.Manual = true
+			for range 2 {
+				l := mustOpen(t, o)
+				if d := diff(replayAll(t, l), want); d != "" {
+					t.Fatal(d)
+				}
+				checkReads(t, l, want)
+				lsn, err := l.Append(payload(5))
+				if err != nil {
+					t.Fatal(err)
+				}
+				want = append(want, entry{lsn, payload(5)})
+				mustClose(t, l)
+			}
+		})
 	}
 }
 

@@ -28,9 +28,12 @@ func (l *Log) startFresh(last *segment, ts *tailScan) error {
 	if err != nil {
 		return err
 	}
-	seg.cut, seg.prev = cut, prev
-	sp, err := l.spareOf(size)
-	if err != nil {
+	seg.cut, seg.prev, seg.floor = cut, prev, last.floor
+	sp, err := l.spares.make(size)
+	if noSpace(err) {
+		return fmt.Errorf("wal: the log goes on in a fresh segment, and there is neither a spare nor room for one; free %d bytes in %s: %w",
+			size, l.opts.Dir, err)
+	} else if err != nil {
 		return err
 	}
 	end, err := l.rewrite(sp, seg, last, ts)
@@ -40,13 +43,6 @@ func (l *Log) startFresh(last *segment, ts *tailScan) error {
 	}
 	seg.synced = max(seg.first, end.LSN)
 	return l.startIn(sp, seg, end)
-}
-
-func (l *Log) spareOf(size int64) (*spare, error) {
-	if size == l.opts.SegmentSize {
-		return l.spares.make(nil)
-	}
-	return l.spares.write(size, nil)
 }
 
 // rewrite copies the groups from mark to end into the spare that becomes seg,

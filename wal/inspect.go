@@ -209,9 +209,9 @@ func (in *inspection) severed(before Position) []Lost {
 // recallSeed finds the seed of a segment whose header is lost. The identity may
 // have survived in the header; else a group header tells the seed that it was
 // sealed with, which is believed if all that follows up to the segment's known
-// end, or the index's position, agrees, or if a record in the segment's first
-// group does: message bodies can hold what looks like a group, but nothing that
-// leads on to the groups behind it.
+// end, or the index's position, agrees, or if a record does that the segment's first
+// group leads to: message bodies can hold what looks like a group, but do not begin
+// a segment and cannot lead on to the groups behind them.
 func (sv *survey) recallSeed(p *piece) error {
 	if !p.lost {
 		return nil
@@ -251,22 +251,15 @@ func (s *segment) adopt(seed uint32) error {
 // believable says whether the seed that a group header at lsn was sealed with is
 // the segment's.
 func (in *inspection) believable(seed uint32, lsn LSN) bool {
-	seg := *in.p.seg
-	seg.seed = seed
-	s := &scanner{seg: &seg, end: in.s.end, win: window{r: in.file, size: seg.size}}
+	seg := &segment{segmentHeader: in.p.seg.segmentHeader, seed: seed}
+	s := &scanner{seg: seg, end: in.s.end, win: window{r: in.file, size: seg.size}}
 	h, err := s.header(lsn)
 	if err != nil {
 		return false
 	}
-	if lsn == seg.first {
-		data, err := s.win.bytes(seg.offset(lsn), int(h.end()-lsn))
-		if err == nil && h.count > 0 && verifyGroup(h, data, seed) == nil {
-			return true
-		}
-	}
 	agrees := false
 	at, err := s.walk(Position{LSN: lsn, Chain: h.prevChain}, func(h groupHeader, _ []byte) error {
-		agrees = agrees || Position{LSN: h.end(), Chain: h.chain} == in.sv.o.Durable
+		agrees = agrees || lsn == seg.first && h.count > 0 || Position{LSN: h.end(), Chain: h.chain} == in.sv.o.Durable
 		return nil
 	})
 	return agrees || err == nil && in.end.LSN != 0 && at == in.end

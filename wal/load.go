@@ -3,29 +3,62 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // loadSegments reads the headers of all segment files and checks what headers,
-// sizes and names can tell (W7). names is sorted, and so is the result.
-func (l *Log) loadSegments(names []string) (segmentList, error) {
-	var list segmentList
-	for _, name := range names {
-		if !strings.HasSuffix(name, segmentSuffix) {
+// sizes and names can tell (W7). names is sorted, and so is the result. The last
+// segment's header says where the log begins: files below are no part of it, and
+// are returned by name, unread.
+func (l *Log) loadSegments(names []string) (list segmentList, leftovers []string, err error) {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.HasSuffix(name, segmentSuffix) })
+	if len(names) == 0 {
+		return nil, nil, nil
+	}
+	last, err := l.loadSegment(names[len(names)-1])
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range names[:len(names)-1] {
+		if first, ok := parseSegmentName(name); ok && first < last.floor {
+			leftovers = append(leftovers, name)
 			continue
 		}
 		seg, err := l.loadSegment(name)
 		if err != nil {
-			return nil, err
-		}
-		if len(list) > 0 {
-			if err := checkFollows(list[len(list)-1], seg); err != nil {
-				return nil, asCorruption(seg, seg.first, "the log is not one contiguous range", err)
-			}
+			return nil, nil, err
 		}
 		list = append(list, seg)
 	}
-	return list, nil
+	list = append(list, last)
+	return list, leftovers, checkRange(list)
+}
+
+// checkRange checks that segments are one contiguous range from the floor on.
+func checkRange(list segmentList) error {
+	oldest, floor := list[0], list[len(list)-1].floor
+	if floor == 0 && oldest.prev != 0 || floor != 0 && oldest.first != floor {
+		return errMissing(oldest, floor)
+	}
+	for i, seg := range list[1:] {
+		if err := checkFollows(list[i], seg); err != nil {
+			return asCorruption(seg, seg.first, "the log is not one contiguous range", err)
+		}
+	}
+	return nil
+}
+
+// errMissing says that the log's beginning is not there.
+func errMissing(oldest *segment, floor LSN) error {
+	from := segmentName(floor)
+	if floor == 0 {
+		from = segmentName(oldest.prev) + " or before"
+	}
+	return &CorruptionError{
+		Hint: "put the missing files back, or restore a backup; else " + hintDamage,
+		Err:  fmt.Errorf("segments are missing: the log should begin with %s, the oldest there is is %s", from, oldest.name()),
+	}
 }
 
 // loadSegment reads and checks one file's header.
@@ -87,6 +120,8 @@ func checkFollows(prev, next *segment) error {
 		return damagef("its header says that segment %s comes before it, not %s: a segment is missing or was added", segmentName(next.prev), prev.name())
 	case cut < prev.synced || cut > prev.limit():
 		return damagef("its header says that the segment before ends at %v, which is not in %s", cut, prev.name())
+	case next.floor < prev.floor:
+		return damagef("its header says that the log begins at %v, the one before that it begins at %v: that never goes back", next.floor, prev.floor)
 	case next.number == prev.number && next.first == cut:
 		return nil // made by a recovery, at its mark
 	case next.number == prev.number+1 && next.first.Offset() == 0:
@@ -100,8 +135,8 @@ func checkFollows(prev, next *segment) error {
 // log, or at the log's start.
 func (l *Log) scanStart(list segmentList) (int, Position, error) {
 	d := l.opts.Durable
-	if d.LSN == 0 {
-		return 0, Position{LSN: list[0].first, Chain: list[0].cut.Chain}, nil
+	if d.LSN == 0 || d == list[0].cut { // the cut is the same boundary as the start
+		return 0, list[0].start(), nil
 	}
 	last := len(list) - 1
 	i := list.find(d.LSN)

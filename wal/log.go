@@ -48,6 +48,7 @@ type Log struct {
 		queue    []*Group // closed, in order, not yet taken by a commit
 		inFlight int      // closed and not settled: the queue and the batch in the committer's hands
 		promised int      // segments begun at the head whose spare was not taken yet
+		floor    LSN      // what the next segment's header will say (SetFloor)
 		class    int      // buffer class of the next group to be opened
 
 		durable   Position
@@ -66,7 +67,7 @@ type Log struct {
 	segments atomic.Pointer[segmentList] // replaced by the holder of turn
 
 	committer committer
-	wg        sync.WaitGroup // committer and spare maker
+	wg        sync.WaitGroup // committer and maker of spares
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -102,8 +103,8 @@ func Open(o Options) (*Log, error) {
 	l := &Log{opts: o}
 	l.mu.space = sync.NewCond(&l.mu)
 	l.mu.replaying = true
-	l.spares = newSpares(&l.opts, func() { l.counters.sparesMade.Add(1) }, l.spareChanged)
-	l.readers = newReaders(o.FS, o.Dir)
+	l.spares = newSpares(&l.opts, &l.counters, l.spareChanged)
+	l.readers = newReaders(o.FS, o.Dir, func() { kick(l.spares.work) })
 	start := time.Now()
 	if err := l.openDir(); err != nil {
 		l.readers.close()
@@ -145,7 +146,7 @@ func (l *Log) Created() bool { return l.created }
 // Recovery returns what Open found and did.
 func (l *Log) Recovery() Recovery { return l.recovery }
 
-// First returns the address of the log's first group.
+// First returns where the log begins. It rises when space is reclaimed (SetFloor).
 func (l *Log) First() LSN { return (*l.segments.Load())[0].first }
 
 // Durable returns the end of the durable prefix, a group boundary. OnCommit was
@@ -224,15 +225,11 @@ func (l *Log) close() error {
 	return err
 }
 
-// closeFiles closes what the log writes to. The spare stays on disk for the next
+// closeFiles closes what the log writes to. Spares stay on disk for the next
 // start. What was written is synced by now or lost for good: a close error would
 // say nothing new.
 func (l *Log) closeFiles() {
-	select {
-	case sp := <-l.spares.ready:
-		_ = sp.file.Close()
-	default:
-	}
+	l.spares.close()
 	if l.tail.file != nil {
 		_ = l.tail.file.Close()
 	}

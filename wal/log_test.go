@@ -236,7 +236,7 @@ func TestConcurrentProducers(t *testing.T) {
 
 // produce appends p and checks that OnCommit saw it before the ack.
 func produce(l *Log, rng *rand.Rand, p []byte, mu *sync.Mutex, seen map[string]LSN) error {
-	t, err := l.Reserve(len(p), rng.IntN(4) == 0)
+	t, err := l.Reserve(len(p), drawClass(rng, 4))
 	if err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func TestLazyAndIdle(t *testing.T) {
 		}
 		l := mustOpen(t, o)
 		start := time.Now()
-		tk, err := l.Reserve(10, true)
+		tk, err := l.Reserve(10, Lazy)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -395,7 +395,7 @@ func TestManualLagging(t *testing.T) {
 	l := mustOpen(t, o)
 	var n int
 	for {
-		tk, err := l.Reserve(1000, false)
+		tk, err := l.Reserve(1000, Producer)
 		if errors.Is(err, ErrLagging) {
 			break
 		}
@@ -406,7 +406,7 @@ func TestManualLagging(t *testing.T) {
 		l.Done(&tk)
 		n++
 	}
-	if tk, err := l.Reserve(1000, true); err != nil {
+	if tk, err := l.Reserve(1000, Lazy); err != nil {
 		t.Fatalf("lazy: %v", err)
 	} else {
 		l.Done(&tk)
@@ -457,7 +457,7 @@ func TestCommitEnds(t *testing.T) {
 	var l *Log
 	reserved := 0
 	reserve := func() {
-		tk, err := l.Reserve(100, true)
+		tk, err := l.Reserve(100, Lazy)
 		if err != nil {
 			if !errors.Is(err, ErrClosed) {
 				t.Error(err)

@@ -35,6 +35,14 @@ func smallOptions(fs vfs.FS) Options {
 	return Options{FS: fs, Dir: testDir, SegmentSize: minSegmentSize, MaxRecord: 32 << 10}
 }
 
+// drawClass draws a class other than Producer in one of n times.
+func drawClass(rng *rand.Rand, n int) Class {
+	if rng.IntN(n) > 0 {
+		return Producer
+	}
+	return Lazy + Class(rng.IntN(2))
+}
+
 func mustOpen(t testing.TB, o Options) *Log {
 	t.Helper()
 	l, err := Open(o)

@@ -14,6 +14,7 @@ import (
 const (
 	defaultSegmentSize = 64 << 20
 	defaultMaxRecord   = 2 << 20
+	defaultReserve     = 4
 	defaultLazyDelay   = 10 * time.Millisecond
 	defaultIdleMark    = 50 * time.Millisecond
 )
@@ -30,6 +31,11 @@ type Options struct {
 	// from 64 KiB to 1 GiB. Segments of other sizes in the log stay readable.
 	// Default: 64 MiB.
 	SegmentSize int64
+
+	// Reserve is how many spare segments are kept back for a full disk: producers
+	// take none of them, lazy records only the first half, reclaiming all (Class).
+	// One more is kept ready for producers. Default: 4; below zero: none.
+	Reserve int
 
 	// MaxRecord is the largest payload in bytes. A segment must hold at least
 	// one such record (W9). Default: 2 MiB, or what fits a smaller segment.
@@ -82,6 +88,9 @@ func (o Options) withDefaults() Options {
 	if o.SegmentSize == 0 {
 		o.SegmentSize = defaultSegmentSize
 	}
+	if o.Reserve == 0 {
+		o.Reserve = defaultReserve
+	}
 	if o.MaxRecord == 0 {
 		o.MaxRecord = min(defaultMaxRecord, largestRecord(o.SegmentSize))
 	}
@@ -99,6 +108,9 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// reserve is how many spares are kept back, of options with their defaults.
+func (o *Options) reserve() int { return max(o.Reserve, 0) }
 
 // largestRecord is the largest payload that a segment file of size bytes holds.
 func largestRecord(size int64) int {

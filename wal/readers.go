@@ -21,29 +21,37 @@ type readers struct {
 		open   map[*segment]*reader
 		clock  uint64
 		closed bool
+		floor  LSN // segments below have left the log
 	}
+	freed func() // called after the last user of a segment that has left is done
 }
 
 // reader is an open file and the number of its users.
 type reader struct {
 	file  vfs.File
+	seg   *segment
 	users int
 	used  uint64 // clock of the last use
 	stale bool   // out of the map: the last user closes it
 }
 
-func newReaders(fs vfs.FS, dir string) *readers {
-	r := &readers{fs: fs, dir: dir}
+func newReaders(fs vfs.FS, dir string, freed func()) *readers {
+	r := &readers{fs: fs, dir: dir, freed: freed}
 	r.mu.open = make(map[*segment]*reader)
 	return r
 }
 
-// acquire returns the file of a segment, to be released.
+// acquire returns the file of a segment, to be released. Until then the file is
+// neither removed nor recycled. It fails with ErrNotFound for a segment that has
+// left the log.
 func (r *readers) acquire(seg *segment) (*reader, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.mu.closed {
 		return nil, ErrClosed
+	}
+	if seg.first < r.mu.floor {
+		return nil, fmt.Errorf("%w: segment %s was reclaimed", ErrNotFound, seg.name())
 	}
 	rd := r.mu.open[seg]
 	if rd == nil {
@@ -52,12 +60,13 @@ func (r *readers) acquire(seg *segment) (*reader, error) {
 			return nil, fmt.Errorf("wal: open segment %s: %w", seg.name(), err)
 		}
 		r.evictLocked()
-		rd = &reader{file: f}
+		rd = &reader{file: f, seg: seg}
 		r.mu.open[seg] = rd
 	}
 	r.mu.clock++
 	rd.used = r.mu.clock
 	rd.users++
+	seg.users.Add(1)
 	return rd, nil
 }
 
@@ -91,7 +100,27 @@ func (r *readers) release(rd *reader) {
 	if rd.users--; rd.users == 0 && rd.stale {
 		_ = rd.file.Close() // read only: nothing can be lost
 	}
+	if rd.seg.users.Add(-1) == 0 && rd.seg.first < r.mu.floor {
+		r.freed()
+	}
 }
+
+// leave closes the files of segments below the floor, which nobody can acquire
+// any more; users that are in the middle of one finish with it.
+func (r *readers) leave(segs []*segment, floor LSN) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.floor = floor
+	for _, seg := range segs {
+		if r.mu.open[seg] != nil {
+			r.dropLocked(seg)
+		}
+	}
+}
+
+// inUse reports whether somebody reads a segment. For one that has left, false is
+// final.
+func inUse(seg *segment) bool { return seg.users.Load() > 0 }
 
 func (r *readers) close() {
 	r.mu.Lock()

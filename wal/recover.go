@@ -10,7 +10,8 @@ import (
 
 // Recovery says what Open found and did.
 type Recovery struct {
-	Segments  int           // files found
+	Segments  int           // files of the log
+	Leftovers int           // files below the floor, which a crash kept from going
 	From      LSN           // where the full scan began
 	Groups    int           // scanned and kept, marks included
 	Records   int           // scanned and kept
@@ -34,14 +35,17 @@ func (l *Log) openDir() error {
 		return fmt.Errorf("wal: list %s: %w", dir, err)
 	}
 	slices.Sort(names)
-	list, err := l.loadSegments(names)
+	list, leftovers, err := l.loadSegments(names)
 	if err != nil {
 		return err
 	}
 	if err := l.spares.adopt(names); err != nil {
 		return err
 	}
-	l.recovery.Segments = len(list)
+	if err := l.letLeftoversGo(leftovers); err != nil {
+		return err
+	}
+	l.recovery.Segments, l.recovery.Leftovers = len(list), len(leftovers)
 	if len(list) == 0 {
 		err = l.create()
 	} else {
@@ -51,6 +55,30 @@ func (l *Log) openDir() error {
 		err = l.prepareSpare()
 	}
 	return err
+}
+
+// letLeftoversGo ends what a crash interrupted: the last segment's header, found
+// sound under its name, says that the log can do without these files. The name may
+// be in the page cache alone, so the directory is synced first.
+func (l *Log) letLeftoversGo(names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	fs, dir := l.opts.FS, l.opts.Dir
+	if err := syncDir(fs, dir); err != nil {
+		return err
+	}
+	var segs []*segment
+	for _, name := range names {
+		info, err := fs.Stat(fs.PathJoin(dir, name))
+		if err != nil {
+			return fmt.Errorf("wal: look at segment %s: %w", name, err)
+		}
+		first, _ := parseSegmentName(name)
+		segs = append(segs, &segment{segmentHeader: segmentHeader{first: first, size: info.Size()}})
+	}
+	l.spares.letGo(segs)
+	return nil
 }
 
 // create makes a new log: an ID and segment 1.
@@ -66,7 +94,7 @@ func (l *Log) create() error {
 		return err
 	}
 	seg.cut = Position{LSN: firstLSN, Chain: chainStart(l.id)}
-	sp, err := l.spares.make(nil)
+	sp, err := l.spares.make(l.opts.SegmentSize)
 	if err != nil {
 		return err
 	}
@@ -112,6 +140,7 @@ func (l *Log) startIn(sp *spare, seg *segment, end Position) error {
 // one's header voids what lies beyond its cut.
 func (l *Log) recover(list segmentList) error {
 	l.segments.Store(&list)
+	l.mu.floor = list[len(list)-1].floor
 	l.id = list[0].log
 	i, at, err := l.scanStart(list)
 	if err != nil {
@@ -119,7 +148,7 @@ func (l *Log) recover(list segmentList) error {
 	}
 	l.recovery.From = at.LSN
 	for ; i < len(list)-1; i++ {
-		if at, err = l.scanSealed(list[i], list[i+1], at); err != nil {
+		if at, err = l.scanSealed(list[i], list[i+1], at, l.countScanned); err != nil {
 			return err
 		}
 	}
@@ -136,16 +165,16 @@ func (l *Log) recover(list segmentList) error {
 	return l.startFresh(list[i], ts)
 }
 
-// scanSealed scans a segment with a successor from the boundary at. The
-// successor proves that it was synced up to the cut, so it must be intact. It
+// scanSealed scans a segment with a successor from the boundary at, and calls
+// visit with each group. The successor proves that it was synced up to the cut, so it must be intact. It
 // returns the boundary at the successor's start.
-func (l *Log) scanSealed(seg, next *segment, at Position) (Position, error) {
+func (l *Log) scanSealed(seg, next *segment, at Position, visit func(groupHeader, []byte) error) (Position, error) {
 	s, err := openScanner(l.opts.FS, l.opts.Dir, seg, next.cut.LSN)
 	if err != nil {
 		return at, err
 	}
 	defer s.close()
-	at, err = s.walk(at, l.countScanned)
+	at, err = s.walk(at, visit)
 	if err == nil && at != next.cut {
 		err = damage("the chained checksum differs from what the next segment says")
 	}

@@ -22,7 +22,7 @@ func (p *piece) repairName() string { return p.seg.name() + partSuffix }
 // is created, and that is synced. A crash in the middle leaves a log that can be
 // repaired again. The caller holds the directory's lock.
 func Repair(o InspectOptions, aside string) (*Report, error) {
-	sv, err := newSurvey(o)
+	sv, err := newSurvey(o, Position{})
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func (l *Log) Replay(from LSN, fn func(*Group) error) error {
 		return errors.New("wal: Replay called after Reserve")
 	}
 	list := *l.segments.Load()
-	if from == 0 {
+	if from == 0 || from == list[0].cut.LSN { // the same boundary
 		from = list[0].first
 	}
 	i := list.find(from)

@@ -21,9 +21,9 @@ type Ticket struct {
 // written before. Places are handed out in log order, so a caller that needs its
 // records in some order holds its own lock around Reserve alone.
 //
-// A record reserved with lazy set waits for company, at most LazyDelay. Any
-// other must be followed by Wait (of this ticket or a later one), Kick or
-// Commit: nothing else starts its commit, unless its group is full.
+// A record of a lazy class waits for company, at most LazyDelay. A Producer's must
+// be followed by Wait (of this ticket or a later one), Kick or Commit: nothing else
+// starts its commit, unless its group is full.
 //
 // Reserve does no I/O. It blocks while too many group buffers are queued
 // (ErrLagging instead in Manual mode) or the next segment's file is still being
@@ -31,7 +31,7 @@ type Ticket struct {
 // block until the caller's own records are committed, so no ticket of this
 // goroutine may lack its Done then. It fails with ErrTooLarge, ErrNoSpace,
 // ErrClosed or ErrPoisoned.
-func (l *Log) Reserve(n int, lazy bool) (Ticket, error) {
+func (l *Log) Reserve(n int, c Class) (Ticket, error) {
 	if n < 0 || n > l.opts.MaxRecord {
 		return Ticket{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, l.opts.MaxRecord)
 	}
@@ -39,13 +39,13 @@ func (l *Log) Reserve(n int, lazy bool) (Ticket, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
-		if err := l.admitLocked(lazy); err != nil {
+		if err := l.admitLocked(c); err != nil {
 			return Ticket{}, err
 		}
 		if g := l.mu.open; g != nil && g.room() >= need {
-			return l.placeLocked(g, n, need, lazy), nil
+			return l.placeLocked(g, n, need, c), nil
 		}
-		if l.mu.inFlight >= queuedGroupsMax && !lazy {
+		if l.mu.inFlight >= queuedGroupsMax && c == Producer {
 			if l.opts.Manual {
 				return Ticket{}, ErrLagging
 			}
@@ -58,26 +58,14 @@ func (l *Log) Reserve(n int, lazy bool) (Ticket, error) {
 			l.mu.class = min(l.mu.class+1, bufferClasses-1)
 			l.committer.kick(kickUrgent)
 		}
-		if !lazy && l.awaitsSpareLocked(need) {
+		if c == Producer && l.awaitsSpareLocked(need, l.producersKeep()) {
 			l.mu.space.Wait()
 			continue
 		}
-		if err := l.openGroupLocked(need); err != nil {
+		if err := l.openGroupLocked(need, c); err != nil {
 			return Ticket{}, err
 		}
 	}
-}
-
-// awaitsSpareLocked reports whether a group with room for need bytes would need
-// a segment whose file is still in the making. Until it is there it may turn out
-// that the disk has no room for it, which is better known before an address is
-// handed out than by a producer that waits.
-func (l *Log) awaitsSpareLocked(need int) bool {
-	if l.opts.Manual || l.fitsHeadLocked(need) || len(l.spares.ready) > l.mu.promised || l.spares.full() != nil {
-		return false
-	}
-	l.spares.hasten()
-	return true
 }
 
 // fitsHeadLocked reports whether a group with room for need bytes fits the
@@ -93,33 +81,29 @@ func (l *Log) spareChanged() {
 	l.mu.space.Broadcast()
 }
 
-// admitLocked says whether the log takes records. Lazy ones may have moved the
-// head to a segment before the disk turned out to have no room for it: those who
-// would wait for their record are not let in there.
-func (l *Log) admitLocked(lazy bool) error {
+// admitLocked says whether the log takes records of a class.
+func (l *Log) admitLocked(c Class) error {
 	if l.mu.err != nil {
 		return l.mu.err
 	}
 	if l.mu.closing {
 		return ErrClosed
 	}
-	if !lazy && l.mu.promised > 0 {
-		if err := l.spares.full(); err != nil {
-			return fmt.Errorf("%w: %w", ErrNoSpace, err)
-		}
+	if err := l.refusedLocked(c, 0); err != nil {
+		return err
 	}
 	l.mu.replaying = false
 	return nil
 }
 
 // placeLocked hands out the next need bytes of g.
-func (l *Log) placeLocked(g *Group, n, need int, lazy bool) Ticket {
+func (l *Log) placeLocked(g *Group, n, need int, c Class) Ticket {
 	off := g.n
 	g.n += need
 	g.count++
 	g.bytes += n
 	g.fillers.Add(1)
-	if !lazy {
+	if c == Producer {
 		g.urgent = true
 	} else if !g.urgent && !l.opts.Manual {
 		l.committer.armLazy(l.opts.LazyDelay)
@@ -131,9 +115,9 @@ func (l *Log) placeLocked(g *Group, n, need int, lazy bool) Ticket {
 
 // openGroupLocked opens a group with room for need bytes, in the next segment
 // if the rest of this one is too short. There must be no open group.
-func (l *Log) openGroupLocked(need int) error {
+func (l *Log) openGroupLocked(need int, c Class) error {
 	if !l.fitsHeadLocked(need) {
-		if err := l.rotateLocked(); err != nil {
+		if err := l.rotateLocked(c); err != nil {
 			return err
 		}
 	}
@@ -155,9 +139,9 @@ func (l *Log) openGroupLocked(need int) error {
 // rotateLocked moves the head to the next segment. The file need not exist yet:
 // the identity that the records' checksums need is chosen here, and the header
 // is written when the segment before is at its end (Log.begin).
-func (l *Log) rotateLocked() error {
-	if err := l.spares.full(); err != nil {
-		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+func (l *Log) rotateLocked(c Class) error {
+	if err := l.refusedLocked(c, 1); err != nil {
+		return err
 	}
 	number := l.mu.head.number + 1
 	seg, err := newSegment(l.opts.Rand, l.id, number, LSN(number<<strideBits), l.opts.SegmentSize)
@@ -206,7 +190,7 @@ func (l *Log) Wait(t *Ticket) error {
 
 // Append reserves, fills, commits and waits for one record.
 func (l *Log) Append(payload []byte) (LSN, error) {
-	t, err := l.Reserve(len(payload), false)
+	t, err := l.Reserve(len(payload), Producer)
 	if err != nil {
 		return 0, err
 	}

@@ -18,12 +18,8 @@ func (l *Log) begin(seg *segment) error {
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	l.mu.promised--
-	l.mu.space.Broadcast() // the spare behind it may be ready already
-	l.mu.Unlock()
 	t := &l.tail
-	seg.cut, seg.prev = t.end, t.seg.first
+	seg.cut, seg.prev, seg.floor = t.end, t.seg.first, l.floor()
 	if err := l.install(sp, seg); err != nil {
 		_ = sp.file.Close() // the log is about to be poisoned
 		return err
@@ -34,40 +30,62 @@ func (l *Log) begin(seg *segment) error {
 	t.end.LSN, t.synced = seg.first, seg.first
 	t.markLags = false // the header says that all before it is synced
 	l.counters.rotations.Add(1)
+	l.leaveBelow(seg.floor)
 	return nil
 }
 
-// takeSpare returns the spare that is ready, waits for it, or, in Manual mode,
-// makes it.
+// floor returns what the next header is to say.
+func (l *Log) floor() LSN {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.floor
+}
+
+// takeSpare returns a spare for the oldest segment that the head has been moved
+// to, as soon as there is one; in Manual mode it makes one if need be.
 func (l *Log) takeSpare() (*spare, error) {
-	if !l.opts.Manual {
-		return l.spares.take()
-	}
-	select {
-	case sp := <-l.spares.ready:
-		return sp, nil
-	default:
-		return l.spares.make(nil)
+	for {
+		if sp := l.takePromised(); sp != nil {
+			return sp, nil
+		}
+		if !l.opts.Manual {
+			if err := l.spares.await(); err != nil {
+				return nil, err
+			}
+		} else if _, err := l.spares.step(nil); err != nil {
+			return nil, err
+		}
 	}
 }
 
-// prepareSpare keeps one spare ahead in Manual mode, where no goroutine does. As
-// there, a full disk is no error until the spare is needed. Holds turn.
+// takePromised takes a spare out of the pool, if there is one, and off what was
+// promised, in one step: nobody sees fewer spares left than there are.
+func (l *Log) takePromised() *spare {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sp := l.spares.tryTake()
+	if sp != nil {
+		l.mu.promised--
+		l.mu.space.Broadcast()
+	}
+	return sp
+}
+
+// prepareSpare does the maker's work in Manual mode, where no goroutine does. As
+// there, a full disk is no error until a spare is needed. Holds turn.
 func (l *Log) prepareSpare() error {
-	if !l.opts.Manual || len(l.spares.ready) > 0 {
+	if !l.opts.Manual {
 		return nil
 	}
-	sp, err := l.spares.make(nil)
-	l.spares.fail(err)
-	switch {
-	case err == nil:
-		l.spares.ready <- sp
-		return nil
-	case noSpace(err):
-		return nil
-	default:
-		l.poison(err)
-		return l.Err()
+	for {
+		did, err := l.spares.step(nil)
+		switch {
+		case noSpace(err) || err == nil && !did:
+			return nil
+		case err != nil:
+			l.poison(err)
+			return l.Err()
+		}
 	}
 }
 

@@ -8,7 +8,7 @@ package wal
 // Pause in the options sets the pace. A segment that is reclaimed meanwhile is not
 // taken for damaged. The error is one of reading, or Pause's.
 func Scrub(o InspectOptions, from LSN, damaged func(*Damage)) (next LSN, err error) {
-	sv, err := newSurvey(o)
+	sv, err := newSurvey(o, Position{})
 	if err != nil {
 		return 0, err
 	}

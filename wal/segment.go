@@ -4,16 +4,23 @@ import (
 	"fmt"
 	"io"
 	"sort"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// segment is one use of a segment file. It is immutable once in the list that
-// readers see.
+// segment is one use of a segment file. Its header is immutable once in
+// the list that readers see.
 type segment struct {
 	segmentHeader
 	seed uint32 // of the identity
+
+	// users is the number of reads in the middle of the file (readers).
+	users atomic.Int32
 }
+
+// start is the boundary where the segment's first group stands.
+func (s *segment) start() Position { return Position{LSN: s.first, Chain: s.cut.Chain} }
 
 func (s *segment) name() string { return segmentName(s.first) }
 

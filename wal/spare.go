@@ -6,18 +6,15 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-const (
-	spareChunk     = 1 << 20                // written at a time
-	spareSyncBytes = 4 << 20                // synced at a time, so that no sync of the log queues behind 64 MiB
-	sparePause     = 2 * time.Millisecond   // between chunks, unless somebody waits
-	spareRetry     = 500 * time.Millisecond // after a full disk
-)
+// spareRetry is how long the maker waits before it tries a full disk again.
+const spareRetry = 500 * time.Millisecond
 
 // spare is a segment file that was written in full and has no place in the log
 // yet. Its content does not matter: the identity it will be used under is in
@@ -28,248 +25,275 @@ type spare struct {
 	file vfs.File // open for writing
 }
 
-// spares prepares segment files ahead of their use (W3): two are ready while the
-// log fills another, in Manual mode one. Files are zeroed by writing, since a sync
-// of allocated but unwritten space costs a journal commit each time (136 us
-// against 290 us, PERFORMANCE.md lesson 2).
+// spares is the pool of segment files prepared ahead of their use (W3), and what
+// becomes of the files that the log has let go: the one feeds the other. A pool
+// of target files is kept full by the maker, a goroutine, which recycles what the
+// log lets go and else writes new files. In Manual mode the holder of Log.turn is
+// the maker.
+//
+// Files are written, not merely allocated, since a sync of allocated space costs
+// a journal commit for each stretch that is written first (BenchmarkSpare).
 type spares struct {
-	fs      vfs.FS
-	dir     string
-	size    int64
-	logger  *slog.Logger
-	made    func() // counts
-	changed func() // called after one got ready, or could not be made
+	fs       vfs.FS
+	dir      string
+	size     int64
+	target   int
+	logger   *slog.Logger
+	counters *counters
+	changed  func() // called after the pool grew, or could not grow
 
-	next    uint64        // number of the next spare; owned by whoever makes
-	adopted []string      // left behind by the last run; owned by whoever makes
-	ready   chan *spare   // cap 1; the goroutine holds the one after it
-	giveUp  chan struct{} // closed: do not wait for room any more
-	stop    chan struct{} // closed: the log is done with spares
-	hurry   chan struct{} // cap 1: somebody waits
+	next   uint64        // number of the next spare; owned by the maker
+	work   chan struct{} // cap 1: there may be something to do
+	hurry  chan struct{} // cap 1: somebody waits for a spare
+	giveUp chan struct{} // closed: do not wait for room any more
+	stop   chan struct{} // closed: the log is done with spares
 
-	// dead is closed when no further spare will come; mu.err says why.
-	dead chan struct{}
-	mu   struct {
+	count atomic.Int32 // of mu.ready
+	full  atomic.Bool  // mu.err is that of a full disk
+	whole atomic.Bool  // the pool has been full once
+
+	mu struct {
 		sync.Mutex
-		err error // the disk is full, or worse
+		moved   *sync.Cond // ready, leaving or dead changed
+		ready   []*spare
+		leaving []*segment // let go by the log, not yet by the directory; oldest first
+		pins    int        // while above zero, leaving stays as it is
+		err     error      // of the maker's last attempt: the disk is full, or worse
+		dead    bool       // the maker makes no more
 	}
 }
 
-func newSpares(o *Options, made, changed func()) *spares {
-	return &spares{
-		fs: o.FS, dir: o.Dir, size: o.SegmentSize, logger: o.Logger, made: made, changed: changed,
-		ready:  make(chan *spare, 1),
+func newSpares(o *Options, c *counters, changed func()) *spares {
+	s := &spares{
+		fs: o.FS, dir: o.Dir, size: o.SegmentSize, target: o.reserve() + 1, logger: o.Logger,
+		counters: c, changed: changed,
+		work:   make(chan struct{}, 1),
+		hurry:  make(chan struct{}, 1),
 		giveUp: make(chan struct{}),
 		stop:   make(chan struct{}),
-		hurry:  make(chan struct{}, 1),
-		dead:   make(chan struct{}),
 	}
+	s.mu.moved = sync.NewCond(&s.mu)
+	return s
 }
 
-// adopt looks through what the last run left behind: up to two files of the
-// right size are kept, one to start with and one ahead; others are removed. What
-// a spare holds does not count, but its size must be on the disk, which its name
-// proves: a file whose sync failed may be whole in the page cache, and no later
-// sync would bring to the disk what the cache takes for clean.
+// adopt looks through what the last run left behind: files of the right size are
+// kept, as many as the pool holds, others are removed. What a spare holds does not
+// count, but its size must be on the disk, which its name proves: a file whose
+// sync failed may be whole in the page cache, and no later sync would bring to the
+// disk what the cache takes for clean.
 func (s *spares) adopt(names []string) error {
 	for _, name := range names {
 		n, ok := parseSpareName(name)
 		if !ok && !strings.HasSuffix(name, partSuffix) {
 			continue
 		}
-		path := s.fs.PathJoin(s.dir, name)
 		if ok {
 			s.next = max(s.next, n+1)
-			info, err := s.fs.Stat(path)
-			if err != nil {
-				return fmt.Errorf("wal: look at spare %s: %w", name, err)
-			}
-			if info.Size() == s.size && len(s.adopted) < 2 {
-				s.adopted = append(s.adopted, name)
+			if kept, err := s.keep(name); err != nil {
+				return err
+			} else if kept {
 				continue
 			}
 		}
-		if err := s.fs.Remove(path); err != nil {
+		if err := s.fs.Remove(s.fs.PathJoin(s.dir, name)); err != nil {
 			return fmt.Errorf("wal: remove spare %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// run makes spares until stop, for the background goroutine. The error is
-// final: a write error that is not a full disk.
-func (s *spares) run() error {
-	for {
-		sp, err := s.makeReady()
-		if err != nil || sp == nil {
-			return err
-		}
-		select {
-		case s.ready <- sp:
-			s.changed()
-		case <-s.stop:
-			return sp.file.Close()
-		}
-	}
-}
-
-// makeReady makes one spare, waiting for room if the disk is full. It returns
-// neither spare nor error when told to stop or to give up.
-func (s *spares) makeReady() (*spare, error) {
-	for {
-		sp, err := s.make(s.pause)
-		s.fail(err)
-		if err == nil || errors.Is(err, ErrClosed) {
-			return sp, nil
-		}
-		if !noSpace(err) {
-			close(s.dead)
-			return nil, err
-		}
-		s.logger.Warn("wal: no room to prepare the next segment; will try again", "size", s.size, "error", err)
-		select {
-		case <-time.After(spareRetry):
-		case <-s.giveUp:
-			close(s.dead)
-			return nil, nil
-		}
-	}
-}
-
-// fail records why there is no spare; nil: there is one.
-func (s *spares) fail(err error) {
-	s.mu.Lock()
-	s.mu.err = err
-	s.mu.Unlock()
+// keep takes a file into the pool if it is fit and there is room.
+func (s *spares) keep(name string) (bool, error) {
+	path := s.fs.PathJoin(s.dir, name)
+	info, err := s.fs.Stat(path)
 	if err != nil {
-		s.changed()
+		return false, fmt.Errorf("wal: look at spare %s: %w", name, err)
 	}
+	if !s.lacks() || info.Size() != s.size || links(info) > 1 {
+		return false, nil
+	}
+	f, err := s.fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return false, fmt.Errorf("wal: open spare %s: %w", name, err)
+	}
+	s.put(&spare{name: name, size: s.size, file: f}, false)
+	return true, nil
 }
 
-// full returns the error of a full disk if that is why there is no spare ahead;
-// nil if there is one or soon will be, or the log is about to be poisoned.
-func (s *spares) full() error {
-	if err := s.err(); noSpace(err) {
-		return err
+// run is the maker. The error is final: a failure that is not a full disk.
+func (s *spares) run() error {
+	defer s.retire()
+	for !isClosed(s.stop) {
+		did, err := s.step(s.pause)
+		switch {
+		case noSpace(err):
+			s.logger.Warn("wal: no room to prepare the next segment; will try again", "size", s.size, "error", err)
+			select {
+			case <-time.After(spareRetry):
+			case <-s.work: // a file may have been let go
+			case <-s.giveUp:
+				return nil
+			}
+		case errors.Is(err, ErrClosed):
+			return nil
+		case err != nil:
+			return err
+		case !did:
+			select {
+			case <-s.work:
+			case <-s.stop:
+			}
+		}
 	}
 	return nil
 }
 
-// err returns why there is no spare ahead, nil if there is one or soon will be.
-func (s *spares) err() error {
-	if len(s.ready) > 0 {
+// step does the most urgent thing there is to do, and reports whether there was
+// one: recycle a file, write one, remove one. pause, if not nil, paces it. The
+// error of a full disk is passing, any other final.
+func (s *spares) step(pause func(time.Duration) error) (bool, error) {
+	if seg := s.nextLeaving(); seg != nil {
+		return true, s.release(seg, pause)
+	}
+	if !s.lacks() {
+		return false, nil
+	}
+	sp, err := s.write(s.size, pause)
+	if err != nil {
+		s.fail(err)
+		return true, err
+	}
+	s.put(sp, true)
+	return true, nil
+}
+
+// lacks reports whether there are fewer spares than there should be.
+func (s *spares) lacks() bool { return int(s.count.Load()) < s.target }
+
+// put adds a spare to the pool. A full disk is over when room was found for it, or
+// no more is looked for: a recycled file alone proves nothing.
+func (s *spares) put(sp *spare, room bool) {
+	s.mu.Lock()
+	s.mu.ready = append(s.mu.ready, sp)
+	s.count.Store(int32(len(s.mu.ready)))
+	if !s.lacks() {
+		s.whole.Store(true)
+	}
+	if room || !s.lacks() {
+		s.mu.err = nil
+		s.full.Store(false)
+	}
+	s.mu.moved.Broadcast()
+	s.mu.Unlock()
+	select { // the hurry, if any, was for this one
+	case <-s.hurry:
+	default:
+	}
+	s.changed()
+}
+
+// fail records why the pool did not grow.
+func (s *spares) fail(err error) {
+	s.mu.Lock()
+	s.mu.err = err
+	s.full.Store(noSpace(err))
+	s.mu.Unlock()
+	s.changed()
+}
+
+// noRoom returns the error of a full disk if that is what the maker met last,
+// else nil.
+func (s *spares) noRoom() error {
+	if !s.full.Load() {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !noSpace(s.mu.err) {
+		return nil
+	}
 	return s.mu.err
 }
 
-// take returns a spare of the usual size, as soon as there is one. The caller
-// owns it.
-func (s *spares) take() (*spare, error) {
-	select {
-	case sp := <-s.ready:
-		return sp, nil
-	default:
+// tryTake takes a spare out of the pool, nil if there is none. The caller owns
+// it.
+func (s *spares) tryTake() *spare {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.takeLocked()
+}
+
+func (s *spares) takeLocked() *spare {
+	if len(s.mu.ready) == 0 {
+		return nil
 	}
-	s.hasten()
-	select {
-	case sp := <-s.ready:
-		return sp, nil
-	case <-s.dead:
-		select {
-		case sp := <-s.ready: // the last one, made just now
-			return sp, nil
-		default:
-			return nil, fmt.Errorf("wal: no spare segment: %w", s.err())
+	sp := s.mu.ready[0]
+	s.mu.ready = append(s.mu.ready[:0], s.mu.ready[1:]...)
+	s.count.Store(int32(len(s.mu.ready)))
+	kick(s.work)
+	return sp
+}
+
+// await returns when there is a spare in the pool, or with the reason why there
+// will be none.
+func (s *spares) await() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.mu.ready) == 0 {
+		if s.mu.dead {
+			return fmt.Errorf("wal: no spare segment: %w", s.mu.err)
 		}
+		s.hasten()
+		s.mu.moved.Wait()
 	}
+	return nil
+}
+
+// retire says that the maker is gone.
+func (s *spares) retire() {
+	s.mu.Lock()
+	s.mu.dead = true
+	if s.mu.err == nil {
+		s.mu.err = ErrClosed
+	}
+	s.mu.moved.Broadcast()
+	s.mu.Unlock()
+	s.changed()
+}
+
+// close closes the pool's files. They stay on disk for the next start.
+func (s *spares) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sp := range s.mu.ready {
+		_ = sp.file.Close() // synced when they got their names
+	}
+	s.mu.ready = nil
 }
 
 // hasten makes the spare in the making skip its pauses.
-func (s *spares) hasten() {
+func (s *spares) hasten() { kick(s.hurry) }
+
+// kick sends to a channel of capacity 1 that says no more than "look again".
+func kick(c chan struct{}) {
 	select {
-	case s.hurry <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-// pause spaces the chunks of a spare made in the background. It fails with
-// ErrClosed after stop.
-func (s *spares) pause() error {
+// pause spaces what is done in the background. It fails with ErrClosed after
+// stop.
+func (s *spares) pause(d time.Duration) error {
 	select {
 	case <-s.stop:
 		return ErrClosed
 	case <-s.hurry:
 		s.hasten() // stays in force for the rest of this spare
 		return nil
-	case <-time.After(sparePause):
+	case <-time.After(d):
 		return nil
 	}
-}
-
-// make returns an adopted spare or writes one; pause, if not nil, is called
-// between chunks.
-func (s *spares) make(pause func() error) (*spare, error) {
-	if len(s.adopted) > 0 {
-		name := s.adopted[0]
-		s.adopted = s.adopted[1:]
-		f, err := s.fs.OpenReadWrite(s.fs.PathJoin(s.dir, name), vfs.WriteCategoryUnspecified)
-		if err != nil {
-			return nil, fmt.Errorf("wal: open spare %s: %w", name, err)
-		}
-		return &spare{name: name, size: s.size, file: f}, nil
-	}
-	return s.write(s.size, pause)
-}
-
-// write makes a new spare of size bytes, which gets its name once it is synced. A
-// failed one is removed, to give back its room.
-func (s *spares) write(size int64, pause func() error) (*spare, error) {
-	sp := &spare{name: spareName(s.next), size: size}
-	part := s.fs.PathJoin(s.dir, partName(s.next))
-	s.next++
-	var err error
-	if sp.file, err = s.fs.OpenReadWrite(part, vfs.WriteCategoryUnspecified); err != nil {
-		return nil, fmt.Errorf("wal: create spare %s: %w", sp.name, err)
-	}
-	if err = zeroFill(sp.file, size, pause); err == nil {
-		err = s.fs.Rename(part, s.fs.PathJoin(s.dir, sp.name))
-	}
-	if err != nil {
-		// Best effort: a leftover is removed by the next start.
-		_ = sp.file.Close()
-		_ = s.fs.Remove(part)
-		return nil, fmt.Errorf("wal: write spare %s of %d bytes: %w", sp.name, size, err)
-	}
-	s.made()
-	select { // the hurry, if any, was for this one
-	case <-s.hurry:
-	default:
-	}
-	return sp, nil
-}
-
-func zeroFill(f vfs.File, size int64, pause func() error) error {
-	zeros := make([]byte, min(size, spareChunk))
-	for off := int64(0); off < size; {
-		n := min(int64(len(zeros)), size-off)
-		if _, err := f.WriteAt(zeros[:n], off); err != nil {
-			return err
-		}
-		if off += n; off%spareSyncBytes == 0 && off < size {
-			if err := f.SyncData(); err != nil {
-				return err
-			}
-		}
-		if pause != nil && off < size {
-			if err := pause(); err != nil {
-				return err
-			}
-		}
-	}
-	return f.Sync() // not SyncData: the size is what a crash must not take back
 }
 
 // noSpace reports whether err says that the disk, or the quota, is full.

@@ -20,7 +20,7 @@ type gatedFS struct {
 }
 
 func (g *gatedFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
-	if g.shut.Load() && strings.HasSuffix(name, spareSuffix) {
+	if g.shut.Load() && strings.HasSuffix(name, partSuffix) {
 		if err := <-g.verdict; err != nil {
 			return nil, err
 		}
@@ -35,7 +35,7 @@ func gatedLog(t *testing.T) (*Log, *gatedFS) {
 	t.Helper()
 	g := &gatedFS{FS: powerfs.New(), verdict: make(chan error)}
 	o := smallOptions(g)
-	o.MaxRecord = largestRecord(o.SegmentSize)
+	o.MaxRecord, o.Reserve = largestRecord(o.SegmentSize), -1
 	l := mustOpen(t, o)
 	synctest.Wait() // all spares that are made ahead are there
 	g.shut.Store(true)
@@ -111,7 +111,7 @@ func TestLazyNeverBlocks(t *testing.T) {
 		l, g := gatedLog(t)
 		var last Ticket
 		for range 3 * queuedGroupsMax {
-			tk, err := l.Reserve(l.opts.MaxRecord/3, true) // blocks: the bubble reports a deadlock
+			tk, err := l.Reserve(l.opts.MaxRecord/3, Lazy) // blocks: the bubble reports a deadlock
 			if err != nil {
 				t.Fatalf("lazy: %v", err)
 			}
@@ -220,7 +220,8 @@ func TestWriteErrorIsNotNoSpace(t *testing.T) {
 	if _, err := l.Append(make([]byte, o.MaxRecord)); err != nil {
 		t.Fatal(err)
 	}
-	_ = (<-l.spares.ready).file.Close()
+	for l.spares.tryTake() != nil {
+	}
 	l.spares.fail(errInjected)
 	if _, err := l.Append(payload(1)); errors.Is(err, ErrNoSpace) {
 		t.Errorf("append: %v", err)

@@ -5,8 +5,14 @@ import (
 	"time"
 )
 
-// Stats counts what a log has done since Open. Take two and subtract.
+// Stats counts what a log has done since Open: take two and subtract. What there
+// is now comes first.
 type Stats struct {
+	Segments     int   // in the log
+	SegmentBytes int64 // of their files
+	Spares       int   // ready, of SegmentSize each
+	HeldBytes    int64 // of files that have left the log and wait to be recycled or removed
+
 	Groups        uint64        // written, marks included
 	Marks         uint64        // mark-only groups among them
 	Records       uint64        // committed
@@ -16,6 +22,9 @@ type Stats struct {
 	SyncTime      time.Duration // spent in them
 	Rotations     uint64        // segments begun
 	SparesMade    uint64        // segment files zeroed
+	Recycled      uint64        // segment files made spares again
+	Removed       uint64        // segment files removed
+	Reclaimed     uint64        // bytes of those recycled and removed
 	InlineCommits uint64        // commits by a waiting producer, without a hand-over
 }
 
@@ -23,13 +32,23 @@ type Stats struct {
 type counters struct {
 	groups, marks, records, payloadBytes, writtenBytes atomic.Uint64
 	syncs, rotations, sparesMade, inlineCommits        atomic.Uint64
+	recycled, removed, reclaimedBytes                  atomic.Uint64
 	syncNanos                                          atomic.Int64
 }
 
 // Stats returns the counters. They are read one by one, not as of one moment.
 func (l *Log) Stats() Stats {
 	c := &l.counters
+	list := *l.segments.Load()
+	var bytes int64
+	for _, seg := range list {
+		bytes += seg.size
+	}
 	return Stats{
+		Segments:      len(list),
+		SegmentBytes:  bytes,
+		Spares:        int(l.spares.count.Load()),
+		HeldBytes:     l.spares.held(),
 		Groups:        c.groups.Load(),
 		Marks:         c.marks.Load(),
 		Records:       c.records.Load(),
@@ -39,6 +58,9 @@ func (l *Log) Stats() Stats {
 		SyncTime:      time.Duration(c.syncNanos.Load()),
 		Rotations:     c.rotations.Load(),
 		SparesMade:    c.sparesMade.Load(),
+		Recycled:      c.recycled.Load(),
+		Removed:       c.removed.Load(),
+		Reclaimed:     c.reclaimedBytes.Load(),
 		InlineCommits: c.inlineCommits.Load(),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -49,10 +50,12 @@ func (o InspectOptions) withDefaults() InspectOptions {
 //
 // The newest segment is believed first. Each header names the segment before it
 // and where that one ends, so from there backwards it is known what must exist;
-// what is missing is a piece without a file, what nobody names is a stray.
+// what is missing is a piece without a file, what nobody names is a stray. Files
+// below the floor are left alone: the next start lets them go, whatever is in them.
 type survey struct {
 	o      InspectOptions
 	log    ID
+	begin  LSN // of the log: the floor in force, or where every log begins
 	pieces []*piece
 	strays []stray
 	until  Position // Copy: where the last piece ends
@@ -80,11 +83,30 @@ type stray struct {
 // file's name is taken for wrong.
 const gapMax = 1024
 
-func newSurvey(o InspectOptions) (*survey, error) {
-	sv := &survey{o: o.withDefaults()}
+// newSurvey looks at all headers. With until set nothing behind that boundary is
+// taken into account, not even a floor. Beside a running server it begins anew when
+// a file that was listed has been reclaimed.
+func newSurvey(o InspectOptions, until Position) (*survey, error) {
+	for tries := 1; ; tries++ {
+		sv := &survey{o: o.withDefaults(), until: until}
+		err := sv.find()
+		if errors.Is(err, os.ErrNotExist) && tries < surveyTries {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return sv, nil
+	}
+}
+
+// surveyTries is more often than a server reclaims while headers are read.
+const surveyTries = 10
+
+func (sv *survey) find() error {
 	names, err := sv.o.FS.List(sv.o.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("wal: list %s: %w", sv.o.Dir, err)
+		return fmt.Errorf("wal: list %s: %w", sv.o.Dir, err)
 	}
 	slices.Sort(names)
 	var found []*piece
@@ -94,27 +116,23 @@ func newSurvey(o InspectOptions) (*survey, error) {
 		}
 		p, err := sv.look(name)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if p != nil {
+		if p != nil && (sv.until.LSN == 0 || p.seg.first <= sv.until.LSN) {
 			found = append(found, p)
 		}
 	}
-	found = sv.assign(found)
+	found = sv.aboveFloor(sv.assign(found))
 	if len(found) == 0 {
-		return nil, fmt.Errorf("wal: %s holds no segment whose header or name can be read: is it a log?", sv.o.Dir)
+		return fmt.Errorf("wal: %s holds no segment whose header or name can be read: is it a log?", sv.o.Dir)
 	}
-	return sv, sv.link(found)
+	return sv.link(found)
 }
 
-// look reads a file's header. It returns nil for a file that went away, which
-// a running server may recycle.
+// look reads a file's header. It returns nil for one that says nothing.
 func (sv *survey) look(name string) (*piece, error) {
 	f, err := openRough(sv.o.FS, sv.o.Dir, name)
 	if err != nil {
-		if _, statErr := sv.o.FS.Stat(sv.o.FS.PathJoin(sv.o.Dir, name)); statErr != nil {
-			return nil, nil
-		}
 		return nil, err
 	}
 	defer f.close()
@@ -180,6 +198,36 @@ func (sv *survey) assign(found []*piece) []*piece {
 	return out
 }
 
+// aboveFloor leaves out what is below the floor, which never falls: the highest
+// that a header names is in force. If the last segment's header is lost, which
+// may have named a higher one, it is taken to have named the oldest file there is.
+func (sv *survey) aboveFloor(found []*piece) []*piece {
+	for _, p := range found {
+		if !p.lost {
+			sv.begin = max(sv.begin, p.seg.floor)
+		}
+	}
+	found = slices.DeleteFunc(found, func(p *piece) bool { return p.seg.first < sv.begin })
+	if n := len(found); n > 0 && found[n-1].lost {
+		sv.begin = found[0].seg.first
+	}
+	if sv.begin == 0 {
+		sv.begin = firstLSN
+	}
+	return found
+}
+
+// floorOf is the floor that a made-up header names.
+func (sv *survey) floorOf(p *piece) LSN {
+	switch {
+	case p.prev == nil:
+		return 0
+	case p.next == nil && sv.begin != firstLSN:
+		return sv.begin
+	}
+	return p.prev.seg.floor
+}
+
 // rank orders files that claim the same place: a sound one under its own name is
 // believed before a sound one elsewhere, and that one before a name alone.
 func rank(p *piece) int {
@@ -224,6 +272,7 @@ func (sv *survey) link(found []*piece) error {
 	default:
 		below = found
 		cur = sv.missing(d &^ (stride - 1))
+		cur.makeRoom(d)
 	}
 	if err := sv.recallSeed(cur); err != nil {
 		return err
@@ -250,6 +299,11 @@ func (sv *survey) link(found []*piece) error {
 		cur = prev
 	}
 	slices.Reverse(sv.pieces)
+	for _, p := range sv.pieces {
+		if p.lost {
+			p.seg.floor = sv.floorOf(p)
+		}
+	}
 	for _, p := range below {
 		sv.stray(p, damage("no later segment follows it, and the log does not begin with it"))
 	}
@@ -261,37 +315,41 @@ func (sv *survey) link(found []*piece) error {
 func (sv *survey) before(cur *piece, below []*piece) (*piece, []*piece) {
 	want := cur.seg.prev
 	if cur.lost {
-		want = priorOf(cur, below)
+		want = sv.priorOf(cur, below)
+	}
+	if cur.seg.first == sv.begin {
+		want = 0
 	}
 	for n := len(below); n > 0 && below[n-1].seg.first > want; n-- {
 		sv.stray(below[n-1], damagef("segment %s says that %s comes before it", cur.seg.name(), segmentName(want)))
 		below = below[:n-1]
 	}
 	n := len(below)
-	if n == 0 || want == 0 {
-		return nil, below // what is gone at the front may have been reclaimed
-	}
-	if below[n-1].seg.first == want {
+	switch {
+	case want == 0:
+		return nil, below
+	case n > 0 && below[n-1].seg.first == want:
 		return below[n-1], below[:n-1]
 	}
 	return sv.missing(want), below
 }
 
-// priorOf works out what comes before a piece whose header is lost: the next
-// lower segment there is, if the one can follow the other, else one that is
-// missing between them. Zero: nothing.
-func priorOf(cur *piece, below []*piece) LSN {
-	if len(below) == 0 {
-		return 0
+// priorOf works out what comes before a piece whose header is lost: the next lower
+// segment there is, or where the log begins, if the one can follow the other, else
+// one that is missing between them.
+func (sv *survey) priorOf(cur *piece, below []*piece) LSN {
+	b := sv.begin
+	if n := len(below); n > 0 {
+		b = below[n-1].seg.first
 	}
-	b := below[len(below)-1].seg
-	switch {
-	case b.number == cur.seg.number, b.number+1 == cur.seg.number && cur.seg.first.Offset() == 0:
-		return b.first
+	switch number := cur.seg.number; {
+	case b.Segment() == number, b.Segment()+1 == number && cur.seg.first.Offset() == 0:
+		return b
 	case cur.seg.first.Offset() != 0:
-		return LSN(cur.seg.number << strideBits)
+		return LSN(number << strideBits)
+	default:
+		return LSN((number - 1) << strideBits)
 	}
-	return LSN((cur.seg.number - 1) << strideBits)
 }
 
 // missing makes up a piece for which there is no file.

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"os"
 )
 
 // Report is what Verify found, or Repair found and did.
@@ -51,7 +52,7 @@ type Damage struct {
 // server: then it ends at the highest mark. A *VersionError, and errors of
 // reading, are returned as such; damage is in the report.
 func Verify(o InspectOptions) (*Report, error) {
-	sv, err := newSurvey(o)
+	sv, err := newSurvey(o, Position{})
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +79,9 @@ func (sv *survey) verify() (*Report, error) {
 // is where the one before it did.
 func (sv *survey) verifyPiece(p *piece, before Position, rep *Report) (Position, error) {
 	in, err := sv.inspect(p)
+	if err != nil && sv.recycled(p) {
+		return rep.skip(p), nil
+	}
 	if err != nil {
 		return before, err
 	}
@@ -116,8 +120,7 @@ func (sv *survey) verifyPiece(p *piece, before Position, rep *Report) (Position,
 		rep.Mark = in.mark
 	}
 	if len(found.Damages) > 0 && sv.recycled(p) {
-		rep.First, rep.Segments = max(rep.First, p.seg.limit()), rep.Segments-1
-		return at, nil
+		return rep.skip(p), nil
 	}
 	rep.Groups += found.Groups
 	rep.Records += found.Records
@@ -127,13 +130,19 @@ func (sv *survey) verifyPiece(p *piece, before Position, rep *Report) (Position,
 }
 
 // recycled says whether the file has gone since the survey began: beside a
-// running server the oldest segment may have been reclaimed meanwhile.
+// running server the oldest segments may have been reclaimed meanwhile.
 func (sv *survey) recycled(p *piece) bool {
-	if p.file == "" || p.lost {
+	if p.file == "" || p.lost || p.next == nil {
 		return false
 	}
 	now, err := sv.look(p.file)
-	return err == nil && (now == nil || now.wrong == nil && now.seg.identity != p.seg.identity)
+	return errors.Is(err, os.ErrNotExist) || err == nil && now != nil && now.wrong == nil && now.seg.identity != p.seg.identity
+}
+
+// skip leaves out a segment that has been reclaimed, and returns where it ended.
+func (r *Report) skip(p *piece) Position {
+	r.First, r.Segments = p.next.seg.first, r.Segments-1
+	return p.next.seg.cut
 }
 
 // damage describes what is wrong with the file as such.

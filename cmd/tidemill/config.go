@@ -18,6 +18,7 @@ type config struct {
 	Listen      string
 	AdminListen string // adminAuto, adminOff or an address
 
+	MinFree       int64         // bytes; as in engine.Options: 0 is the default, negative none
 	FsyncInterval time.Duration // 0: always
 	SegmentSize   int64         // bytes
 	ScrubRate     int64         // bytes per second; 0: off
@@ -96,6 +97,7 @@ func (c *config) settings() []setting {
 		{name: "data", value: (*textValue)(&c.Data), usage: "data directory"},
 		{name: "listen", value: (*textValue)(&c.Listen), usage: "address of the API"},
 		{name: "admin.listen", value: (*textValue)(&c.AdminListen), usage: "address of pprof and /healthz, or off"},
+		{name: "data.min-free", value: (*minFreeValue)(&c.MinFree), usage: "free space below which publishes get 507; auto: the smaller of 512MiB and 10 % of the file system"},
 		{name: "log.fsync", alias: "fsync", value: (*fsyncValue)(&c.FsyncInterval), usage: "when an acknowledged message is on disk: always, or interval=DURATION, which loses that much in a power cut"},
 		{name: "log.segment-size", value: (*sizeValue)(&c.SegmentSize), usage: "size of a log segment"},
 		{name: "log.scrub-rate", value: (*rateValue)(&c.ScrubRate), usage: "how much of the log is checked for damage per second, in the background; 0: none"},
@@ -156,6 +158,7 @@ func (c *config) policyOptions() dispatch.PolicyOptions {
 func (c *config) engineOptions() engine.Options {
 	return engine.Options{
 		Dir:             c.Data,
+		MinFree:         c.MinFree,
 		FsyncInterval:   c.FsyncInterval,
 		SegmentSize:     c.SegmentSize,
 		ScrubRate:       offIfZero(c.ScrubRate),

@@ -17,11 +17,13 @@ type book struct {
 	seed uint64
 	next atomic.Uint64 // the next message's number
 
-	acked, delivered   atomic.Int64 // delivered: of the acked ones
-	duplicates, failed atomic.Int64
+	acked, ended               atomic.Int64 // ended: of the acked ones, delivered or buried
+	duplicates, failed, buried atomic.Int64
+	arrived                    atomic.Int64 // attempts
 
 	mu       sync.Mutex
 	messages map[uint64]*message
+	ids      map[string]uint64 // of the acked ones: message id to number
 	wrong    []string
 	change   chan struct{} // closed and replaced when an acked message has come
 }
@@ -33,10 +35,11 @@ type message struct {
 	attempts int
 	acked    bool
 	done     int // attempts that were answered with 200
+	buried   bool
 }
 
 func newBook(seed uint64) *book {
-	return &book{seed: seed, messages: map[uint64]*message{}, change: make(chan struct{})}
+	return &book{seed: seed, messages: map[uint64]*message{}, ids: map[string]uint64{}, change: make(chan struct{})}
 }
 
 // body of message seq, the same whenever it is asked for: number, then noise, then
@@ -69,10 +72,15 @@ func (b *book) send(due time.Time, failures int) uint64 {
 	return seq
 }
 
-// ack notes that a publish was answered with 2xx.
-func (b *book) ack(seq uint64) {
+// ack notes that a publish was answered with 2xx and this message id, which must
+// be a new one (P11).
+func (b *book) ack(seq uint64, id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if other, taken := b.ids[id]; taken || id == "" {
+		b.complainLocked("message %d got the id %q, as %d did", seq, id, other)
+	}
+	b.ids[id] = seq
 	m := b.messages[seq]
 	m.acked = true
 	b.acked.Add(1)
@@ -82,13 +90,14 @@ func (b *book) ack(seq uint64) {
 }
 
 func (b *book) settleLocked() {
-	b.delivered.Add(1)
+	b.ended.Add(1)
 	close(b.change)
 	b.change = make(chan struct{})
 }
 
 // arrive checks an attempt and returns the status to answer it with.
 func (b *book) arrive(target string, body []byte, at time.Time) int {
+	b.arrived.Add(1)
 	seq, err := seqOf(target)
 	want := b.body(seq)
 	b.mu.Lock()
@@ -112,10 +121,65 @@ func (b *book) arrive(target string, body []byte, at time.Time) int {
 	}
 	if m.done++; m.done > 1 {
 		b.duplicates.Add(1)
-	} else if m.acked {
+	} else if m.acked && !m.buried {
 		b.settleLocked()
 	}
 	return 200
+}
+
+// bury notes that a message is in the dead letter queue. allowed is asked once
+// for each message. Of one that was not acked nothing is known.
+func (b *book) bury(id, reason string, allowed func(seq uint64, reason string) bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	seq := b.ids[id]
+	m := b.messages[seq]
+	if m == nil || m.buried {
+		return
+	}
+	if !allowed(seq, reason) {
+		b.complainLocked("message %d became a dead letter: %s", seq, reason)
+	}
+	m.buried = true
+	b.buried.Add(1)
+	if m.done == 0 {
+		b.settleLocked()
+	}
+}
+
+// pending reports whether a message was acked and has neither come nor been
+// buried.
+func (b *book) pending(seq uint64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.messages[seq]
+	return m != nil && m.acked && m.done == 0 && !m.buried
+}
+
+func (b *book) isAcked(seq uint64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.messages[seq]
+	return m != nil && m.acked
+}
+
+// outstandingIDs returns the message ids of those outstanding.
+func (b *book) outstandingIDs() (ids []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, seq := range b.ids {
+		if m := b.messages[seq]; m.done == 0 && !m.buried {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (b *book) isOutstanding(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.messages[b.ids[id]]
+	return m != nil && m.done == 0 && !m.buried
 }
 
 func (b *book) complainLocked(format string, args ...any) {
@@ -132,8 +196,8 @@ func (b *book) complaints() []string {
 
 // outstanding is how many acknowledged messages have not come.
 func (b *book) outstanding() int64 {
-	delivered := b.delivered.Load() // before acked, so that it is never negative
-	return b.acked.Load() - delivered
+	ended := b.ended.Load() // before acked, so that it is never negative
+	return b.acked.Load() - ended
 }
 
 // settled is closed when the next acknowledged message has come.
@@ -152,7 +216,7 @@ func (b *book) missing(n int) (seqs []uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for seq, m := range b.messages {
-		if m.acked && m.done == 0 && len(seqs) < n {
+		if m.acked && m.done == 0 && !m.buried && len(seqs) < n {
 			seqs = append(seqs, seq)
 		}
 	}

@@ -14,7 +14,7 @@ func TestCrashBookComplains(t *testing.T) {
 	for len(b.body(seq)) < 100 { // one whose body can be damaged
 		seq = b.send(now, 1)
 	}
-	b.ack(seq)
+	b.ack(seq, "msg_1")
 	target, body := "/"+destination("", seq)[1:], b.body(seq)
 	if !bytes.Equal(body, b.body(seq)) || bytes.Equal(body, b.body(seq+1)) {
 		t.Fatal("a body is not a function of its number")
@@ -50,5 +50,28 @@ func TestCrashBookComplains(t *testing.T) {
 	}
 	if b.outstanding() != 0 || b.duplicates.Load() != 3 || b.failed.Load() != 1 {
 		t.Errorf("%d outstanding, %d duplicates, %d failed", b.outstanding(), b.duplicates.Load(), b.failed.Load())
+	}
+}
+
+// TestCrashBookBuries: a dead letter ends a message, and is noted as wrong unless
+// the mode allows it; so is an id that is given twice.
+func TestCrashBookBuries(t *testing.T) {
+	for _, allowed := range []bool{true, false} {
+		b := newBook(7)
+		seq := b.send(now, 0)
+		b.ack(seq, "msg_1")
+		for range 2 { // the queue is read again and again
+			b.bury("msg_1", "damaged", func(got uint64, _ string) bool { return allowed && got == seq })
+		}
+		b.bury("msg_2", "of a publish without an answer", func(uint64, string) bool { return false })
+		if b.outstanding() != 0 || b.buried.Load() != 1 || b.pending(seq) || len(b.complaints()) != map[bool]int{true: 0, false: 1}[allowed] {
+			t.Errorf("allowed %v: %d outstanding, %d buried, complaints %q", allowed, b.outstanding(), b.buried.Load(), b.complaints())
+		}
+	}
+	b := newBook(7)
+	b.ack(b.send(now, 0), "msg_1")
+	b.ack(b.send(now, 0), "msg_1")
+	if len(b.complaints()) != 1 {
+		t.Errorf("an id given twice: %q", b.complaints())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -82,6 +83,10 @@ func (g *gate) wait() <-chan struct{} {
 	return g.up
 }
 
+// refusedPause keeps publishers from spinning at a server that does not take
+// anything at the moment.
+const refusedPause = 10 * time.Millisecond
+
 // load is the publishers: closed loop, each with one request in flight.
 type load struct {
 	t        testing.TB
@@ -90,6 +95,7 @@ type load struct {
 	token    string
 	book     *book
 	sinks    *sinks
+	setup    setup
 	gate     gate
 	quit     chan struct{}
 	running  sync.WaitGroup
@@ -99,13 +105,13 @@ type load struct {
 	stopOnce sync.Once
 }
 
-func startLoad(t testing.TB, addr, token string, b *book, s *sinks, seed uint64) *load {
+func startLoad(t testing.TB, addr, token string, b *book, s *sinks, seed uint64, how setup) *load {
 	l := &load{
-		t: t, addr: addr, token: token, book: b, sinks: s, quit: make(chan struct{}),
+		t: t, addr: addr, token: token, book: b, sinks: s, setup: how, quit: make(chan struct{}),
 		client: newHostClient(addr),
 	}
 	l.gate.up = make(chan struct{})
-	for i := range crashPublishers {
+	for i := range how.publishers {
 		l.running.Go(func() { l.publish(rand.New(rand.NewPCG(seed, 100+uint64(i)))) })
 	}
 	t.Cleanup(l.stop)
@@ -136,15 +142,15 @@ func (l *load) publish(rnd *rand.Rand) {
 	}
 }
 
-// one publishes one message: one in four delayed by up to 3 s, one in eight to be
+// one publishes one message: some delayed, as the setup says, one in eight to be
 // failed once or twice by its destination.
 func (l *load) one(rnd *rand.Rand) {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)
 	delay, failures := time.Duration(0), 0
-	if rnd.IntN(4) == 0 {
-		delay = time.Duration(rnd.IntN(3000)) * time.Millisecond
+	if rnd.IntN(l.setup.delayOneIn) == 0 {
+		delay = time.Duration(rnd.Int64N(l.setup.delayMax.Milliseconds())) * time.Millisecond
 		req.Header.Set("Upstash-Delay", strconv.Itoa(int(delay.Milliseconds()))+"ms")
 	}
 	if rnd.IntN(8) == 0 {
@@ -164,11 +170,28 @@ func (l *load) one(rnd *rand.Rand) {
 	switch status := resp.StatusCode(); {
 	case err != nil:
 		l.unknown.Add(1)
+		time.Sleep(refusedPause)
 	case status == 200:
-		l.book.ack(seq)
+		l.book.ack(seq, messageID(resp.Body()))
 	case status == 429 || status == 503:
 		l.refused.Add(1)
+		time.Sleep(refusedPause)
 	default:
 		l.t.Errorf("publish %d: %d %s", seq, status, resp.Body())
+	}
+}
+
+// messageID takes the id out of a publish's answer.
+func messageID(answer []byte) string {
+	_, after, _ := strings.Cut(string(answer), `"messageId":"`)
+	id, _, _ := strings.Cut(after, `"`)
+	return id
+}
+
+// settle waits until the publishers held at the gate have no request open, so
+// that every answer they will get is in the book.
+func (l *load) settle() {
+	for l.open.Load() > 0 {
+		time.Sleep(time.Millisecond)
 	}
 }

@@ -2,46 +2,103 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/url"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
 
-// TestCrash kills the real binary with SIGKILL at random moments under load,
-// restarts it on the same directory, and checks that what was acknowledged is
-// delivered: every message at least once, with its exact body, not before its
-// time, and nothing that nobody sent. SIGKILL proves nothing about fsync, since
-// the page cache survives it; the engine's power-cut simulation does that.
+// TestCrash puts the real binary under load over HTTP, does harm to it at random
+// moments, starts it again on the same directory, and checks that what was
+// acknowledged is delivered: every message at least once, with its exact body, not
+// before its time, and nothing that nobody sent. The harm is the mode's:
 //
-//	TIDEMILL_CRASH_SECONDS   how long the rounds last; 8 by default
+//	kill     SIGKILL. Proves nothing about fsync: the page cache survives it
+//	power    a power cut: what was not synced is gone (loopDisk)
+//	torn     SIGKILL, and blocks that were not synced hold something else
+//	bitflip  SIGKILL or a clean stop, and one bit on the disk is another
+//	eio      the n-th fdatasync fails, and the power goes
+//	stall    the disk hangs for a while; nobody is killed
+//	teeth    syncs do nothing, and the power goes: loss must be found
+//	all      each of them
+//
+// Settings of a run:
+//
+//	TIDEMILL_CRASH_MODE      one or more modes, separated by commas; kill by default
+//	TIDEMILL_CRASH_SECONDS   how long the rounds of each mode last; 8 by default. The
+//	                         modes eio, stall and teeth take it as a hint
 //	TIDEMILL_CRASH_SEED      repeats the choices of a run (not its timing)
-//	TIDEMILL_CRASH_ROUNDS    fail below so many kills
-//	TIDEMILL_CRASH_ACKED     fail below so many acknowledged messages
+//	TIDEMILL_CRASH_ROUNDS    go on until there were so many rounds of kill, power, torn
+//	                         or bitflip; fail when four times the time brings fewer
+//	TIDEMILL_CRASH_ACKED     fail below so many acknowledged messages of those modes
+//	TIDEMILL_CRASH_KEEP      where the data directory of a run that failed is copied to
 //
 // A publish without an answer has an unknown outcome: its message may come or
-// not. A message may come twice if its attempt was under way at a kill, or if its
-// outcome was not on disk yet, of which L5 allows 4,096.
+// not. A message may come twice if its attempt was under way when the server
+// ended, or if its outcome was not on disk yet, of which L5 allows 4,096.
 func TestCrash(t *testing.T) {
 	builtBinary(t)
 	seed := envNumber(t, "TIDEMILL_CRASH_SEED", rand.Uint64())
-	seconds := envNumber(t, "TIDEMILL_CRASH_SECONDS", 8)
-	t.Logf("seed %d (TIDEMILL_CRASH_SEED repeats its choices), %d seconds", seed, seconds)
+	seconds := time.Duration(envNumber(t, "TIDEMILL_CRASH_SECONDS", 8)) * time.Second
+	t.Logf("seed %d (TIDEMILL_CRASH_SEED repeats its choices), %v for each mode", seed, seconds)
+	for _, name := range crashModeNames(t) {
+		t.Run(name, func(t *testing.T) { crashModes[name](t, seed, seconds) })
+	}
+}
 
-	c := newCrash(t, seed)
-	for end := time.Now().Add(time.Duration(seconds) * time.Second); time.Now().Before(end) && !t.Failed(); {
-		c.round()
+// crashModes are what TIDEMILL_CRASH_MODE may name.
+var crashModes = map[string]func(t *testing.T, seed uint64, lasts time.Duration){
+	"kill":    rounds(newKills),
+	"power":   rounds(newPowerCuts),
+	"torn":    rounds(newTornTails),
+	"bitflip": rounds(newBitFlips),
+	"eio":     rounds(newSyncErrors),
+	"stall":   rounds(newStalls),
+	"teeth":   teeth,
+}
+
+func crashModeNames(t *testing.T) []string {
+	t.Helper()
+	text := os.Getenv("TIDEMILL_CRASH_MODE")
+	switch text {
+	case "":
+		return []string{"kill"}
+	case "all":
+		return slices.Sorted(maps.Keys(crashModes))
 	}
-	c.finish()
-	c.report()
-	if want := envNumber(t, "TIDEMILL_CRASH_ROUNDS", 1); uint64(c.kills.inFlight+c.kills.inRecovery) < want {
-		t.Errorf("%d kills, want %d", c.kills.inFlight+c.kills.inRecovery, want)
+	names := strings.Split(text, ",")
+	for _, name := range names {
+		if crashModes[name] == nil {
+			t.Fatalf("TIDEMILL_CRASH_MODE: %q is no mode: choose from %v or say all", name, slices.Sorted(maps.Keys(crashModes)))
+		}
 	}
-	if want := envNumber(t, "TIDEMILL_CRASH_ACKED", 1); uint64(c.book.acked.Load()) < want {
-		t.Errorf("%d acknowledged messages, want %d", c.book.acked.Load(), want)
+	return names
+}
+
+// rounds is a mode that goes through rounds of load and harm.
+func rounds(newFault func(*testing.T, time.Duration) fault) func(*testing.T, uint64, time.Duration) {
+	return func(t *testing.T, seed uint64, lasts time.Duration) {
+		c := newCrash(t, seed, newFault(t, lasts))
+		want := int(envNumber(t, "TIDEMILL_CRASH_ROUNDS", 1))
+		for began := time.Now(); !t.Failed() && c.goesOn(time.Since(began), lasts, want); {
+			c.round()
+		}
+		c.finish()
+		c.report()
+		if c.setup.rounds > 0 {
+			return
+		}
+		if c.rounds < want {
+			t.Errorf("%d rounds, want %d", c.rounds, want)
+		}
+		if want := int64(envNumber(t, "TIDEMILL_CRASH_ACKED", 1)); c.book.acked.Load() < want {
+			t.Errorf("%d acknowledged messages, want %d", c.book.acked.Load(), want)
+		}
 	}
 }
 
@@ -56,131 +113,6 @@ func envNumber(t testing.TB, name string, def uint64) uint64 {
 		t.Fatalf("%s: %v", name, err)
 	}
 	return n
-}
-
-const (
-	crashHosts       = 4
-	crashPublishers  = 32
-	crashParallelism = 256
-	undurableMax     = 4096 // outcomes, L5
-	backlogMax       = 10_000
-)
-
-// crash is one run of TestCrash. It is owned by the test's goroutine; book, gate
-// and sinks are shared with publishers and destinations.
-type crash struct {
-	t     *testing.T
-	rnd   *rand.Rand
-	args  []string
-	book  *book
-	sinks *sinks
-	load  *load
-	proc  *process
-
-	kills struct {
-		inFlight, inRecovery, idle int
-	}
-	started    time.Duration // how long the last start took, until it served
-	mayRepeat  int64         // sum over the kills of what may come twice
-	duplicates int64         // at the last kill
-	most       int64         // duplicates between two kills
-}
-
-func newCrash(t *testing.T, seed uint64) *crash {
-	addr := freeAddr(t)
-	dir := filepath.Join(t.TempDir(), "data")
-	c := &crash{
-		t: t, rnd: rand.New(rand.NewPCG(seed, 1)),
-		args: []string{
-			"serve", "--data", dir, "--listen", addr, "--admin.listen", "off",
-			"--destinations.allow", "127.0.0.0/8", "--log.segment-size", "16MiB",
-			"--delivery.parallelism", strconv.Itoa(crashParallelism),
-			"--delivery.host-parallelism", strconv.Itoa(crashParallelism / crashHosts),
-		},
-		book: newBook(seed),
-	}
-	c.sinks = openSinks(t, crashHosts, c.book)
-	c.up()
-	c.load = startLoad(t, addr, readCredentials(t, dir).Token, c.book, c.sinks, seed)
-	c.load.gate.open()
-	return c
-}
-
-// up starts the server and waits until it serves.
-func (c *crash) up() {
-	c.t.Helper()
-	began := time.Now()
-	c.proc = launch(c.t, nil, c.args...)
-	if err := c.proc.ready(60 * time.Second); err != nil {
-		c.t.Fatalf("start after %d kills: %v", c.kills.inFlight+c.kills.inRecovery, err)
-	}
-	c.started = time.Since(began)
-}
-
-// round lets the load run for a moment, kills the server and starts it again.
-// About one kill in six hits a server that is still recovering from the last.
-func (c *crash) round() {
-	time.Sleep(time.Duration(100+c.rnd.IntN(1500)) * time.Millisecond) // the random moment, not a wait
-	c.mayRepeat += c.sinks.open.Load() + c.load.open.Load() + crashParallelism + undurableMax
-	if c.sinks.open.Load()+c.load.open.Load() > 0 {
-		c.kills.inFlight++
-	} else {
-		c.kills.idle++
-	}
-	c.load.gate.close()
-	c.proc.kill()
-	c.countDuplicates()
-	for c.rnd.IntN(6) == 0 {
-		p := launch(c.t, nil, c.args...)
-		time.Sleep(time.Duration(c.rnd.Int64N(int64(c.started) + 1)))
-		if p.stdout.String() == "" { // it prints when it serves
-			c.kills.inRecovery++
-		} else {
-			c.kills.idle++
-		}
-		p.kill()
-		c.mayRepeat += crashParallelism + undurableMax
-	}
-	c.up()
-	c.load.gate.open()
-}
-
-func (c *crash) countDuplicates() {
-	d := c.book.duplicates.Load()
-	c.most = max(c.most, d-c.duplicates)
-	c.duplicates = d
-}
-
-// finish stops publishing and waits until everything that was acknowledged has
-// come: the longest delay and a retry, with much room for a slow machine.
-func (c *crash) finish() {
-	c.load.stop()
-	began, left := time.Now(), c.book.outstanding()
-	deadline := time.After(2 * time.Minute)
-	for c.book.outstanding() > 0 {
-		select {
-		case <-c.book.settled():
-		case <-deadline:
-			c.t.Errorf("%d acknowledged messages were not delivered, among them %v", c.book.outstanding(), c.book.missing(10))
-			return
-		}
-	}
-	c.t.Logf("the last %d messages came within %v", left, time.Since(began).Round(time.Millisecond))
-	c.proc.stop(c.t)
-	c.countDuplicates()
-}
-
-func (c *crash) report() {
-	b := c.book
-	for _, complaint := range b.complaints() {
-		c.t.Error(complaint)
-	}
-	if b.duplicates.Load() > c.mayRepeat {
-		c.t.Errorf("%d duplicates, allowed are %d", b.duplicates.Load(), c.mayRepeat)
-	}
-	c.t.Logf("kills: %d in flight, %d in recovery, %d idle; published %d, acked %d, unknown %d, refused %d; attempts failed on purpose %d; lost %d; duplicates %d (at most %d for one kill)",
-		c.kills.inFlight, c.kills.inRecovery, c.kills.idle, b.next.Load(), b.acked.Load(), c.load.unknown.Load(), c.load.refused.Load(),
-		b.failed.Load(), b.outstanding(), b.duplicates.Load(), c.most)
 }
 
 // destination of a message: its number is in the path, so that a body that is

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,8 +35,16 @@ const runningLine = "Server is running at "
 // launch starts the binary and does not wait. The test ends it if it still runs.
 func launch(t testing.TB, env []string, args ...string) *process {
 	t.Helper()
+	return launchUnder(t, nil, env, args...)
+}
+
+// launchUnder is launch with a command in front, which must turn into the binary
+// by exec, so that signals and exit status are the binary's.
+func launchUnder(t testing.TB, under, env []string, args ...string) *process {
+	t.Helper()
+	line := append(append(slices.Clone(under), builtBinary(t)), args...)
 	p := &process{
-		cmd:    exec.Command(builtBinary(t), args...),
+		cmd:    exec.Command(line[0], line[1:]...),
 		stdout: newTranscript(), stderr: newTranscript(),
 		exited: make(chan struct{}),
 	}
@@ -101,6 +110,16 @@ func (p *process) pid() int { return p.cmd.Process.Pid }
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.exited
+}
+
+// gone reports whether the process has ended.
+func (p *process) gone() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
 }
 
 // stop is SIGTERM and expects exit status 0.

@@ -139,6 +139,35 @@ func (v *rateValue) String() string     { return (*sizeValue)(v).String() }
 func (v *rateValue) Type() string       { return "size" }
 func (v *rateValue) Set(s string) error { return (*sizeValue)(v).Set(s) }
 
+// minFreeValue is data.min-free: a size, where 0 is no floor, or auto. What it
+// holds is as in engine.Options: auto is 0 and no floor negative.
+type minFreeValue int64
+
+func (v *minFreeValue) Type() string { return "auto|size" }
+
+func (v *minFreeValue) String() string {
+	if *v == 0 {
+		return "auto"
+	}
+	return formatSize(max(0, int64(*v)))
+}
+
+func (v *minFreeValue) Set(s string) error {
+	if s == "auto" {
+		*v = 0
+		return nil
+	}
+	n, err := parseSize(s)
+	if err != nil {
+		return fmt.Errorf("want auto, or %w", err)
+	}
+	if n == 0 {
+		n = -1
+	}
+	*v = minFreeValue(n)
+	return nil
+}
+
 // isZero is true for a number, a size or a duration of zero.
 func isZero(v pflag.Value) bool {
 	switch v := v.(type) {

@@ -75,6 +75,21 @@ func TestFsync(t *testing.T) {
 	}
 }
 
+func TestMinFree(t *testing.T) {
+	for in, want := range map[string]minFreeValue{"auto": 0, "0": -1, "512MiB": 512 << 20} {
+		var v minFreeValue
+		if err := v.Set(in); err != nil || v != want || v.String() != in {
+			t.Errorf("%q: %d (%s), %v", in, int64(v), v.String(), err)
+		}
+	}
+	for _, in := range []string{"", "-1", "10%", "Auto"} {
+		var v minFreeValue
+		if err := v.Set(in); err == nil {
+			t.Errorf("%q is accepted as %s", in, &v)
+		}
+	}
+}
+
 func TestList(t *testing.T) {
 	var v listValue
 	var _ pflag.Value = &v

@@ -22,6 +22,13 @@ type Applier struct {
 	order []uint64 // their seqs, in the order first seen: no map order reaches the disk
 	free  []*pending
 
+	// first is where the log began when an empty index was opened: the records of
+	// what was published below it are found in moves (move.go). Else it is 0.
+	first uint64
+	live  liveCounts
+
+	deads map[DeadKey]deadChange // dead letters that the batch changed
+
 	lanes map[uint64]*lane // lanes with pending messages, and those this batch emptied
 	dirty []uint64         // lanes this batch changed
 
@@ -36,6 +43,12 @@ type pending struct {
 	live   bool
 }
 
+// deadChange is a dead letter as the open batch will leave it.
+type deadChange struct {
+	row  Dead
+	live bool
+}
+
 type lane struct {
 	Lane
 	dirty bool
@@ -44,16 +57,30 @@ type lane struct {
 // NewApplier returns the index's applier, which continues at the index's
 // position. It loads the lane summaries.
 func (x *Index) NewApplier() (*Applier, error) {
-	a := &Applier{x: x, pos: x.start, rows: map[uint64]*pending{}, lanes: map[uint64]*lane{}, batch: x.db.NewBatch()}
+	a := &Applier{x: x, pos: x.start, rows: map[uint64]*pending{}, lanes: map[uint64]*lane{}, deads: map[DeadKey]deadChange{}, batch: x.db.NewBatch()}
 	err := x.Lanes(func(l Lane) error {
 		a.lanes[l.ID] = &lane{Lane: l}
 		return nil
 	})
+	if err == nil {
+		err = a.loadLive()
+	}
 	if err != nil {
-		return nil, fmt.Errorf("load lane summaries: %w", err)
+		return nil, fmt.Errorf("load lane summaries and live bytes: %w", err)
 	}
 	return a, nil
 }
+
+// Begin says where the log begins. It is called once, before the first Record.
+func (a *Applier) Begin(first uint64) {
+	if a.x.start.LSN == 0 {
+		a.first = first
+	}
+}
+
+// readable says whether the log still held an address when the index was opened
+// empty.
+func (a *Applier) readable(lsn uint64) bool { return lsn >= a.first }
 
 // Pending returns the number of log bytes in the open batch.
 func (a *Applier) Pending() int { return a.bytes }
@@ -78,6 +105,8 @@ func (a *Applier) Record(lsn uint64, p []byte) error {
 		err = a.dropDead(p)
 	case record.TypeUser:
 		err = a.user(p)
+	case record.TypeMove:
+		err = a.move(lsn, p)
 	}
 	if err != nil {
 		return fmt.Errorf("apply record at %d: %w", lsn, err)
@@ -98,11 +127,10 @@ func (a *Applier) message(lsn uint64, p []byte) error {
 		User: h.User(), Nonce: h.Nonce(), Seq: lsn, Pos: lsn, Len: uint32(len(p)),
 		Lane: h.Lane(), Host: h.Host(), Due: h.Due(),
 	}, false)
-	l := a.lane(h.Lane())
-	l.Count++
-	if fromDead != 0 {
-		a.key = deadKey(a.key, h.User(), fromDead)
-		if err := a.batch.Delete(a.key, nil); err != nil {
+	a.lane(h.Lane()).Count++
+	a.gain(lsn, uint32(len(p)))
+	if fromDead.Dead != 0 {
+		if err := a.endDead(h.User(), fromDead.Dead, &fromDead.Freed); err != nil {
 			return err
 		}
 	}
@@ -156,6 +184,9 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 	if err := record.DecodeOutcomeHead(p, &o); err != nil {
 		return err
 	}
+	if !a.readable(o.Pos) {
+		return a.outcomeBelow(lsn, p, &o)
+	}
 	prev := a.rows[o.Seq]
 	if prev == nil {
 		a.key = pendingKey(a.key, o.Lane, o.Due, o.Seq)
@@ -176,12 +207,51 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 		l.Count--
 	}
 	if o.Kind != record.Dead {
+		a.lose(o.Pos, o.Len)
 		return nil
 	}
-	d := Dead{Row: o.Row, LSN: lsn, Len: uint32(len(p)), At: o.At, Status: o.Status}
+	return a.newDead(lsn, p, &o)
+}
+
+// outcomeBelow applies an outcome of a message that the log no longer held when the
+// index was opened empty (move.go).
+func (a *Applier) outcomeBelow(lsn uint64, p []byte, o *record.Outcome) error {
+	if o.Kind != record.Dead {
+		return nil
+	}
+	return a.newDead(lsn, p, o)
+}
+
+// newDead writes the row of a dead letter. Its message and its outcome count until
+// it is dropped.
+func (a *Applier) newDead(lsn uint64, p []byte, o *record.Outcome) error {
+	d := Dead{Row: o.Row, LSN: lsn, Out: lsn, Len: uint32(len(p)), At: o.At, Status: o.Status}
 	d.Tries = o.Attempt
-	a.key, a.val = deadKey(a.key, o.User, lsn), appendDead(a.val[:0], &d)
+	a.gain(lsn, d.Len)
+	return a.setDead(&d)
+}
+
+func (a *Applier) setDead(d *Dead) error {
+	a.deads[DeadKey{d.User, d.LSN}] = deadChange{row: *d, live: true}
+	a.key, a.val = deadKey(a.key, d.User, d.LSN), appendDead(a.val[:0], d)
+	if err := a.batch.Set(a.key, a.val, nil); err != nil {
+		return err
+	}
+	a.key, a.val = standKey(a.key, d.Pos), appendDeadKey(a.val[:0], d.User, d.LSN)
 	return a.batch.Set(a.key, a.val, nil)
+}
+
+// endDead takes a dead letter's rows away.
+func (a *Applier) endDead(user uint32, dead uint64, f *record.Freed) error {
+	a.deads[DeadKey{user, dead}] = deadChange{}
+	a.lose(f.Message, f.MessageLen)
+	a.lose(f.Outcome, f.OutcomeLen)
+	a.key = standKey(a.key, f.Message)
+	if err := a.batch.Delete(a.key, nil); err != nil {
+		return err
+	}
+	a.key = deadKey(a.key, user, dead)
+	return a.batch.Delete(a.key, nil)
 }
 
 // remove takes a message's rows away: out of the batch, and out of Pebble if an
@@ -202,8 +272,7 @@ func (a *Applier) dropDead(p []byte) error {
 	if err := record.DecodeDropDead(p, &d); err != nil {
 		return err
 	}
-	a.key = deadKey(a.key, d.User, d.Dead)
-	return a.batch.Delete(a.key, nil)
+	return a.endDead(d.User, d.Dead, &d.Freed)
 }
 
 func (a *Applier) user(p []byte) error {
@@ -242,7 +311,7 @@ func (a *Applier) EndGroup(pos Position) { a.pos = pos }
 // Flush writes the open batch with the position of the last EndGroup. Reads that
 // begin afterwards see it; it is durable when Pebble flushes.
 func (a *Applier) Flush() error {
-	if !a.Open() {
+	if !a.Open() && a.batch.Empty() && len(a.live.order) == 0 {
 		return nil
 	}
 	if err := a.fill(); err != nil {
@@ -268,6 +337,7 @@ func (a *Applier) fill() error {
 		a.free = append(a.free, p)
 	}
 	clear(a.rows)
+	clear(a.deads)
 	a.order = a.order[:0]
 	for _, id := range a.dirty {
 		if err := a.setLane(a.lanes[id]); err != nil {
@@ -275,6 +345,9 @@ func (a *Applier) fill() error {
 		}
 	}
 	a.dirty = a.dirty[:0]
+	if err := a.setLive(); err != nil {
+		return err
+	}
 	a.val = appendPosition(a.val[:0], &a.pos)
 	return a.batch.Set([]byte{kindApplied}, a.val, nil)
 }

@@ -15,19 +15,19 @@ func TestElision(t *testing.T) {
 		name   string
 		kinds  []record.Kind // of the outcomes, in order
 		batch  int           // the batch ends before this outcome, -1: never
-		writes uint32        // of the last batch, before the position and the lanes
+		writes uint32        // of the last batch, before the position, the lanes and the live bytes
 		keys   map[byte]int
 	}{
 		{"delivered", []record.Kind{record.Delivered}, -1, 0, map[byte]int{'a': 1}},
 		{"canceled", []record.Kind{record.Canceled}, -1, 0, map[byte]int{'a': 1}},
 		{"retried, delivered", []record.Kind{record.Retry, record.Retry, record.Delivered}, -1, 0, map[byte]int{'a': 1}},
-		{"dead", []record.Kind{record.Dead}, -1, 1, map[byte]int{'a': 1, 'q': 1}},
-		{"retried", []record.Kind{record.Retry}, -1, 0, map[byte]int{'a': 1, 'l': 1, 'm': 1, 'p': 1}},
+		{"dead", []record.Kind{record.Dead}, -1, 2, map[byte]int{'a': 1, 'q': 1, 's': 1, 'x': 1}},
+		{"retried", []record.Kind{record.Retry}, -1, 0, map[byte]int{'a': 1, 'l': 1, 'm': 1, 'p': 1, 's': 1}},
 		{"delivered later", []record.Kind{record.Delivered}, 0, 2, map[byte]int{'a': 1}},
-		{"retried later", []record.Kind{record.Retry}, 0, 1, map[byte]int{'a': 1, 'l': 1, 'm': 1, 'p': 1}},
+		{"retried later", []record.Kind{record.Retry}, 0, 1, map[byte]int{'a': 1, 'l': 1, 'm': 1, 'p': 1, 's': 1}},
 		{"retried and delivered later", []record.Kind{record.Retry, record.Delivered}, 0, 2, map[byte]int{'a': 1}},
 		{"retried, delivered later", []record.Kind{record.Retry, record.Delivered}, 1, 2, map[byte]int{'a': 1}},
-		{"dead later", []record.Kind{record.Retry, record.Dead}, 1, 3, map[byte]int{'a': 1, 'q': 1}},
+		{"dead later", []record.Kind{record.Retry, record.Dead}, 1, 4, map[byte]int{'a': 1, 'q': 1, 's': 1, 'x': 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)

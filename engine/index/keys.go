@@ -16,12 +16,14 @@ const (
 	kindMessage = 'm'
 	kindPending = 'p'
 	kindDead    = 'q'
+	kindLive    = 's' // a segment's live bytes
 	kindUser    = 'u'
+	kindStand   = 'x' // where the message of a dead letter stands
 )
 
 // layout is the version of keys and values. An index of another layout is
 // rebuilt from the log.
-const layout = 1
+const layout = 2
 
 var errBadValue = errors.New("index: value of a wrong length")
 
@@ -49,6 +51,31 @@ func pendingKey(dst []byte, lane uint64, due int64, seq uint64) []byte {
 func deadKey(dst []byte, user uint32, lsn uint64) []byte {
 	dst = be.AppendUint32(append(dst[:0], kindDead), user)
 	return be.AppendUint64(dst, lsn)
+}
+
+func liveKey(dst []byte, segment uint64) []byte {
+	return be.AppendUint64(append(dst[:0], kindLive), segment)
+}
+
+func standKey(dst []byte, lsn uint64) []byte {
+	return be.AppendUint64(append(dst[:0], kindStand), lsn)
+}
+
+// DeadKey names a dead letter.
+type DeadKey struct {
+	User uint32
+	LSN  uint64
+}
+
+func appendDeadKey(dst []byte, user uint32, lsn uint64) []byte {
+	return be.AppendUint64(be.AppendUint32(dst, user), lsn)
+}
+
+func decodeDeadKey(v []byte) (DeadKey, error) {
+	if len(v) != 12 {
+		return DeadKey{}, errBadValue
+	}
+	return DeadKey{User: be.Uint32(v), LSN: be.Uint64(v[4:])}, nil
 }
 
 func userKey(dst []byte, user uint32) []byte {
@@ -102,17 +129,24 @@ func decodeRow(v []byte, r *record.Row) error {
 // Dead is a dead letter's row: where its message and its last outcome stand.
 type Dead struct {
 	record.Row
-	LSN    uint64 // of the outcome
-	Len    uint32 // of the outcome's payload
+	LSN    uint64 // of the outcome that made it one: its name
+	Out    uint64 // where that outcome's record stands now
+	Len    uint32 // of the payload there
 	At     int64  // unix ms
 	Status uint16
 }
 
-const deadSize = rowSize + 8 + 4 + 8 + 2
+// Freed says what the end of the dead letter frees.
+func (d *Dead) Freed() record.Freed {
+	return record.Freed{Message: d.Pos, MessageLen: d.Row.Len, Outcome: d.Out, OutcomeLen: d.Len}
+}
+
+const deadSize = rowSize + 8 + 8 + 4 + 8 + 2
 
 func appendDead(dst []byte, d *Dead) []byte {
 	dst = appendRow(dst, &d.Row)
 	dst = be.AppendUint64(dst, d.LSN)
+	dst = be.AppendUint64(dst, d.Out)
 	dst = be.AppendUint32(dst, d.Len)
 	dst = be.AppendUint64(dst, uint64(d.At))
 	return be.AppendUint16(dst, d.Status)
@@ -126,8 +160,8 @@ func decodeDead(v []byte, d *Dead) error {
 		return err
 	}
 	v = v[rowSize:]
-	d.LSN, d.Len = be.Uint64(v), be.Uint32(v[8:])
-	d.At, d.Status = int64(be.Uint64(v[12:])), be.Uint16(v[20:])
+	d.LSN, d.Out, d.Len = be.Uint64(v), be.Uint64(v[8:]), be.Uint32(v[16:])
+	d.At, d.Status = int64(be.Uint64(v[20:])), be.Uint16(v[28:])
 	return nil
 }
 

@@ -16,12 +16,14 @@ type model struct {
 	dead  map[uint64]Dead // by the outcome's LSN
 	dedup map[string]string
 	users map[uint32][]byte
+	texts map[uint64][]byte // the message or outcome that stands at an address
+	first uint64            // the log's first address: counts begin there
 
 	newest uint64 // dedup bucket of the last message that had an id
 }
 
 func newModel() *model {
-	return &model{rows: map[uint64]record.Row{}, dead: map[uint64]Dead{}, dedup: map[string]string{}, users: map[uint32][]byte{}}
+	return &model{rows: map[uint64]record.Row{}, dead: map[uint64]Dead{}, dedup: map[string]string{}, users: map[uint32][]byte{}, texts: map[uint64][]byte{}}
 }
 
 // logged is a record as the log has it.
@@ -31,6 +33,11 @@ type logged struct {
 }
 
 func (m *model) apply(r logged) error {
+	inner, err := record.Unwrap(r.payload)
+	if err != nil {
+		return err
+	}
+	m.texts[r.lsn] = inner
 	switch t, err := record.TypeOf(r.payload); {
 	case err != nil:
 		return err
@@ -43,12 +50,40 @@ func (m *model) apply(r logged) error {
 		err := record.DecodeDropDead(r.payload, &d)
 		delete(m.dead, d.Dead)
 		return err
+	case t == record.TypeMove:
+		return m.move(r)
 	default:
 		var u record.User
 		err := record.DecodeUser(r.payload, &u)
 		m.users[u.ID] = r.payload
 		return err
 	}
+}
+
+func (m *model) move(r logged) error {
+	var v record.Move
+	if err := record.DecodeMove(r.payload, &v); err != nil {
+		return err
+	}
+	n := uint32(len(r.payload))
+	switch v.What {
+	case record.MovePending:
+		if row, ok := m.rows[v.Seq]; ok && row.Pos == v.Old {
+			row.Pos, row.Len = r.lsn, n
+			m.rows[v.Seq] = row
+		}
+	case record.MoveDeadMessage:
+		if d, ok := m.dead[v.Dead]; ok && d.Pos == v.Old {
+			d.Pos, d.Row.Len = r.lsn, n
+			m.dead[v.Dead] = d
+		}
+	case record.MoveDeadOutcome:
+		if d, ok := m.dead[v.Dead]; ok && d.Out == v.Old {
+			d.Out, d.Len = r.lsn, n
+			m.dead[v.Dead] = d
+		}
+	}
+	return nil
 }
 
 func (m *model) message(r logged) error {
@@ -59,7 +94,7 @@ func (m *model) message(r logged) error {
 	m.rows[r.lsn] = record.Row{
 		User: p.User, Nonce: p.Nonce, Seq: r.lsn, Pos: r.lsn, Len: uint32(len(r.payload)), Lane: p.Lane, Host: p.Host, Due: p.Due,
 	}
-	delete(m.dead, p.FromDead)
+	delete(m.dead, p.FromDead.Dead)
 	if p.DedupKey != [16]byte{} {
 		m.newest = uint64(p.Created / testWindow.Milliseconds())
 		v := be.AppendUint64(be.AppendUint64(be.AppendUint64(nil, r.lsn), p.Nonce), uint64(p.Created))
@@ -84,7 +119,7 @@ func (m *model) outcome(r logged) error {
 		m.rows[o.Seq] = row
 		return nil
 	case record.Dead:
-		m.dead[r.lsn] = Dead{Row: row, LSN: r.lsn, Len: uint32(len(r.payload)), At: o.At, Status: o.Status}
+		m.dead[r.lsn] = Dead{Row: row, LSN: r.lsn, Out: r.lsn, Len: uint32(len(r.payload)), At: o.At, Status: o.Status}
 	}
 	delete(m.rows, o.Seq)
 	return nil
@@ -114,6 +149,10 @@ func (m *model) expect(pos Position) map[string]string {
 	}
 	for lsn, d := range m.dead {
 		kv[string(deadKey(nil, d.User, lsn))] = string(appendDead(nil, &d))
+		kv[string(standKey(nil, d.Pos))] = string(appendDeadKey(nil, d.User, lsn))
+	}
+	for segment, n := range m.live() {
+		kv[string(liveKey(nil, segment))] = string(be.AppendUint64(nil, uint64(n)))
 	}
 	for id, p := range m.users {
 		kv[string(userKey(nil, id))] = string(p)
@@ -122,6 +161,24 @@ func (m *model) expect(pos Position) map[string]string {
 		kv[string([]byte{kindApplied})] = string(appendPosition(nil, &pos))
 	}
 	return kv
+}
+
+// live returns the bytes that still count, by segment.
+func (m *model) live() map[uint64]int64 {
+	live := map[uint64]int64{}
+	count := func(lsn uint64, n uint32) {
+		if lsn >= m.first {
+			live[segmentOf(lsn)] += recordBytes(n)
+		}
+	}
+	for _, r := range m.rows {
+		count(r.Pos, r.Len)
+	}
+	for _, d := range m.dead {
+		count(d.Pos, d.Row.Len)
+		count(d.Out, d.Len)
+	}
+	return live
 }
 
 // diff says how the index's content differs from the model, nil if it does not.
@@ -177,6 +234,9 @@ type generator struct {
 
 func (g *generator) next() logged {
 	g.lsn += 8 * (1 + g.rng.Uint64N(64))
+	if g.rng.IntN(100) == 0 {
+		g.lsn = (segmentOf(g.lsn) + 1) << 32
+	}
 	g.now += g.rng.Int64N(2 * testWindow.Milliseconds() / 20)
 	p := g.payload()
 	return logged{g.lsn, p}
@@ -190,14 +250,32 @@ func (g *generator) payload() []byte {
 		return u.Append(nil)
 	case n < 10 && len(g.m.dead) > 0:
 		d := g.m.dead[pick(g.rng, g.m.dead)]
-		drop := record.DropDead{User: d.User, Dead: d.LSN}
+		drop := record.DropDead{User: d.User, Dead: d.LSN, Freed: d.Freed()}
 		return drop.Append(nil)
+	case n < 14 && len(g.m.dead) > 0:
+		return g.moveDead(g.m.dead[pick(g.rng, g.m.dead)], record.What(2+g.rng.IntN(2)))
+	case n < 18 && len(g.m.rows) > 0:
+		return g.moveRow(g.m.rows[pick(g.rng, g.m.rows)])
 	case n < 50 && len(g.m.rows) > 0:
 		return g.outcome(g.m.rows[pick(g.rng, g.m.rows)])
 	case n < 65 && g.m.rows[g.lastSeq()].Seq != 0:
 		return g.outcome(g.m.rows[g.lastSeq()]) // ends soon: what elision lives on
 	}
 	return g.message()
+}
+
+// moveRow copies a pending message, or sends a copy that is out of date.
+func (g *generator) moveRow(r record.Row) []byte {
+	m := record.Move{Row: r, Old: r.Pos, OldLen: r.Len, What: record.MovePending, Record: g.m.texts[r.Pos]}
+	return m.Append(nil)
+}
+
+func (g *generator) moveDead(d Dead, what record.What) []byte {
+	m := record.Move{Row: d.Row, Dead: d.LSN, Old: d.Pos, OldLen: d.Row.Len, What: what, Record: g.m.texts[d.Pos]}
+	if what == record.MoveDeadOutcome {
+		m.Old, m.OldLen, m.Record = d.Out, d.Len, g.m.texts[d.Out]
+	}
+	return m.Append(nil)
 }
 
 func (g *generator) lastSeq() uint64 {
@@ -208,8 +286,10 @@ func (g *generator) lastSeq() uint64 {
 	return last
 }
 
+func sorted[V any](m map[uint64]V) []uint64 { return slices.Sorted(maps.Keys(m)) }
+
 func pick[V any](rng *rand.Rand, m map[uint64]V) uint64 {
-	keys := slices.Sorted(maps.Keys(m))
+	keys := sorted(m)
 	return keys[rng.IntN(len(keys))]
 }
 
@@ -224,7 +304,7 @@ func (g *generator) message() []byte {
 	}
 	if len(g.m.dead) > 0 && g.rng.IntN(6) == 0 {
 		d := g.m.dead[pick(g.rng, g.m.dead)]
-		m.User, m.FromDead = d.User, d.LSN
+		m.User, m.FromDead = d.User, record.FromDead{Dead: d.LSN, Freed: d.Freed()}
 	}
 	return m.Append(nil)
 }

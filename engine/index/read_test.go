@@ -128,7 +128,7 @@ func TestDeadLetters(t *testing.T) {
 		lsn := b.apply(&o)
 		row.Tries = 4
 		if user == 1 {
-			want = append(want, Dead{Row: row, LSN: lsn, Len: uint32(o.Size()), At: o.At, Status: o.Status})
+			want = append(want, Dead{Row: row, LSN: lsn, Out: lsn, Len: uint32(o.Size()), At: o.At, Status: o.Status})
 		}
 	}
 	b.flush()
@@ -167,7 +167,7 @@ func TestDeadLetters(t *testing.T) {
 		}
 	}
 	b.apply(&record.DropDead{User: 1, Dead: want[0].LSN})
-	b.publish(record.Message{User: 1, FromDead: want[1].LSN})
+	b.publish(record.Message{User: 1, FromDead: record.FromDead{Dead: want[1].LSN}})
 	b.flush()
 	check("after a drop and a redrive", collect(1, 0, false, 99), want[2:])
 	stop := errors.New("stop")

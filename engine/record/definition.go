@@ -79,32 +79,69 @@ func (u *User) decodeFields(p []byte) error {
 	return err
 }
 
-// dropHead: 4 user u32, 8 dead u64.
-const dropHead = 16
+// dropHead: 4 user u32, 8 dead u64, 16 message u64, 24 outcome u64,
+// 32 message length u32, 36 outcome length u32. Version 1 ended at 16.
+const (
+	dropHead   = 40
+	dropHeadV1 = 16
+)
 
 // DropDead deletes one dead letter.
 type DropDead struct {
-	User uint32
-	Dead uint64 // the LSN of the outcome that made it one
+	User  uint32
+	Dead  uint64 // the LSN that names the dead letter
+	Freed Freed
+}
+
+// Freed says where the records of a dead letter stand that nobody needs any more,
+// so that the index can count what a segment still holds without looking (X1).
+type Freed struct {
+	Message, Outcome       uint64 // LSNs
+	MessageLen, OutcomeLen uint32 // of the payloads
+}
+
+const freedSize = 24
+
+func (f *Freed) put(h []byte) {
+	le.PutUint64(h, f.Message)
+	le.PutUint64(h[8:], f.Outcome)
+	le.PutUint32(h[16:], f.MessageLen)
+	le.PutUint32(h[20:], f.OutcomeLen)
+}
+
+func (f *Freed) get(h []byte) {
+	f.Message, f.Outcome = le.Uint64(h), le.Uint64(h[8:])
+	f.MessageLen, f.OutcomeLen = le.Uint32(h[16:]), le.Uint32(h[20:])
 }
 
 // Append appends the encoded record to dst.
 func (d *DropDead) Append(dst []byte) []byte {
 	var h [dropHead]byte
-	h[0], h[1] = byte(TypeDropDead), version
+	h[0], h[1] = byte(TypeDropDead), dropDeadVersion
 	le.PutUint32(h[4:], d.User)
 	le.PutUint64(h[8:], d.Dead)
+	d.Freed.put(h[16:])
 	return append(dst, h[:]...)
 }
 
-// DecodeDropDead decodes a payload.
+// DecodeDropDead decodes a payload. Freed is zero in a record of version 1.
 func DecodeDropDead(p []byte, d *DropDead) error {
-	if err := check(p, TypeDropDead, dropHead, 0); err != nil {
+	if err := check(p, TypeDropDead, dropHeadV1, 0); err != nil {
 		return err
 	}
-	if len(p) != dropHead {
-		return fmt.Errorf("%w: %d bytes behind a dropped dead letter", ErrUnknown, len(p)-dropHead)
+	head := dropHead
+	if p[1] == 1 {
+		head = dropHeadV1
+	}
+	if len(p) < head {
+		return ErrTruncated
+	}
+	if len(p) > head {
+		return fmt.Errorf("%w: %d bytes behind a dropped dead letter", ErrUnknown, len(p)-head)
 	}
 	*d = DropDead{User: le.Uint32(p[4:]), Dead: le.Uint64(p[8:])}
+	if head == dropHead {
+		d.Freed.get(p[16:])
+	}
 	return nil
 }

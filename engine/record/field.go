@@ -18,7 +18,7 @@ const (
 	tagCallerIP   Tag = 4
 	tagRetryDelay Tag = 5 // the expression's text
 	tagDedupKey   Tag = 6 // 16 bytes
-	tagFromDead   Tag = 7 // 8 bytes: the dead letter this message redrives
+	tagFromDead   Tag = 7 // the dead letter this message redrives: 8 bytes, or 32 with what that frees
 	tagError      Tag = 8
 	tagResName    Tag = 9
 	tagResVal     Tag = 10

@@ -20,7 +20,7 @@ func sample() Message {
 		CallerIP:   "203.0.113.9",
 		RetryDelay: "pow(2, retried) * 1000",
 		DedupKey:   [16]byte{0: 0xD0, 15: 0xDF},
-		FromDead:   0x0000_0003_0000_0200,
+		FromDead:   FromDead{Dead: 0x0000_0003_0000_0200, Freed: sampleFreed},
 		Body:       []byte(`{"order":42}`),
 		BodyLen:    12,
 	}
@@ -46,13 +46,22 @@ func sampleUser() User {
 	}
 }
 
-func sampleDrop() DropDead { return DropDead{User: 7, Dead: 1<<32 | 2048} }
+var sampleFreed = Freed{Message: 1<<32 | 512, Outcome: 1<<32 | 2048, MessageLen: 300, OutcomeLen: 150}
+
+func sampleDrop() DropDead { return DropDead{User: 7, Dead: 1<<32 | 2048, Freed: sampleFreed} }
+
+func sampleMove() Move {
+	m, o := sample(), sampleOutcome()
+	o.Row.Pos = 2<<32 | 4096
+	return Move{Row: o.Row, Dead: 1<<32 | 2048, Old: 1<<32 | 1024, OldLen: 333, What: MoveDeadMessage, Record: m.Append(nil)}
+}
 
 // samples returns one encoded record of each type, by name.
 func samples() map[string][]byte {
-	m, o, u, d := sample(), sampleOutcome(), sampleUser(), sampleDrop()
+	m, o, u, d, v := sample(), sampleOutcome(), sampleUser(), sampleDrop(), sampleMove()
 	return map[string][]byte{
 		"message": m.Append(nil), "outcome": o.Append(nil), "user": u.Append(nil), "dropdead": d.Append(nil),
+		"move": v.Append(nil),
 	}
 }
 
@@ -72,6 +81,9 @@ func decodeAny(p []byte) (any, error) {
 	case TypeDropDead:
 		d := new(DropDead)
 		return d, DecodeDropDead(p, d)
+	case TypeMove:
+		m := new(Move)
+		return m, DecodeMove(p, m)
 	default:
 		u := new(User)
 		return u, DecodeUser(p, u)
@@ -153,8 +165,10 @@ func drawMessage(t *rapid.T) *Message {
 		Timeout: rapid.Uint32().Draw(t, "timeout"), Retries: rapid.Uint16().Draw(t, "retries"),
 		Method: Method(rapid.IntRange(0, len(methods)-1).Draw(t, "method")),
 		URL:    text(t, "url"), Header: drawHeaders(t), CallerIP: text(t, "ip"), RetryDelay: text(t, "retry delay"),
-		FromDead: rapid.Uint64().Draw(t, "from dead"),
-		Body:     rapid.SliceOf(rapid.Byte()).Draw(t, "body"), BodyLen: rapid.Uint32().Draw(t, "body length"),
+		Body: rapid.SliceOf(rapid.Byte()).Draw(t, "body"), BodyLen: rapid.Uint32().Draw(t, "body length"),
+	}
+	if rapid.Bool().Draw(t, "redrive") {
+		m.FromDead = FromDead{Dead: rapid.Uint64Min(1).Draw(t, "dead"), Freed: drawFreed(t)}
 	}
 	if rapid.Bool().Draw(t, "dedup") {
 		copy(m.DedupKey[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key"))
@@ -162,13 +176,37 @@ func drawMessage(t *rapid.T) *Message {
 	return m
 }
 
+func drawRow(t *rapid.T) Row {
+	return Row{
+		User: rapid.Uint32().Draw(t, "user"), Nonce: rapid.Uint64().Draw(t, "nonce"), Seq: rapid.Uint64().Draw(t, "seq"),
+		Pos: rapid.Uint64().Draw(t, "pos"), Len: rapid.Uint32().Draw(t, "len"), Lane: rapid.Uint64().Draw(t, "lane"),
+		Host: rapid.Uint64().Draw(t, "host"), Due: rapid.Int64().Draw(t, "due"), Tries: rapid.Uint16().Draw(t, "tries"),
+	}
+}
+
+func drawFreed(t *rapid.T) Freed {
+	return Freed{
+		Message: rapid.Uint64().Draw(t, "freed message"), MessageLen: rapid.Uint32().Draw(t, "its length"),
+		Outcome: rapid.Uint64().Draw(t, "freed outcome"), OutcomeLen: rapid.Uint32().Draw(t, "its length"),
+	}
+}
+
+func drawMove(t *rapid.T) *Move {
+	m := &Move{
+		Row: drawRow(t), Dead: rapid.Uint64().Draw(t, "dead"), Old: rapid.Uint64().Draw(t, "old"),
+		OldLen: rapid.Uint32().Draw(t, "old length"), What: What(rapid.IntRange(int(MovePending), int(MoveDeadOutcome)).Draw(t, "what")),
+	}
+	if m.What == MoveDeadOutcome {
+		m.Record = drawOutcome(t).Append(nil)
+	} else {
+		m.Record = drawMessage(t).Append(nil)
+	}
+	return m
+}
+
 func drawOutcome(t *rapid.T) *Outcome {
 	return &Outcome{
-		Row: Row{
-			User: rapid.Uint32().Draw(t, "user"), Nonce: rapid.Uint64().Draw(t, "nonce"), Seq: rapid.Uint64().Draw(t, "seq"),
-			Pos: rapid.Uint64().Draw(t, "pos"), Len: rapid.Uint32().Draw(t, "len"), Lane: rapid.Uint64().Draw(t, "lane"),
-			Host: rapid.Uint64().Draw(t, "host"), Due: rapid.Int64().Draw(t, "due"), Tries: rapid.Uint16().Draw(t, "tries"),
-		},
+		Row:  drawRow(t),
 		Kind: Kind(rapid.IntRange(int(Delivered), int(Canceled)).Draw(t, "kind")),
 		Next: rapid.Int64().Draw(t, "next"), At: rapid.Int64().Draw(t, "at"), Attempt: rapid.Uint16().Draw(t, "attempt"),
 		Status: rapid.Uint16().Draw(t, "status"), Took: rapid.Uint32().Draw(t, "took"),
@@ -186,17 +224,19 @@ func drawUser(t *rapid.T) *User {
 }
 
 func drawDrop(t *rapid.T) *DropDead {
-	return &DropDead{User: rapid.Uint32().Draw(t, "user"), Dead: rapid.Uint64().Draw(t, "dead")}
+	return &DropDead{User: rapid.Uint32().Draw(t, "user"), Dead: rapid.Uint64().Draw(t, "dead"), Freed: drawFreed(t)}
 }
 
 func drawAny(t *rapid.T) appender {
-	switch rapid.IntRange(0, 3).Draw(t, "type") {
+	switch rapid.IntRange(0, 4).Draw(t, "type") {
 	case 0:
 		return drawMessage(t)
 	case 1:
 		return drawOutcome(t)
 	case 2:
 		return drawUser(t)
+	case 3:
+		return drawMove(t)
 	default:
 		return drawDrop(t)
 	}

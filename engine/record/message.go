@@ -36,10 +36,39 @@ type Message struct {
 	CallerIP   string
 	RetryDelay string   // expression, "" for the default backoff
 	DedupKey   [16]byte // zero: none
-	FromDead   uint64   // the LSN of the dead letter's outcome that this redrives, or 0
+	FromDead   FromDead // the dead letter that this redrives, or zero
 
 	Body    []byte // as stored: a zstd frame when FlagZstd is set
 	BodyLen uint32 // length of the body as published
+}
+
+// FromDead names a dead letter that a message redrives, and so ends.
+type FromDead struct {
+	Dead  uint64 // the LSN that names it; 0: none
+	Freed Freed
+}
+
+const (
+	fromDeadSize   = 8 + freedSize
+	fromDeadSizeV1 = 8 // without Freed, as the first version wrote it
+)
+
+func (f *FromDead) append(dst []byte) []byte {
+	var b [fromDeadSize]byte
+	le.PutUint64(b[:], f.Dead)
+	f.Freed.put(b[8:])
+	return appendField(dst, tagFromDead, b[:])
+}
+
+func (f *FromDead) decode(v []byte) error {
+	if len(v) != fromDeadSize && len(v) != fromDeadSizeV1 {
+		return ErrTruncated
+	}
+	f.Dead = le.Uint64(v)
+	if len(v) == fromDeadSize {
+		f.Freed.get(v[8:])
+	}
+	return nil
 }
 
 // Method is the delivery's HTTP method as one byte.
@@ -79,8 +108,8 @@ func (m *Message) fieldsSize() int {
 	if m.DedupKey != ([16]byte{}) {
 		n += fieldSize(len(m.DedupKey))
 	}
-	if m.FromDead != 0 {
-		n += fieldSize(8)
+	if m.FromDead.Dead != 0 {
+		n += fieldSize(fromDeadSize)
 	}
 	return n
 }
@@ -120,8 +149,8 @@ func (m *Message) appendFields(dst []byte) []byte {
 	if m.DedupKey != ([16]byte{}) {
 		dst = appendField(dst, tagDedupKey, m.DedupKey[:])
 	}
-	if m.FromDead != 0 {
-		dst = le.AppendUint64(append(dst, byte(tagFromDead), 8), m.FromDead)
+	if m.FromDead.Dead != 0 {
+		dst = m.FromDead.append(dst)
 	}
 	return dst
 }
@@ -157,7 +186,7 @@ func (h MessageHead) Host() uint64   { return le.Uint64(h[40:]) }
 // needs: the dedup key and the dead letter that is redriven. It refuses tags
 // that DecodeMessage would refuse: the applier sees every message first, and a
 // later version's message must not be indexed as if it were one of ours.
-func (h MessageHead) Special() (dedup [16]byte, fromDead uint64, err error) {
+func (h MessageHead) Special() (dedup [16]byte, fromDead FromDead, err error) {
 	err = fields(h.fields(), func(tag Tag, v []byte) error {
 		switch tag {
 		case tagDedupKey:
@@ -165,10 +194,7 @@ func (h MessageHead) Special() (dedup [16]byte, fromDead uint64, err error) {
 				return ErrTruncated
 			}
 		case tagFromDead:
-			if len(v) != 8 {
-				return ErrTruncated
-			}
-			fromDead = le.Uint64(v)
+			return fromDead.decode(v)
 		case tagURL, tagHeaderName, tagHeaderVal, tagCallerIP, tagRetryDelay:
 		default:
 			return unknownTag(TypeMessage, tag)
@@ -223,10 +249,7 @@ func (m *Message) decodeFields(fs []byte) error {
 			}
 			copy(m.DedupKey[:], v)
 		case tagFromDead:
-			if len(v) != 8 {
-				return ErrTruncated
-			}
-			m.FromDead = le.Uint64(v)
+			return m.FromDead.decode(v)
 		default:
 			return unknownTag(TypeMessage, tag)
 		}

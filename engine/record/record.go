@@ -40,7 +40,8 @@ const (
 	TypeOutcome       Type = 2 // an attempt ended, or a message was canceled
 	TypeDropDead      Type = 3 // a dead letter was deleted
 	TypeUser          Type = 4 // the newest state of an account
-	typeFirstReserved Type = 5
+	TypeMove          Type = 5 // a record that stood in the oldest segment, copied to the head
+	typeFirstReserved Type = 6
 )
 
 // Errors of decoding. They mean damage or a newer writer: checksums are the
@@ -50,7 +51,12 @@ var (
 	ErrUnknown   = errors.New("record: unknown type, version, flag or field")
 )
 
-const version = 1
+// version is that of most layouts. dropDeadVersion is DropDead's: version 1, which
+// is still read, did not say how much space the dead letter gives back.
+const (
+	version         = 1
+	dropDeadVersion = 2
+)
 
 var le = binary.LittleEndian
 
@@ -60,7 +66,11 @@ func TypeOf(p []byte) (Type, error) {
 		return 0, ErrTruncated
 	}
 	t := Type(p[0])
-	if t == 0 || t >= typeFirstReserved || p[1] != version {
+	newest := byte(version)
+	if t == TypeDropDead {
+		newest = dropDeadVersion
+	}
+	if t == 0 || t >= typeFirstReserved || p[1] == 0 || p[1] > newest {
 		return 0, fmt.Errorf("%w: type %d version %d", ErrUnknown, p[0], p[1])
 	}
 	return t, nil

@@ -11,8 +11,14 @@ import (
 // delivers or shows it does.
 func openAny(p []byte) error {
 	v, err := decodeAny(p)
-	if m, ok := v.(*Message); ok && err == nil {
-		_, err = m.OpenBody(nil)
+	if err != nil {
+		return err
+	}
+	switch v := v.(type) {
+	case *Message:
+		_, err = v.OpenBody(nil)
+	case *Move:
+		err = openAny(v.Record)
 	}
 	return err
 }
@@ -67,7 +73,7 @@ func TestUnknown(t *testing.T) {
 		"message version 2":       change("message", 1, 2),
 		"outcome version 2":       change("outcome", 1, 2),
 		"user version 2":          change("user", 1, 2),
-		"dropdead version 2":      change("dropdead", 1, 2),
+		"dropdead version 3":      change("dropdead", 1, 3),
 		"method":                  change("message", 54, byte(len(methods))),
 		"outcome kind 0":          change("outcome", 80, 0),
 		"outcome kind 5":          change("outcome", 80, byte(Canceled)+1),
@@ -81,6 +87,13 @@ func TestUnknown(t *testing.T) {
 		"outcome bytes 92 to 95":  change("outcome", 95, 1),
 		"user flag of byte 16":    change("user", 16, 2),
 		"user bytes 17 to 19":     change("user", 18, 1),
+		"move version 2":          change("move", 1, 2),
+		"move flag":               change("move", 2, 1),
+		"move of kind 0":          change("move", 82, 0),
+		"move of kind 4":          change("move", 82, byte(MoveDeadOutcome)+1),
+		"move of another type":    change("move", 82, byte(MoveDeadOutcome)),
+		"move bytes 83 to 87":     change("move", 87, 1),
+		"move of a move":          change("move", moveHead, byte(TypeMove)),
 		"dropdead with fields":    append(samples()["dropdead"], byte(tagName), 0),
 		"user with another field": append(samples()["user"], byte(tagReservedLabel), 0),
 	} {

@@ -15,6 +15,7 @@ func TestRoundTrip(t *testing.T) {
 		"outcome":  func(t *rapid.T) appender { return drawOutcome(t) },
 		"user":     func(t *rapid.T) appender { return drawUser(t) },
 		"dropdead": func(t *rapid.T) appender { return drawDrop(t) },
+		"move":     func(t *rapid.T) appender { return drawMove(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) { checkRoundTrip(t, draw(t)) })
@@ -61,6 +62,8 @@ func held(v any) int {
 		n, hs = len(v.Error)+len(v.Body), v.Header
 	case *User:
 		n = len(v.Name) + len(v.Current) + len(v.Next)
+	case *Move:
+		n = len(v.Record)
 	}
 	for _, h := range hs {
 		n += 2 + len(h.Name) + len(h.Value) // a tag and a length at least for the name
@@ -103,7 +106,7 @@ func checkMessageHead(t *testing.T, p []byte, m *Message, err error) {
 		return
 	}
 	if specialErr != nil || dedup != m.DedupKey || fromDead != m.FromDead {
-		t.Fatalf("Special gives %x, %d, %v; the message has %x, %d", dedup, fromDead, specialErr, m.DedupKey, m.FromDead)
+		t.Fatalf("Special gives %x, %v, %v; the message has %x, %v", dedup, fromDead, specialErr, m.DedupKey, m.FromDead)
 	}
 	if h.User() != m.User || h.Nonce() != m.Nonce || h.Due() != m.Due || h.Created() != m.Created || h.Lane() != m.Lane || h.Host() != m.Host {
 		t.Fatalf("head and message differ: %+v", m)
@@ -163,13 +166,14 @@ func TestDecodeAllocationIsBounded(t *testing.T) {
 
 // TestEncodeDoesNotAllocate: the commit path encodes into the group's memory.
 func TestEncodeDoesNotAllocate(t *testing.T) {
-	m, o, u, d := sample(), sampleOutcome(), sampleUser(), sampleDrop()
+	m, o, u, d, v := sample(), sampleOutcome(), sampleUser(), sampleDrop(), sampleMove()
 	dst := make([]byte, 0, 4096)
 	for name, fn := range map[string]func(){
 		"message":  func() { dst = m.Append(dst[:0]) },
 		"outcome":  func() { dst = o.Append(dst[:0]) },
 		"user":     func() { dst = u.Append(dst[:0]) },
 		"dropdead": func() { dst = d.Append(dst[:0]) },
+		"move":     func() { dst = v.Append(dst[:0]) },
 	} {
 		if n := testing.AllocsPerRun(100, fn); n != 0 {
 			t.Errorf("%s: Append allocates %v times", name, n)

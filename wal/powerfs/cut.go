@@ -10,13 +10,13 @@ import (
 // Cut returns the disk that a power cut at this moment leaves. Of each grain of
 // unsynced bytes (a multiple of 512), and of each directory's unsynced changes
 // one after the other, percent in a hundred survive. Each file's and directory's
-// luck depends on the seed and its path alone, not on what else is there. NoSync
-// and Keep hold for the new disk too, Fault does not.
+// luck depends on the seed and its path alone, not on what else is there. NoSync,
+// Keep and the bound of SetFree hold for the new disk too, Fault does not.
 func (f *FS) Cut(seed uint64, percent, grain int) *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	q := New()
-	q.NoSync, q.Keep = f.NoSync, f.Keep
+	q.NoSync, q.Keep, q.bounded, q.size = f.NoSync, f.Keep, f.bounded, f.size
 	q.root = f.root.cut("/", &cutter{seed, percent, grain})
 	return q
 }

@@ -67,7 +67,7 @@ func (f *file) Write(p []byte) (int, error) {
 
 // WriteAt makes the sectors it touches dirty: a power cut may keep any of them
 // until they are synced. With a fault it writes the first half, as a disk that
-// fills up does.
+// fills up does; beyond the room of SetFree what fits.
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	defer f.fs.mu.Unlock()
 	err := f.lock("WriteAt")
@@ -76,8 +76,14 @@ func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	}
 	if err != nil {
 		p = p[:len(p)/2]
+	} else {
+		var n int
+		n, err = f.fs.fitLocked(f.n, len(p), off)
+		p = p[:n]
 	}
-	f.n.write(p, int(off))
+	if len(p) > 0 {
+		f.n.write(p, int(off))
+	}
 	return len(p), err
 }
 

@@ -43,6 +43,9 @@ type FS struct {
 	root  *node
 	locks map[string]bool
 
+	bounded bool  // by SetFree, to
+	size    int64 // bytes in all files
+
 	// NoSync makes syncs lie: they report success and do nothing. Set it before
 	// use; a test that then still passes tests nothing.
 	NoSync bool
@@ -125,6 +128,9 @@ func (f *FS) createLocked(name string) (vfs.File, error) {
 	d, base, err := f.parent("create", name)
 	if err != nil {
 		return nil, err
+	}
+	if d.names[base] == nil && !f.hasRoomLocked() {
+		return nil, noSpace("create", name)
 	}
 	n := &node{path: name}
 	d.apply(func(names map[string]*node) { names[base] = n })
@@ -348,10 +354,5 @@ func (f *FS) PathDir(name string) string     { return path.Dir(name) }
 
 // Unwrap returns nil: there is no file system below.
 func (f *FS) Unwrap() vfs.FS { return nil }
-
-// GetDiskUsage is not supported: the disk has no size.
-func (f *FS) GetDiskUsage(string) (vfs.DiskUsage, error) {
-	return vfs.DiskUsage{}, vfs.ErrUnsupported
-}
 
 var _ fs.FileInfo = info{}

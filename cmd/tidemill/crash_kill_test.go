@@ -1,0 +1,40 @@
+package main
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// plain is what modes share: it harms nothing.
+type plain struct{ c *crash }
+
+func (f *plain) attach(c *crash)                      { f.c = c }
+func (*plain) under() []string                        { return nil }
+func (*plain) started(*process)                       {}
+func (*plain) refused(*process, error) bool           { return false }
+func (*plain) relent()                                {}
+func (*plain) mayBury(seq uint64, reason string) bool { return false }
+func (*plain) report() string                         { return "" }
+func (*plain) stretch(rnd *rand.Rand) time.Duration   { return between(rnd, 50, 450) }
+func between(rnd *rand.Rand, from, to int) time.Duration {
+	return time.Duration(from+rnd.IntN(to-from)) * time.Millisecond
+}
+
+// kills is mode kill.
+type kills struct {
+	plain
+	dir string
+}
+
+func newKills(t *testing.T, _ time.Duration) fault { return &kills{dir: t.TempDir()} }
+
+func (f *kills) setup() setup {
+	s := usual(f.dir)
+	s.flags, s.delayMax = []string{"--log.segment-size", "16MiB"}, 3*time.Second
+	return s
+}
+
+func (*kills) stretch(rnd *rand.Rand) time.Duration { return between(rnd, 100, 1600) }
+
+func (*kills) strike(p *process) { p.kill() }

@@ -1,0 +1,148 @@
+package index
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/wal/powerfs"
+)
+
+// TestRebuildFromMoves: what was moved out of the part of the log that is gone is
+// all there is to rebuild the index from (W10, P10). The history goes on while
+// messages are moved: they are retried, end, and are moved again.
+func TestRebuildFromMoves(t *testing.T) {
+	for seed := range uint64(60) {
+		if err := rebuildFromMoves(t, seed); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+func rebuildFromMoves(t *testing.T, seed uint64) error {
+	g := &generator{rng: rand.New(rand.NewPCG(seed, 2)), m: newModel(), lsn: 1 << 32, now: testNow}
+	var log []logged
+	add := func(p []byte) {
+		g.lsn += 512
+		r := logged{g.lsn, p}
+		if err := g.m.apply(r); err != nil {
+			t.Fatal(err)
+		}
+		log = append(log, r)
+	}
+	random := func(n int) {
+		for range n {
+			r := g.next()
+			if err := g.m.apply(r); err != nil {
+				t.Fatal(err)
+			}
+			log = append(log, r)
+		}
+	}
+	for range 1 + g.rng.IntN(3) {
+		random(g.rng.IntN(300))
+		first := (segmentOf(g.lsn) + 1) << 32
+		g.lsn = first
+		for p := g.below(first); p != nil; p = g.below(first) {
+			add(p)
+			random(g.rng.IntN(3))
+		}
+		for _, p := range g.m.users {
+			add(p)
+		}
+		g.m.first = first
+		random(g.rng.IntN(200))
+	}
+	return rebuilt(t, g, log)
+}
+
+// below returns the move of something that stands below first, nil if nothing does.
+func (g *generator) below(first uint64) []byte {
+	var ps [][]byte
+	for _, seq := range sorted(g.m.rows) {
+		if r := g.m.rows[seq]; r.Pos < first {
+			ps = append(ps, g.moveRow(r))
+		}
+	}
+	for _, lsn := range sorted(g.m.dead) {
+		d := g.m.dead[lsn]
+		if d.Pos < first {
+			ps = append(ps, g.moveDead(d, record.MoveDeadMessage))
+		}
+		if d.Out < first {
+			ps = append(ps, g.moveDead(d, record.MoveDeadOutcome))
+		}
+	}
+	if len(ps) == 0 {
+		return nil
+	}
+	return ps[g.rng.IntN(len(ps))]
+}
+
+// rebuilt applies what of the log is left to an empty index, in batches of any
+// size, and compares it with the model.
+func rebuilt(t *testing.T, g *generator, log []logged) error {
+	b := &bench{t: t}
+	b.open(smallOptions(powerfs.New()))
+	defer func() { b.must(b.x.Close()) }()
+	b.a.Begin(g.m.first)
+	pos := Position{}
+	for _, r := range log {
+		if r.lsn < g.m.first {
+			continue
+		}
+		if err := b.a.Record(r.lsn, r.payload); err != nil {
+			return fmt.Errorf("record at %d: %w", r.lsn, err)
+		}
+		pos = positionAt(r.lsn + 8)
+		b.a.EndGroup(pos)
+		if g.rng.IntN(40) == 0 {
+			b.flush()
+		}
+	}
+	b.must(b.a.Forget(g.m.first))
+	b.flush()
+	for k, v := range g.m.dedup { // ids live in the index alone
+		if be.Uint64([]byte(v)) < g.m.first {
+			delete(g.m.dedup, k)
+		}
+	}
+	return g.m.diff(dump(t, b.x), pos)
+}
+
+// TestStanding: the walk says of every address of the log what the model says.
+func TestStanding(t *testing.T) {
+	b := newBench(t)
+	g := &generator{rng: rand.New(rand.NewPCG(1, 3)), m: newModel(), lsn: 1 << 32, now: testNow}
+	var log []logged
+	for range 3000 {
+		r := g.next()
+		b.must(g.m.apply(r))
+		b.must(b.a.Record(r.lsn, r.payload))
+		b.a.EndGroup(positionAt(r.lsn + 8))
+		log = append(log, r)
+	}
+	b.flush()
+	dead := map[uint64]DeadKey{}
+	for lsn, d := range g.m.dead {
+		dead[d.Pos] = DeadKey{d.User, lsn}
+	}
+	s, err := b.x.Standing(0, ^uint64(0))
+	b.must(err)
+	defer func() { b.must(s.Close()) }()
+	found := 0
+	for _, r := range log {
+		pending, k, err := s.At(r.lsn)
+		b.must(err)
+		if want := g.m.rows[r.lsn].Pos == r.lsn; pending != want || k != dead[r.lsn] {
+			t.Fatalf("at %d: pending %v, dead letter %+v; the model says %v, %+v", r.lsn, pending, k, want, dead[r.lsn])
+		}
+		if pending || k != (DeadKey{}) {
+			found++
+		}
+	}
+	if found < 20 {
+		t.Fatalf("only %d records stand: the test shows little", found)
+	}
+}

@@ -1,0 +1,448 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/wal"
+)
+
+// Reclaiming (W10). The log is one contiguous range, and space is taken from its
+// oldest end only, so that an outcome outlives every copy of what it ends. What
+// still counts in the oldest segments (pending messages, dead letters, accounts)
+// is copied to the head, and once the copies are durable and the index shows them,
+// the log is told where it begins now (wal.Log.SetFloor).
+//
+// What counts is found by reading every record of the segment, checksums included,
+// beside a walk over the index. The index's counts of live bytes only say when it
+// pays.
+
+const (
+	// The log may take reclaimRatio times the live bytes and reclaimSlack
+	// segments before its oldest ones are given up. With the one that is being
+	// filled that stays below 1.5 times and two segments.
+	reclaimRatio = 1.35
+	reclaimSlack = 1
+
+	reclaimMax   = 16 // segments in one round
+	reclaimPause = time.Minute
+
+	// idleRounds is how many rounds a floor waits for the next segment to carry it
+	// before one is begun for its sake.
+	idleRounds = 5
+
+	// One batch of copies: they are in the log's open group together.
+	moveBatchCount = 256
+	moveBatchBytes = 4 << 20
+)
+
+// reclaimable returns how many of the oldest segments are to be given up: as many
+// as are beyond what the log may take, of those that the index's durable position
+// has passed (must). blocked says that it is this position that stops it.
+func reclaimable(segments []wal.SegmentInfo, live, segmentSize int64, durable wal.LSN) (n int, blocked bool) {
+	used := int64(0)
+	for i := range segments {
+		used += segments[i].Size
+	}
+	limit := int64(reclaimRatio*float64(live)) + reclaimSlack*segmentSize
+	for n < min(len(segments)-1, reclaimMax) && used > limit {
+		if !segments[n].Sealed || segments[n].End > durable {
+			return n, true
+		}
+		used -= segments[n].Size
+		n++
+	}
+	return n, false
+}
+
+// reclaimer is the state of the goroutine that reclaims.
+type reclaimer struct {
+	floor     wal.LSN    // given up below, not taken by the log yet
+	rounds    int        // since it was
+	pause     time.Time  // nothing is tried before: the last round met damage
+	hold      sync.Mutex // held over each rise of the floor, and by who must not see one
+	moved     atomic.Int64
+	reclaimed atomic.Int64 // segments
+}
+
+// reclaimLoop is the reclaimer.
+func (e *Engine) reclaimLoop() {
+	tick := time.NewTicker(e.opts.reclaimEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+		}
+		if time.Now().Before(e.reclaimer.pause) {
+			continue
+		}
+		if err := e.reclaim(); err != nil && !e.stopping() && e.fatalErr.Load() == nil {
+			e.reclaimer.pause = time.Now().Add(reclaimPause)
+			e.opts.Logger.Error("engine: the log's oldest segment cannot be reclaimed; the log grows until that is repaired: run `tidemill wal verify`", "error", err)
+		}
+	}
+}
+
+// reclaim is one round: it gives up what is to be given up now.
+func (e *Engine) reclaim() error {
+	if err := e.publishFloor(); err != nil {
+		return err
+	}
+	n, segments, err := e.planReclaim()
+	if n == 0 || err != nil {
+		return err
+	}
+	done := 0
+	for ; done < n && err == nil; done++ {
+		var complete bool
+		if complete, err = e.evacuate(segments[done], e.moveAndWait); !complete {
+			break
+		}
+	}
+	if done == 0 || err != nil {
+		return err
+	}
+	return e.giveUp(segments[done].First)
+}
+
+// planReclaim says how many of the segments to give up. It makes the index durable
+// if that is what it takes.
+func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
+	segments := e.log.Segments()
+	for len(segments) > 0 && segments[0].First < e.reclaimer.floor {
+		segments = segments[1:] // given up before, and to go with the next segment
+	}
+	for again := false; ; again = true {
+		p, err := e.idx.Checkpoint()
+		if err != nil {
+			return 0, nil, err
+		}
+		n, blocked := reclaimable(segments, e.applier.a.LiveBytes(), e.opts.SegmentSize, wal.LSN(p.LSN))
+		if n > 0 || !blocked || again || segments[0].End > wal.LSN(e.idx.Applied()) {
+			return n, segments, nil
+		}
+		if err := e.idx.Flush(); err != nil {
+			return 0, nil, err
+		}
+	}
+}
+
+// giveUp tells the log that nothing below first is needed any more. The copies
+// must be durable.
+func (e *Engine) giveUp(first wal.LSN) error {
+	if err := e.waitApplied(uint64(e.log.Durable().LSN)); err != nil {
+		return err
+	}
+	e.reclaimer.hold.Lock()
+	err := e.log.SetFloor(first)
+	e.reclaimer.hold.Unlock()
+	if err != nil {
+		return err
+	}
+	if first > e.reclaimer.floor {
+		e.reclaimer.floor, e.reclaimer.rounds = first, 0
+	}
+	return nil
+}
+
+// publishFloor has the log begin a new segment if one that was given up waits for
+// that, and tells the index once the log has taken it.
+func (e *Engine) publishFloor() error {
+	r := &e.reclaimer
+	if r.floor == 0 {
+		return nil
+	}
+	if e.log.First() < r.floor {
+		if r.rounds++; r.rounds < idleRounds || e.waiting(r.floor) < 2 {
+			return nil
+		}
+		if err := e.log.Rotate(); err != nil {
+			return err
+		}
+	}
+	r.floor = 0
+	e.applier.forget.Store(uint64(e.log.First()))
+	e.applier.wake()
+	return nil
+}
+
+// waiting counts the segments below the floor that are still there.
+func (e *Engine) waiting(floor wal.LSN) int {
+	n := 0
+	for _, s := range e.log.Segments() {
+		if s.First < floor {
+			n++
+		}
+	}
+	return n
+}
+
+// survivors are what is to be copied to the head.
+type survivors struct {
+	pending []*moveRequest
+	dead    []deadMove
+	bytes   int
+}
+
+// deadMove is one record of a dead letter.
+type deadMove struct {
+	key    index.DeadKey
+	what   record.What
+	old    uint64
+	oldLen uint32
+	record []byte
+}
+
+func (s *survivors) full() bool {
+	return len(s.pending)+len(s.dead) >= moveBatchCount || s.bytes >= moveBatchBytes
+}
+
+// evacuate copies what still counts in a segment to the head: in batches, each
+// handed to move. It is complete when nothing is left; else the segment is looked
+// at again in the next round.
+func (e *Engine) evacuate(seg wal.SegmentInfo, move func(*survivors) (bool, error)) (complete bool, err error) {
+	st, err := e.idx.Standing(uint64(seg.First), uint64(seg.End))
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	complete, batch := true, &survivors{}
+	hand := func() error {
+		ok, err := move(batch)
+		complete = complete && ok
+		batch = &survivors{}
+		return err
+	}
+	err = e.log.ReadSegment(seg.First, func(lsn wal.LSN, p []byte) error {
+		if err := e.survivor(st, uint64(lsn), p, batch); err != nil || !batch.full() {
+			return err
+		}
+		return hand()
+	})
+	if err == nil && len(batch.pending)+len(batch.dead) > 0 {
+		err = hand()
+	}
+	return complete && err == nil, err
+}
+
+// survivor adds a record to the batch if it still counts.
+func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
+	t, err := record.TypeOf(p)
+	if err != nil {
+		return fmt.Errorf("reclaim the record at %d: %w", lsn, err)
+	}
+	switch t {
+	case record.TypeMessage:
+		return e.messageSurvivor(st, lsn, p, batch)
+	case record.TypeOutcome:
+		var o record.Outcome
+		if err := record.DecodeOutcomeHead(p, &o); err != nil || o.Kind != record.Dead {
+			return err
+		}
+		return e.deadSurvivor(index.DeadKey{User: o.User, LSN: lsn}, record.MoveDeadOutcome, lsn, len(p), p, batch)
+	case record.TypeMove:
+		return e.movedSurvivor(st, lsn, p, batch)
+	case record.TypeUser:
+		return e.keepUser(p)
+	}
+	return nil
+}
+
+func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
+	pending, k, err := st.At(lsn)
+	if err != nil {
+		return err
+	}
+	if k != (index.DeadKey{}) {
+		return e.deadSurvivor(k, record.MoveDeadMessage, lsn, len(p), p, batch)
+	}
+	if !pending {
+		return nil
+	}
+	h, err := record.HeadOfMessage(p)
+	if err != nil {
+		return err
+	}
+	batch.addPending(lsn, h.Nonce(), lsn, len(p), p)
+	return nil
+}
+
+// movedSurvivor looks at what was moved before. A message that was pending then may
+// be a dead letter now.
+func (e *Engine) movedSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
+	var m record.Move
+	if err := record.DecodeMove(p, &m); err != nil {
+		return err
+	}
+	if m.What == record.MoveDeadOutcome {
+		return e.deadSurvivor(index.DeadKey{User: m.User, LSN: m.Dead}, m.What, lsn, len(p), m.Record, batch)
+	}
+	_, k, err := st.At(lsn)
+	if err != nil {
+		return err
+	}
+	if k != (index.DeadKey{}) {
+		return e.deadSurvivor(k, record.MoveDeadMessage, lsn, len(p), m.Record, batch)
+	}
+	row, ok, err := e.idx.Row(m.Seq)
+	if err != nil || !ok || row.Pos != lsn {
+		return err
+	}
+	batch.addPending(m.Seq, m.Nonce, lsn, len(p), m.Record)
+	return nil
+}
+
+func (s *survivors) addPending(seq, nonce, old uint64, oldLen int, rec []byte) {
+	s.bytes += len(rec)
+	s.pending = append(s.pending, &moveRequest{seq: seq, nonce: nonce, old: old, oldLen: uint32(oldLen), record: bytes.Clone(rec)})
+}
+
+// deadSurvivor adds the message or the outcome of a dead letter, which takes n bytes
+// at lsn, if it still stands there.
+func (e *Engine) deadSurvivor(k index.DeadKey, what record.What, lsn uint64, n int, rec []byte, batch *survivors) error {
+	m := deadMove{key: k, what: what, old: lsn, oldLen: uint32(n)}
+	d, ok, err := e.idx.Dead(k.User, k.LSN)
+	if err != nil || !ok || !m.stands(&d) {
+		return err
+	}
+	m.record = bytes.Clone(rec)
+	batch.bytes += len(rec)
+	batch.dead = append(batch.dead, m)
+	return nil
+}
+
+// stands says whether the dead letter's row still names the record.
+func (m *deadMove) stands(d *index.Dead) bool {
+	if m.what == record.MoveDeadOutcome {
+		return d.Out == m.old
+	}
+	return d.Pos == m.old
+}
+
+// moveAndWait copies a batch and returns when the copies are durable. It is not
+// complete if something could not be copied now.
+func (e *Engine) moveAndWait(s *survivors) (complete bool, err error) {
+	answers := make(chan error, len(s.pending))
+	for _, req := range s.pending {
+		e.requestMove(req, func(err error) { answers <- err })
+	}
+	if complete, err = e.moveDead(s.dead); err != nil {
+		return false, err
+	}
+	for range s.pending {
+		select {
+		case err := <-answers:
+			complete = complete && err == nil
+		case <-e.stop:
+			return false, ErrClosed
+		}
+	}
+	return complete, nil
+}
+
+// requestMove hands one pending message to the core, which answers once.
+func (e *Engine) requestMove(req *moveRequest, done func(error)) {
+	req.done = done
+	e.inbox.push(event{kind: evMove, move: req})
+}
+
+// logMove appends the copy of a pending message.
+func (e *Engine) logMove(cmd *moveCommand) error {
+	req := cmd.req
+	_, err := e.appendMove(&record.Move{
+		Row: cmd.row, Old: req.old, OldLen: req.oldLen, What: record.MovePending, Record: req.record,
+	})
+	return err
+}
+
+func (e *Engine) appendMove(m *record.Move) (wal.LSN, error) {
+	t, err := e.log.Reserve(m.Size(), wal.Reclaiming)
+	if err != nil {
+		return 0, err
+	}
+	fill(&t, m.Append(t.Buf[:0]))
+	e.log.Done(&t)
+	e.reclaimer.moved.Add(int64(m.Size()))
+	return t.LSN, nil
+}
+
+// moveDead copies records of dead letters. Each is claimed meanwhile, so that no
+// delete or retry overtakes the copy; one that is claimed by such is left for the
+// next round.
+func (e *Engine) moveDead(moves []deadMove) (complete bool, err error) {
+	if len(moves) == 0 {
+		return true, nil
+	}
+	type done struct {
+		claim
+		lsn wal.LSN
+	}
+	var claimed []done
+	complete = true
+	for i := range moves {
+		m := &moves[i]
+		k := claim{UserID(m.key.User), m.key.LSN}
+		if !e.claims.takeToMove(k) {
+			complete = false
+			continue
+		}
+		lsn, err := e.logDeadMove(m)
+		if err != nil || lsn == 0 {
+			e.claims.drop(k)
+			complete = complete && err == nil
+			continue
+		}
+		claimed = append(claimed, done{k, lsn})
+	}
+	err = e.log.Commit()
+	for _, d := range claimed {
+		if err != nil {
+			e.claims.drop(d.claim)
+		} else {
+			e.claims.done(d.claim, uint64(d.lsn))
+		}
+	}
+	return complete, err
+}
+
+// logDeadMove appends a copy, unless the dead letter has gone or was moved: then
+// the address is 0. It is claimed.
+func (e *Engine) logDeadMove(m *deadMove) (wal.LSN, error) {
+	d, ok, err := e.idx.Dead(m.key.User, m.key.LSN)
+	if err != nil || !ok || !m.stands(&d) {
+		return 0, err
+	}
+	return e.appendMove(&record.Move{
+		Row: d.Row, Dead: d.LSN, Old: m.old, OldLen: m.oldLen, What: m.what, Record: m.record,
+	})
+}
+
+// keepUser logs an account again if this is its newest record.
+func (e *Engine) keepUser(p []byte) error {
+	var u record.User
+	if err := record.DecodeUser(p, &u); err != nil {
+		return err
+	}
+	e.users.mu.Lock()
+	defer e.users.mu.Unlock()
+	now := e.users.set.Load().byID[UserID(u.ID)]
+	if now == nil || !slices.Equal(now.Append(nil), p) {
+		return nil
+	}
+	t, err := e.log.Reserve(len(p), wal.Reclaiming)
+	if err != nil {
+		return err
+	}
+	fill(&t, append(t.Buf[:0], p...))
+	e.log.Done(&t)
+	return e.log.Commit()
+}

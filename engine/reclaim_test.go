@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/wal"
+)
+
+func TestReclaimable(t *testing.T) {
+	const mib = 1 << 20
+	log := func(n int) (s []wal.SegmentInfo) {
+		for i := range n {
+			first := wal.LSN(i+1) << 32
+			s = append(s, wal.SegmentInfo{First: first, End: first + 60*mib, Size: 64 * mib, Sealed: i < n-1})
+		}
+		return s
+	}
+	for _, c := range []struct {
+		name     string
+		segments int
+		live     int64
+		durable  wal.LSN
+		n        int
+		blocked  bool
+	}{
+		{"only the head", 1, 0, 9 << 32, 0, false},
+		{"nothing counts", 5, 0, 9 << 32, 4, false},
+		{"all counts", 5, 5 * 64 * mib, 9 << 32, 0, false},
+		{"half counts", 10, 5 * 64 * mib, 9 << 32, 3, false},
+		{"the index knows nothing", 5, 0, 0, 0, true},
+		{"the index is in the third", 5, 0, 3<<32 + 5, 2, true},
+		{"a long log", 100, 0, 200 << 32, reclaimMax, false},
+	} {
+		if n, blocked := reclaimable(log(c.segments), c.live, 64*mib, c.durable); n != c.n || blocked != c.blocked {
+			t.Errorf("%s: %d, blocked %v; want %d, %v", c.name, n, blocked, c.n, c.blocked)
+		}
+	}
+}
+
+func reclaimOptions(fs vfs.FS, w Wire) Options {
+	o := testOptions(fs, w)
+	o.SegmentSize, o.MessageMax, o.ResponseMax = 512<<10, 64<<10, 64<<10
+	return o
+}
+
+// wireFunc is a Wire.
+type wireFunc func(a *dispatch.Attempt, r *dispatch.Result)
+
+func (f wireFunc) Do(a *dispatch.Attempt, r *dispatch.Result) { f(a, r) }
+
+// deadWire refuses what goes to a host called dead, and takes everything else.
+var deadWire = wireFunc(func(a *dispatch.Attempt, r *dispatch.Result) {
+	*r = dispatch.Result{Status: 200}
+	if strings.HasPrefix(a.URL, "http://dead.") {
+		*r = dispatch.Result{Status: 500, Body: []byte("no")}
+	}
+})
+
+// TestReclaimSettles: with one message in a hundred delayed by 90 days and the others
+// delivered at once, the log settles at no more than 1.5 times what counts and two
+// segments, restarts included, and everything is still there: accounts, messages and
+// dead letters, also when the index is rebuilt from what is left.
+func TestReclaimSettles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := vfs.NewMem()
+		o := reclaimOptions(fs, deadWire)
+		e := open(t, o)
+		var kept []*Publish
+		var ids []string
+		for round := range 3 {
+			for i := range 2500 {
+				p := &Publish{User: 1, URL: "http://live.example/", Body: fmt.Appendf(nil, "%d %d %s", round, i, strings.Repeat("x", 900))}
+				switch {
+				case i%100 == 0:
+					p.Delay = 90 * 24 * time.Hour
+				case i%500 == 1:
+					p.URL = "http://dead.example/"
+				}
+				r, err := e.Publish(p)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if p.Delay > 0 {
+					kept, ids = append(kept, p), append(ids, r.MessageID)
+				}
+			}
+			time.Sleep(time.Minute)
+			checkSettled(t, e)
+			checkKept(t, e, kept, ids, 5*(round+1))
+			closeEngine(t, e)
+			if round == 2 {
+				if err := fs.RemoveAll("data/index"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			e = open(t, o)
+			if _, ok := e.Authenticate([]byte(testAccount.Token)); !ok {
+				t.Fatal("the account is lost")
+			}
+			checkKept(t, e, kept, ids, 5*(round+1))
+		}
+		if first := e.log.First(); first.Segment() < 5 {
+			t.Fatalf("the log still begins at %v: nothing was reclaimed", first)
+		}
+	})
+}
+
+func checkSettled(t *testing.T, e *Engine) {
+	t.Helper()
+	used, live := e.log.Stats().SegmentBytes, e.applier.a.LiveBytes()
+	if limit := live*3/2 + 2*e.opts.SegmentSize; used > limit {
+		t.Fatalf("%d bytes of log, %d of them count: at most %d", used, live, limit)
+	}
+}
+
+func checkKept(t *testing.T, e *Engine, kept []*Publish, ids []string, dead int) {
+	t.Helper()
+	for i, id := range ids {
+		m, err := e.Message(1, id)
+		if err != nil || !bytes.Equal(m.Body, kept[i].Body) {
+			t.Fatalf("message %d, %s: %v", i, id, err)
+		}
+	}
+	letters, _, err := e.DeadLetters(DeadLetterQuery{User: 1})
+	if err != nil || len(letters) != dead {
+		t.Fatalf("%d dead letters, want %d: %v", len(letters), dead, err)
+	}
+	for _, d := range letters {
+		if d.ResponseStatus != 500 || string(d.ResponseBody) != "no" || !strings.Contains(string(d.Body), "xxx") {
+			t.Fatalf("dead letter %+v", d)
+		}
+	}
+}
+
+// TestReclaimRace: deliveries, cancels, reads, and deletes and retries of dead
+// letters race with the moving of what they are about.
+func TestReclaimRace(t *testing.T) {
+	const seed = 1
+	o := reclaimOptions(vfs.NewMem(), deadWire)
+	o.reclaimEvery = 20 * time.Millisecond
+	e := open(t, o)
+	stop := make(chan struct{})
+	var churn, users sync.WaitGroup
+	for range 2 { // what makes segments go: these messages end at once
+		churn.Go(func() {
+			rng := rand.New(rand.NewPCG(seed, 99))
+			body := make([]byte, 8000) // that no compression makes smaller
+			for i := range body {
+				body[i] = byte(rng.Uint32())
+			}
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := e.Publish(&Publish{User: 1, URL: "http://live.example/", Body: body}); err != nil && !errors.Is(err, ErrOverloaded) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for i := range uint64(4) {
+		users.Go(func() { raceMessages(t, e, rand.New(rand.NewPCG(seed, i)), 40) })
+		users.Go(func() { raceDead(t, e, int(i), 6) })
+	}
+	users.Wait()
+	close(stop)
+	churn.Wait()
+	if e.reclaimer.moved.Load() == 0 {
+		t.Fatal("nothing was moved: the test shows nothing")
+	}
+	t.Logf("%d bytes moved, the log begins at %v", e.reclaimer.moved.Load(), e.log.First())
+}
+
+// raceMessages publishes messages that stay, reads them now and then, and cancels
+// them one by one.
+func raceMessages(t *testing.T, e *Engine, rng *rand.Rand, n int) {
+	bodies := map[string][]byte{}
+	var ids []string
+	check := func(id string) {
+		m, err := e.Message(1, id)
+		if err != nil || !bytes.Equal(m.Body, bodies[id]) {
+			t.Errorf("message %s: %v", id, err)
+		}
+	}
+	for range n {
+		body := make([]byte, rng.IntN(2000))
+		for i := range body {
+			body[i] = byte(rng.Uint32())
+		}
+		r, err := e.Publish(&Publish{User: 1, URL: "http://live.example/", Delay: 90 * 24 * time.Hour, Body: body})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		bodies[r.MessageID] = body
+		ids = append(ids, r.MessageID)
+		check(ids[rng.IntN(len(ids))])
+	}
+	for i, id := range ids {
+		if i%2 == 0 {
+			check(id)
+			continue
+		}
+		if err := e.Cancel(1, id); err != nil {
+			t.Errorf("cancel %s: %v", id, err)
+		}
+		if _, err := e.Message(1, id); !errors.Is(err, ErrNotFound) {
+			t.Errorf("canceled message %s: %v", id, err)
+		}
+	}
+}
+
+// raceDead makes dead letters and deletes them, or retries them to die again.
+func raceDead(t *testing.T, e *Engine, who, n int) {
+	from := fmt.Sprintf("10.0.0.%d", who)
+	for range n {
+		if _, err := e.Publish(&Publish{User: 1, URL: "http://dead.example/", CallerIP: from, Body: []byte(from)}); err != nil {
+			t.Error(err)
+			return
+		}
+	}
+	for ended, turn := 0, 0; ended < n && !t.Failed(); {
+		letters, _, err := e.DeadLetters(DeadLetterQuery{User: 1, CallerIPs: []string{from}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, d := range letters {
+			if string(d.Body) != from || string(d.ResponseBody) != "no" {
+				t.Errorf("dead letter %+v", d)
+			}
+			if turn++; turn%3 == 0 {
+				_, err = e.RetryDeadLetter(1, d.ID)
+			} else if err = e.DeleteDeadLetter(1, d.ID); err == nil {
+				ended++
+			}
+			if err != nil {
+				t.Errorf("dead letter %s: %v", d.ID, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// space watches how much room the file system of the data directory has left
+// (DESIGN.md, "Overload"). Below the floor publishes are refused, long before a
+// write of the log or the index could meet ENOSPC: what is left then is for the
+// outcomes, cancels and moves of what was accepted before. Publishing goes on by
+// itself when there is room again.
+//
+// The figures are looked at every spacePoll and not at each publish: 500 MiB do not
+// go in a quarter of a second on most disks, and where they do the log's own
+// ErrNoSpace gets the same answer.
+type space struct {
+	fs      vfs.FS
+	dir     string
+	floor   int64 // bytes; 0: none
+	segment int64 // bytes of a segment of the log
+	total   int64 // bytes of the file system; 0: it does not tell
+	free    atomic.Int64
+	low     atomic.Bool // free is below floor
+	ballast ballast
+	logger  *slog.Logger
+
+	// How a write of the index waits for room:
+	manual  bool          // not at all: the simulator has one goroutine
+	opened  atomic.Bool   // for ever; before, openPatience
+	waited  atomic.Int64  // time waited while opening
+	stop    chan struct{} // the engine's
+	stuck   chan struct{} // closed when a write waits though stop is closed
+	stuckAt sync.Once
+	told    atomic.Bool // the log has a line of it
+}
+
+const (
+	// spacePoll is how often the room is looked at: publishing must go on within
+	// a second of room coming (P12). A statfs takes a few microseconds.
+	spacePoll = 250 * time.Millisecond
+
+	minFreeMax   = 512 << 20 // the default of data.min-free is the smaller of this
+	minFreeShare = 10        // and of one in so many bytes of the file system
+)
+
+// init measures the file system. One that does not tell its size (the simulator's)
+// has neither floor nor ballast.
+func (s *space) init(o *Options, stop chan struct{}) error {
+	s.fs, s.dir, s.logger, s.segment, s.manual = o.FS, o.Dir, o.Logger, o.SegmentSize, o.manual
+	s.stop, s.stuck = stop, make(chan struct{})
+	u, err := s.fs.GetDiskUsage(s.dir)
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("measure the file system of %s: %w", s.dir, err)
+	}
+	s.total = int64(u.TotalBytes)
+	switch {
+	case o.MinFree < 0:
+	case o.MinFree == 0:
+		s.floor = min(minFreeMax, s.total/minFreeShare)
+	case o.MinFree >= s.total:
+		return fmt.Errorf("data.min-free of %s is as much as the file system of %s has, %s: set it lower",
+			mebibytes(o.MinFree), s.dir, mebibytes(s.total))
+	default:
+		s.floor = o.MinFree
+	}
+	s.note(u)
+	s.ballast.fs, s.ballast.name = s.fs, s.fs.PathJoin(s.dir, "ballast")
+	s.ballast.want = ballastSize(o, s.total)
+	return s.ballast.open()
+}
+
+// look measures the room again. A file system that cannot be asked keeps its last
+// figure: if it is broken, the log will find out.
+func (s *space) look() {
+	if s.total == 0 {
+		return
+	}
+	if u, err := s.fs.GetDiskUsage(s.dir); err == nil {
+		s.note(u)
+	}
+}
+
+func (s *space) note(u vfs.DiskUsage) {
+	free := int64(u.AvailBytes)
+	s.free.Store(free)
+	low := free < s.floor
+	if !low && free > s.ballast.want {
+		s.told.Store(false)
+	}
+	if s.low.Swap(low) == low {
+		return
+	}
+	if low {
+		s.logger.Warn("engine: the disk is full: publishes are refused until there is room; deliveries go on",
+			"free", mebibytes(free), "data.min-free", mebibytes(s.floor))
+	} else {
+		s.logger.Info("engine: there is room on the disk again: publishes are accepted", "free", mebibytes(free))
+	}
+}
+
+// refusal is why no publish is accepted now; nil if one is.
+func (s *space) refusal() error {
+	if !s.low.Load() {
+		return nil
+	}
+	return fmt.Errorf("%w: %s free in the file system of the data directory, publishing stops below data.min-free, %s, and goes on by itself above",
+		ErrDiskFull, mebibytes(s.free.Load()), mebibytes(s.floor))
+}
+
+// reserved reports whether the log must leave alone what room there is. Not so at
+// a start: the log may need a segment to begin in.
+func (s *space) reserved() bool {
+	return s.opened.Load() && s.ballast.out() && s.free.Load() < s.ballast.want+s.segment
+}
+
+// openPatience is how long a start waits for the little room that the index needs
+// when there is no ballast left.
+const openPatience = 5 * time.Second
+
+// makeRoom is called when a write of the index found the disk full. It reports
+// whether the write is to be tried again.
+func (s *space) makeRoom(p purpose) bool {
+	if p != forCompaction && s.ballast.release() {
+		s.logger.Warn("engine: the disk is full: the ballast's room goes to the index")
+		return true
+	}
+	if s.manual {
+		return false
+	}
+	if s.told.CompareAndSwap(false, true) {
+		s.logger.Warn("engine: the disk is full: the index waits for room", "free", mebibytes(s.free.Load()))
+	}
+	select {
+	case <-s.stop:
+		s.stuckAt.Do(func() { close(s.stuck) })
+	default:
+	}
+	if p != forIndex {
+		time.Sleep(tablePause)
+		return false
+	}
+	time.Sleep(roomPause)
+	return s.opened.Load() || s.waited.Add(int64(roomPause)) < int64(openPatience)
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// watchSpace looks at the room now and then, and tells the core when the log runs
+// out of it.
+func (e *Engine) watchSpace() {
+	tick := time.NewTicker(spacePoll)
+	defer tick.Stop()
+	full := false
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+			e.space.look()
+			if err := e.space.ballast.grow(e.space.free.Load(), e.space.floor); err != nil && !isFull(err) {
+				e.opts.Logger.Warn("engine: the ballast cannot be written; the index has less to go on with on a full disk", "error", err)
+			}
+			if now := e.log.Full() != nil; now != full {
+				full = now
+				e.inbox.push(event{kind: evFull, found: full})
+			}
+		}
+	}
+}

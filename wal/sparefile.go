@@ -1,0 +1,91 @@
+package wal
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+const (
+	spareChunk     = 1 << 20              // written at a time
+	spareSyncBytes = 4 << 20              // synced at a time, so that no sync of the log queues behind 64 MiB
+	sparePause     = 2 * time.Millisecond // between chunks, unless somebody waits
+	reservePause   = 10 * sparePause      // the same, for a reserve that nobody needs yet
+)
+
+// make returns a spare of size bytes right now: from the pool, or a file let go
+// earlier, or written. For recovery and Manual mode.
+func (s *spares) make(size int64) (*spare, error) {
+	if size != s.size {
+		return s.write(size, nil)
+	}
+	for {
+		if sp := s.tryTake(); sp != nil {
+			return sp, nil
+		}
+		if _, err := s.step(nil); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// write makes a new spare of size bytes, which gets its name once it is synced. A
+// failed one is removed, to give back its room. pause, if not nil, is called
+// between chunks.
+func (s *spares) write(size int64, pause func(time.Duration) error) (*spare, error) {
+	sp := &spare{name: spareName(s.next), size: size}
+	part := s.fs.PathJoin(s.dir, partName(s.next))
+	s.next++
+	var err error
+	if sp.file, err = s.fs.OpenReadWrite(part, vfs.WriteCategoryUnspecified); err != nil {
+		return nil, fmt.Errorf("wal: create spare %s: %w", sp.name, err)
+	}
+	if err = zeroFill(sp.file, size, s.paced(pause)); err == nil {
+		err = s.fs.Rename(part, s.fs.PathJoin(s.dir, sp.name))
+	}
+	if err != nil {
+		// Best effort: a leftover is removed by the next start.
+		_ = sp.file.Close()
+		_ = s.fs.Remove(part)
+		return nil, fmt.Errorf("wal: write spare %s of %d bytes: %w", sp.name, size, err)
+	}
+	s.counters.sparesMade.Add(1)
+	return sp, nil
+}
+
+// paced returns what zeroFill does between chunks. The first spare of a new log is
+// needed soon, those of the reserve are not.
+func (s *spares) paced(pause func(time.Duration) error) func() error {
+	if pause == nil {
+		return nil
+	}
+	return func() error {
+		if s.count.Load() > 0 && !s.whole.Load() {
+			return pause(reservePause)
+		}
+		return pause(sparePause)
+	}
+}
+
+// zeroFill writes and syncs a file of size bytes.
+func zeroFill(f vfs.File, size int64, pause func() error) error {
+	zeros := make([]byte, min(size, spareChunk))
+	for off := int64(0); off < size; {
+		n := min(int64(len(zeros)), size-off)
+		if _, err := f.WriteAt(zeros[:n], off); err != nil {
+			return err
+		}
+		if off += n; off%spareSyncBytes == 0 && off < size {
+			if err := f.SyncData(); err != nil {
+				return err
+			}
+		}
+		if pause != nil && off < size {
+			if err := pause(); err != nil {
+				return err
+			}
+		}
+	}
+	return f.Sync() // not SyncData: the size is what a crash must not take back
+}
