@@ -286,11 +286,11 @@ func (e *Engine) replay() (bytes int64, err error) {
 	start := e.idx.Start().LSN
 	e.flusher.checkpoint.Store(start)
 	err = e.log.Replay(wal.LSN(start), func(g *wal.Group) error {
-		gaps = gaps || g.GivenUp()
 		if start == 0 {
 			start = uint64(g.Start())
 			e.flusher.checkpoint.Store(start)
 		}
+		gaps = gaps || g.GivenUp()
 		if err := applyGroup(a, e.log.ID(), g); err != nil {
 			return err
 		}

@@ -73,11 +73,11 @@ func reclaimable(segments []wal.SegmentInfo, limit int64, durable wal.LSN) (n in
 
 // reclaimer is the state of the goroutine that reclaims.
 type reclaimer struct {
-	floor  wal.LSN   // given up below, not taken by the log yet
-	rounds int       // since it was
-	pause  time.Time // nothing is tried before: the last round met damage
-	users  map[UserID]userCopy
+	floor  wal.LSN    // given up below, not taken by the log yet
+	rounds int        // since it was
+	pause  time.Time  // nothing is tried before: the last round met damage
 	hold   sync.Mutex // held over each rise of the floor, and by who must not see one
+	users  map[UserID]userCopy
 	moved  atomic.Int64
 }
 

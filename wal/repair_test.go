@@ -39,11 +39,6 @@ func groupedLog(t testing.TB) (files, []entry, Position) {
 	return load(t, disk), want, l.Durable()
 }
 
-// usedBytes returns where the zeros at the end of a file begin, in whole sectors.
-func usedBytes(data []byte) int {
-	return alignUp(len(bytes.TrimRight(data, "\x00")), groupAlign)
-}
-
 // reclaimedLog is such a log after its oldest segments were given up.
 func reclaimedLog(t testing.TB) (files, []entry, Position) {
 	t.Helper()
@@ -290,4 +285,9 @@ func TestRepairFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// usedBytes returns where the zeros at the end begin, in whole sectors of 512 bytes.
+func usedBytes(data []byte) int {
+	return alignUp(len(bytes.TrimRight(data, "\x00")), groupAlign)
 }

@@ -86,13 +86,13 @@ func (r *region) recordAt(area []byte, off int) (size, n int, ok bool) {
 // earlier repair put there.
 func emptyFiller(area []byte) int {
 	size := fillerSize(area)
-	if size == 0 || !isZero(area[recordHeaderSize:size]) {
+	if size == 0 || !allZero(area[recordHeaderSize:size]) {
 		return 0
 	}
 	return size
 }
 
-func isZero(p []byte) bool {
+func allZero(p []byte) bool {
 	for _, b := range p {
 		if b != 0 {
 			return false

@@ -31,7 +31,7 @@ func (r *region) holes(complete bool) (holes []hole, areaEnd int) {
 	end := len(r.data)
 	if r.head != nil {
 		end = groupHeaderSize + int(r.head.bytes)
-	} else if end-at < groupAlign && (complete || len(r.records) > 0 && !r.anchored && isZero(r.data[at:])) {
+	} else if end-at < groupAlign && (complete || len(r.records) > 0 && !r.anchored && allZero(r.data[at:])) {
 		end = at // what is left is padding
 	}
 	if end > at {
@@ -95,7 +95,7 @@ func (r *region) retrace(h hole) (lost []Lost) {
 // ends there. That can be in a region whose headers are lost, and behind a record.
 func (r *region) isBoundary(from, to int) bool {
 	pad := alignUp(from, groupAlign)
-	if r.head != nil || from == groupHeaderSize || pad > to || !isZero(r.data[from:pad]) {
+	if r.head != nil || from == groupHeaderSize || pad > to || !allZero(r.data[from:pad]) {
 		return false
 	}
 	return pad+groupHeaderSize == to || pad == to && to == len(r.data) && pad > from

@@ -62,6 +62,7 @@ func adminBeside(api net.Addr) string {
 func (a *admin) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", a.health)
+	mux.HandleFunc("GET /stats", a.stats)
 	mux.HandleFunc("POST /backup", a.guarded(a.backup))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
@@ -100,6 +101,17 @@ func (a *admin) health(w http.ResponseWriter, _ *http.Request) {
 		DamagedRanges   []engine.DamagedRange `json:"damaged_ranges,omitempty"`
 		DamagedMessages int64                 `json:"damaged_messages"`
 	}{"ok", h.DamagedRanges, h.Damaged, h.DamagedMessages})
+}
+
+// stats tells the engine's counters.
+func (a *admin) stats(w http.ResponseWriter, _ *http.Request) {
+	e := a.engine.Load()
+	if e == nil {
+		adminError(w, http.StatusServiceUnavailable, starting)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(e.Stats())
 }
 
 func adminError(w http.ResponseWriter, status int, text string) {
