@@ -132,9 +132,8 @@ func (o *Offline) Repair() (*Repaired, error) {
 	if len(rep.Damages) > 0 {
 		r.Aside = aside
 	}
-	var layout *index.LayoutError
 	switch {
-	case errors.As(unknown, &layout):
+	case ofAnotherVersion(unknown):
 		return r, nil // no damage: the server says what to do about it
 	case unknown != nil:
 		r.Index = unknown.Error()
@@ -145,6 +144,13 @@ func (o *Offline) Repair() (*Repaired, error) {
 	}
 	r.Aside = aside
 	return r, o.moveIndex(aside)
+}
+
+// ofAnotherVersion tells an index that another version wrote from a damaged one.
+func ofAnotherVersion(err error) bool {
+	_, layout := errors.AsType[*index.LayoutError](err)
+	_, format := errors.AsType[*index.FormatError](err)
+	return layout || format
 }
 
 // moveIndex takes the index out of the server's sight. It is a view: what it held

@@ -179,6 +179,9 @@ func (s *restore) unpackFile(name string, r io.Reader) error {
 // check reads everything back.
 func (s *restore) check() error {
 	pos, err := index.ReadPosition(s.fs, s.path("index"))
+	if old, ok := errors.AsType[*index.LayoutError](err); ok && old.Older() {
+		s.done.Index, err = false, nil // the next start builds it anew
+	}
 	if err != nil {
 		return fmt.Errorf("the index cannot be read: %w", err)
 	}

@@ -14,14 +14,17 @@ import (
 
 // ReadPosition returns the durable position of the index in dir without changing
 // anything in it. It is zero, without an error, if there is no index. A
-// *LayoutError says that another version wrote it; any other error that the index
-// is in use, or damaged.
+// *LayoutError or *FormatError says that another version wrote it; any other error
+// that the index is in use, or damaged.
 func ReadPosition(fs vfs.FS, dir string) (Position, error) {
 	names, err := fs.List(dir)
 	if oserror.IsNotExist(err) || err == nil && len(names) == 0 {
 		return Position{}, nil
 	}
 	if err != nil {
+		return Position{}, err
+	}
+	if err := checkFormat(fs, dir); err != nil {
 		return Position{}, err
 	}
 	o := pebbleOptions(&Options{FS: fs, Memtable: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
