@@ -22,10 +22,8 @@ import (
 // index holds.
 const fillerBit = 1 << 31
 
-const fillerSizeMin = recordHeaderSize
-
-// putFiller makes area, at least fillerSizeMin bytes and a multiple of
-// recordAlign, one filler.
+// putFiller makes area, at least a record's header and a multiple of recordAlign
+// long, one filler.
 func putFiller(area []byte) {
 	clear(area)
 	binary.LittleEndian.PutUint32(area, fillerBit|uint32(len(area)-recordHeaderSize))

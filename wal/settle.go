@@ -155,13 +155,3 @@ func (r *region) dropLast() int {
 	r.lost = append(r.lost, Lost{LSN: lsn, End: lsn + LSN(f.size), Records: 1, What: r.describe(lsn, payload)})
 	return f.off
 }
-
-// lostRecords returns how many records the region lost, and whether it may have
-// been more.
-func (r *region) lostRecords() (n int, more bool) {
-	for _, l := range r.lost {
-		n += l.Records
-		more = more || l.Records == 0
-	}
-	return n, more
-}
