@@ -77,7 +77,7 @@ func TestLayout(t *testing.T) {
 	o := smallOptions(storePosition(t, v))
 	_, err := Open(o)
 	le, ok := errors.AsType[*LayoutError](err)
-	want := fmt.Sprintf("layout %d, this version reads %d: remove the index directory", layout+1, layout)
+	want := fmt.Sprintf("layout %d, this version reads %d: use the version that wrote it, or remove the index directory", layout+1, layout)
 	if !ok || le.Found != layout+1 || !strings.Contains(err.Error(), want) {
 		t.Fatalf("layout %d: %v", layout+1, err)
 	}
