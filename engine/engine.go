@@ -23,6 +23,7 @@ import (
 //	reader    reads pages for the loop, one after the other
 //	workers   make attempts, at most Options.Parallelism
 //	flusher   makes the index durable now and then (X2), finds history that is old (X6)
+//	scrub     reads the log slowly, looking for damage (W7)
 //	reclaimer gives up the log's oldest segments, after copying what counts (W10)
 //	space     looks at the room on the disk
 //
@@ -48,6 +49,8 @@ type Engine struct {
 	dedup   dedupTable
 	claims  claims
 	users   users
+	health  health
+	backup  sync.Mutex // held by the one that runs
 	space   space
 
 	reclaimer reclaimer
@@ -98,6 +101,7 @@ func (e *Engine) start() {
 	e.wg.Go(e.applyLoop)
 	e.wg.Go(e.readLoop)
 	e.wg.Go(e.flushLoop)
+	e.wg.Go(e.scrubLoop)
 	e.wg.Go(e.reclaimLoop)
 	e.wg.Go(e.watchSpace)
 }

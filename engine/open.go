@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -24,6 +23,9 @@ const dataVersion = "1"
 func (e *Engine) open() error {
 	w := newStopwatch()
 	if err := e.openDir(); err != nil {
+		return err
+	}
+	if err := e.removeBackupTmp(); err != nil {
 		return err
 	}
 	if err := e.space.init(&e.opts, e.stop); err != nil {
@@ -88,15 +90,24 @@ func (e *Engine) openDir() error {
 	if err := checkOurs(fs, e.opts.Dir); err != nil {
 		return err
 	}
-	lock, err := fs.Lock(e.path("LOCK"))
-	if oserror.IsPermission(err) || errors.Is(err, syscall.EROFS) {
-		return fmt.Errorf("data directory %s cannot be written: %w: give this user the right to, or name another with --data", e.opts.Dir, err)
-	}
+	lock, err := lockDir(fs, e.opts.Dir)
 	if err != nil {
-		return fmt.Errorf("%w: %s: stop it, or name another directory with --data (%v)", ErrLocked, e.opts.Dir, err)
+		return err
 	}
 	e.lock = lock
 	return e.checkVersion()
+}
+
+// lockDir keeps other processes out of a data directory.
+func lockDir(fs vfs.FS, dir string) (io.Closer, error) {
+	lock, err := fs.Lock(fs.PathJoin(dir, "LOCK"))
+	if oserror.IsPermission(err) || errors.Is(err, syscall.EROFS) {
+		return nil, fmt.Errorf("data directory %s cannot be written: %w: give this user the right to, or name another with --data", dir, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: stop it, or name another directory with --data (%v)", ErrLocked, dir, err)
+	}
+	return lock, nil
 }
 
 // beforeVersion are the names that a directory of ours may hold when a crash came
@@ -156,10 +167,7 @@ func (e *Engine) checkVersion() error {
 	if err != nil {
 		return err
 	}
-	if got := strings.TrimSpace(string(b)); got != dataVersion {
-		return fmt.Errorf("data directory %s has layout version %q, this server reads %q: use a server of that version", e.opts.Dir, got, dataVersion)
-	}
-	return nil
+	return checkLayout(e.opts.Dir, string(b))
 }
 
 func readFile(fs vfs.FS, name string) ([]byte, error) {
@@ -273,6 +281,7 @@ func (e *Engine) replay() (bytes int64, err error) {
 		return 0, err
 	}
 	e.applier.a = a
+	gaps := false
 	a.Begin(uint64(e.log.First()))
 	start := e.idx.Start().LSN
 	e.flusher.checkpoint.Store(start)
@@ -281,6 +290,7 @@ func (e *Engine) replay() (bytes int64, err error) {
 			start = uint64(g.Start())
 			e.flusher.checkpoint.Store(start)
 		}
+		gaps = gaps || g.GivenUp()
 		if err := applyGroup(a, e.log.ID(), g); err != nil {
 			return err
 		}
@@ -305,6 +315,11 @@ func (e *Engine) replay() (bytes int64, err error) {
 	}
 	if err := a.Flush(); err != nil {
 		return bytes, err
+	}
+	if gaps {
+		if err := a.Recount(); err != nil {
+			return bytes, err
+		}
 	}
 	return bytes, e.readCheckpoint()
 }

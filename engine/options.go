@@ -33,6 +33,7 @@ type Options struct {
 
 	FsyncInterval time.Duration // [log.fsync] 0: sync before every ack
 	SegmentSize   int64         // [log.segment-size] Default: 64 MiB
+	ScrubRate     int64         // [log.scrub-rate] bytes per second; below zero: no scrub. Default: 4 MiB
 	MemtableSize  int64         // [index.memtable] Default: 64 MiB
 	CacheSize     int64         // [index.cache] Default: 64 MiB
 
@@ -69,6 +70,8 @@ type Options struct {
 	// manual opens log and index without goroutines of their own: the simulator
 	// decides when they commit, apply and flush.
 	manual bool
+	// scrubRest is a test's impatience with the scrub.
+	scrubRest time.Duration
 	// reclaimEvery is the time between rounds of reclaiming. Default: 1 s.
 	reclaimEvery time.Duration
 	// raiseEvery is index.Options.RaiseEvery.
@@ -82,6 +85,7 @@ func (o *Options) withDefaults() {
 	}
 	def(&o.Rand, io.Reader(rand.Reader))
 	def(&o.SegmentSize, 64<<20)
+	def(&o.ScrubRate, 4<<20)
 	def(&o.MemtableSize, 64<<20)
 	def(&o.CacheSize, 64<<20)
 	def(&o.MessageMax, 1<<20)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -72,9 +73,10 @@ func reclaimable(segments []wal.SegmentInfo, limit int64, durable wal.LSN) (n in
 
 // reclaimer is the state of the goroutine that reclaims.
 type reclaimer struct {
-	floor  wal.LSN   // given up below, not taken by the log yet
-	rounds int       // since it was
-	pause  time.Time // nothing is tried before: the last round met damage
+	floor  wal.LSN    // given up below, not taken by the log yet
+	rounds int        // since it was
+	pause  time.Time  // nothing is tried before: the last round met damage
+	hold   sync.Mutex // held over each rise of the floor, and by who must not see one
 	users  map[UserID]userCopy
 	moved  atomic.Int64
 }
@@ -150,7 +152,10 @@ func (e *Engine) giveUp(first wal.LSN) error {
 	if err := e.waitApplied(uint64(e.log.Durable().LSN)); err != nil {
 		return err
 	}
-	if err := e.log.SetFloor(first); err != nil {
+	e.reclaimer.hold.Lock()
+	err := e.log.SetFloor(first)
+	e.reclaimer.hold.Unlock()
+	if err != nil {
 		return err
 	}
 	if first > e.reclaimer.floor {

@@ -174,6 +174,7 @@ func (a *attempter) unprepared(r *attemptResult, err error) {
 // and the server runs on (W7).
 func (a *attempter) damaged(r *attemptResult, err error) {
 	a.e.opts.Logger.Error("engine: a stored message is damaged; it goes to the dead letter queue. Run `tidemill wal verify`", "error", err)
+	a.e.health.messages.Add(1)
 	r.final, r.answered = true, true
 	r.outcome.Error = "damaged: the stored message cannot be read"
 }

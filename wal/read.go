@@ -60,6 +60,9 @@ func readRecord(r *reader, seg *segment, lsn LSN, want, avail, usual int, buf []
 	if err := readFull(r.file, buf, seg.offset(lsn)); err != nil {
 		return nil, err
 	}
+	if binary.LittleEndian.Uint32(buf)&fillerBit != 0 {
+		return nil, errGivenUp
+	}
 	size := int64(binary.LittleEndian.Uint32(buf)) + recordHeaderSize
 	if size > int64(avail) {
 		return nil, damagef("no record stands here: its length would be %d", size-recordHeaderSize)
@@ -86,6 +89,9 @@ func readRecord(r *reader, seg *segment, lsn LSN, want, avail, usual int, buf []
 }
 
 const errRecordChecksum = damage("the record's checksum does not match: its content is not what was written")
+
+// errGivenUp: a filler begins here. The middle of one reads as a bad checksum.
+const errGivenUp = damage("no record stands here any more: a repair gave it up, since it was damaged")
 
 // checkLong computes the checksum of a payload of n bytes piece by piece.
 func checkLong(r *reader, seg *segment, lsn LSN, n int64, want uint32) error {

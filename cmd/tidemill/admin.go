@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,14 +12,16 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/tidemill/tidemill/engine"
 )
 
 // admin is the listener for the operator: profiles and health, apart from the API
 // so that the API's port can be open to the world. A nil *admin is one that is off.
 type admin struct {
-	ln    net.Listener
-	srv   *http.Server
-	ready atomic.Pointer[func() error]
+	ln     net.Listener
+	srv    *http.Server
+	engine atomic.Pointer[engine.Engine] // nil until it is open
 }
 
 // listenAdmin starts the listener at addr. In the form adminAuto it takes the
@@ -59,6 +62,8 @@ func adminBeside(api net.Addr) string {
 func (a *admin) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", a.health)
+	mux.HandleFunc("GET /stats", a.stats)
+	mux.HandleFunc("POST /backup", a.guarded(a.backup))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -67,26 +72,52 @@ func (a *admin) routes() http.Handler {
 	return mux
 }
 
-// watch makes /healthz tell what ready tells. Before, it says "starting".
-func (a *admin) watch(ready func() error) {
+// watch makes the listener tell of the engine. Before, /healthz says "starting".
+func (a *admin) watch(e *engine.Engine) {
 	if a != nil {
-		a.ready.Store(&ready)
+		a.engine.Store(e)
 	}
 }
 
+const starting = "starting: the log is being recovered"
+
+// health answers 200 as long as publishes are accepted. Damage is told, and is no
+// reason to take the server out of service (W7).
 func (a *admin) health(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	ready := a.ready.Load()
-	switch {
-	case ready == nil:
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintln(w, `{"error":"starting: the log is being recovered"}`)
-	case (*ready)() != nil:
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintf(w, "{\"error\":%s}\n", strconv.QuoteToASCII((*ready)().Error()))
-	default:
-		fmt.Fprintln(w, `{"status":"ok"}`)
+	e := a.engine.Load()
+	if e == nil {
+		adminError(w, http.StatusServiceUnavailable, starting)
+		return
 	}
+	if err := e.Ready(); err != nil {
+		adminError(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	h := e.Health()
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(struct {
+		Status          string                `json:"status"`
+		Damaged         int                   `json:"damaged"`
+		DamagedRanges   []engine.DamagedRange `json:"damaged_ranges,omitempty"`
+		DamagedMessages int64                 `json:"damaged_messages"`
+	}{"ok", h.DamagedRanges, h.Damaged, h.DamagedMessages})
+}
+
+// stats tells the engine's counters.
+func (a *admin) stats(w http.ResponseWriter, _ *http.Request) {
+	e := a.engine.Load()
+	if e == nil {
+		adminError(w, http.StatusServiceUnavailable, starting)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(e.Stats())
+}
+
+func adminError(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": text})
 }
 
 // addr is where the listener is, or "" if it is off.

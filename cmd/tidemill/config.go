@@ -21,6 +21,7 @@ type config struct {
 	MinFree       int64         // bytes; as in engine.Options: 0 is the default, negative none
 	FsyncInterval time.Duration // 0: always
 	SegmentSize   int64         // bytes
+	ScrubRate     int64         // bytes per second; 0: off
 	Memtable      int64
 	Cache         int64
 
@@ -63,6 +64,7 @@ func defaults() *config {
 		Listen:          ":8080",
 		AdminListen:     "127.0.0.1:9080",
 		SegmentSize:     64 * mib,
+		ScrubRate:       4 * mib,
 		Memtable:        64 * mib,
 		Cache:           64 * mib,
 		MessageMax:      1 * mib,
@@ -103,6 +105,7 @@ func (c *config) settings() []setting {
 		{name: "data.min-free", value: (*minFreeValue)(&c.MinFree), usage: "free space below which publishes get 507; auto: the smaller of 512MiB and 10 % of the file system"},
 		{name: "log.fsync", alias: "fsync", value: (*fsyncValue)(&c.FsyncInterval), usage: "when an acknowledged message is on disk: always, or interval=DURATION, which loses that much in a power cut"},
 		{name: "log.segment-size", value: (*sizeValue)(&c.SegmentSize), usage: "size of a log segment"},
+		{name: "log.scrub-rate", value: (*rateValue)(&c.ScrubRate), usage: "how much of the log is checked for damage per second, in the background; 0: none"},
 		{name: "index.memtable", value: (*sizeValue)(&c.Memtable), usage: "memory of the index for writes"},
 		{name: "index.cache", value: (*sizeValue)(&c.Cache), usage: "memory of the index for reads"},
 		{name: "message.max-size", value: (*sizeValue)(&c.MessageMax), usage: "longest body of a message, up to 64MiB; above: 413"},
@@ -165,6 +168,7 @@ func (c *config) engineOptions() engine.Options {
 		MinFree:         c.MinFree,
 		FsyncInterval:   c.FsyncInterval,
 		SegmentSize:     c.SegmentSize,
+		ScrubRate:       offIfZero(c.ScrubRate),
 		MemtableSize:    c.Memtable,
 		CacheSize:       c.Cache,
 		MessageMax:      int(c.MessageMax),
@@ -180,4 +184,13 @@ func (c *config) engineOptions() engine.Options {
 		HostParallelism: c.HostParallelism,
 		Resident:        c.Resident,
 	}
+}
+
+// offIfZero turns the zero that switches something off into what the engine takes
+// for that: its own zero is the default.
+func offIfZero(n int64) int64 {
+	if n == 0 {
+		return -1
+	}
+	return n
 }

@@ -97,6 +97,13 @@ func (p *process) url() string {
 	return strings.TrimSpace(strings.SplitN(after, "\n", 2)[0])
 }
 
+// admin is where the admin listener is, "" if it is off.
+func (p *process) admin() string {
+	_, after, _ := strings.Cut(p.stdout.String(), "Admin: ")
+	url, _, _ := strings.Cut(after, "/healthz")
+	return url
+}
+
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
 // kill is SIGKILL; it returns when the process is gone. It may be called twice.

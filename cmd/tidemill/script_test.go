@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,11 +18,14 @@ import (
 //
 //	tidemill ARGS            (by exec) a command line that ends by itself
 //	up NAME ARGS             starts the built server, waits until it accepts
-//	                         requests and sets $NAME_URL
+//	                         requests and sets $NAME_URL and $NAME_ADMIN
 //	down NAME                stops it with SIGTERM, wants status 0, and leaves
 //	                         NAME.out and NAME.err
 //	request STATUS METHOD URL TOKEN [BODY]   stores the answer in answer.json
 //	mode PATH OCTAL          compares permission bits
+//	flip FILE PLACE          changes one bit: at an offset, or in the first place
+//	                         where the text stands
+//	cut FILE BYTES           takes bytes off the end
 //
 // and $TAKEN, an address that somebody listens on.
 func TestScript(t *testing.T) {
@@ -48,6 +53,7 @@ func TestScript(t *testing.T) {
 				ts.Check(p.ready(20 * time.Second))
 				servers.Store(ts.Name()+args[0], p)
 				ts.Setenv(args[0]+"_URL", p.url())
+				ts.Setenv(args[0]+"_ADMIN", p.admin())
 			},
 			"down": func(ts *testscript.TestScript, neg bool, args []string) {
 				v, _ := servers.Load(ts.Name() + args[0])
@@ -63,6 +69,27 @@ func TestScript(t *testing.T) {
 					ts.Fatalf("status %s, want %s: %s", got, args[0], body)
 				}
 				ts.Check(os.WriteFile(ts.MkAbs("answer.json"), []byte(body), 0o600))
+			},
+			"flip": func(ts *testscript.TestScript, neg bool, args []string) {
+				path := ts.MkAbs(args[0])
+				b, err := os.ReadFile(path)
+				ts.Check(err)
+				at, err := strconv.Atoi(args[1])
+				if err != nil {
+					at = bytes.Index(b, []byte(args[1]))
+				}
+				if at < 0 || at >= len(b) {
+					ts.Fatalf("%s has no place %s", args[0], args[1])
+				}
+				b[at] ^= 1
+				ts.Check(os.WriteFile(path, b, 0o600))
+			},
+			"cut": func(ts *testscript.TestScript, neg bool, args []string) {
+				info, err := os.Stat(ts.MkAbs(args[0]))
+				ts.Check(err)
+				n, err := strconv.ParseInt(args[1], 10, 64)
+				ts.Check(err)
+				ts.Check(os.Truncate(ts.MkAbs(args[0]), info.Size()-n))
 			},
 			"mode": func(ts *testscript.TestScript, neg bool, args []string) {
 				info, err := os.Stat(ts.MkAbs(args[0]))

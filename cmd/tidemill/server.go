@@ -80,7 +80,7 @@ func (s *server) open() (err error) {
 	if err != nil {
 		return err // names the directory, and says what to do
 	}
-	s.admin.watch(s.engine.Ready)
+	s.admin.watch(s.engine)
 	return nil
 }
 

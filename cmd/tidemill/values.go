@@ -132,6 +132,13 @@ func (v *sizeValue) Set(s string) error {
 	return nil
 }
 
+// rateValue is a number of bytes per second. Zero is one of its values: off.
+type rateValue int64
+
+func (v *rateValue) String() string     { return (*sizeValue)(v).String() }
+func (v *rateValue) Type() string       { return "size" }
+func (v *rateValue) Set(s string) error { return (*sizeValue)(v).Set(s) }
+
 // minFreeValue is data.min-free: a size, where 0 is no floor, or auto. What it
 // holds is as in engine.Options: auto is 0 and no floor negative.
 type minFreeValue int64

@@ -80,6 +80,7 @@ func decodeDeadKey(v []byte) (DeadKey, error) {
 	}
 	return DeadKey{User: be.Uint32(v), LSN: be.Uint64(v[4:])}, nil
 }
+
 func historyKey(dst []byte, lsn uint64) []byte {
 	return be.AppendUint64(append(dst[:0], kindHistory), lsn)
 }

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/engine"
+)
+
+// source is where a command takes a server's data from: the admin listener of one
+// that runs, or the directory of one that does not.
+type source struct {
+	data dataFlag
+	from string
+}
+
+func bindSource(c *cobra.Command, environ []string) *source {
+	s := &source{data: dataFlag{environ: environ}}
+	c.Flags().StringVar(&s.from, "from", "", "admin listener of the running server (default http://127.0.0.1:9080, or what $"+envPrefix+"ADMIN_LISTEN says)")
+	c.Flags().StringVar(&s.data.dir, "data", "", "data directory of a server that is stopped, instead of --from")
+	c.MarkFlagsMutuallyExclusive("from", "data")
+	return s
+}
+
+// offline opens and locks the directory, nil if the server is to be asked. The
+// caller closes it.
+func (s *source) offline() (*engine.Offline, error) {
+	if s.data.dir == "" {
+		return nil, nil
+	}
+	dir, err := s.data.open()
+	if err != nil {
+		return nil, err
+	}
+	if err := dir.Lock(); err != nil {
+		return nil, fmt.Errorf("%w; a running server's data are read through its admin listener (--from URL)", err)
+	}
+	return dir, nil
+}
+
+// ask makes one request to the admin listener. The caller closes the answer.
+func (s *source) ask(ctx context.Context, path string) (io.ReadCloser, error) {
+	base, err := s.url()
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req) // no proxy: it is this machine's, or a neighbour's
+	if err != nil {
+		return nil, fmt.Errorf("no server answers: %w\nName its admin listener with --from URL, or the directory of a stopped one with --data DIR", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer resp.Body.Close()
+		return nil, fmt.Errorf("%s: %s", base, adminAnswer(resp))
+	}
+	return resp.Body, nil
+}
+
+func (s *source) url() (string, error) {
+	from := s.from
+	if from == "" {
+		from = lookupEnv(s.data.environ, envPrefix+"ADMIN_LISTEN")
+	}
+	if from == "" || from == adminAuto {
+		from = defaults().AdminListen
+	}
+	if !strings.Contains(from, "://") {
+		from = "http://" + from
+	}
+	u, err := url.Parse(from)
+	if err != nil || u.Host == "" {
+		return "", fmt.Errorf("--from %q is no address: want one such as http://127.0.0.1:9080", from)
+	}
+	return strings.TrimSuffix(from, "/"), nil
+}
+
+func adminAnswer(resp *http.Response) string {
+	var answer struct{ Error string }
+	b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if json.Unmarshal(b, &answer) == nil && answer.Error != "" && resp.StatusCode != http.StatusNotFound {
+		return answer.Error
+	}
+	return resp.Status + ": is this the admin listener of a tidemill that knows this command?"
+}

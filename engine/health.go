@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tidemill/tidemill/wal"
+)
+
+// Health is what an operator should know beside Ready. Damage does not stop the
+// server (W7).
+type Health struct {
+	// Damaged are the places in the log that the scrub, or a backup, found to be
+	// not as they were written, in the order found; at most damagedMax of them.
+	Damaged []DamagedRange
+	// DamagedRanges counts them all, those above damagedMax too.
+	DamagedRanges int
+	// DamagedMessages counts the deliveries since the start that found their message
+	// damaged and made it a dead letter.
+	DamagedMessages int64
+}
+
+// DamagedRange is one damaged place.
+type DamagedRange struct {
+	Segment string `json:"segment"`
+	Offset  int64  `json:"offset"`
+	Meaning string `json:"meaning"`
+	Lost    int    `json:"lost_records"` // at least
+}
+
+// damagedMax bounds what Health lists.
+const damagedMax = 100
+
+type health struct {
+	messages atomic.Int64
+
+	mu     sync.Mutex
+	known  map[damagedPlace]struct{}
+	ranges []DamagedRange
+}
+
+type damagedPlace struct {
+	segment string
+	offset  int64
+}
+
+// Health returns what is known now.
+func (e *Engine) Health() Health {
+	h := &e.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return Health{Damaged: slices.Clone(h.ranges), DamagedRanges: len(h.known), DamagedMessages: h.messages.Load()}
+}
+
+// noteDamage tells about a damaged place, once.
+func (e *Engine) noteDamage(d *wal.Damage) {
+	h := &e.health
+	place := damagedPlace{d.Segment, d.Offset}
+	r := DamagedRange{Segment: d.Segment, Offset: d.Offset, Meaning: d.Meaning}
+	for _, l := range d.Lost {
+		r.Lost += max(l.Records, 1)
+	}
+	h.mu.Lock()
+	_, known := h.known[place]
+	if !known && h.known == nil {
+		h.known = map[damagedPlace]struct{}{}
+	}
+	if !known && len(h.ranges) < damagedMax {
+		h.ranges = append(h.ranges, r)
+	}
+	h.known[place] = struct{}{}
+	h.mu.Unlock()
+	if !known {
+		e.opts.Logger.Error("engine: the log is damaged; the server runs on. Run `tidemill wal verify` to see what is affected; "+
+			"`tidemill wal repair`, with the server stopped, sets it aside",
+			slog.String("segment", r.Segment), slog.Int64("offset", r.Offset), slog.String("meaning", r.Meaning), slog.Int("lost_records", r.Lost))
+	}
+}
