@@ -53,7 +53,7 @@ type goldenMessage struct {
 
 func goldenOptions(fs vfs.FS, w Wire, now time.Time) Options {
 	o := testOptions(fs, w)
-	o.MessageMax, o.ResponseMax, o.SegmentSize = 64<<10, 64<<10, 384<<10
+	o.MessageMax, o.ResponseMax, o.SegmentSize = 64<<10, 64<<10, 512<<10
 	o.Wall = func() time.Time { return now }
 	return o
 }
@@ -110,7 +110,7 @@ func (g *golden) json(t *testing.T) []byte {
 }
 
 // liveGolden is the life of a golden directory: two runs with a bit of everything
-// that a record can say.
+// that a record can say, of which the first reclaims the segment it all was in.
 func liveGolden(t *testing.T, fs vfs.FS) *golden {
 	w := newFakeWire()
 	w.reply = func(a *fakeAttempt, r *dispatch.Result) {
@@ -119,6 +119,7 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 		}
 	}
 	o := goldenOptions(fs, w, goldenNow)
+	o.reclaimEvery = 10 * time.Millisecond
 	e := openGolden(t, o)
 	if err := e.Bootstrap(goldenAccounts); err != nil {
 		t.Fatal(err)
@@ -169,6 +170,7 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 		dead, _, err := e.DeadLetters(DeadLetterQuery{User: 1})
 		return err == nil && len(dead) == 2
 	})
+	reclaimGolden(t, e)
 	if _, err := e.RotateKeys(1); err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +180,21 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 	e = openGolden(t, o)
 	keep(Publish{Delay: month, Body: []byte("of the second run")})
 	return describe(t, e, pending, gone)
+}
+
+// reclaimGolden fills segments with what is delivered at once, until the log begins
+// at a floor and what counts has moved to its head.
+func reclaimGolden(t *testing.T, e *Engine) {
+	t.Helper()
+	body := make([]byte, 60<<10) // not worth compressing for the log, but for testdata
+	for i := range body {
+		body[i] = byte(i / (len(body) / 256))
+	}
+	began := e.log.First()
+	for range 40 {
+		publish(t, e, Publish{User: 2, Body: body})
+	}
+	eventually(t, func() bool { return e.log.First() > began && e.reclaimer.moved.Load() > 0 })
 }
 
 // pack writes VERSION and the segments to a compressed tar.

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -31,6 +32,28 @@ func chainImage(t testing.TB) *image {
 		t.Fatal("no segment of the image was made by a recovery in the middle of another")
 	}
 	return im
+}
+
+// flooredImage is a log of four segments that begins at a floor, which the last two
+// tell. What is written in them stands in files that were other segments before.
+func flooredImage(t testing.TB) *image {
+	t.Helper()
+	a := newAuthor(t, 22, nil)
+	a.fill(3, 12<<10)
+	if err := a.log.SetFloor(a.log.Segments()[1].First); err != nil {
+		t.Fatal(err)
+	}
+	for segments := range 2 {
+		if err := a.log.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+		a.fill(3+segments, 12<<10)
+	}
+	if a.log.Stats().Recycled == 0 {
+		t.Fatal("no file was recycled")
+	}
+	mustClose(t, a.log)
+	return a.finish()
 }
 
 // wreck is one thing that can happen to whole files.
@@ -135,13 +158,8 @@ func (im *image) replaced(t testing.TB, i int) []wreck {
 	with := func(what string, data []byte) wreck {
 		return wreck{what: p.name + " is " + what, blame: []string{p.name}, harm: func(f files) { f[p.name] = data }}
 	}
-	foreign := load(t, newAuthor(t, 99, nil).disk)[im.segs[0].name]
-	edited := func(edit func(header []byte)) []byte {
-		data := slices.Clone(p.data)
-		edit(data[:4096])
-		binary.LittleEndian.PutUint32(data[4092:], crc32.Checksum(data[:4092], castagnoli))
-		return data
-	}
+	foreign := load(t, newAuthor(t, 99, nil).disk)[segmentName(firstLSN)]
+	edited := p.edited
 	zeros := make([]byte, len(p.data))
 	all := []wreck{
 		with("zeros", zeros),
@@ -152,9 +170,53 @@ func (im *image) replaced(t testing.TB, i int) []wreck {
 		with("of version 0", edited(func(h []byte) { binary.LittleEndian.PutUint32(h[8:], 0) })),
 		with("of the next number", edited(func(h []byte) { h[32]++ })),
 	}
+	if i == len(im.segs)-1 && p.synced == p.first {
+		all[1].blame, all[1].below = nil, p.first // nothing is left that tells of more (FORMAT.md)
+	}
 	if i == 0 {
 		// Of the first segment the next one says that it is of another log.
-		all[3].blame, all[4].blame = []string{im.segs[1].name}, []string{im.segs[1].name}
+		all[3].blame = []string{im.segs[1].name}
+		if p.first == firstLSN {
+			all[4].blame = all[3].blame
+		}
+	}
+	return all
+}
+
+// edited is the segment with another header, which is sound.
+func (p *picture) edited(edit func(header []byte)) []byte {
+	data := slices.Clone(p.data)
+	edit(data[:4096])
+	binary.LittleEndian.PutUint32(data[4092:], crc32.Checksum(data[:4092], castagnoli))
+	return data
+}
+
+// floors are the wrecks of a floored image's floor, and files below it, which may
+// hold anything.
+func (im *image) floors() []wreck {
+	var all []wreck
+	first, last := &im.segs[0], &im.segs[len(im.segs)-1]
+	floor := func(i int, what string, lsn LSN, blame string) {
+		p := &im.segs[i]
+		data := p.edited(func(h []byte) { binary.LittleEndian.PutUint64(h[104:], uint64(lsn)) })
+		all = append(all, wreck{
+			what: fmt.Sprintf("%s says that the log begins %s", p.name, what), blame: []string{blame},
+			harm: func(f files) { f[p.name] = data },
+		})
+	}
+	floor(3, "at its start", 1<<strideBits, segmentName(1<<strideBits))
+	floor(3, "in the middle of the first", first.first+512, segmentName(first.first+512))
+	floor(3, "at itself", last.first, last.name)
+	floor(3, "behind itself", last.first+1<<strideBits, last.name)
+	floor(2, "at the second, and the next at the first", im.segs[1].first, last.name)
+	for what, data := range map[string][]byte{
+		"nothing": nil, "zeros": make([]byte, len(last.data)), "half of a segment": first.data[:len(first.data)/2],
+		"the last segment": last.data, "the first": first.data, "noise": bytes.Repeat([]byte("noise"), 10000),
+	} {
+		all = append(all, wreck{
+			what: "a file below the floor holds " + what,
+			harm: func(f files) { f[segmentName(firstLSN)] = data; f[segmentName(firstLSN+512)] = data },
+		})
 	}
 	return all
 }
@@ -195,18 +257,25 @@ func (w *wreck) check(t testing.TB, im *image) error {
 // TestWreckedFiles breaks whole files in every way that names, sizes and headers
 // can tell.
 func TestWreckedFiles(t *testing.T) {
-	im := chainImage(t)
-	all := im.moved()
-	for i := range im.segs {
-		all = append(all, resized(&im.segs[i])...)
-		all = append(all, im.replaced(t, i)...)
+	chain, floored := chainImage(t), flooredImage(t)
+	for name, im := range map[string]*image{"chain": chain, "floored": floored} {
+		t.Run(name, func(t *testing.T) {
+			all := im.moved()
+			for i := range im.segs {
+				all = append(all, resized(&im.segs[i])...)
+				all = append(all, im.replaced(t, i)...)
+			}
+			if im == floored {
+				all = append(all, im.floors()...)
+			}
+			for i := range all {
+				if err := all[i].check(t, im); err != nil {
+					t.Errorf("%s: %v", all[i].what, err)
+				}
+			}
+			t.Logf("%d wrecks", len(all))
+		})
 	}
-	for i := range all {
-		if err := all[i].check(t, im); err != nil {
-			t.Errorf("%s: %v", all[i].what, err)
-		}
-	}
-	t.Logf("%d wrecks", len(all))
 }
 
 // TestIndexKnowsBetter: what names and headers cannot tell, the index's durable

@@ -122,9 +122,13 @@ func patients(t testing.TB) map[string]func(seed uint64) *patient {
 	// before a file below had left.
 	floored := func(seed uint64, fault func(op, name string) error) *patient {
 		a := newAuthor(t, seed, interval)
-		for len(segmentNames(t, a.disk)) < 4 {
-			a.group(bytes.Repeat(payload(39), 10))
+		for i := range 3 {
+			a.group(payload(i))
+			if err := a.log.Rotate(); err != nil {
+				t.Fatal(err)
+			}
 		}
+		a.group(payload(39))
 		floor := a.log.Segments()[2].First
 		if err := a.log.SetFloor(floor); err != nil {
 			t.Fatal(err)
