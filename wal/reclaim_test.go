@@ -471,3 +471,26 @@ func mustRead(t *testing.T, name string) []byte {
 	}
 	return data
 }
+
+// TestPinWhileDraining pins files that Rotate waits for: it goes on without them.
+func TestPinWhileDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c counters
+		o := smallOptions(powerfs.New()).withDefaults()
+		s := newSpares(&o, &c, func() {})
+		s.letGo([]*segment{{}})
+		done := make(chan struct{})
+		go func() {
+			s.drain()
+			close(done)
+		}()
+		synctest.Wait()
+		s.pin()
+		synctest.Wait()
+		if !isClosed(done) {
+			t.Error("drain waits for files that a pin holds")
+		}
+		s.unpin()
+		s.retire()
+	})
+}
