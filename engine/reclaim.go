@@ -94,7 +94,11 @@ func (e *Engine) reclaimLoop() {
 		if time.Now().Before(e.reclaimer.pause) {
 			continue
 		}
-		if err := e.reclaim(); err != nil && !e.stopping() && e.fatalErr.Load() == nil {
+		err := e.reclaim()
+		if errors.Is(err, wal.ErrNoSpace) {
+			continue // no room for a copy, or for the segment to carry the floor, now
+		}
+		if err != nil && !e.stopping() && e.fatalErr.Load() == nil {
 			e.reclaimer.pause = time.Now().Add(reclaimPause)
 			e.opts.Logger.Error("engine: the log's oldest segment cannot be reclaimed; the log grows until that is repaired: run `tidemill wal verify`", "error", err)
 		}

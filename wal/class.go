@@ -16,7 +16,9 @@ const (
 	// the outcome of something. On a full disk it has the first half of the reserve.
 	Lazy
 	// Reclaiming is a lazy record that moves others so that their segment can go. On
-	// a full disk it has all of the reserve.
+	// a full disk it has all of the reserve. It never begins a segment whose file is
+	// still in the making: copies can wait (ErrNoSpace), and if the disk turns out to
+	// have no room for the file, what would free some stood behind it.
 	Reclaiming
 )
 
@@ -60,7 +62,13 @@ func (l *Log) producersKeep() int {
 // is there it may turn out that the disk has no room for it, which is better known
 // before an address is handed out than by a producer that waits.
 func (l *Log) awaitsSpareLocked(need, keep int) bool {
-	if l.opts.Manual || l.fitsHeadLocked(need) || l.leftLocked() > keep || l.spares.noRoom() != nil {
+	return !l.fitsHeadLocked(need) && l.lacksSpareLocked(keep)
+}
+
+// lacksSpareLocked reports whether the file of a segment begun now, beyond those to
+// be kept, would still be in the making. If so it is hastened.
+func (l *Log) lacksSpareLocked(keep int) bool {
+	if l.opts.Manual || l.leftLocked() > keep || l.spares.noRoom() != nil {
 		return false
 	}
 	l.spares.hasten()

@@ -155,10 +155,7 @@ func (l *Log) commitBatch(batch []*Group) error {
 		<-g.filled
 	}
 	if seg := batch[0].seg; seg != l.tail.seg {
-		outer := l.enter(time.Now())
-		err := l.begin(seg)
-		l.leave(outer)
-		if err != nil {
+		if err := l.begin(seg); err != nil {
 			return err
 		}
 	}

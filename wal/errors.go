@@ -25,8 +25,9 @@ var (
 	// block: too many group buffers wait for Commit.
 	ErrLagging = errors.New("wal: too many groups wait to be committed")
 	// ErrNoSpace is returned by Reserve when the record needs a new segment and
-	// the disk has no room for one. It is not final: the log goes on preparing
-	// the segment and works again once there is room.
+	// the disk has no room for one, or one of class Reclaiming would have to wait for
+	// it. It is not final: the log goes on preparing the segment and works again once
+	// there is room.
 	ErrNoSpace = errors.New("wal: no space for the next segment")
 )
 

@@ -1,7 +1,9 @@
 package wal
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"strings"
 	"syscall"
 	"testing"
@@ -280,6 +282,63 @@ func TestYoungLog(t *testing.T) {
 		g.verdict <- nil // one spare
 		<-done
 		close(g.verdict)
+		mustClose(t, l)
+	})
+}
+
+// TestFullDiskIsToldOnce: the maker tries a full disk twice a second, and says so
+// once each time it fills.
+func TestFullDiskIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer // written by the maker, read when it sleeps
+		o := smallOptions(nil)
+		o.Reserve, o.Logger = 2, slog.New(slog.NewTextHandler(&lines, nil))
+		l, disk := fullLog(t, &o)
+		full := disk.Capacity
+		for n := range 2 {
+			use(t, l, Lazy)
+			time.Sleep(10 * spareRetry)
+			synctest.Wait()
+			if got := strings.Count(lines.String(), "no room"); got != n+1 {
+				t.Errorf("%d lines after the disk was full %d times", got, n+1)
+			}
+			disk.SetCapacity(0)
+			time.Sleep(spareRetry)
+			synctest.Wait()
+			full += 2 * o.SegmentSize
+			disk.SetCapacity(full)
+		}
+		mustClose(t, l)
+	})
+}
+
+// TestRoomIsTakenAtOnce: the first file for which there is room again is what
+// producers wait for, so it is not made as slowly as the reserve of a young log,
+// which a log that was started with half a reserve looks like.
+func TestRoomIsTakenAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := powerfs.New()
+		o := smallOptions(disk)
+		o.SegmentSize, o.Reserve = 4*spareChunk, 2
+		l := mustOpen(t, o)
+		time.Sleep(time.Second) // virtual: the pool is full
+		mustClose(t, l)
+		if err := disk.Remove(testDir + "/" + spareNames(t, disk)[0]); err != nil {
+			t.Fatal(err)
+		}
+		disk.SetFree(o.SegmentSize / 2)
+		l = mustOpen(t, o)
+		time.Sleep(10 * spareRetry)
+		synctest.Wait()
+		if err := l.Full(); err == nil {
+			t.Fatal("not full")
+		}
+		disk.SetFree(-1)
+		time.Sleep(spareRetry)
+		synctest.Wait()
+		if err := l.Full(); err != nil {
+			t.Errorf("one spareRetry after room came: %v", err)
+		}
 		mustClose(t, l)
 	})
 }

@@ -236,7 +236,11 @@ func TestConcurrentProducers(t *testing.T) {
 
 // produce appends p and checks that OnCommit saw it before the ack.
 func produce(l *Log, rng *rand.Rand, p []byte, mu *sync.Mutex, seen map[string]LSN) error {
-	t, err := l.Reserve(len(p), drawClass(rng, 4))
+	c := drawClass(rng, 4)
+	t, err := l.Reserve(len(p), c)
+	if c == Reclaiming && errors.Is(err, ErrNoSpace) { // the next segment's file is in the making
+		t, err = l.Reserve(len(p), Lazy)
+	}
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // Space comes back from the oldest end only (W10): the log is one contiguous
@@ -60,7 +61,9 @@ func (l *Log) Rotate() error {
 
 // rotate is Rotate for the holder of turn.
 func (l *Log) rotate() error {
+	outer := l.enter(time.Now())
 	seg, err := l.moveHead()
+	l.leave(outer)
 	if err != nil || seg == nil {
 		return err
 	}
@@ -77,16 +80,23 @@ func (l *Log) rotate() error {
 }
 
 // moveHead closes the open group and moves the head to the next segment, which it
-// returns; nil if there is nothing to do.
+// returns; nil if there is nothing to do. It waits until the file is there first: once
+// the head has been moved, nothing is committed without it. Holds turn.
 func (l *Log) moveHead() (*segment, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.admitLocked(Reclaiming); err != nil {
-		return nil, err
-	}
 	t := &l.tail
-	if l.mu.head == t.seg && l.mu.open == nil && l.mu.next == t.seg.first && l.mu.floor <= t.seg.floor {
-		return nil, nil
+	for {
+		if err := l.admitLocked(Reclaiming); err != nil {
+			return nil, err
+		}
+		if l.mu.head == t.seg && l.mu.open == nil && l.mu.next == t.seg.first && l.mu.floor <= t.seg.floor {
+			return nil, nil
+		}
+		if !l.lacksSpareLocked(0) {
+			break
+		}
+		l.mu.space.Wait()
 	}
 	if l.mu.open != nil {
 		l.closeOpenLocked()

@@ -511,3 +511,97 @@ func mustRead(t *testing.T, name string) []byte {
 	}
 	return data
 }
+
+// TestPinWhileDraining pins files that Rotate waits for: it goes on without them.
+func TestPinWhileDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c counters
+		o := smallOptions(powerfs.New()).withDefaults()
+		s := newSpares(&o, &c, func() {})
+		s.letGo([]*segment{{}})
+		done := make(chan struct{})
+		go func() {
+			s.drain()
+			close(done)
+		}()
+		synctest.Wait()
+		s.pin()
+		synctest.Wait()
+		if !isClosed(done) {
+			t.Error("drain waits for files that a pin holds")
+		}
+		s.unpin()
+		s.retire()
+	})
+}
+
+// TestRotateWithoutSpare rotates when the next segment's file is in the making, for
+// which the disk then turns out to have no room: the log goes on in the segment that
+// it has.
+func TestRotateWithoutSpare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gatedFS{FS: powerfs.New(), verdict: make(chan error)}
+		o := smallOptions(g)
+		o.Reserve, o.IdleMark, o.LazyDelay = -1, 48*time.Hour, 48*time.Hour
+		l := mustOpen(t, o)
+		synctest.Wait()
+		g.shut.Store(true)
+		fill(t, l, 1)
+		if err := l.Rotate(); err != nil { // takes the only spare
+			t.Fatal(err)
+		}
+		fill(t, l, 1)
+		rotated := make(chan error, 1)
+		go func() { rotated <- l.Rotate() }()
+		synctest.Wait()
+		g.verdict <- syscall.ENOSPC
+		synctest.Wait()
+		if len(rotated) == 0 {
+			t.Error("Rotate holds up the log on a full disk")
+		} else if err := <-rotated; !errors.Is(err, ErrNoSpace) {
+			t.Errorf("rotate: %v", err)
+		}
+		place(t, l, payload(1), Reclaiming)
+		if err := l.Commit(); err != nil {
+			t.Errorf("commit in the segment there is: %v", err)
+		}
+		close(g.verdict)
+		mustClose(t, l)
+	})
+}
+
+// TestReclaimingWaitsForNoFile: a copy that needs a segment whose file is in the
+// making is refused, and logged later; what else is logged meanwhile is committed.
+func TestReclaimingWaitsForNoFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gatedFS{FS: powerfs.New(), verdict: make(chan error)}
+		o := smallOptions(g)
+		o.Reserve = -1
+		l := mustOpen(t, o)
+		synctest.Wait()
+		g.shut.Store(true)
+		fill(t, l, 4) // one segment full, the only spare used
+		var err error
+		for n := 0; err == nil && n < 4; n++ {
+			var tk Ticket
+			if tk, err = l.Reserve(20<<10, Reclaiming); err == nil {
+				l.Done(&tk)
+			}
+		}
+		if !errors.Is(err, ErrNoSpace) {
+			t.Errorf("reserve of what needs another segment: %v", err)
+		}
+		if _, err := l.Append(payload(1)); err != nil {
+			t.Errorf("append to the segment there is: %v", err)
+		}
+		g.verdict <- nil
+		synctest.Wait()
+		tk, err := l.Reserve(20<<10, Reclaiming)
+		if err != nil {
+			t.Fatalf("reserve when the file is there: %v", err)
+		}
+		l.Done(&tk)
+		close(g.verdict)
+		mustClose(t, l)
+	})
+}

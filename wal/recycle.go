@@ -113,6 +113,7 @@ func (s *spares) remove(seg *segment) {
 func (s *spares) pin() {
 	s.mu.Lock()
 	s.mu.pins++
+	s.mu.moved.Broadcast() // nothing may be let go now: drain has nothing to wait for
 	s.mu.Unlock()
 }
 

@@ -153,6 +153,9 @@ func (l *Log) rotateLocked(c Class) error {
 	if err := l.refusedLocked(c, 1); err != nil {
 		return err
 	}
+	if c == Reclaiming && l.lacksSpareLocked(0) {
+		return fmt.Errorf("%w: its file is still in the making", ErrNoSpace)
+	}
 	number := l.mu.head.number + 1
 	seg, err := newSegment(l.opts.Rand, l.id, number, LSN(number<<strideBits), l.opts.SegmentSize)
 	if err != nil {

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -11,6 +12,8 @@ import (
 // directory entry are on disk is the first group written. So whoever finds a
 // segment knows that the one before is complete. Holds turn.
 func (l *Log) begin(seg *segment) error {
+	outer := l.enter(time.Now())
+	defer l.leave(outer)
 	if err := l.syncTail(); err != nil {
 		return err
 	}

@@ -124,10 +124,13 @@ func (s *spares) keep(name string) (bool, error) {
 func (s *spares) run() error {
 	defer s.retire()
 	for !isClosed(s.stop) {
+		told := s.full.Load()
 		did, err := s.step(s.pause)
 		switch {
 		case noSpace(err):
-			s.logger.Warn("wal: no room to prepare the next segment; will try again", "size", s.size, "error", err)
+			if !told {
+				s.logger.Warn("wal: no room to prepare the next segment; will try until there is", "size", s.size, "error", err)
+			}
 			select {
 			case <-time.After(spareRetry):
 			case <-s.work: // a file may have been let go

@@ -55,16 +55,21 @@ func (s *spares) write(size int64, pause func(time.Duration) error) (*spare, err
 }
 
 // paced returns what zeroFill does between chunks. The first spare of a new log is
-// needed soon, those of the reserve are not.
+// needed soon, those of the reserve are not. That for which there is room again on a
+// full disk is what producers wait for: publishing is to go on within a second.
 func (s *spares) paced(pause func(time.Duration) error) func() error {
 	if pause == nil {
 		return nil
 	}
 	return func() error {
-		if s.count.Load() > 0 && !s.whole.Load() {
+		switch {
+		case s.full.Load():
+			return pause(0)
+		case s.count.Load() > 0 && !s.whole.Load():
 			return pause(reservePause)
+		default:
+			return pause(sparePause)
 		}
-		return pause(sparePause)
 	}
 }
 

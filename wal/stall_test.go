@@ -302,3 +302,38 @@ func TestStallOfSpare(t *testing.T) {
 		t.Errorf("append with a segment: %v", err)
 	}
 }
+
+// TestStallOfRotate has the beginning of a segment hang that Rotate asked for: who
+// waits for a record behind it is told as with any other commit.
+func TestStallOfRotate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := newHangFS(powerfs.New())
+		o := smallOptions(fs)
+		o.IdleMark = 48 * time.Hour // the committer must not wait for the turn: a bubble's time stands still then
+		l := mustOpen(t, o)
+		synctest.Wait()
+		fill(t, l, 1)
+		release := fs.hangOn("Rename", segmentSuffix)
+		rotated := make(chan error, 1)
+		go func() { rotated <- l.Rotate() }()
+		<-fs.waiting
+		tk := place(t, l, payload(1), Producer)
+		waited := make(chan error, 1)
+		go func() { waited <- l.Wait(&tk) }()
+		time.Sleep(defaultStallAfter + time.Millisecond)
+		synctest.Wait()
+		if len(waited) == 0 || !l.Stalled() {
+			t.Error("a producer waits for a rotation that hangs")
+		} else if err := <-waited; !errors.Is(err, ErrStalled) {
+			t.Errorf("wait: %v", err)
+		}
+		release()
+		if err := <-rotated; err != nil {
+			t.Errorf("rotate: %v", err)
+		}
+		if err := l.Wait(&tk); err != nil && !errors.Is(err, ErrStalled) {
+			t.Errorf("wait afterwards: %v", err)
+		}
+		mustClose(t, l)
+	})
+}
