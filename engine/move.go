@@ -137,6 +137,13 @@ func (c *core) stopMoving(i uint32, req *moveRequest, lsn uint64, err error) {
 	r, canceled := req.result, len(c.cancels[e.seq]) > 0
 	switch {
 	case canceled && (r == nil || r.interrupt):
+		if e.state == stSpilled { // left to the index after the cancel came
+			c.comeBack(i)
+		}
+		c.appendCancel(i)
+	case e.state == stDeciding:
+		// It was made resident to be canceled, and then the log had no room (setStuck):
+		// whoever asked was told that it may still be.
 		c.appendCancel(i)
 	case r != nil:
 		c.conclude(i, r)
