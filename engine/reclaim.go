@@ -273,7 +273,8 @@ func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch
 }
 
 // movedSurvivor looks at what was moved before. A message that was pending then may
-// be a dead letter now.
+// be a dead letter now; one that is neither has ended for good, since both are looked
+// up as of one moment.
 func (e *Engine) movedSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
 	var m record.Move
 	if err := record.DecodeMove(p, &m); err != nil {
@@ -289,7 +290,7 @@ func (e *Engine) movedSurvivor(st *index.Standing, lsn uint64, p []byte, batch *
 	if k != (index.DeadKey{}) {
 		return e.deadSurvivor(k, record.MoveDeadMessage, lsn, len(p), m.Record, batch)
 	}
-	row, ok, err := e.idx.Row(m.Seq)
+	row, ok, err := st.Row(m.Seq)
 	if err != nil || !ok || row.Pos != lsn {
 		return err
 	}

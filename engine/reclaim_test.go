@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
 
@@ -277,5 +278,70 @@ func TestAccountsAreCopiedOnce(t *testing.T) {
 	}
 	if n := e.log.Stats().Records - before; n > 10 {
 		t.Errorf("ten rounds logged one account %d times", n)
+	}
+}
+
+// TestDiesWhileSegmentIsRead: a message that was moved before, pending when the walk
+// over its segment began, is a dead letter when the walk comes to it. Its record
+// still counts: it must be seen as one or the other, or the segment would go and the
+// dead letter's message with it.
+func TestDiesWhileSegmentIsRead(t *testing.T) {
+	e := manualEngine(t)
+	apply := func() {
+		t.Helper()
+		if err := e.log.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		groups, _ := e.applier.take(nil)
+		if _, err := e.applyGroups(groups); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.flushBatch(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sub, err := e.submit(&Publish{User: 1, URL: "http://example.com/", Body: []byte("precious")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply()
+	row := func(seq uint64) record.Row {
+		r, ok, err := e.idx.Row(seq)
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		return r
+	}
+	r := row(uint64(sub.ticket.LSN))
+	p, err := e.readRecord(r.Pos, int(r.Len))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := record.Move{Row: r, Old: r.Pos, OldLen: r.Len, What: record.MovePending, Record: p}
+	lsn, err := e.appendMove(&m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply()
+
+	st, err := e.idx.Standing(uint64(lsn), uint64(lsn)+1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := e.logOutcome(&record.Outcome{Row: row(r.Seq), Kind: record.Dead, At: e.wallMillis(), Attempt: 1}); err != nil {
+		t.Fatal(err)
+	}
+	apply()
+	var found survivors
+	if err := e.movedSurvivor(st, uint64(lsn), m.Append(nil), &found); err != nil {
+		t.Fatal(err)
+	}
+	if len(found.pending)+len(found.dead) != 1 {
+		t.Errorf("%d pending messages and %d records of dead letters survive: the dead letter lost its message", len(found.pending), len(found.dead))
 	}
 }
