@@ -372,6 +372,12 @@ func (e *Engine) appendMove(m *record.Move) (wal.LSN, error) {
 	return t.LSN, nil
 }
 
+// claimedDead is a dead letter that is claimed while records of it are copied.
+type claimedDead struct {
+	row index.Dead // as the copies leave it
+	lsn wal.LSN    // of the newest copy
+}
+
 // moveDead copies records of dead letters. Each is claimed meanwhile, so that no
 // delete or retry overtakes the copy; one that is claimed by such is left for the
 // next round.
@@ -379,48 +385,55 @@ func (e *Engine) moveDead(moves []deadMove) (complete bool, err error) {
 	if len(moves) == 0 {
 		return true, nil
 	}
-	type done struct {
-		claim
-		lsn wal.LSN
-	}
-	var claimed []done
+	held := map[claim]*claimedDead{}
 	complete = true
 	for i := range moves {
-		m := &moves[i]
-		k := claim{UserID(m.key.User), m.key.LSN}
-		if !e.claims.takeToMove(k) {
-			complete = false
-			continue
-		}
-		lsn, err := e.logDeadMove(m)
-		if err != nil || lsn == 0 {
-			e.claims.drop(k)
-			complete = complete && err == nil
-			continue
-		}
-		claimed = append(claimed, done{k, lsn})
+		ok, err := e.moveOneDead(&moves[i], held)
+		complete = complete && ok && err == nil
 	}
 	err = e.log.Commit()
-	for _, d := range claimed {
-		if err != nil {
-			e.claims.drop(d.claim)
+	for k, d := range held { // in any order: nobody sees it
+		if err != nil || d.lsn == 0 {
+			e.claims.drop(k)
 		} else {
-			e.claims.done(d.claim, uint64(d.lsn))
+			e.claims.done(k, uint64(d.lsn))
 		}
 	}
 	return complete, err
 }
 
-// logDeadMove appends a copy, unless the dead letter has gone or was moved: then
-// the address is 0. It is claimed.
-func (e *Engine) logDeadMove(m *deadMove) (wal.LSN, error) {
-	d, ok, err := e.idx.Dead(m.key.User, m.key.LSN)
-	if err != nil || !ok || !m.stands(&d) {
-		return 0, err
+// moveOneDead appends a copy, unless the dead letter has gone or was moved. held are
+// those that this batch has claimed.
+func (e *Engine) moveOneDead(m *deadMove, held map[claim]*claimedDead) (ok bool, err error) {
+	k := claim{UserID(m.key.User), m.key.LSN}
+	d := held[k]
+	if d == nil {
+		if !e.claims.takeToMove(k) {
+			return false, nil
+		}
+		d = new(claimedDead)
+		held[k] = d
+		if d.row, ok, err = e.idx.Dead(m.key.User, m.key.LSN); err != nil || !ok {
+			return err == nil, err
+		}
 	}
-	return e.appendMove(&record.Move{
-		Row: d.Row, Dead: d.LSN, Old: m.old, OldLen: m.oldLen, What: m.what, Record: m.record,
+	if !m.stands(&d.row) {
+		return true, nil
+	}
+	lsn, err := e.appendMove(&record.Move{
+		Row: d.row.Row, Dead: d.row.LSN, Old: m.old, OldLen: m.oldLen, What: m.what, Record: m.record,
 	})
+	if err != nil {
+		return false, err
+	}
+	d.lsn = lsn
+	n := uint32(record.MoveOverhead + len(m.record))
+	if m.what == record.MoveDeadOutcome {
+		d.row.Out, d.row.Len = uint64(lsn), n
+	} else {
+		d.row.Pos, d.row.Row.Len = uint64(lsn), n
+	}
+	return true, nil
 }
 
 // userCopy is an account's newest record as reclaiming logged it.

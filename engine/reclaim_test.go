@@ -345,3 +345,50 @@ func TestDiesWhileSegmentIsRead(t *testing.T) {
 		t.Errorf("%d pending messages and %d records of dead letters survive: the dead letter lost its message", len(found.pending), len(found.dead))
 	}
 }
+
+// TestBothRecordsOfADeadLetterMoveAtOnce: the message and the outcome of a dead letter
+// stand in one segment more often than not. One look at it copies both.
+func TestBothRecordsOfADeadLetterMoveAtOnce(t *testing.T) {
+	o := reclaimOptions(vfs.NewMem(), deadWire)
+	o.reclaimEvery = time.Hour
+	e := open(t, o)
+	for i := range 10 {
+		publish(t, e, Publish{URL: "http://dead.example/", Body: fmt.Append(nil, "letter ", i)})
+	}
+	letters := func() []DeadLetter {
+		got, _, err := e.DeadLetters(DeadLetterQuery{User: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	eventually(t, func() bool { return len(letters()) == 10 })
+	if err := errors.Join(e.log.Rotate(), e.idx.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	seg := e.log.Segments()[0]
+	if complete, err := e.evacuate(seg, e.moveAndWait); !complete || err != nil {
+		t.Fatalf("complete %v: %v", complete, err)
+	}
+	if err := errors.Join(e.giveUp(e.log.Segments()[1].First), e.log.Rotate()); err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range letters() {
+		if string(d.Body) != fmt.Sprint("letter ", i) || string(d.ResponseBody) != "no" {
+			t.Errorf("dead letter %d: %+v", i, d)
+		}
+	}
+	closeEngine(t, e)
+	if err := o.FS.RemoveAll("data/index"); err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, o)
+	for i, d := range letters() {
+		if string(d.Body) != fmt.Sprint("letter ", i) || string(d.ResponseBody) != "no" {
+			t.Errorf("dead letter %d after a rebuild: %+v", i, d)
+		}
+	}
+	if n := len(letters()); n != 10 {
+		t.Errorf("%d dead letters after a rebuild", n)
+	}
+}
