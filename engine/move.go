@@ -153,6 +153,16 @@ func (c *core) stopMoving(i uint32, req *moveRequest, lsn uint64, err error) {
 	}
 }
 
+// undecided reports whether an attempt's end waits for a move.
+func (c *core) undecided() bool {
+	for _, req := range c.moves { // one batch at most
+		if req.result != nil {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *core) endMove(req *moveRequest, err error) {
 	delete(c.moves, req.seq)
 	req.err = err

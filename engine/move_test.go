@@ -114,3 +114,35 @@ func TestStuckWhileCancelWaitsForMove(t *testing.T) {
 }
 
 func cursorOf(r *record.Row) index.Cursor { return index.Cursor{Due: r.Due, Seq: r.Seq} }
+
+// TestDrainWaitsForMove: an attempt that ended while its message is moved is decided
+// when the copy is durable. A shutdown waits for that: it would be made again.
+func TestDrainWaitsForMove(t *testing.T) {
+	b := newBareCore(t, 10)
+	i := b.message(1, bareNow)
+	b.oneStart(b.after(0))
+	var moves []error
+	cmd := b.oneMove(b.after(0, moveOf(1, &moves)))
+	e := &Engine{core: b.core, drained: make(chan struct{})}
+	drained := func() bool {
+		e.noteDrained()
+		select {
+		case <-e.drained:
+			return true
+		default:
+			return false
+		}
+	}
+	wantNothing(t, b.after(0, event{kind: evDrain}, event{kind: evFinished, slot: i, result: &attemptResult{success: true, answered: true}}))
+	if drained() {
+		t.Error("drained, and the attempt's end is not logged")
+	}
+	o := b.oneAppend(b.moved(cmd))
+	if drained() {
+		t.Error("drained, and the attempt's end is not durable")
+	}
+	b.ends(o, record.Delivered)
+	if !drained() {
+		t.Error("not drained")
+	}
+}
