@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -438,8 +437,8 @@ func (e *Engine) moveOneDead(m *deadMove, held map[claim]*claimedDead) (ok bool,
 
 // userCopy is an account's newest record as reclaiming logged it.
 type userCopy struct {
-	lsn    wal.LSN
-	record []byte
+	lsn  wal.LSN
+	user record.User
 }
 
 // keepUser logs an account again if this is its newest record, and no copy of that
@@ -453,10 +452,10 @@ func (e *Engine) keepUser(lsn wal.LSN, p []byte) error {
 	e.users.mu.Lock()
 	defer e.users.mu.Unlock()
 	now := e.users.set.Load().byID[UserID(u.ID)]
-	if now == nil || !slices.Equal(now.Append(nil), p) {
+	if now == nil || *now != u {
 		return nil
 	}
-	if c := e.reclaimer.users[UserID(u.ID)]; c.lsn > lsn && slices.Equal(c.record, p) {
+	if c := e.reclaimer.users[UserID(u.ID)]; c.lsn > lsn && c.user == u {
 		return nil
 	}
 	t, err := e.log.Reserve(len(p), wal.Reclaiming)
@@ -472,6 +471,6 @@ func (e *Engine) keepUser(lsn wal.LSN, p []byte) error {
 	if e.reclaimer.users == nil {
 		e.reclaimer.users = map[UserID]userCopy{}
 	}
-	e.reclaimer.users[UserID(u.ID)] = userCopy{at, bytes.Clone(p)}
+	e.reclaimer.users[UserID(u.ID)] = userCopy{at, u}
 	return nil
 }

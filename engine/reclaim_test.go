@@ -392,3 +392,52 @@ func TestBothRecordsOfADeadLetterMoveAtOnce(t *testing.T) {
 		t.Errorf("%d dead letters after a rebuild", n)
 	}
 }
+
+// TestClaimsToMoveEnd: nobody waits for a claim of reclaiming's when the applier that
+// would end it has ended, also not for one that is taken after that.
+func TestClaimsToMoveEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c claims
+		c.init()
+		before, after := claim{1, 1}, claim{1, 2}
+		if !c.takeToMove(before) {
+			t.Fatal("not claimed")
+		}
+		waiting := make(chan bool)
+		go func() { waiting <- c.take(before) }()
+		synctest.Wait()
+		c.release()
+		if !<-waiting {
+			t.Error("who waited did not get it")
+		}
+		if c.takeToMove(after) {
+			t.Error("claimed to move, and nobody will end it")
+		}
+		go func() { waiting <- c.take(after) }()
+		if !<-waiting {
+			t.Error("who came late did not get it")
+		}
+	})
+}
+
+// TestKeepUserOfAnotherVersion: the newest record of an account is what says the same,
+// not what has the same bytes: an earlier version may have written it.
+func TestKeepUserOfAnotherVersion(t *testing.T) {
+	o := reclaimOptions(vfs.NewMem(), newFakeWire())
+	o.reclaimEvery = time.Hour
+	e := open(t, o)
+	u := e.users.set.Load().byID[1]
+	p := u.Append(nil)
+	p = append(p, p[20:]...) // its fields twice: other bytes, the same account
+	var again record.User
+	if err := record.DecodeUser(p, &again); err != nil || again != *u {
+		t.Fatal(err)
+	}
+	before := e.log.Stats().Records
+	if err := e.keepUser(1, p); err != nil {
+		t.Fatal(err)
+	}
+	if e.log.Stats().Records == before {
+		t.Error("the account's newest record was given up")
+	}
+}
