@@ -44,20 +44,31 @@ const (
 // reclaimable returns how many of the oldest segments are to be given up: as many
 // as are beyond what the log may take, of those that the index's durable position
 // has passed (must). blocked says that it is this position that stops it.
-func reclaimable(segments []wal.SegmentInfo, live, segmentSize int64, durable wal.LSN) (n int, blocked bool) {
+func reclaimable(segments []wal.SegmentInfo, live, segmentSize, recordMax int64, durable wal.LSN) (n int, blocked bool) {
 	used := int64(0)
 	for i := range segments {
-		used += segments[i].Size
+		used += takes(&segments[i], recordMax)
 	}
 	limit := int64(reclaimRatio*float64(live)) + reclaimSlack*segmentSize
 	for n < min(len(segments)-1, reclaimMax) && used > limit {
 		if !segments[n].Sealed || segments[n].End > durable {
 			return n, true
 		}
-		used -= segments[n].Size
+		used -= takes(&segments[n], recordMax)
 		n++
 	}
 	return n, false
+}
+
+// takes returns the bytes of a segment that may be better used. The rest behind its
+// end counts, since a restart or a rotation ends a segment early, but not one that the
+// next record may have been too long for: copies would leave it again, and records
+// longer than a quarter of a segment would be moved for ever.
+func takes(s *wal.SegmentInfo, recordMax int64) int64 {
+	if n := int64(s.End - s.First); s.Sealed && n > s.Size/2 && s.Size-n <= recordMax {
+		return n
+	}
+	return s.Size
 }
 
 // reclaimer is the state of the goroutine that reclaims.
@@ -83,7 +94,8 @@ func (e *Engine) reclaimLoop() {
 		if time.Now().Before(e.reclaimer.pause) {
 			continue
 		}
-		if err := e.reclaim(); err != nil && !e.stopping() && e.fatalErr.Load() == nil {
+		err := e.reclaim()
+		if err != nil && !errors.Is(err, wal.ErrNoSpace) && !e.stopping() && e.fatalErr.Load() == nil {
 			e.reclaimer.pause = time.Now().Add(reclaimPause)
 			e.opts.Logger.Error("engine: the log's oldest segment cannot be reclaimed; the log grows until that is repaired: run `tidemill wal verify`", "error", err)
 		}
@@ -124,7 +136,7 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 		if err != nil {
 			return 0, nil, err
 		}
-		n, blocked := reclaimable(segments, e.applier.a.LiveBytes(), e.opts.SegmentSize, wal.LSN(p.LSN))
+		n, blocked := reclaimable(segments, e.applier.a.LiveBytes(), e.opts.SegmentSize, int64(e.opts.recordMax()), wal.LSN(p.LSN))
 		if n > 0 || !blocked || again || segments[0].End > wal.LSN(e.idx.Applied()) {
 			return n, segments, nil
 		}

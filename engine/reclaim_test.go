@@ -43,8 +43,33 @@ func TestReclaimable(t *testing.T) {
 		{"the index is in the third", 5, 0, 3<<32 + 5, 2, true},
 		{"a long log", 100, 0, 200 << 32, reclaimMax, false},
 	} {
-		if n, blocked := reclaimable(log(c.segments), c.live, 64*mib, c.durable); n != c.n || blocked != c.blocked {
+		if n, blocked := reclaimable(log(c.segments), c.live, 64*mib, 2*mib, c.durable); n != c.n || blocked != c.blocked {
 			t.Errorf("%s: %d, blocked %v; want %d, %v", c.name, n, blocked, c.n, c.blocked)
+		}
+	}
+}
+
+// TestLongRecordsAreNotMovedForEver: messages of which one fits a segment leave the
+// rest of it, wherever they stand. Segments that restarts ended early can go.
+func TestLongRecordsAreNotMovedForEver(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		name      string
+		size      int64 // of each segment's content
+		recordMax int64
+		n         int
+	}{
+		{"all live, one record in each", 40 * mib, 41 * mib, 0},
+		{"all live, ended early", 40 * mib, 2 * mib, 1},
+		{"all live, hardly begun", 2 * mib, 63 * mib, 9},
+	} {
+		var segments []wal.SegmentInfo
+		for i := range wal.LSN(11) {
+			first := (i + 1) << 32
+			segments = append(segments, wal.SegmentInfo{First: first, End: first + wal.LSN(c.size), Size: 64 * mib, Sealed: i < 10})
+		}
+		if n, _ := reclaimable(segments, 11*c.size, 64*mib, c.recordMax, 99<<32); n < c.n || n > 0 && c.n == 0 {
+			t.Errorf("%s: %d segments go, want %d", c.name, n, c.n)
 		}
 	}
 }
