@@ -27,6 +27,7 @@ type claims struct {
 	moved *sync.Cond       // a claim to move was dropped; its lock is mu
 	held  map[claim]moving // by whom
 	line  []heldClaim      // done, in log order
+	ended bool             // the applier has: nothing more is claimed to move
 }
 
 // moving says that a claim is reclaiming's.
@@ -60,7 +61,7 @@ func (c *claims) take(k claim) bool {
 func (c *claims) takeToMove(k claim) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.takeLocked(k, true)
+	return !c.ended && c.takeLocked(k, true)
 }
 
 func (c *claims) takeLocked(k claim, m moving) bool {
@@ -88,6 +89,7 @@ func (c *claims) dropLocked(k claim) {
 func (c *claims) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.ended = true
 	for k, m := range c.held {
 		if m {
 			c.dropLocked(k)

@@ -191,6 +191,16 @@ func (c *core) leave(i uint32, state entryState, lsn uint64) {
 	}
 }
 
+// comeBack takes an entry that was left to the index onto the resident account
+// again. The caller gives it another state.
+func (c *core) comeBack(i uint32) {
+	e := &c.entries[i]
+	e.gone = 0
+	e.flags &^= flagRetired
+	c.resident++
+	c.lanes[e.lane].resident++
+}
+
 // release frees an entry for good.
 func (c *core) release(i uint32) {
 	e := &c.entries[i]

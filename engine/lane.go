@@ -308,10 +308,7 @@ func (c *core) load(li uint32, r *record.Row) bool {
 	if c.room(&c.lanes[li]) <= 0 && !c.swap(li, r) {
 		return false
 	}
-	e.gone = 0
-	e.flags &^= flagRetired
-	c.resident++
-	c.lanes[li].resident++
+	c.comeBack(i)
 	c.schedule(i)
 	return true
 }

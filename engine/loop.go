@@ -265,7 +265,7 @@ func fill(t *wal.Ticket, encoded []byte) {
 // noteDrained tells Shutdown when nothing is in flight any more.
 func (e *Engine) noteDrained() {
 	c := e.core
-	if !c.draining || c.inflight > 0 || c.undurable > len(e.inHand) && !c.poisoned {
+	if !c.draining || c.inflight > 0 || (c.undurable > len(e.inHand) || c.undecided()) && !c.poisoned {
 		return
 	}
 	select {

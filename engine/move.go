@@ -137,6 +137,13 @@ func (c *core) stopMoving(i uint32, req *moveRequest, lsn uint64, err error) {
 	r, canceled := req.result, len(c.cancels[e.seq]) > 0
 	switch {
 	case canceled && (r == nil || r.interrupt):
+		if e.state == stSpilled { // left to the index after the cancel came
+			c.comeBack(i)
+		}
+		c.appendCancel(i)
+	case e.state == stDeciding:
+		// It was made resident to be canceled, and then the log had no room (setStuck):
+		// whoever asked was told that it may still be.
 		c.appendCancel(i)
 	case r != nil:
 		c.conclude(i, r)
@@ -144,6 +151,16 @@ func (c *core) stopMoving(i uint32, req *moveRequest, lsn uint64, err error) {
 		e.flags &^= flagRetired
 		e.gone = c.retiring.push(i, lsn)
 	}
+}
+
+// undecided reports whether an attempt's end waits for a move.
+func (c *core) undecided() bool {
+	for _, req := range c.moves { // one batch at most
+		if req.result != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *core) endMove(req *moveRequest, err error) {

@@ -282,7 +282,9 @@ func (e *Engine) replay() (bytes int64, err error) {
 	}
 	e.applier.a = a
 	gaps := false
-	a.Begin(uint64(e.log.First()))
+	if err := a.Begin(uint64(e.log.First())); err != nil {
+		return 0, fmt.Errorf("replay the log: %w", err)
+	}
 	start := e.idx.Start().LSN
 	e.flusher.checkpoint.Store(start)
 	err = e.log.Replay(wal.LSN(start), func(g *wal.Group) error {
@@ -310,7 +312,7 @@ func (e *Engine) replay() (bytes int64, err error) {
 	// The index is now as far as the log, also where that is only its beginning:
 	// a read that waits for everything durable (X5) must not wait for the first record.
 	a.EndGroup(position(e.log.ID(), end))
-	if err := a.Forget(uint64(e.log.First())); err != nil {
+	if err := errors.Join(a.Replayed(), a.Forget(uint64(e.log.First()))); err != nil {
 		return bytes, fmt.Errorf("replay the log: %w", err)
 	}
 	if err := a.Flush(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,19 +55,30 @@ func logLimit(live, segmentSize int64, scarce bool) int64 {
 // reclaimable returns how many of the oldest segments are to be given up: as many
 // as are beyond what the log may take, of those that the index's durable position
 // has passed (must). blocked says that it is this position that stops it.
-func reclaimable(segments []wal.SegmentInfo, limit int64, durable wal.LSN) (n int, blocked bool) {
+func reclaimable(segments []wal.SegmentInfo, limit, recordMax int64, durable wal.LSN) (n int, blocked bool) {
 	used := int64(0)
 	for i := range segments {
-		used += segments[i].Size
+		used += takes(&segments[i], recordMax)
 	}
 	for n < min(len(segments)-1, reclaimMax) && used > limit {
 		if !segments[n].Sealed || segments[n].End > durable {
 			return n, true
 		}
-		used -= segments[n].Size
+		used -= takes(&segments[n], recordMax)
 		n++
 	}
 	return n, false
+}
+
+// takes returns the bytes of a segment that may be better used. The rest behind its
+// end counts, since a restart or a rotation ends a segment early, but not one that the
+// next record may have been too long for: copies would leave it again, and records
+// longer than a quarter of a segment would be moved for ever.
+func takes(s *wal.SegmentInfo, recordMax int64) int64 {
+	if n := int64(s.End - s.First); s.Sealed && n > s.Size/2 && s.Size-n <= recordMax {
+		return n
+	}
+	return s.Size
 }
 
 // reclaimer is the state of the goroutine that reclaims.
@@ -140,7 +150,7 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 			return 0, nil, err
 		}
 		limit := logLimit(e.applier.a.LiveBytes(), e.opts.SegmentSize, e.space.low.Load())
-		n, blocked := reclaimable(segments, limit, wal.LSN(p.LSN))
+		n, blocked := reclaimable(segments, limit, int64(e.opts.recordMax()), wal.LSN(p.LSN))
 		if n > 0 || !blocked || again || segments[0].End > wal.LSN(e.idx.Applied()) {
 			return n, segments, nil
 		}
@@ -291,7 +301,8 @@ func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch
 }
 
 // movedSurvivor looks at what was moved before. A message that was pending then may
-// be a dead letter now.
+// be a dead letter now; one that is neither has ended for good, since both are looked
+// up as of one moment.
 func (e *Engine) movedSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
 	var m record.Move
 	if err := record.DecodeMove(p, &m); err != nil {
@@ -307,7 +318,7 @@ func (e *Engine) movedSurvivor(st *index.Standing, lsn uint64, p []byte, batch *
 	if k != (index.DeadKey{}) {
 		return e.deadSurvivor(k, record.MoveDeadMessage, lsn, len(p), m.Record, batch)
 	}
-	row, ok, err := e.idx.Row(m.Seq)
+	row, ok, err := st.Row(m.Seq)
 	if err != nil || !ok || row.Pos != lsn {
 		return err
 	}
@@ -389,6 +400,12 @@ func (e *Engine) appendMove(m *record.Move) (wal.LSN, error) {
 	return t.LSN, nil
 }
 
+// claimedDead is a dead letter that is claimed while records of it are copied.
+type claimedDead struct {
+	row index.Dead // as the copies leave it
+	lsn wal.LSN    // of the newest copy
+}
+
 // moveDead copies records of dead letters. Each is claimed meanwhile, so that no
 // delete or retry overtakes the copy; one that is claimed by such is left for the
 // next round.
@@ -396,54 +413,61 @@ func (e *Engine) moveDead(moves []deadMove) (complete bool, err error) {
 	if len(moves) == 0 {
 		return true, nil
 	}
-	type done struct {
-		claim
-		lsn wal.LSN
-	}
-	var claimed []done
+	held := map[claim]*claimedDead{}
 	complete = true
 	for i := range moves {
-		m := &moves[i]
-		k := claim{UserID(m.key.User), m.key.LSN}
-		if !e.claims.takeToMove(k) {
-			complete = false
-			continue
-		}
-		lsn, err := e.logDeadMove(m)
-		if err != nil || lsn == 0 {
-			e.claims.drop(k)
-			complete = complete && err == nil
-			continue
-		}
-		claimed = append(claimed, done{k, lsn})
+		ok, err := e.moveOneDead(&moves[i], held)
+		complete = complete && ok && err == nil
 	}
 	err = e.log.Commit()
-	for _, d := range claimed {
-		if err != nil {
-			e.claims.drop(d.claim)
+	for k, d := range held { // in any order: nobody sees it
+		if err != nil || d.lsn == 0 {
+			e.claims.drop(k)
 		} else {
-			e.claims.done(d.claim, uint64(d.lsn))
+			e.claims.done(k, uint64(d.lsn))
 		}
 	}
 	return complete, err
 }
 
-// logDeadMove appends a copy, unless the dead letter has gone or was moved: then
-// the address is 0. It is claimed.
-func (e *Engine) logDeadMove(m *deadMove) (wal.LSN, error) {
-	d, ok, err := e.idx.Dead(m.key.User, m.key.LSN)
-	if err != nil || !ok || !m.stands(&d) {
-		return 0, err
+// moveOneDead appends a copy, unless the dead letter has gone or was moved. held are
+// those that this batch has claimed.
+func (e *Engine) moveOneDead(m *deadMove, held map[claim]*claimedDead) (ok bool, err error) {
+	k := claim{UserID(m.key.User), m.key.LSN}
+	d := held[k]
+	if d == nil {
+		if !e.claims.takeToMove(k) {
+			return false, nil
+		}
+		d = new(claimedDead)
+		held[k] = d
+		if d.row, ok, err = e.idx.Dead(m.key.User, m.key.LSN); err != nil || !ok {
+			return err == nil, err
+		}
 	}
-	return e.appendMove(&record.Move{
-		Row: d.Row, Dead: d.LSN, Old: m.old, OldLen: m.oldLen, What: m.what, Record: m.record,
+	if !m.stands(&d.row) {
+		return true, nil
+	}
+	lsn, err := e.appendMove(&record.Move{
+		Row: d.row.Row, Dead: d.row.LSN, Old: m.old, OldLen: m.oldLen, What: m.what, Record: m.record,
 	})
+	if err != nil {
+		return false, err
+	}
+	d.lsn = lsn
+	n := uint32(record.MoveOverhead + len(m.record))
+	if m.what == record.MoveDeadOutcome {
+		d.row.Out, d.row.Len = uint64(lsn), n
+	} else {
+		d.row.Pos, d.row.Row.Len = uint64(lsn), n
+	}
+	return true, nil
 }
 
 // userCopy is an account's newest record as reclaiming logged it.
 type userCopy struct {
-	lsn    wal.LSN
-	record []byte
+	lsn  wal.LSN
+	user record.User
 }
 
 // keepUser logs an account again if this is its newest record, and no copy of that
@@ -457,10 +481,10 @@ func (e *Engine) keepUser(lsn wal.LSN, p []byte) error {
 	e.users.mu.Lock()
 	defer e.users.mu.Unlock()
 	now := e.users.set.Load().byID[UserID(u.ID)]
-	if now == nil || !slices.Equal(now.Append(nil), p) {
+	if now == nil || *now != u {
 		return nil
 	}
-	if c := e.reclaimer.users[UserID(u.ID)]; c.lsn > lsn && slices.Equal(c.record, p) {
+	if c := e.reclaimer.users[UserID(u.ID)]; c.lsn > lsn && c.user == u {
 		return nil
 	}
 	t, err := e.log.Reserve(len(p), wal.Reclaiming)
@@ -476,6 +500,6 @@ func (e *Engine) keepUser(lsn wal.LSN, p []byte) error {
 	if e.reclaimer.users == nil {
 		e.reclaimer.users = map[UserID]userCopy{}
 	}
-	e.reclaimer.users[UserID(u.ID)] = userCopy{at, bytes.Clone(p)}
+	e.reclaimer.users[UserID(u.ID)] = userCopy{at, u}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
 
@@ -42,8 +43,33 @@ func TestReclaimable(t *testing.T) {
 		{"the index is in the third", 5, 0, 3<<32 + 5, 2, true},
 		{"a long log", 100, 0, 200 << 32, reclaimMax, false},
 	} {
-		if n, blocked := reclaimable(log(c.segments), logLimit(c.live, 64*mib, false), c.durable); n != c.n || blocked != c.blocked {
+		if n, blocked := reclaimable(log(c.segments), logLimit(c.live, 64*mib, false), 2*mib, c.durable); n != c.n || blocked != c.blocked {
 			t.Errorf("%s: %d, blocked %v; want %d, %v", c.name, n, blocked, c.n, c.blocked)
+		}
+	}
+}
+
+// TestLongRecordsAreNotMovedForEver: messages of which one fits a segment leave the
+// rest of it, wherever they stand. Segments that restarts ended early can go.
+func TestLongRecordsAreNotMovedForEver(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		name      string
+		size      int64 // of each segment's content
+		recordMax int64
+		n         int
+	}{
+		{"all live, one record in each", 40 * mib, 41 * mib, 0},
+		{"all live, ended early", 40 * mib, 2 * mib, 1},
+		{"all live, hardly begun", 2 * mib, 63 * mib, 9},
+	} {
+		var segments []wal.SegmentInfo
+		for i := range wal.LSN(11) {
+			first := (i + 1) << 32
+			segments = append(segments, wal.SegmentInfo{First: first, End: first + wal.LSN(c.size), Size: 64 * mib, Sealed: i < 10})
+		}
+		if n, _ := reclaimable(segments, logLimit(11*c.size, 64*mib, false), c.recordMax, 99<<32); n < c.n || n > 0 && c.n == 0 {
+			t.Errorf("%s: %d segments go, want %d", c.name, n, c.n)
 		}
 	}
 }
@@ -280,5 +306,166 @@ func TestAccountsAreCopiedOnce(t *testing.T) {
 	}
 	if n := e.log.Stats().Records - before; n > 10 {
 		t.Errorf("ten rounds logged one account %d times", n)
+	}
+}
+
+// TestDiesWhileSegmentIsRead: a message that was moved before, pending when the walk
+// over its segment began, is a dead letter when the walk comes to it. Its record
+// still counts: it must be seen as one or the other, or the segment would go and the
+// dead letter's message with it.
+func TestDiesWhileSegmentIsRead(t *testing.T) {
+	e := manualEngine(t)
+	apply := func() {
+		t.Helper()
+		if err := e.log.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		groups, _ := e.applier.take(nil)
+		if _, err := e.applyGroups(groups); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.flushBatch(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sub, err := e.submit(&Publish{User: 1, URL: "http://example.com/", Body: []byte("precious")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply()
+	row := func(seq uint64) record.Row {
+		r, ok, err := e.idx.Row(seq)
+		if err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		return r
+	}
+	r := row(uint64(sub.ticket.LSN))
+	p, err := e.readRecord(r.Pos, int(r.Len))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := record.Move{Row: r, Old: r.Pos, OldLen: r.Len, What: record.MovePending, Record: p}
+	lsn, err := e.appendMove(&m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply()
+
+	st, err := e.idx.Standing(uint64(lsn), uint64(lsn)+1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := e.logOutcome(&record.Outcome{Row: row(r.Seq), Kind: record.Dead, At: e.wallMillis(), Attempt: 1}); err != nil {
+		t.Fatal(err)
+	}
+	apply()
+	var found survivors
+	if err := e.movedSurvivor(st, uint64(lsn), m.Append(nil), &found); err != nil {
+		t.Fatal(err)
+	}
+	if len(found.pending)+len(found.dead) != 1 {
+		t.Errorf("%d pending messages and %d records of dead letters survive: the dead letter lost its message", len(found.pending), len(found.dead))
+	}
+}
+
+// TestBothRecordsOfADeadLetterMoveAtOnce: the message and the outcome of a dead letter
+// stand in one segment more often than not. One look at it copies both.
+func TestBothRecordsOfADeadLetterMoveAtOnce(t *testing.T) {
+	o := reclaimOptions(vfs.NewMem(), deadWire)
+	o.reclaimEvery = time.Hour
+	e := open(t, o)
+	for i := range 10 {
+		publish(t, e, Publish{URL: "http://dead.example/", Body: fmt.Append(nil, "letter ", i)})
+	}
+	letters := func() []DeadLetter {
+		got, _, err := e.DeadLetters(DeadLetterQuery{User: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	eventually(t, func() bool { return len(letters()) == 10 })
+	if err := errors.Join(e.log.Rotate(), e.idx.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	seg := e.log.Segments()[0]
+	if complete, err := e.evacuate(seg, e.moveAndWait); !complete || err != nil {
+		t.Fatalf("complete %v: %v", complete, err)
+	}
+	if err := errors.Join(e.giveUp(e.log.Segments()[1].First), e.log.Rotate()); err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range letters() {
+		if string(d.Body) != fmt.Sprint("letter ", i) || string(d.ResponseBody) != "no" {
+			t.Errorf("dead letter %d: %+v", i, d)
+		}
+	}
+	closeEngine(t, e)
+	if err := o.FS.RemoveAll("data/index"); err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, o)
+	for i, d := range letters() {
+		if string(d.Body) != fmt.Sprint("letter ", i) || string(d.ResponseBody) != "no" {
+			t.Errorf("dead letter %d after a rebuild: %+v", i, d)
+		}
+	}
+	if n := len(letters()); n != 10 {
+		t.Errorf("%d dead letters after a rebuild", n)
+	}
+}
+
+// TestClaimsToMoveEnd: nobody waits for a claim of reclaiming's when the applier that
+// would end it has ended, also not for one that is taken after that.
+func TestClaimsToMoveEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c claims
+		c.init()
+		before, after := claim{1, 1}, claim{1, 2}
+		if !c.takeToMove(before) {
+			t.Fatal("not claimed")
+		}
+		waiting := make(chan bool)
+		go func() { waiting <- c.take(before) }()
+		synctest.Wait()
+		c.release()
+		if !<-waiting {
+			t.Error("who waited did not get it")
+		}
+		if c.takeToMove(after) {
+			t.Error("claimed to move, and nobody will end it")
+		}
+		go func() { waiting <- c.take(after) }()
+		if !<-waiting {
+			t.Error("who came late did not get it")
+		}
+	})
+}
+
+// TestKeepUserOfAnotherVersion: the newest record of an account is what says the same,
+// not what has the same bytes: an earlier version may have written it.
+func TestKeepUserOfAnotherVersion(t *testing.T) {
+	o := reclaimOptions(vfs.NewMem(), newFakeWire())
+	o.reclaimEvery = time.Hour
+	e := open(t, o)
+	u := e.users.set.Load().byID[1]
+	p := u.Append(nil)
+	p = append(p, p[20:]...) // its fields twice: other bytes, the same account
+	var again record.User
+	if err := record.DecodeUser(p, &again); err != nil || again != *u {
+		t.Fatal(err)
+	}
+	before := e.log.Stats().Records
+	if err := e.keepUser(1, p); err != nil {
+		t.Fatal(err)
+	}
+	if e.log.Stats().Records == before {
+		t.Error("the account's newest record was given up")
 	}
 }

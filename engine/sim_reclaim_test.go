@@ -53,7 +53,7 @@ func (s *sim) beginReclaim() {
 		return
 	}
 	segments := s.e.log.Segments()
-	if n, _ := reclaimable(segments, 0, wal.LSN(p.LSN)); n == 0 {
+	if n, _ := reclaimable(segments, 0, 0, wal.LSN(p.LSN)); n == 0 {
 		return
 	}
 	r, seg := &s.reclaim, segments[0]

@@ -418,6 +418,15 @@ func (s *sim) carryOut(out *commands) {
 	}
 }
 
+// firstDue is when the message was due at first. A retry may come before, by a clock
+// that was set back after the attempt before it.
+func (m *simMessage) firstDue(cmd *startCommand) int64 {
+	if cmd.attempt > 1 {
+		return 0
+	}
+	return m.due
+}
+
 // started checks the start of an attempt.
 func (s *sim) started(cmd *startCommand) {
 	s.attempts++
@@ -427,8 +436,8 @@ func (s *sim) started(cmd *startCommand) {
 	case m == nil:
 		s.fail("S5: attempt of an unknown message at %d", cmd.row.Seq)
 		return
-	case s.now < max(m.due, m.retryAt, cmd.row.Due):
-		s.fail("S2: %s starts at %d, due at %d", m.id, s.now, max(m.due, m.retryAt, cmd.row.Due))
+	case s.now < max(m.firstDue(cmd), m.retryAt, cmd.row.Due):
+		s.fail("S2: %s starts at %d, due at %d", m.id, s.now, max(m.firstDue(cmd), m.retryAt, cmd.row.Due))
 	case m.canceled:
 		s.fail("S4: %s starts after its cancel was answered", m.id)
 	case cmd.attempt > m.retries+1:

@@ -241,10 +241,7 @@ func (c *core) rowRead(req *cancelRequest, r record.Row, found bool, err error) 
 func (c *core) cancelRow(req *cancelRequest, r *record.Row) {
 	i, ok := c.bySeq[r.Seq]
 	if ok { // left to the index by a retry that the index has applied by now
-		c.entries[i].gone = 0
-		c.entries[i].flags &^= flagRetired
-		c.resident++
-		c.lanes[c.entries[i].lane].resident++
+		c.comeBack(i)
 	} else {
 		i = c.admit(c.laneOf(r.Lane), r, stDeciding)
 	}

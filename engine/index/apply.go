@@ -23,11 +23,11 @@ type Applier struct {
 	order []uint64 // their seqs, in the order first seen: no map order reaches the disk
 	free  []*pending
 
-	// first is where the log began when an empty index was opened: the records of
-	// what was published below it are found in moves (move.go). Else it is 0.
-	first      uint64
-	rebuilding bool // the index was opened empty
-	live       liveCounts
+	// first is where the log began when an empty index was opened, until the log was
+	// replayed: the records of what was published below it are found in moves
+	// (move.go). Else it is 0.
+	first uint64
+	live  liveCounts
 
 	deads map[DeadKey]deadChange // dead letters that the batch changed
 
@@ -84,12 +84,35 @@ func (x *Index) NewApplier() (*Applier, error) {
 	return a, nil
 }
 
-// Begin says where the log begins. It is called once, before the first Record.
-func (a *Applier) Begin(first uint64) {
+// Begin says where the log begins. It is called once, before the first Record. A
+// rebuild that was killed on its way goes on as one: what it is about is in the index,
+// since its first batch.
+func (a *Applier) Begin(first uint64) error {
 	if a.x.start.LSN == 0 {
-		a.first, a.rebuilding = first, true
+		a.first = first
+		return a.batch.Set([]byte{kindRebuild}, be.AppendUint64(nil, first), nil)
 	}
+	_, err := get(a.x.db, []byte{kindRebuild}, func(v []byte) error {
+		if len(v) != 8 {
+			return errBadValue
+		}
+		a.first = be.Uint64(v)
+		return nil
+	})
+	return err
 }
+
+// Replayed says that the log was replayed to its end: every move of what was published
+// below its beginning was seen.
+func (a *Applier) Replayed() error {
+	if !a.rebuilding() {
+		return nil
+	}
+	a.first = 0
+	return a.batch.Delete([]byte{kindRebuild}, nil)
+}
+
+func (a *Applier) rebuilding() bool { return a.first > 0 }
 
 // readable says whether the log still held an address when the index was opened
 // empty.

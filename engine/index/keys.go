@@ -18,6 +18,7 @@ const (
 	kindMessage = 'm'
 	kindPending = 'p'
 	kindDead    = 'q'
+	kindRebuild = 'r' // where the log began when a rebuild began that is not over
 	kindLive    = 's' // a segment's live bytes
 	kindTime    = 't'
 	kindUser    = 'u'

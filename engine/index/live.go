@@ -107,8 +107,11 @@ func (a *Applier) Forget(first uint64) error {
 }
 
 // Standing walks, in log order, what the index says of the messages that were
-// published into a part of the log. It is used by one goroutine and must be closed.
+// published into a part of the log. All that it says is of one moment: a message that
+// dies while the walk goes on is pending to the end of it, and never in between. It
+// is used by one goroutine and must be closed.
 type Standing struct {
+	moment        *pebble.Snapshot
 	message, dead *pebble.Iterator
 	leave         func()
 }
@@ -119,10 +122,10 @@ func (x *Index) Standing(from, to uint64) (*Standing, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Standing{leave: leave}
-	s.message, err = x.db.NewIter(&pebble.IterOptions{LowerBound: messageKey(nil, from), UpperBound: messageKey(nil, to)})
+	s := &Standing{leave: leave, moment: x.db.NewSnapshot()}
+	s.message, err = s.moment.NewIter(&pebble.IterOptions{LowerBound: messageKey(nil, from), UpperBound: messageKey(nil, to)})
 	if err == nil {
-		s.dead, err = x.db.NewIter(&pebble.IterOptions{LowerBound: standKey(nil, from), UpperBound: standKey(nil, to)})
+		s.dead, err = s.moment.NewIter(&pebble.IterOptions{LowerBound: standKey(nil, from), UpperBound: standKey(nil, to)})
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -159,6 +162,13 @@ func (s *Standing) pending(lsn uint64) (bool, error) {
 	return err == nil && r.Pos == lsn, err
 }
 
+// Row returns the pending row of any message.
+func (s *Standing) Row(seq uint64) (r record.Row, ok bool, err error) {
+	var k [16]byte
+	ok, err = get(s.moment, messageKey(k[:0], seq), func(v []byte) error { return decodeRow(v, &r) })
+	return r, ok, err
+}
+
 // Close ends the walk.
 func (s *Standing) Close() error {
 	var errs []error
@@ -167,6 +177,7 @@ func (s *Standing) Close() error {
 			errs = append(errs, it.Close())
 		}
 	}
+	errs = append(errs, s.moment.Close())
 	s.leave()
 	return errors.Join(errs...)
 }

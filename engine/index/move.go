@@ -35,7 +35,7 @@ func (a *Applier) movePending(lsn uint64, n uint32, m *record.Move) error {
 		return err
 	case ok && row.Pos != m.Old:
 		return nil // it has moved on
-	case !ok && !a.rebuilding:
+	case !ok && !a.rebuilding():
 		return fmt.Errorf("index: BUG: move of message %d, which has ended", m.Seq)
 	case !ok: // published below F, or in records that a repair gave up
 		row = m.Row
@@ -73,7 +73,7 @@ func (a *Applier) moveDead(lsn uint64, n uint32, m *record.Move) error {
 		return err
 	}
 	if m.What == record.MoveDeadMessage {
-		if !ok && a.first > 0 { // the move of its outcome will bring the row
+		if !ok && a.rebuilding() { // the move of its outcome will bring the row
 			a.lose(m.Old, m.OldLen)
 			a.gain(lsn, n)
 		}

@@ -14,13 +14,24 @@ import (
 // messages are moved: they are retried, end, and are moved again.
 func TestRebuildFromMoves(t *testing.T) {
 	for seed := range uint64(60) {
-		if err := rebuildFromMoves(t, seed); err != nil {
+		if err := rebuildFromMoves(t, seed, false); err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 	}
 }
 
-func rebuildFromMoves(t *testing.T, seed uint64) error {
+// TestRebuildIsKilled: the same when the process dies again and again on the way,
+// and Pebble has written out a part of what was applied: the next start goes on from
+// there, and the moves of what is below the log's first address are still to come.
+func TestRebuildIsKilled(t *testing.T) {
+	for seed := range uint64(60) {
+		if err := rebuildFromMoves(t, seed, true); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+func rebuildFromMoves(t *testing.T, seed uint64, killed bool) error {
 	g := &generator{rng: rand.New(rand.NewPCG(seed, 2)), m: newModel(), lsn: 1 << 32, now: testNow}
 	var log []logged
 	add := func(p []byte) {
@@ -54,7 +65,7 @@ func rebuildFromMoves(t *testing.T, seed uint64) error {
 		g.m.first = first
 		random(g.rng.IntN(200))
 	}
-	return rebuilt(t, g, log)
+	return rebuilt(t, g, log, killed)
 }
 
 // below returns the move of something that stands below first, nil if nothing does.
@@ -81,12 +92,12 @@ func (g *generator) below(first uint64) []byte {
 }
 
 // rebuilt applies what of the log is left to an empty index, in batches of any
-// size, and compares it with the model.
-func rebuilt(t *testing.T, g *generator, log []logged) error {
-	b := &bench{t: t}
-	b.open(smallOptions(powerfs.New()))
+// size, and compares it with the model. If killed, the process dies now and then.
+func rebuilt(t *testing.T, g *generator, log []logged, killed bool) error {
+	b, disk := &bench{t: t}, powerfs.New()
+	b.open(smallOptions(disk))
 	defer func() { b.must(b.x.Close()) }()
-	b.a.Begin(g.m.first)
+	b.must(b.a.Begin(g.m.first))
 	pos := Position{}
 	for _, r := range log {
 		if r.lsn < g.m.first {
@@ -100,7 +111,15 @@ func rebuilt(t *testing.T, g *generator, log []logged) error {
 		if g.rng.IntN(40) == 0 {
 			b.flush()
 		}
+		if killed && g.rng.IntN(100) == 0 {
+			b.flush()
+			b.must(b.x.Flush())
+			b.must(b.x.Abandon())
+			b.open(smallOptions(disk))
+			b.must(b.a.Begin(g.m.first))
+		}
 	}
+	b.must(b.a.Replayed())
 	b.must(b.a.Forget(g.m.first))
 	b.flush()
 	for k, v := range g.m.dedup { // ids live in the index alone
