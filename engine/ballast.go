@@ -52,7 +52,7 @@ func (b *ballast) path(n int) string { return b.fs.PathJoin(b.dir, strconv.Itoa(
 func (b *ballast) open() error {
 	names, err := b.fs.List(b.dir)
 	if err != nil && !oserror.IsNotExist(err) {
-		return fmt.Errorf("look at the ballast: %w", err)
+		return fmt.Errorf("look at the ballast: %w: remove %s, the server makes a new one", err, b.dir)
 	}
 	for ; b.mu.have < b.want && slices.Contains(names, strconv.Itoa(b.mu.have)); b.mu.have++ {
 		if info, err := b.fs.Stat(b.path(b.mu.have)); err != nil || info.Size() != ballastFile {
@@ -84,10 +84,8 @@ func (b *ballast) grow(free, floor int64) error {
 	if b.mu.have >= b.want || free < floor+int64(2*b.want-b.mu.have)*ballastFile {
 		return nil
 	}
-	if b.mu.have == 0 {
-		if err := b.fs.MkdirAll(b.dir, 0o700); err != nil {
-			return err
-		}
+	if err := b.fs.MkdirAll(b.dir, 0o700); err != nil {
+		return err
 	}
 	f, err := b.fs.Create(b.path(b.mu.have), vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -104,13 +102,20 @@ func (b *ballast) grow(free, floor int64) error {
 	return nil
 }
 
-// release removes a file. It reports whether there was one.
+// release removes a file. It reports whether there was one: an operator in need of
+// room may have removed some.
 func (b *ballast) release() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.mu.have == 0 || b.fs.Remove(b.path(b.mu.have-1)) != nil {
-		return false
+	for b.mu.have > 0 {
+		err := b.fs.Remove(b.path(b.mu.have - 1))
+		if err != nil && !oserror.IsNotExist(err) {
+			return false
+		}
+		b.mu.have--
+		if err == nil {
+			return true
+		}
 	}
-	b.mu.have--
-	return true
+	return false
 }

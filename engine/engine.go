@@ -119,14 +119,15 @@ func (e *Engine) onCommit(g *wal.Group) {
 	e.inbox.push(event{kind: evGroup, group: g})
 }
 
-// fatal records why the engine cannot go on, tells the core and the process.
+// fatal records why the engine cannot go on, tells the core and the process, and
+// only then the operator: the line may go to a disk that hangs.
 func (e *Engine) fatal(err error) {
 	if !e.fatalErr.CompareAndSwap(nil, &err) {
 		return
 	}
-	e.opts.Logger.Error("engine: cannot go on", slog.Any("error", err))
 	e.inbox.push(event{kind: evPoison})
 	e.opts.OnFatal(err)
+	e.opts.Logger.Error("engine: cannot go on", slog.Any("error", err))
 }
 
 // Ready is nil while the engine accepts publishes.

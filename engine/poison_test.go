@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -62,4 +64,55 @@ func TestFirstSyncErrorIsFinal(t *testing.T) {
 	if m, err := e.Message(1, kept); err != nil || string(m.Body) != "kept" {
 		t.Errorf("after the restart: %+v %v", m, err)
 	}
+}
+
+// hangingLog is a handler of log lines whose disk hangs: an error's line never ends.
+type hangingLog struct {
+	slog.Handler
+	gate chan struct{}
+}
+
+func (h hangingLog) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
+
+func (h hangingLog) Handle(context.Context, slog.Record) error {
+	<-h.gate
+	return nil
+}
+
+// TestPoisonIsToldBeforeItIsLogged: the process must end within a second (W8), also
+// when what it logs to hangs like the disk that failed.
+func TestPoisonIsToldBeforeItIsLogged(t *testing.T) {
+	disk := powerfs.New()
+	told, gate := make(chan error, 1), make(chan struct{})
+	o := testOptions(disk, newFakeWire())
+	o.Logger = slog.New(hangingLog{slog.DiscardHandler, gate})
+	o.OnFatal = func(err error) { told <- err }
+	e, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Bootstrap([]Account{testAccount}); err != nil {
+		t.Fatal(err)
+	}
+	disk.SetFault(func(op, name string) error {
+		if op == "SyncData" && strings.HasSuffix(name, ".seg") {
+			return errors.New("input/output error")
+		}
+		return nil
+	})
+	published := make(chan error)
+	go func() {
+		_, err := e.Publish(&Publish{User: 1, URL: "http://example.com/"})
+		published <- err
+	}()
+	select {
+	case <-told:
+	case <-time.After(10 * time.Second):
+		t.Error("the process is not told before the line is written")
+	}
+	close(gate)
+	if err := <-published; !errors.Is(err, ErrLogFailed) {
+		t.Errorf("publish: %v", err)
+	}
+	closeEngine(t, e)
 }

@@ -145,9 +145,9 @@ func (f *roomFile) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// logFS is the disk under the log. It makes no new file while some of the ballast is
-// missing and there is no room for both: the log would turn what was given back for
-// the index into spares.
+// logFS is the disk under the log. It makes no new file while there is no room for a
+// segment and what is missing of the ballast: the log would turn what was given back
+// for the index into spares.
 type logFS struct {
 	vfs.FS
 	space *space

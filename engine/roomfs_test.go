@@ -2,6 +2,8 @@ package engine
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -233,4 +235,56 @@ func fillDisk(t *testing.T, disk *powerfs.FS) {
 		return len(names) == 5 && !slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(name, ".part.spare") })
 	})
 	disk.SetFree(0)
+}
+
+// TestLogBeginsNoFileThatDoesNotFit: on a disk with room for less than a segment the
+// log's tries to make one leave that room alone, ballast or not.
+func TestLogBeginsNoFileThatDoesNotFit(t *testing.T) {
+	disk, s := fullDisk(t)
+	fs := logFS{disk, s}
+	disk.SetFree(s.segment - 1)
+	if _, err := fs.OpenReadWrite("/1.part", vfs.WriteCategoryUnspecified); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("a new file of the log, with room for less than one: %v", err)
+	}
+	disk.SetFree(s.segment)
+	if _, err := fs.OpenReadWrite("/1.part", vfs.WriteCategoryUnspecified); err != nil {
+		t.Errorf("with room for one: %v", err)
+	}
+}
+
+// TestBallastRemovedByHand: an operator who needs room at once removes the ballast.
+// The index does not wait for what is not there, and it comes back with the room.
+func TestBallastRemovedByHand(t *testing.T) {
+	disk, s := fullDisk(t)
+	if err := disk.Remove(s.ballast.path(1)); err != nil {
+		t.Fatal(err)
+	}
+	if !s.ballast.release() || s.ballast.missing() != 2*mebi || s.ballast.release() {
+		t.Errorf("one file of two was there, %d bytes are missing", s.ballast.missing())
+	}
+	disk.SetFree(256 * mebi)
+	if err := disk.RemoveAll(s.ballast.dir); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s.look()
+		if err := s.ballast.grow(s.free.Load(), s.floor); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.ballast.missing() != 0 {
+		t.Errorf("%d bytes are missing with room for them", s.ballast.missing())
+	}
+}
+
+// TestBallastInTheWay: something else in its place is an error that says what to do.
+func TestBallastInTheWay(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "ballast")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := ballast{fs: vfs.Default, dir: name, want: 2}
+	if err := b.open(); err == nil || !strings.Contains(err.Error(), "remove "+name) {
+		t.Errorf("a file in place of the directory: %v", err)
+	}
 }

@@ -117,11 +117,16 @@ func (s *space) refusal() error {
 		ErrDiskFull, mebibytes(s.free.Load()), mebibytes(s.floor))
 }
 
-// reserved reports whether the log must leave alone what room there is. Not so at
-// a start: the log may need a segment to begin in.
+// reserved reports whether the log must leave alone what room there is: it does not
+// suffice for a segment and what is missing of the ballast. A segment that does not
+// fit would take the last byte for a moment, twice a second, from the index and the
+// neighbours. Not so at a start: the log may need a segment to begin in.
 func (s *space) reserved() bool {
-	missing := s.ballast.missing()
-	return s.opened.Load() && missing > 0 && s.free.Load() < missing+s.segment
+	if s.total == 0 || !s.opened.Load() {
+		return false
+	}
+	s.look()
+	return s.free.Load() < s.ballast.missing()+s.segment
 }
 
 // openPatience is how long a start waits for the little room that the index needs
@@ -161,14 +166,16 @@ func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<2
 func (e *Engine) watchSpace() {
 	tick := time.NewTicker(spacePoll)
 	defer tick.Stop()
-	full := false
+	full, broken := false, false
 	for {
 		select {
 		case <-e.stop:
 			return
 		case <-tick.C:
 			e.space.look()
-			if err := e.space.ballast.grow(e.space.free.Load(), e.space.floor); err != nil && !isFull(err) {
+			err := e.space.ballast.grow(e.space.free.Load(), e.space.floor)
+			was := broken
+			if broken = err != nil && !isFull(err); broken && !was {
 				e.opts.Logger.Warn("engine: the ballast cannot be written; the index has less to go on with on a full disk", "error", err)
 			}
 			if now := e.log.Full() != nil; now != full {

@@ -181,10 +181,10 @@ func (l *Log) poison(cause error) {
 	l.mu.err = fmt.Errorf("%w: %w", ErrPoisoned, cause)
 	l.failQueuedLocked()
 	l.mu.Unlock()
-	l.opts.Logger.Error("wal: a write or sync failed; nothing more will be written", "error", cause)
 	if l.poisoned != nil {
-		l.poisoned(cause)
+		l.poisoned(cause) // before the line, which may go to a disk that hangs
 	}
+	l.opts.Logger.Error("wal: a write or sync failed; nothing more will be written", "error", cause)
 }
 
 // failQueuedLocked wakes everybody who waits for a group that will never be

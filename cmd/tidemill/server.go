@@ -143,12 +143,13 @@ const (
 	fatalAnswers = 400 * time.Millisecond
 )
 
-// onFatal is the engine's OnFatal. It returns at once. The timer is for the case
-// that nobody listens any more, or not yet: the process must not outlive its log.
+// onFatal is the engine's OnFatal. The timer is for the case that nobody listens any
+// more, or not yet, and that the line goes to a disk that hangs: the process must not
+// outlive its log.
 func (s *server) onFatal(err error) {
+	time.AfterFunc(fatalExit, func() { os.Exit(exitFailure) })
 	s.log.Error("the log failed, stopping: what was acknowledged is on disk, the outcome of requests under way is unknown. "+
 		"Look at the disk, then start again", "error", err)
-	time.AfterFunc(fatalExit, func() { os.Exit(exitFailure) })
 	select {
 	case s.fatal <- err:
 	default:
