@@ -77,7 +77,7 @@ func TestValidate(t *testing.T) {
 	}
 	for _, s := range defaults().settings() {
 		switch s.value.(type) {
-		case *textValue, *listValue, *flagValue, *fsyncValue, *minFreeValue:
+		case *textValue, *listValue, *flagValue, *fsyncValue, *minFreeValue, *rateValue:
 			continue
 		}
 		c, err := parse([]string{"--" + s.name, "0"}, nil)
