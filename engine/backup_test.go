@@ -59,7 +59,7 @@ func isSealed(body string) bool {
 // it began, unless it was delivered before it ended; and none that had ended before
 // it began, and none with another content. TIDEMILL_BACKUPS says how many.
 func TestBackupUnderLoad(t *testing.T) {
-	rounds := 8
+	rounds := backups
 	if n, err := strconv.Atoi(os.Getenv("TIDEMILL_BACKUPS")); err == nil {
 		rounds = n
 	}

@@ -3,10 +3,13 @@
 package engine
 
 // simSeeds is how many seeds a plain run simulates.
-const simSeeds = 100
+const simSeeds = 80
 
 // backlogMessages is how many messages TestBacklogBeyondMemory leaves to the index.
 const backlogMessages = 5000
 
 // hungryLanes is how many lanes TestHungryLanesWithoutRoom makes.
 const hungryLanes = 2000
+
+// backups is how many backups TestBackupUnderLoad takes.
+const backups = 8

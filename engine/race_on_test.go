@@ -4,7 +4,8 @@ package engine
 
 // Under the race detector everything takes ten times as long.
 const (
-	simSeeds        = 8
+	simSeeds        = 5
 	backlogMessages = 1000
 	hungryLanes     = 500
+	backups         = 3
 )
