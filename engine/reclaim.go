@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -97,7 +98,7 @@ func (e *Engine) reclaimLoop() {
 		err := e.reclaim()
 		if err != nil && !errors.Is(err, wal.ErrNoSpace) && !e.stopping() && e.fatalErr.Load() == nil {
 			e.reclaimer.pause = time.Now().Add(reclaimPause)
-			e.opts.Logger.Error("engine: the log's oldest segment cannot be reclaimed; the log grows until that is repaired: run `tidemill wal verify`", "error", err)
+			e.opts.Logger.Error("engine: the log's oldest segment cannot be reclaimed; the log grows until that is mended; if it is damage, run `tidemill wal verify`", "error", err)
 		}
 	}
 }
@@ -343,18 +344,26 @@ func (e *Engine) moveAndWait(s *survivors) (complete bool, err error) {
 	for _, req := range s.pending {
 		e.requestMove(req, func(err error) { answers <- err })
 	}
-	if complete, err = e.moveDead(s.dead); err != nil {
-		return false, err
-	}
+	complete, lasting := e.moveDead(s.dead)
 	for range s.pending {
 		select {
 		case err := <-answers:
 			complete = complete && err == nil
+			lasting = cmp.Or(lasting, tooLong(err))
 		case <-e.stop:
 			return false, ErrClosed
 		}
 	}
-	return complete, nil
+	return complete, lasting
+}
+
+// tooLong returns the one reason why a copy cannot be made that trying again does not
+// change, nil for any other.
+func tooLong(err error) error {
+	if !errors.Is(err, wal.ErrTooLarge) {
+		return nil
+	}
+	return fmt.Errorf("%w: set log.segment-size to what it was, or more", err)
 }
 
 // requestMove hands one pending message to the core, which answers once.
@@ -398,9 +407,11 @@ func (e *Engine) moveDead(moves []deadMove) (complete bool, err error) {
 	}
 	held := map[claim]*claimedDead{}
 	complete = true
+	var lasting error
 	for i := range moves {
 		ok, err := e.moveOneDead(&moves[i], held)
 		complete = complete && ok && err == nil
+		lasting = cmp.Or(lasting, tooLong(err))
 	}
 	err = e.log.Commit()
 	for k, d := range held { // in any order: nobody sees it
@@ -410,7 +421,7 @@ func (e *Engine) moveDead(moves []deadMove) (complete bool, err error) {
 			e.claims.done(k, uint64(d.lsn))
 		}
 	}
-	return complete, err
+	return complete, cmp.Or(err, lasting)
 }
 
 // moveOneDead appends a copy, unless the dead letter has gone or was moved. held are
