@@ -34,8 +34,10 @@ const (
 	reclaimPause = time.Minute
 
 	// idleRounds is how many rounds a floor waits for the next segment to carry it
-	// before one is begun for its sake.
-	idleRounds = 5
+	// before one is begun for its sake. When as many segments wait, it does not wait
+	// longer: a server that is killed every few seconds begins a segment each time.
+	idleRounds  = 5
+	waitingMost = 4
 
 	// One batch of copies: they are in the log's open group together.
 	moveBatchCount = 256
@@ -170,7 +172,8 @@ func (e *Engine) publishFloor() error {
 		return nil
 	}
 	if e.log.First() < r.floor {
-		if r.rounds++; r.rounds < idleRounds || e.waiting(r.floor) < 2 {
+		n := e.waiting(r.floor)
+		if r.rounds++; n < 2 || n < waitingMost && r.rounds < idleRounds {
 			return nil
 		}
 		if err := e.log.Rotate(); err != nil {

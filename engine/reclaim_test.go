@@ -142,6 +142,25 @@ func TestReclaimSettles(t *testing.T) {
 	})
 }
 
+// TestRestartsDoNotPileUp: a server that lives for a few seconds each time, and writes
+// a little, does not leave a segment behind for each of its lives.
+func TestRestartsDoNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := reclaimOptions(vfs.NewMem(), newFakeWire())
+		most := 0
+		for range 20 {
+			e := open(t, o)
+			publish(t, e, Publish{Body: []byte("at once")})
+			time.Sleep(3500 * time.Millisecond)
+			most = max(most, len(e.log.Segments()))
+			closeEngine(t, e)
+		}
+		if most > 7 {
+			t.Errorf("%d segments after 20 short lives", most)
+		}
+	})
+}
+
 func checkSettled(t *testing.T, e *Engine) {
 	t.Helper()
 	used, live := e.log.Stats().SegmentBytes, e.applier.a.LiveBytes()
