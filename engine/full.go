@@ -52,6 +52,7 @@ func (c *core) setStuck(stuck bool) {
 		}
 	}
 	clear(c.cancels)
+	c.refuseMoves()
 }
 
 func (c *core) scarce() bool { return c.full || c.stuck }

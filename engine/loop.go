@@ -198,11 +198,11 @@ func (e *Engine) carryOut(out *commands) (err error) {
 	return err
 }
 
-// logOrRefuse logs a copy, or tells the core that there is no room for it: then the
-// message stays where it is.
+// logOrRefuse logs a copy, or tells the core that there is no room for it, now or at
+// all if segments are smaller than they were: then the message stays where it is.
 func (e *Engine) logOrRefuse(cmd *moveCommand) error {
 	err := e.logMove(cmd)
-	if errors.Is(err, wal.ErrNoSpace) {
+	if errors.Is(err, wal.ErrNoSpace) || errors.Is(err, wal.ErrTooLarge) {
 		e.inbox.push(event{kind: evMoveRefused, move: cmd.req, err: err})
 		return nil
 	}

@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/tidemill/tidemill/engine/record"
 )
@@ -59,11 +61,24 @@ func (c *core) move(req *moveRequest) {
 		c.out.moveRows = append(c.out.moveRows, req)
 	case c.entries[i].state == stEnded || c.entries[i].pos != req.old:
 		c.endMove(req, errEnded)
+	case c.entries[i].state == stDeciding && c.stuck:
+		c.endMove(req, ErrDiskFull)
 	default:
 		c.moves[req.seq] = req
 		if c.entries[i].state != stDeciding {
 			c.appendMove(i)
 		} // else when its outcome is committed
+	}
+}
+
+// refuseMoves ends the moves that wait for an outcome, for which the log has no room:
+// whoever asked must not keep what it holds for so long.
+func (c *core) refuseMoves() {
+	for _, seq := range slices.Sorted(maps.Keys(c.moves)) {
+		req, e := c.moves[seq], &c.entries[c.bySeq[seq]]
+		if !req.reading && e.flags&flagMoving == 0 {
+			c.endMove(req, ErrDiskFull)
+		}
 	}
 }
 

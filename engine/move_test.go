@@ -146,3 +146,31 @@ func TestDrainWaitsForMove(t *testing.T) {
 		t.Error("not drained")
 	}
 }
+
+// TestStuckAnswersMoves: a move that waits for an outcome which the log has no room for
+// is answered, and so is one that is asked for then: a round of reclaiming that waited
+// would keep its view of the index, and what that holds on the disk, until there is room.
+func TestStuckAnswersMoves(t *testing.T) {
+	b := newBareCore(t, 10)
+	i := b.message(1, bareNow)
+	b.oneStart(b.after(0))
+	o := b.oneAppend(b.after(0, event{kind: evFinished, slot: i, result: &attemptResult{success: true, answered: true}}))
+	var moves []error
+	answered := func(out *commands, want int) {
+		t.Helper()
+		for _, req := range out.moved {
+			req.done(req.err)
+		}
+		if len(moves) != want || want > 0 && !errors.Is(moves[want-1], ErrDiskFull) {
+			t.Fatalf("moves were answered with %v, want %d answers", moves, want)
+		}
+	}
+	answered(b.after(0, moveOf(1, &moves)), 0)
+	answered(b.after(0, event{kind: evStuck, found: true}), 1)
+	answered(b.after(0, moveOf(1, &moves)), 2)
+	b.after(0, event{kind: evStuck, found: false})
+	b.logged(o)
+	if len(b.moves) != 0 || b.resident != 0 {
+		t.Errorf("%d moves, %d resident are left", len(b.moves), b.resident)
+	}
+}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -34,8 +35,10 @@ const (
 	reclaimPause = time.Minute
 
 	// idleRounds is how many rounds a floor waits for the next segment to carry it
-	// before one is begun for its sake.
-	idleRounds = 5
+	// before one is begun for its sake. When as many segments wait, it does not wait
+	// longer: a server that is killed every few seconds begins a segment each time.
+	idleRounds  = 5
+	waitingMost = 4
 
 	// One batch of copies: they are in the log's open group together.
 	moveBatchCount = 256
@@ -110,7 +113,7 @@ func (e *Engine) reclaimLoop() {
 		}
 		if err != nil && !e.stopping() && e.fatalErr.Load() == nil {
 			e.reclaimer.pause = time.Now().Add(reclaimPause)
-			e.opts.Logger.Error("engine: the log's oldest segment cannot be reclaimed; the log grows until that is repaired: run `tidemill wal verify`", "error", err)
+			e.opts.Logger.Error("engine: the log's oldest segment cannot be reclaimed; the log grows until that is mended; if it is damage, run `tidemill wal verify`", "error", err)
 		}
 	}
 }
@@ -186,7 +189,8 @@ func (e *Engine) publishFloor() error {
 		return nil
 	}
 	if e.log.First() < r.floor {
-		if r.rounds++; r.rounds < idleRounds || e.waiting(r.floor) < 2 {
+		n := e.waiting(r.floor)
+		if r.rounds++; n < 2 || n < waitingMost && r.rounds < idleRounds {
 			return nil
 		}
 		if err := e.log.Rotate(); err != nil {
@@ -360,18 +364,26 @@ func (e *Engine) moveAndWait(s *survivors) (complete bool, err error) {
 	for _, req := range s.pending {
 		e.requestMove(req, func(err error) { answers <- err })
 	}
-	if complete, err = e.moveDead(s.dead); err != nil {
-		return false, err
-	}
+	complete, lasting := e.moveDead(s.dead)
 	for range s.pending {
 		select {
 		case err := <-answers:
 			complete = complete && err == nil
+			lasting = cmp.Or(lasting, tooLong(err))
 		case <-e.stop:
 			return false, ErrClosed
 		}
 	}
-	return complete, nil
+	return complete, lasting
+}
+
+// tooLong returns the one reason why a copy cannot be made that trying again does not
+// change, nil for any other.
+func tooLong(err error) error {
+	if !errors.Is(err, wal.ErrTooLarge) {
+		return nil
+	}
+	return fmt.Errorf("%w: set log.segment-size to what it was, or more", err)
 }
 
 // requestMove hands one pending message to the core, which answers once.
@@ -415,9 +427,11 @@ func (e *Engine) moveDead(moves []deadMove) (complete bool, err error) {
 	}
 	held := map[claim]*claimedDead{}
 	complete = true
+	var lasting error
 	for i := range moves {
 		ok, err := e.moveOneDead(&moves[i], held)
 		complete = complete && ok && err == nil
+		lasting = cmp.Or(lasting, tooLong(err))
 	}
 	err = e.log.Commit()
 	for k, d := range held { // in any order: nobody sees it
@@ -427,7 +441,7 @@ func (e *Engine) moveDead(moves []deadMove) (complete bool, err error) {
 			e.claims.done(k, uint64(d.lsn))
 		}
 	}
-	return complete, err
+	return complete, cmp.Or(err, lasting)
 }
 
 // moveOneDead appends a copy, unless the dead letter has gone or was moved. held are

@@ -142,6 +142,25 @@ func TestReclaimSettles(t *testing.T) {
 	})
 }
 
+// TestRestartsDoNotPileUp: a server that lives for a few seconds each time, and writes
+// a little, does not leave a segment behind for each of its lives.
+func TestRestartsDoNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := reclaimOptions(vfs.NewMem(), newFakeWire())
+		most := 0
+		for range 20 {
+			e := open(t, o)
+			publish(t, e, Publish{Body: []byte("at once")})
+			time.Sleep(3500 * time.Millisecond)
+			most = max(most, len(e.log.Segments()))
+			closeEngine(t, e)
+		}
+		if most > 7 {
+			t.Errorf("%d segments after 20 short lives", most)
+		}
+	})
+}
+
 func checkSettled(t *testing.T, e *Engine) {
 	t.Helper()
 	s := e.Stats()
@@ -468,4 +487,44 @@ func TestKeepUserOfAnotherVersion(t *testing.T) {
 	if e.log.Stats().Records == before {
 		t.Error("the account's newest record was given up")
 	}
+}
+
+// TestMovesWhatIsNowTooLong: message.max-size and response.max-size may be set lower
+// than what the log holds; that is moved all the same.
+func TestMovesWhatIsNowTooLong(t *testing.T) {
+	o := reclaimOptions(vfs.NewMem(), deadWire)
+	o.MessageMax, o.reclaimEvery = 200<<10, time.Hour
+	o.OnFatal = func(err error) { t.Errorf("fatal: %v", err) }
+	o.SegmentSize = 2 << 20
+	e := open(t, o)
+	long := incompressible(200 << 10)
+	id := publish(t, e, Publish{Delay: time.Hour, Body: long, Header: []Header{{Name: "X", Value: strings.Repeat("v", 200<<10)}}})
+	publish(t, e, Publish{URL: "http://dead.example/", Body: long, Header: []Header{{Name: "X", Value: strings.Repeat("v", 200<<10)}}})
+	check := func() {
+		t.Helper()
+		m, err := e.Message(1, id)
+		if err != nil || !bytes.Equal(m.Body, long) {
+			t.Fatalf("the message: %v", err)
+		}
+		var d []DeadLetter
+		eventually(t, func() bool { d, _, err = e.DeadLetters(DeadLetterQuery{User: 1}); return err != nil || len(d) == 1 })
+		if err != nil || !bytes.Equal(d[0].Body, long) {
+			t.Fatalf("the dead letter: %v", err)
+		}
+	}
+	check()
+	closeEngine(t, e)
+	o.MessageMax, o.ResponseMax = 1<<10, 1<<10
+	e = open(t, o)
+	if err := errors.Join(e.log.Rotate(), e.idx.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	segments := e.log.Segments()
+	if complete, err := e.evacuate(segments[0], e.moveAndWait); !complete || err != nil {
+		t.Fatalf("complete %v: %v", complete, err)
+	}
+	if err := errors.Join(e.giveUp(segments[1].First), e.log.Rotate()); err != nil {
+		t.Fatal(err)
+	}
+	check()
 }

@@ -32,8 +32,8 @@ type Ticket struct {
 // goroutine may lack its Done then. It fails with ErrTooLarge, ErrNoSpace,
 // ErrStalled (of producers only), ErrClosed or ErrPoisoned.
 func (l *Log) Reserve(n int, c Class) (Ticket, error) {
-	if n < 0 || n > l.opts.MaxRecord {
-		return Ticket{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, l.opts.MaxRecord)
+	if most := l.largest(c); n < 0 || n > most {
+		return Ticket{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, most)
 	}
 	need := recordSize(n)
 	l.mu.Lock()
@@ -68,6 +68,15 @@ func (l *Log) Reserve(n int, c Class) (Ticket, error) {
 			return Ticket{}, err
 		}
 	}
+}
+
+// largest returns the longest payload of a class. What was stored when MaxRecord was
+// larger is moved as long as it fits a segment.
+func (l *Log) largest(c Class) int {
+	if c == Reclaiming {
+		return largestRecord(l.opts.SegmentSize)
+	}
+	return l.opts.MaxRecord
 }
 
 // fitsHeadLocked reports whether a group with room for need bytes fits the
