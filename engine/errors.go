@@ -12,8 +12,9 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrOverloaded: a bound of memory or lag is reached; nothing was stored. Try again after a moment.
 	ErrOverloaded = errors.New("the server is overloaded, nothing was stored: try again in a moment")
-	// ErrDiskFull: there is no room for it; nothing was stored. Publishing goes on by itself when there is room.
-	ErrDiskFull = errors.New("the disk is full, nothing was stored")
+	// ErrDiskFull: there is no room for it. A publish stored nothing; a cancel may still take effect when there is
+	// room, which comes by itself.
+	ErrDiskFull = errors.New("the disk is full")
 	// ErrLogFailed: the log cannot be written any more (W8). The outcome of a request that gets it is unknown.
 	ErrLogFailed = errors.New("the log cannot be written: the outcome of this request is unknown")
 	// ErrStalled: the disk has not answered for a while. The error it comes in says

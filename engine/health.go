@@ -15,7 +15,7 @@ type Health struct {
 	// Damaged are the places in the log that the scrub, or a backup, found to be
 	// not as they were written, in the order found; at most damagedMax of them.
 	Damaged []DamagedRange
-	// DamagedRanges counts them all, those above damagedMax too.
+	// DamagedRanges counts them all, those above damagedMax too, up to knownMax.
 	DamagedRanges int
 	// DamagedMessages counts the deliveries since the start that found their message
 	// damaged and made it a dead letter.
@@ -30,8 +30,12 @@ type DamagedRange struct {
 	Lost    int    `json:"lost_records"` // at least
 }
 
-// damagedMax bounds what Health lists.
-const damagedMax = 100
+// damagedMax bounds what Health lists, knownMax what it counts: behind that many
+// places the log holds more damage than a list could help with.
+const (
+	damagedMax = 100
+	knownMax   = 100_000
+)
 
 type health struct {
 	messages atomic.Int64
@@ -54,6 +58,21 @@ func (e *Engine) Health() Health {
 	return Health{Damaged: slices.Clone(h.ranges), DamagedRanges: len(h.known), DamagedMessages: h.messages.Load()}
 }
 
+// note remembers a place and says whether it was known. Holds mu.
+func (h *health) note(place damagedPlace, r *DamagedRange) (known bool) {
+	if _, known = h.known[place]; known || len(h.known) == knownMax {
+		return true
+	}
+	if h.known == nil {
+		h.known = map[damagedPlace]struct{}{}
+	}
+	h.known[place] = struct{}{}
+	if len(h.ranges) < damagedMax {
+		h.ranges = append(h.ranges, *r)
+	}
+	return false
+}
+
 // noteDamage tells about a damaged place, once.
 func (e *Engine) noteDamage(d *wal.Damage) {
 	h := &e.health
@@ -63,14 +82,7 @@ func (e *Engine) noteDamage(d *wal.Damage) {
 		r.Lost += max(l.Records, 1)
 	}
 	h.mu.Lock()
-	_, known := h.known[place]
-	if !known && h.known == nil {
-		h.known = map[damagedPlace]struct{}{}
-	}
-	if !known && len(h.ranges) < damagedMax {
-		h.ranges = append(h.ranges, r)
-	}
-	h.known[place] = struct{}{}
+	known := h.note(place, &r)
 	h.mu.Unlock()
 	if !known {
 		e.opts.Logger.Error("engine: the log is damaged; the server runs on. Run `tidemill wal verify` to see what is affected; "+

@@ -99,7 +99,7 @@ func logError(err error) error {
 	case errors.Is(err, wal.ErrTooLarge):
 		return ErrTooLarge
 	case errors.Is(err, wal.ErrNoSpace):
-		return fmt.Errorf("%w: there is no room for the next segment of the log", ErrDiskFull)
+		return fmt.Errorf("%w, nothing was stored: there is no room for the next segment of the log", ErrDiskFull)
 	case errors.Is(err, wal.ErrStalled):
 		return errInDoubt
 	default:

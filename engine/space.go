@@ -113,7 +113,7 @@ func (s *space) refusal() error {
 	if !s.low.Load() {
 		return nil
 	}
-	return fmt.Errorf("%w: %s free in the file system of the data directory, publishing stops below data.min-free, %s, and goes on by itself above",
+	return fmt.Errorf("%w, nothing was stored: %s free in the file system of the data directory, publishing stops below data.min-free, %s, and goes on by itself above",
 		ErrDiskFull, mebibytes(s.free.Load()), mebibytes(s.floor))
 }
 
