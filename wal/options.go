@@ -39,7 +39,8 @@ type Options struct {
 	Reserve int
 
 	// MaxRecord is the largest payload in bytes. A segment must hold at least
-	// one such record (W9). Default: 2 MiB, or what fits a smaller segment.
+	// one such record (W9). Reclaiming's may be as large as a segment holds: they
+	// copy what was stored under another MaxRecord. Default: 2 MiB, or what fits a smaller segment.
 	MaxRecord int
 
 	// SyncInterval is zero for a sync before every acknowledgement. Above zero, a

@@ -27,11 +27,13 @@
 //	'm' seq:8                             row                      a pending message, by number
 //	'p' lane:8 due:8 seq:8                row                      the same, in delivery order (X4)
 //	'q' user:4 lsn:8                      dead row                 a dead letter, by its outcome's LSN
+//	'r'                                   first lsn                where the log began, while the index is rebuilt
+//	's' segment:8                         bytes                    how much of a segment of the log still counts (W10)
 //	't' second:8                          lsn                      where the history of a second begins (X6)
 //	'u' user:4                            the record               an account
+//	'x' lsn:8                             user, lsn                the dead letter whose message stands there (W10)
 //
-// 's' (live bytes per segment), 'c' (definitions of queues, groups and schedules) and
-// 'x' are kept for the issues that bring them.
+// 'c' (definitions of queues, groups and schedules) is kept for what brings them.
 //
 // A pending row never moves when its message falls due; a retry replaces it.
 //
