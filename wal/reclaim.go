@@ -44,7 +44,7 @@ func (l *Log) SetFloor(lsn LSN) error {
 // durable and the files below the floor are gone, but for those that a reader or a
 // pin holds. It does nothing if the last segment is empty and the floor in its
 // header is the one in force. It fails with ErrNoSpace if the disk is full and no
-// spare is left, Reclaiming's included.
+// spare is left at all; copies leave it the last one.
 func (l *Log) Rotate() error {
 	l.turn.Lock()
 	err := l.rotate()
@@ -81,7 +81,7 @@ func (l *Log) rotate() error {
 func (l *Log) moveHead() (*segment, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.admitLocked(Reclaiming); err != nil {
+	if err := l.admitLocked(rotating); err != nil {
 		return nil, err
 	}
 	t := &l.tail
@@ -91,7 +91,7 @@ func (l *Log) moveHead() (*segment, error) {
 	if l.mu.open != nil {
 		l.closeOpenLocked()
 	}
-	err := l.rotateLocked(Reclaiming)
+	err := l.rotateLocked(rotating)
 	return l.mu.head, err
 }
 
