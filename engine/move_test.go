@@ -30,8 +30,10 @@ func (b *bareCore) oneMove(out *commands) moveCommand {
 // moved is a copy's way through the log; what the core does then is in its commands.
 func (b *bareCore) moved(cmd moveCommand) *commands {
 	b.t.Helper()
-	m := record.Move{Row: cmd.row, Old: cmd.req.old, OldLen: cmd.req.oldLen, What: record.MovePending,
-		Record: (&record.Message{User: 1, Nonce: cmd.row.Nonce, URL: "http://a.example/"}).Append(nil)}
+	m := record.Move{
+		Row: cmd.row, Old: cmd.req.old, OldLen: cmd.req.oldLen, What: record.MovePending,
+		Record: (&record.Message{User: 1, Nonce: cmd.row.Nonce, URL: "http://a.example/"}).Append(nil),
+	}
 	b.lsn++
 	b.out.reset()
 	if err := b.commit(b.lsn, m.Append(nil)); err != nil {

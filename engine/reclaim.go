@@ -37,6 +37,7 @@ const (
 	// idleRounds is how many rounds a floor waits for the next segment to carry it
 	// before one is begun for its sake. When as many segments wait, it does not wait
 	// longer: a server that is killed every few seconds begins a segment each time.
+	// Nor on a full disk, where they are what there is to go on with.
 	idleRounds  = 5
 	waitingMost = 4
 
@@ -190,7 +191,7 @@ func (e *Engine) publishFloor() error {
 	}
 	if e.log.First() < r.floor {
 		n := e.waiting(r.floor)
-		if r.rounds++; n < 2 || n < waitingMost && r.rounds < idleRounds {
+		if r.rounds++; n < 2 || n < waitingMost && r.rounds < idleRounds && e.log.Full() == nil {
 			return nil
 		}
 		if err := e.log.Rotate(); err != nil {

@@ -16,10 +16,14 @@ const (
 	// the outcome of something. On a full disk it has the first half of the reserve.
 	Lazy
 	// Reclaiming is a lazy record that moves others so that their segment can go. On
-	// a full disk it has all of the reserve. It never begins a segment whose file is
-	// still in the making: copies can wait (ErrNoSpace), and if the disk turns out to
-	// have no room for the file, what would free some stood behind it.
+	// a full disk it has all of the reserve but the last spare. It never begins a
+	// segment whose file is still in the making: copies can wait (ErrNoSpace), and if
+	// the disk turns out to have no room for the file, what would free some stood
+	// behind it.
 	Reclaiming
+	// rotating is Rotate's: a floor takes effect with the next segment's header. If
+	// copies could take the last spare, what they were made for could never go.
+	rotating
 )
 
 // keeps returns how many of the spares of a reserve a class must leave.
@@ -29,6 +33,8 @@ func (c Class) keeps(reserve int) int {
 		return reserve
 	case Lazy:
 		return reserve / 2
+	case Reclaiming:
+		return min(1, reserve/2)
 	default:
 		return 0
 	}

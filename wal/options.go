@@ -34,7 +34,7 @@ type Options struct {
 	SegmentSize int64
 
 	// Reserve is how many spare segments are kept back for a full disk: producers
-	// take none of them, lazy records only the first half, reclaiming all (Class).
+	// take none of them, lazy records only the first half, reclaiming all but one (Class).
 	// One more is kept ready for producers. Default: 4; below zero: none.
 	Reserve int
 

@@ -45,7 +45,7 @@ func (l *Log) SetFloor(lsn LSN) error {
 // durable and the files below the floor are gone, but for those that a reader or a
 // pin holds. It does nothing if the last segment is empty and the floor in its
 // header is the one in force. It fails with ErrNoSpace if the disk is full and no
-// spare is left, Reclaiming's included.
+// spare is left at all; copies leave it the last one.
 func (l *Log) Rotate() error {
 	l.turn.Lock()
 	err := l.rotate()
@@ -87,7 +87,7 @@ func (l *Log) moveHead() (*segment, error) {
 	defer l.mu.Unlock()
 	t := &l.tail
 	for {
-		if err := l.admitLocked(Reclaiming); err != nil {
+		if err := l.admitLocked(rotating); err != nil {
 			return nil, err
 		}
 		if l.mu.head == t.seg && l.mu.open == nil && l.mu.next == t.seg.first && l.mu.floor <= t.seg.floor {
@@ -101,7 +101,7 @@ func (l *Log) moveHead() (*segment, error) {
 	if l.mu.open != nil {
 		l.closeOpenLocked()
 	}
-	err := l.rotateLocked(Reclaiming)
+	err := l.rotateLocked(rotating)
 	return l.mu.head, err
 }
 
