@@ -64,6 +64,7 @@ func (a *admin) routes() http.Handler {
 	mux.HandleFunc("GET /healthz", a.health)
 	mux.HandleFunc("GET /stats", a.stats)
 	mux.HandleFunc("POST /backup", a.guarded(a.backup))
+	mux.HandleFunc("POST /export", a.guarded(a.export))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/tidemill/tidemill/engine"
 )
@@ -29,6 +31,14 @@ func (a *admin) guarded(serve func(http.ResponseWriter, *http.Request, *engine.E
 
 func (a *admin) backup(w http.ResponseWriter, r *http.Request, e *engine.Engine) {
 	stream(w, r, "application/x-tar", e.Backup)
+}
+
+func (a *admin) export(w http.ResponseWriter, r *http.Request, e *engine.Engine) {
+	o := engine.ExportOptions{Secrets: r.URL.Query().Get("secrets") == "true"}
+	stream(w, r, "application/x-ndjson", func(ctx context.Context, w io.Writer) error {
+		out := bufio.NewWriterSize(w, 64<<10)
+		return errors.Join(e.Export(ctx, out, o), out.Flush())
+	})
 }
 
 // stream answers with what write writes. An error before the first byte is an
@@ -66,5 +76,13 @@ func (b *began) begin() {
 
 func (b *began) Write(p []byte) (int, error) {
 	b.begin()
+	err := http.NewResponseController(b.w).SetWriteDeadline(time.Now().Add(streamStall))
+	if err != nil {
+		return 0, err
+	}
 	return b.w.Write(p)
 }
+
+// streamStall is how long a client may leave an answer unread. It holds up more
+// than itself: reclaiming, and the end of the server.
+const streamStall = 30 * time.Second

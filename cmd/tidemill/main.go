@@ -3,6 +3,7 @@
 //	tidemill dev                               try it: published test users, temporary data
 //	tidemill serve --data DIR --listen ADDR    run it: own token and keys, public destinations only
 //	tidemill backup --to X, restore --from X   copy a running server, and back
+//	tidemill export                            messages, dead letters and accounts as NDJSON
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
 //	tidemill bench publish|deliver             measure it
 //
@@ -70,7 +71,7 @@ func newRoot(environ []string) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nRun `%s --help` for the flags and their values", err, c.CommandPath())
 	})
-	root.AddCommand(newDev(environ), newServe(environ), newBackup(environ), newRestore(environ), newWal(environ), newBench(), newVersion())
+	root.AddCommand(newDev(environ), newServe(environ), newBackup(environ), newRestore(environ), newExport(environ), newWal(environ), newBench(), newVersion())
 	return root
 }
 
