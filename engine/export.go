@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -222,12 +223,38 @@ func pairs(hs []Header) [][2]string {
 func (o *Offline) Export(ctx context.Context, w io.Writer, opts ExportOptions) (err error) {
 	eo := Options{Dir: o.dir, FS: o.fs, Wire: noWire{}, MinFree: -1, OnFatal: func(error) {}, manual: true}
 	eo.withDefaults()
+	if size := o.segmentSize(); size > 0 {
+		eo.SegmentSize = size
+		eo.MessageMax = int(min(int64(eo.MessageMax), size-metaMax-record.MoveOverhead-1<<16))
+		eo.ResponseMax = eo.MessageMax
+	}
 	e, err := recoverEngine(eo)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.closeFiles()) }()
 	return e.Export(ctx, w, opts)
+}
+
+// segmentSize returns the size of the newest segment, which those that a recovery
+// makes should have too; zero if there is none.
+func (o *Offline) segmentSize() int64 {
+	names, err := o.fs.List(o.path("log"))
+	if err != nil {
+		return 0 // recovery will say why
+	}
+	slices.Sort(names)
+	for _, name := range slices.Backward(names) {
+		if !strings.HasSuffix(name, ".seg") {
+			continue
+		}
+		info, err := o.fs.Stat(o.fs.PathJoin(o.path("log"), name))
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	return 0
 }
 
 // noWire is for an engine that is never started.

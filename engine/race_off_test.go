@@ -13,3 +13,6 @@ const hungryLanes = 2000
 
 // backups is how many backups TestBackupUnderLoad takes.
 const backups = 8
+
+// retryDays is how many retries TestRetryTimes waits for: the fifth comes after a day.
+const retryDays = 6

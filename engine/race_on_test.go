@@ -8,4 +8,5 @@ const (
 	backlogMessages = 1000
 	hungryLanes     = 500
 	backups         = 3
+	retryDays       = 3
 )

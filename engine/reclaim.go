@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -148,13 +149,16 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 	for len(segments) > 0 && segments[0].First < e.reclaimer.floor {
 		segments = segments[1:] // given up before, and to go with the next segment
 	}
+	limit, recordMax := logLimit(e.applier.a.LiveBytes(), e.opts.SegmentSize, e.space.low.Load()), int64(e.opts.recordMax())
+	if n, _ := reclaimable(segments, limit, recordMax, math.MaxUint64); n == 0 {
+		return 0, nil, nil
+	}
 	for again := false; ; again = true {
 		p, err := e.idx.Checkpoint()
 		if err != nil {
 			return 0, nil, err
 		}
-		limit := logLimit(e.applier.a.LiveBytes(), e.opts.SegmentSize, e.space.low.Load())
-		n, blocked := reclaimable(segments, limit, int64(e.opts.recordMax()), wal.LSN(p.LSN))
+		n, blocked := reclaimable(segments, limit, recordMax, wal.LSN(p.LSN))
 		if n > 0 || !blocked || again || segments[0].End > wal.LSN(e.idx.Applied()) {
 			return n, segments, nil
 		}

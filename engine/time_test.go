@@ -75,6 +75,9 @@ func TestRetryTimes(t *testing.T) {
 		{"refused address", Publish{Retries: 5}, dispatch.Result{Class: dispatch.Refused, Err: context.Canceled}, nil},
 	}
 	for _, tt := range tests {
+		if len(tt.gaps) > retryDays { // each virtual second costs
+			tt.publish.Retries, tt.gaps = retryDays, tt.gaps[:retryDays]
+		}
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &timedWire{reply: tt.reply}

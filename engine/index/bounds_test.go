@@ -123,7 +123,7 @@ func TestRaise(t *testing.T) {
 // messages were consumed. After a restart the first page does not step over them,
 // but over no more than were consumed since the last question.
 func TestRestartStartsBehindTheConsumed(t *testing.T) {
-	const total, waiting, lane = 200_000, 100, 9
+	const total, waiting, lane = consumed, 100, 9
 	disk := powerfs.New()
 	o := smallOptions(disk)
 	o.Memtable, o.Quiet = 64<<20, true // no compaction takes the deleted rows away

@@ -229,7 +229,7 @@ func (c *cutter) run(cuts int) error {
 // TestPowerCuts: X1 and X2 over 1,000 power cuts. TIDEMILL_INDEX_SEED runs one
 // seed, TIDEMILL_INDEX_SEEDS another number of them.
 func TestPowerCuts(t *testing.T) {
-	from, to := uint64(1), uint64(101)
+	from, to := uint64(1), uint64(1+cutSeeds)
 	if v, err := strconv.ParseUint(os.Getenv("TIDEMILL_INDEX_SEEDS"), 10, 64); err == nil {
 		to = from + v
 	}
