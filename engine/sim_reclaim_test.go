@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -31,7 +33,11 @@ func (s *sim) reclaimStep() {
 
 func (s *sim) rotate() {
 	s.commit()
-	if err := s.e.log.Rotate(); err != nil {
+	err := s.e.log.Rotate()
+	if errors.Is(err, wal.ErrNoSpace) && s.room.episodes > 0 {
+		return // the disk is full, or was at the last look
+	}
+	if err != nil {
 		s.fail("rotate: %v", err)
 		return
 	}
@@ -70,7 +76,9 @@ func (s *sim) beginReclaim() {
 		s.copied += len(batch.dead)
 		return s.e.moveDead(batch.dead)
 	})
-	if err != nil {
+	if errors.Is(err, wal.ErrNoSpace) && s.room.episodes > 0 {
+		complete = false // as reclaimLoop takes it: later
+	} else if err != nil {
 		s.fail("reclaim: %v", err)
 	}
 	r.complete = r.complete && complete
