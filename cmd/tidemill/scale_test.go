@@ -41,8 +41,8 @@ func scaleMillion(t *testing.T) int {
 // TestScalePending fills one server with 0, 1, 5 and 6 million messages that wait
 // for an hour to a day. At 0, 1 and 5 it kills the server under load and times its
 // start; at 1 it also deletes the index, and the rebuilt one must give the same
-// answers; at 1, 5 and 6 it reads the resident set. The gates are those of the
-// issue, and hold on an otherwise idle machine.
+// answers; at 1, 5 and 6 it reads the resident set. The gates
+// hold on an otherwise idle machine.
 func TestScalePending(t *testing.T) {
 	million := scaleMillion(t)
 	s := newScale(t)
