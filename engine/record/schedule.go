@@ -1,0 +1,303 @@
+package record
+
+import "fmt"
+
+// Flags of a Schedule.
+const (
+	FlagPaused  uint16 = 1 << 0 // its ticks publish nothing
+	FlagSeconds uint16 = 1 << 1 // the expression begins with a field of seconds
+
+	scheduleFlags = FlagPaused | FlagSeconds
+)
+
+// Ticks is how far a schedule has come (T3): every record that changes it holds all
+// of it, so that the newest one says everything.
+type Ticks struct {
+	Last int64 // unix ms; no tick at or before it fires any more
+	Next int64 // unix ms; the next tick as it was known then, 0: none
+
+	// The newest tick that was published, all zero if none was.
+	Run      int64  // unix ms, the tick's time
+	RunSeq   uint64 // its message
+	RunNonce uint64
+}
+
+const ticksSize = 40
+
+func (s *Ticks) put(h []byte) {
+	le.PutUint64(h, uint64(s.Last))
+	le.PutUint64(h[8:], uint64(s.Next))
+	le.PutUint64(h[16:], uint64(s.Run))
+	le.PutUint64(h[24:], s.RunSeq)
+	le.PutUint64(h[32:], s.RunNonce)
+}
+
+func (s *Ticks) get(h []byte) {
+	*s = Ticks{
+		Last: int64(le.Uint64(h)), Next: int64(le.Uint64(h[8:])),
+		Run: int64(le.Uint64(h[16:])), RunSeq: le.Uint64(h[24:]), RunNonce: le.Uint64(h[32:]),
+	}
+}
+
+// scheduleHead is the length of a Schedule's fixed head. Offsets:
+//
+//	 4 user u32      8 created i64   16 ticks, 40 bytes
+//	56 old u64      64 old len u32   68 jitter u32
+//	72 window i64   80 missed max u32
+//	84 dst u8       85 missed u8     86 zero u16
+//	88 fields u32   92 zero u32
+const scheduleHead = 96
+
+// Schedule is the newest definition of a schedule. The newest record of a user and
+// id wins.
+type Schedule struct {
+	Flags   uint16
+	User    uint32
+	ID      string
+	Cron    string // as it was given, trimmed
+	Created int64  // unix ms, of the first definition under this id
+
+	// Rules of its time: how daylight saving, missed ticks and jitter are dealt with.
+	// What the numbers mean is the engine's business.
+	DST       uint8
+	Missed    uint8
+	MissedMax uint32
+	Window    int64  // ms: a tick that is older is never caught up
+	Jitter    uint32 // ms: the most by which its ticks come later
+
+	Ticks
+	Old    uint64 // where the definition stood that this one replaces, 0: nowhere
+	OldLen uint32
+
+	// Message is the encoded message that each tick publishes, with Created, Nonce
+	// and seq yet to come: its Due is the delay, ms. Every option of a publish is in
+	// it, so that one that is added later needs nothing here.
+	Message []byte
+}
+
+// ScheduleOverhead bounds how much longer a Schedule is than its message, its id and
+// its expression.
+const ScheduleOverhead = scheduleHead + 2*(1+5)
+
+// Size returns the number of bytes that Append adds.
+func (s *Schedule) Size() int { return scheduleHead + s.fieldsSize() + len(s.Message) }
+
+func (s *Schedule) fieldsSize() int { return fieldSize(len(s.ID)) + fieldSize(len(s.Cron)) }
+
+// Append appends the encoded schedule to dst. It keeps nothing of s.
+func (s *Schedule) Append(dst []byte) []byte {
+	at := len(dst)
+	dst = append(dst, make([]byte, scheduleHead)...)
+	h := dst[at:]
+	h[0], h[1] = byte(TypeSchedule), version
+	le.PutUint16(h[2:], s.Flags)
+	le.PutUint32(h[4:], s.User)
+	le.PutUint64(h[8:], uint64(s.Created))
+	s.Ticks.put(h[16:])
+	le.PutUint64(h[56:], s.Old)
+	le.PutUint32(h[64:], s.OldLen)
+	le.PutUint32(h[68:], s.Jitter)
+	le.PutUint64(h[72:], uint64(s.Window))
+	le.PutUint32(h[80:], s.MissedMax)
+	h[84], h[85] = s.DST, s.Missed
+	le.PutUint32(h[88:], uint32(s.fieldsSize()))
+	dst = appendField(dst, tagSchedule, s.ID)
+	dst = appendField(dst, tagCron, s.Cron)
+	return append(dst, s.Message...)
+}
+
+// DecodeSchedule decodes a payload. Strings are copied; Message aliases p, and is
+// checked to be one as far as its head.
+func DecodeSchedule(p []byte, s *Schedule) error {
+	if err := check(p, TypeSchedule, scheduleHead, scheduleFlags); err != nil {
+		return err
+	}
+	if err := zero(TypeSchedule, p[86:88], p[92:96]); err != nil {
+		return err
+	}
+	*s = Schedule{
+		Flags: le.Uint16(p[2:]), User: le.Uint32(p[4:]), Created: int64(le.Uint64(p[8:])),
+		Old: le.Uint64(p[56:]), OldLen: le.Uint32(p[64:]), Jitter: le.Uint32(p[68:]), Window: int64(le.Uint64(p[72:])),
+		MissedMax: le.Uint32(p[80:]), DST: p[84], Missed: p[85],
+	}
+	s.Ticks.get(p[16:])
+	n := int(le.Uint32(p[88:]))
+	if n > len(p)-scheduleHead {
+		return ErrTruncated
+	}
+	s.Message = p[scheduleHead+n:]
+	if _, err := HeadOfMessage(s.Message); err != nil {
+		return fmt.Errorf("the message of a schedule: %w", err)
+	}
+	return scheduleFields(TypeSchedule, p[scheduleHead:scheduleHead+n], func(tag Tag, v []byte) bool {
+		switch tag {
+		case tagSchedule:
+			s.ID = string(v)
+		case tagCron:
+			s.Cron = string(v)
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+// scheduleFields walks fields of which each stands once, the schedule's id among
+// them; take says whether it knows the tag.
+func scheduleFields(t Type, p []byte, take func(tag Tag, v []byte) bool) error {
+	var seen uint64
+	err := fields(p, func(tag Tag, v []byte) error {
+		if !take(tag, v) {
+			return unknownTag(t, tag)
+		}
+		if tag == tagSchedule && len(v) == 0 || seen&(1<<tag) != 0 {
+			return fmt.Errorf("%w: field %d of type %d", ErrTruncated, tag, t)
+		}
+		seen |= 1 << tag
+		return nil
+	})
+	if err == nil && seen&(1<<tagSchedule) == 0 {
+		err = ErrTruncated
+	}
+	return err
+}
+
+// dropScheduleHead: 4 user u32, 8 old u64, 16 old len u32, 20 zero u32.
+const dropScheduleHead = 24
+
+// DropSchedule deletes a schedule. What it has published stays.
+type DropSchedule struct {
+	User   uint32
+	ID     string
+	Old    uint64 // where its definition stood
+	OldLen uint32
+}
+
+// Append appends the encoded record to dst.
+func (d *DropSchedule) Append(dst []byte) []byte {
+	var h [dropScheduleHead]byte
+	h[0], h[1] = byte(TypeDropSchedule), version
+	le.PutUint32(h[4:], d.User)
+	le.PutUint64(h[8:], d.Old)
+	le.PutUint32(h[16:], d.OldLen)
+	return appendField(append(dst, h[:]...), tagSchedule, d.ID)
+}
+
+// DecodeDropSchedule decodes a payload; it keeps nothing of p.
+func DecodeDropSchedule(p []byte, d *DropSchedule) error {
+	if err := check(p, TypeDropSchedule, dropScheduleHead, 0); err != nil {
+		return err
+	}
+	if err := zero(TypeDropSchedule, p[20:dropScheduleHead]); err != nil {
+		return err
+	}
+	*d = DropSchedule{User: le.Uint32(p[4:]), Old: le.Uint64(p[8:]), OldLen: le.Uint32(p[16:])}
+	return scheduleFields(TypeDropSchedule, p[dropScheduleHead:], func(tag Tag, v []byte) bool {
+		d.ID = string(v)
+		return tag == tagSchedule
+	})
+}
+
+// tickHead: 4 user u32, 8 at i64, 16 ticks 40 bytes, 56 from i64, 64 to i64, 72 count u32,
+// 76 why u8, 77 more u8, 78 zero u16.
+const tickHead = 80
+
+// Why says why there is a Tick.
+type Why uint8
+
+// What a Tick can be about.
+const (
+	WhyKept    Why = 0 // nothing happened: the record that said it before is to be reclaimed (W10)
+	WhyDown    Why = 1 // ticks were missed: the server was down, the clock stepped, or it had no time or room
+	WhyRefused Why = 2 // what the tick would publish is not accepted, for the reason in Error
+)
+
+// Tick says how far a schedule has come where no message says so: ticks went by that
+// published nothing, and are not caught up.
+type Tick struct {
+	User uint32
+	ID   string
+	At   int64 // unix ms, when this was decided
+	Ticks
+	From, To int64 // unix ms: the first and the last of the ticks that published nothing
+	Count    uint32
+	More     bool // there were more than Count of them
+	Why      Why
+	Error    string
+}
+
+// Append appends the encoded tick to dst.
+func (k *Tick) Append(dst []byte) []byte {
+	var h [tickHead]byte
+	h[0], h[1] = byte(TypeTick), version
+	le.PutUint32(h[4:], k.User)
+	le.PutUint64(h[8:], uint64(k.At))
+	k.Ticks.put(h[16:])
+	le.PutUint64(h[56:], uint64(k.From))
+	le.PutUint64(h[64:], uint64(k.To))
+	le.PutUint32(h[72:], k.Count)
+	h[76] = byte(k.Why)
+	if k.More {
+		h[77] = 1
+	}
+	dst = appendField(append(dst, h[:]...), tagSchedule, k.ID)
+	if k.Error != "" {
+		dst = appendField(dst, tagError, k.Error)
+	}
+	return dst
+}
+
+// DecodeTick decodes a payload; it keeps nothing of p.
+func DecodeTick(p []byte, k *Tick) error {
+	if err := check(p, TypeTick, tickHead, 0); err != nil {
+		return err
+	}
+	if err := zero(TypeTick, p[78:tickHead]); err != nil {
+		return err
+	}
+	*k = Tick{
+		User: le.Uint32(p[4:]), At: int64(le.Uint64(p[8:])), From: int64(le.Uint64(p[56:])), To: int64(le.Uint64(p[64:])),
+		Count: le.Uint32(p[72:]), Why: Why(p[76]), More: p[77] == 1,
+	}
+	k.Ticks.get(p[16:])
+	if k.Why > WhyRefused || p[77] > 1 {
+		return fmt.Errorf("%w: tick of kind %d, %d", ErrUnknown, p[76], p[77])
+	}
+	return scheduleFields(TypeTick, p[tickHead:], func(tag Tag, v []byte) bool {
+		switch tag {
+		case tagSchedule:
+			k.ID = string(v)
+		case tagError:
+			k.Error = string(v)
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+// ScheduleTick names the tick that a message is (T3), and when the next one is.
+type ScheduleTick struct {
+	Time int64 // unix ms, never 0
+	Next int64 // unix ms, 0: there is none
+}
+
+const scheduleTickSize = 16
+
+func (k *ScheduleTick) append(dst []byte) []byte {
+	var b [scheduleTickSize]byte
+	le.PutUint64(b[:], uint64(k.Time))
+	le.PutUint64(b[8:], uint64(k.Next))
+	return appendField(dst, tagTick, b[:])
+}
+
+func (k *ScheduleTick) decode(v []byte) error {
+	if len(v) != scheduleTickSize {
+		return ErrTruncated
+	}
+	k.Time, k.Next = int64(le.Uint64(v)), int64(le.Uint64(v[8:]))
+	if k.Time == 0 {
+		return fmt.Errorf("%w: a tick without a time", ErrTruncated)
+	}
+	return nil
+}
