@@ -145,6 +145,12 @@ func (a *Applier) Record(lsn uint64, p []byte) error {
 		err = a.user(p)
 	case record.TypeMove:
 		err = a.move(lsn, p)
+	case record.TypeSchedule:
+		err = a.schedule(lsn, p)
+	case record.TypeDropSchedule:
+		err = a.dropSchedule(p)
+	case record.TypeTick:
+		err = a.tick(lsn, p)
 	}
 	if err != nil {
 		return fmt.Errorf("apply record at %d: %w", lsn, err)
@@ -170,6 +176,9 @@ func (a *Applier) message(lsn uint64, p []byte) error {
 	}
 	a.lane(h.Lane()).Count++
 	a.gain(lsn, uint32(len(p)))
+	if err := a.messageTick(lsn, h); err != nil {
+		return err
+	}
 	if fromDead.Dead != 0 {
 		if err := a.endDead(h.User(), fromDead.Dead, &fromDead.Freed); err != nil {
 			return err

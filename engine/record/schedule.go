@@ -1,6 +1,10 @@
 package record
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+)
 
 // Flags of a Schedule.
 const (
@@ -300,4 +304,15 @@ func (k *ScheduleTick) decode(v []byte) error {
 		return fmt.Errorf("%w: a tick without a time", ErrTruncated)
 	}
 	return nil
+}
+
+// Rule names what decides when a schedule's ticks are, in 64 bits: two definitions
+// with the same rule have the same ticks.
+func (s *Schedule) Rule() uint64 {
+	h := xxhash.New()
+	var b [4]byte
+	b[0], b[1] = byte(s.Flags&FlagSeconds), s.DST
+	h.Write(b[:])
+	h.WriteString(s.Cron)
+	return h.Sum64()
 }
