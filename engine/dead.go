@@ -400,5 +400,6 @@ func (e *Engine) redrive(d *index.Dead) (submission, error) {
 	now := e.wallMillis()
 	m.Nonce, m.Created, m.Due = new(chance).draw(e.opts.Rand), now, now
 	m.DedupKey, m.FromDead = [16]byte{}, record.FromDead{Dead: d.LSN, Freed: d.Freed()}
+	m.Flags, m.Tick = m.Flags&^record.FlagTick, record.ScheduleTick{} // its schedule has gone on
 	return e.logMessage(&m)
 }

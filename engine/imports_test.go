@@ -21,7 +21,7 @@ func TestImports(t *testing.T) {
 		"engine/record": {},
 		"engine/delay":  {},
 		"engine/index":  {"engine/record"},
-		"engine":        {"wal", "timerwheel", "dispatch", "engine/record", "engine/delay", "engine/index"},
+		"engine":        {"wal", "timerwheel", "dispatch", "engine/record", "engine/cron", "engine/delay", "engine/index"},
 		"httpapi":       {"engine", "engine/record", "engine/delay"},
 	}
 	for pkg, want := range allowed {

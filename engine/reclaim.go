@@ -221,10 +221,13 @@ func (e *Engine) waiting(floor wal.LSN) int {
 
 // survivors are what is to be copied to the head.
 type survivors struct {
-	pending []*moveRequest
-	dead    []deadMove
-	bytes   int
+	pending   []*moveRequest
+	dead      []deadMove
+	schedules []*scheduleRequest
+	bytes     int
 }
+
+func (s *survivors) len() int { return len(s.pending) + len(s.dead) + len(s.schedules) }
 
 // deadMove is one record of a dead letter.
 type deadMove struct {
@@ -236,7 +239,7 @@ type deadMove struct {
 }
 
 func (s *survivors) full() bool {
-	return len(s.pending)+len(s.dead) >= moveBatchCount || s.bytes >= moveBatchBytes
+	return s.len() >= moveBatchCount || s.bytes >= moveBatchBytes
 }
 
 // evacuate copies what still counts in a segment to the head: in batches, each
@@ -261,7 +264,7 @@ func (e *Engine) evacuate(seg wal.SegmentInfo, move func(*survivors) (bool, erro
 		}
 		return hand()
 	})
-	if err == nil && len(batch.pending)+len(batch.dead) > 0 {
+	if err == nil && batch.len() > 0 {
 		err = hand()
 	}
 	return complete && err == nil, err
@@ -286,11 +289,46 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 		return e.movedSurvivor(st, lsn, p, batch)
 	case record.TypeUser:
 		return e.keepUser(wal.LSN(lsn), p)
+	case record.TypeSchedule:
+		var d record.Schedule
+		if err := record.DecodeSchedule(p, &d); err != nil {
+			return err
+		}
+		return e.keepSchedule(lsn, d.User, d.ID, len(p), batch)
+	case record.TypeTick:
+		var k record.Tick
+		if err := record.DecodeTick(p, &k); err != nil {
+			return err
+		}
+		return e.keepSchedule(lsn, k.User, k.ID, len(p), batch)
 	}
 	return nil
 }
 
+// keepSchedule has the core log again what a schedule needs, if it is this record that
+// says it: its definition, or how far it has come.
+func (e *Engine) keepSchedule(lsn uint64, user uint32, id string, n int, batch *survivors) error {
+	row, ok, err := e.idx.Schedule(user, id)
+	if err != nil || !ok || row.Pos != lsn && row.At != lsn {
+		return err
+	}
+	batch.bytes += n
+	batch.schedules = append(batch.schedules, &scheduleRequest{ask: askKeep, key: scheduleKey{user, id}, keep: lsn})
+	return nil
+}
+
 func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
+	h, err := record.HeadOfMessage(p)
+	if err != nil {
+		return err
+	}
+	if id, _, ok, err := h.Tick(); err != nil {
+		return err
+	} else if ok {
+		if err := e.keepSchedule(lsn, h.User(), string(id), 0, batch); err != nil {
+			return err
+		}
+	}
 	pending, k, err := st.At(lsn)
 	if err != nil {
 		return err
@@ -300,10 +338,6 @@ func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch
 	}
 	if !pending {
 		return nil
-	}
-	h, err := record.HeadOfMessage(p)
-	if err != nil {
-		return err
 	}
 	batch.addPending(lsn, h.Nonce(), lsn, len(p), p)
 	return nil
@@ -365,12 +399,15 @@ func (m *deadMove) stands(d *index.Dead) bool {
 // moveAndWait copies a batch and returns when the copies are durable. It is not
 // complete if something could not be copied now.
 func (e *Engine) moveAndWait(s *survivors) (complete bool, err error) {
-	answers := make(chan error, len(s.pending))
+	answers := make(chan error, len(s.pending)+len(s.schedules))
 	for _, req := range s.pending {
 		e.requestMove(req, func(err error) { answers <- err })
 	}
+	for _, req := range s.schedules {
+		e.requestKeep(req, func(err error) { answers <- err })
+	}
 	complete, lasting := e.moveDead(s.dead)
-	for range s.pending {
+	for range cap(answers) {
 		select {
 		case err := <-answers:
 			complete = complete && err == nil
@@ -395,6 +432,12 @@ func tooLong(err error) error {
 func (e *Engine) requestMove(req *moveRequest, done func(error)) {
 	req.done = done
 	e.inbox.push(event{kind: evMove, move: req})
+}
+
+// requestKeep hands a record of a schedule to the core, which answers once.
+func (e *Engine) requestKeep(req *scheduleRequest, done func(error)) {
+	req.done = done
+	e.inbox.push(event{kind: evSchedule, schedule: req})
 }
 
 // logMove appends the copy of a pending message.

@@ -62,8 +62,8 @@ func (m Missed) String() string {
 
 // Bounds and defaults of schedules.
 const (
-	ScheduleIDMax       = 256         // bytes
-	SchedulesMax        = 1_000_000   // in all accounts together
+	ScheduleIDMax       = 256              // bytes
+	SchedulesMax        = 1_000_000        // in all accounts together
 	MissedAfter         = 10 * time.Second // see Missed
 	DefaultMissedMax    = 100
 	MissedMaxMax        = 10_000

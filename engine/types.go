@@ -61,6 +61,7 @@ type Message struct {
 	NotBefore  time.Time // when the publish asked for it to be delivered
 	Due        time.Time // when the next attempt is due
 	Attempts   int       // attempts that have ended
+	ScheduleID string    // the schedule that published it, "" for none
 }
 
 // DeadLetter is a message that ended without success.

@@ -67,7 +67,7 @@ func TestUnknown(t *testing.T) {
 	}
 	for name, p := range map[string][]byte{
 		"type 0":                  change("message", 0, 0),
-		"first reserved type":     change("message", 0, byte(typeFirstReserved)),
+		"a type of later versions": change("message", 0, byte(TypeMove+1)),
 		"type 255":                change("message", 0, 255),
 		"version 0":               change("message", 1, 0),
 		"message version 2":       change("message", 1, 2),
