@@ -80,7 +80,10 @@ func (a *Applier) schedule(lsn uint64, p []byte) error {
 		return err
 	}
 	a.key[0] = kindTick
-	return a.batch.Delete(a.key, nil)
+	if err := a.batch.Delete(a.key, nil); err != nil || s.DedupKey == [16]byte{} {
+		return err
+	}
+	return a.dedup(s.User, &s.DedupKey, s.Defined, appendDedup(nil, lsn, 0, s.Defined, s.ID))
 }
 
 func (a *Applier) dropSchedule(p []byte) error {
