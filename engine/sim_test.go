@@ -46,6 +46,7 @@ type sim struct {
 	t    *testing.T
 	seed uint64
 	rng  *rand.Rand
+	cfg  simConfig
 	now  int64
 	disk *powerfs.FS
 	e    *Engine
@@ -108,11 +109,12 @@ type simConfig struct {
 	steps    int
 	resident int
 	noSync   bool
+	rarely   int // the books are checked that much less often
 }
 
 func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 	s := &sim{
-		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000,
+		t: t, seed: seed, cfg: cfg, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000,
 		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{},
 		schedules: simSchedules{byID: map[string]*simSchedule{}},
 	}
@@ -400,7 +402,7 @@ func (s *sim) advance(ms int64) {
 			break
 		}
 	}
-	if s.failed == nil && s.rng.IntN(8) == 0 {
+	if s.failed == nil && s.rng.IntN(8) == 0 && s.rng.IntN(s.cfg.rarely+1) == 0 {
 		s.checkBooks()
 	}
 }
@@ -756,17 +758,17 @@ func TestSimulation(t *testing.T) {
 		sched.changes += s.schedules.changes
 		sched.ticks += s.schedules.ticks
 		sched.missed += s.schedules.missed
-		sched.kept += s.schedules.kept
+		sched.copied += s.schedules.copied
 	}
 	t.Logf("%d seeds: %d power cuts, %d published, %d attempts, %d duplicates refused, %d moves asked for, %d segments reclaimed, %d indexes rebuilt",
 		to-from, crashes, published, attempts, duplicates, copied, reclaimed, rebuilt)
-	t.Logf("schedules: %d changes, %d ticks published, %d times some were missed, %d records of theirs kept", sched.changes, sched.ticks, sched.missed, sched.kept)
+	t.Logf("schedules: %d changes, %d ticks published, %d times some were missed, %d definitions that go on", sched.changes, sched.ticks, sched.missed, sched.copied)
 	t.Logf("disks were full %d times: %d requests refused, %d attempts after a retry that was not logged, the log stuck %d times",
 		room.episodes, room.refusals, room.unlogged, room.stuck)
 	if to-from >= simSeeds && (room.refusals == 0 || room.unlogged == 0 || room.stuck == 0) {
 		t.Error("full disks were not tried")
 	}
-	if to-from >= simSeeds && (sched.changes == 0 || sched.ticks == 0 || sched.missed == 0 || sched.kept == 0) {
+	if to-from >= simSeeds && (sched.changes == 0 || sched.ticks == 0 || sched.missed == 0 || sched.copied == 0) {
 		t.Error("schedules were not tried")
 	}
 }
