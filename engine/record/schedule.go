@@ -111,7 +111,7 @@ func (s *Schedule) Append(dst []byte) []byte {
 }
 
 // DecodeSchedule decodes a payload. Strings are copied; Message aliases p, and is
-// checked to be one as far as its head.
+// checked to be one, with no fields but those that this version knows.
 func DecodeSchedule(p []byte, s *Schedule) error {
 	if err := check(p, TypeSchedule, scheduleHead, scheduleFlags); err != nil {
 		return err
@@ -130,10 +130,10 @@ func DecodeSchedule(p []byte, s *Schedule) error {
 		return ErrTruncated
 	}
 	s.Message = p[scheduleHead+n:]
-	if _, err := HeadOfMessage(s.Message); err != nil {
+	if err := checkTemplate(s.Message); err != nil {
 		return fmt.Errorf("the message of a schedule: %w", err)
 	}
-	return scheduleFields(TypeSchedule, p[scheduleHead:scheduleHead+n], func(tag Tag, v []byte) bool {
+	return scheduleFields(TypeSchedule, p[scheduleHead:scheduleHead+n], 1<<tagSchedule|1<<tagCron, func(tag Tag, v []byte) bool {
 		switch tag {
 		case tagSchedule:
 			s.ID = string(v)
@@ -146,9 +146,19 @@ func DecodeSchedule(p []byte, s *Schedule) error {
 	})
 }
 
-// scheduleFields walks fields of which each stands once, the schedule's id among
-// them; take says whether it knows the tag.
-func scheduleFields(t Type, p []byte, take func(tag Tag, v []byte) bool) error {
+// checkTemplate refuses a message of a later version before any tick is to publish it.
+func checkTemplate(p []byte) error {
+	h, err := HeadOfMessage(p)
+	if err == nil {
+		_, _, err = h.Special()
+	}
+	return err
+}
+
+// scheduleFields walks fields of which each of the set all stands once, since those
+// of most types run to the end of the payload, which has no length of its own to be
+// compared with; take says whether it knows the tag.
+func scheduleFields(t Type, p []byte, all uint64, take func(tag Tag, v []byte) bool) error {
 	var seen uint64
 	err := fields(p, func(tag Tag, v []byte) error {
 		if !take(tag, v) {
@@ -160,7 +170,7 @@ func scheduleFields(t Type, p []byte, take func(tag Tag, v []byte) bool) error {
 		seen |= 1 << tag
 		return nil
 	})
-	if err == nil && seen&(1<<tagSchedule) == 0 {
+	if err == nil && seen != all {
 		err = ErrTruncated
 	}
 	return err
@@ -196,7 +206,7 @@ func DecodeDropSchedule(p []byte, d *DropSchedule) error {
 		return err
 	}
 	*d = DropSchedule{User: le.Uint32(p[4:]), Old: le.Uint64(p[8:]), OldLen: le.Uint32(p[16:])}
-	return scheduleFields(TypeDropSchedule, p[dropScheduleHead:], func(tag Tag, v []byte) bool {
+	return scheduleFields(TypeDropSchedule, p[dropScheduleHead:], 1<<tagSchedule, func(tag Tag, v []byte) bool {
 		d.ID = string(v)
 		return tag == tagSchedule
 	})
@@ -245,10 +255,7 @@ func (k *Tick) Append(dst []byte) []byte {
 		h[77] = 1
 	}
 	dst = appendField(append(dst, h[:]...), tagSchedule, k.ID)
-	if k.Error != "" {
-		dst = appendField(dst, tagError, k.Error)
-	}
-	return dst
+	return appendField(dst, tagError, k.Error)
 }
 
 // DecodeTick decodes a payload; it keeps nothing of p.
@@ -267,7 +274,7 @@ func DecodeTick(p []byte, k *Tick) error {
 	if k.Why > WhyRefused || p[77] > 1 {
 		return fmt.Errorf("%w: tick of kind %d, %d", ErrUnknown, p[76], p[77])
 	}
-	return scheduleFields(TypeTick, p[tickHead:], func(tag Tag, v []byte) bool {
+	return scheduleFields(TypeTick, p[tickHead:], 1<<tagSchedule|1<<tagError, func(tag Tag, v []byte) bool {
 		switch tag {
 		case tagSchedule:
 			k.ID = string(v)
