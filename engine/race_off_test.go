@@ -16,3 +16,6 @@ const backups = 8
 
 // retryDays is how many retries TestRetryTimes waits for: the fifth comes after a day.
 const retryDays = 6
+
+// simHour is how long an hour of TestSimulationEverySecond is, ms.
+const simHour = 3_600_000

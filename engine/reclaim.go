@@ -294,41 +294,25 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 		if err := record.DecodeSchedule(p, &d); err != nil {
 			return err
 		}
-		return e.keepSchedule(lsn, d.User, d.ID, len(p), batch)
-	case record.TypeTick:
-		var k record.Tick
-		if err := record.DecodeTick(p, &k); err != nil {
-			return err
-		}
-		return e.keepSchedule(lsn, k.User, k.ID, len(p), batch)
+		return e.keepSchedule(lsn, &d, len(p), batch)
 	}
 	return nil
 }
 
-// keepSchedule has the core log again what a schedule needs, if it is this record that
-// says it: its definition, or how far it has come.
-func (e *Engine) keepSchedule(lsn uint64, user uint32, id string, n int, batch *survivors) error {
-	row, ok, err := e.idx.Schedule(user, id)
-	if err != nil || !ok || row.Pos != lsn && row.At != lsn {
+// keepSchedule has the core log a schedule's definition again if this is its newest.
+// The copy says how far the schedule has come; what said so before stands behind the
+// definition, so no other record of a schedule needs to be kept.
+func (e *Engine) keepSchedule(lsn uint64, d *record.Schedule, n int, batch *survivors) error {
+	row, ok, err := e.idx.Schedule(d.User, d.ID)
+	if err != nil || !ok || row.Pos != lsn {
 		return err
 	}
 	batch.bytes += n
-	batch.schedules = append(batch.schedules, &scheduleRequest{ask: askKeep, key: scheduleKey{user, id}, keep: lsn})
+	batch.schedules = append(batch.schedules, &scheduleRequest{ask: askKeep, key: scheduleKey{d.User, d.ID}, keep: lsn})
 	return nil
 }
 
 func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
-	h, err := record.HeadOfMessage(p)
-	if err != nil {
-		return err
-	}
-	if id, _, ok, err := h.Tick(); err != nil {
-		return err
-	} else if ok {
-		if err := e.keepSchedule(lsn, h.User(), string(id), 0, batch); err != nil {
-			return err
-		}
-	}
 	pending, k, err := st.At(lsn)
 	if err != nil {
 		return err
@@ -338,6 +322,10 @@ func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch
 	}
 	if !pending {
 		return nil
+	}
+	h, err := record.HeadOfMessage(p)
+	if err != nil {
+		return err
 	}
 	batch.addPending(lsn, h.Nonce(), lsn, len(p), p)
 	return nil

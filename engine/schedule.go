@@ -66,7 +66,7 @@ const (
 	askDrop
 	askPause
 	askResume
-	askKeep // log again what stands at keep, before that is reclaimed (W10)
+	askKeep // log the definition that stands at keep again, before that is reclaimed (W10)
 )
 
 // scheduleRequest asks for one change of a schedule. done is called exactly once.
@@ -246,7 +246,7 @@ func (c *core) serveSchedule(i uint32, req *scheduleRequest) {
 	s := &c.schedules.list[i]
 	switch {
 	case req.ask == askPause && s.Paused, req.ask == askResume && !s.Paused,
-		req.ask == askKeep && req.keep != s.At && req.keep != s.Pos:
+		req.ask == askKeep && req.keep != s.Pos:
 		c.answerSchedule(req, nil) // it is so already
 		return
 	case req.ask == askDefine:

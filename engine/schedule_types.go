@@ -126,5 +126,5 @@ type PreviewTick struct {
 	Note    string    // what is odd about it, "" for most
 }
 
-// PreviewMax bounds a preview.
+// PreviewMax bounds the ticks of a preview.
 const PreviewMax = 1000

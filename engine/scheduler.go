@@ -90,10 +90,6 @@ func (t *ticker) run(cmd *scheduleCommand) {
 	case req.ask == askDefine:
 		a.err = t.define(req.definition, wal.Producer)
 		logged = a.err == nil
-	case req.ask == askKeep && req.keep != cmd.row.Pos:
-		k := record.Tick{User: cmd.row.User, ID: cmd.row.ID, At: t.e.wallMillis(), Ticks: cmd.row.Ticks, Why: record.WhyKept, Error: cmd.row.Error}
-		a.err = t.log(k.Append(t.buf[:0]), wal.Reclaiming)
-		logged = a.err == nil
 	default:
 		a.err = t.redefine(cmd)
 		logged = a.err == nil
@@ -244,7 +240,7 @@ func (t *ticker) publish(cmd *scheduleCommand, d *record.Schedule, p *tickPlan, 
 func (t *ticker) missed(cmd *scheduleCommand, p *tickPlan, now int64) error {
 	k := record.Tick{
 		User: cmd.row.User, ID: cmd.row.ID, At: now, Ticks: cmd.row.Ticks,
-		From: p.from, To: p.to, Count: uint32(p.count), More: p.more, Why: record.WhyDown,
+		From: p.from, To: p.to, Count: uint32(p.count), More: p.more,
 		Error: missedText,
 	}
 	k.Last, k.Next = p.to, p.next

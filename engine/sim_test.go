@@ -39,6 +39,7 @@ import (
 //	S10 the core's books balance, and no lane or message is forgotten (sim_books_test.go)
 //	S11 what the index names stands in the log, whatever was reclaimed (sim_reclaim_test.go)
 //	S12 history tells of every message, once (sim_history_test.go)
+//	S13 to S15 schedules (sim_schedule_test.go)
 //
 // All of it holds through full disks too (sim_room_test.go).
 type sim struct {
@@ -50,19 +51,20 @@ type sim struct {
 	e    *Engine
 	att  *attempter
 
-	events   []event
-	groups   []*wal.Group
-	pages    []pageCommand
-	rows     []*cancelRequest
-	moveRows []*moveRequest
-	lateRows []event // read, and not told yet
-	reclaim  simReclaim
-	flights  []startCommand
-	unacked  []*simMessage
-	messages map[string]*simMessage // by id, acked or not
-	dedup    map[string]*simMessage
-	room     simRoom
-	crashes  int
+	events    []event
+	groups    []*wal.Group
+	pages     []pageCommand
+	rows      []*cancelRequest
+	moveRows  []*moveRequest
+	lateRows  []event // read, and not told yet
+	reclaim   simReclaim
+	schedules simSchedules
+	flights   []startCommand
+	unacked   []*simMessage
+	messages  map[string]*simMessage // by id, acked or not
+	dedup     map[string]*simMessage
+	room      simRoom
+	crashes   int
 	published,
 	attempts, duplicates int
 	copied, reclaimed, rebuilt int
@@ -112,6 +114,7 @@ func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 	s := &sim{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000,
 		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{},
+		schedules: simSchedules{byID: map[string]*simSchedule{}},
 	}
 	s.disk.NoSync = cfg.noSync
 	s.setFree(simPlenty)
@@ -137,6 +140,10 @@ func (s *sim) open(cfg simConfig) {
 		return
 	}
 	s.e, s.att = e, newAttempter(e)
+	s.schedules.ticker = newTicker(e)
+	if err := e.log.Replay(0, s.observe); err != nil {
+		s.fail("S1: read the log after crash %d: %v", s.crashes, err)
+	}
 	if s.crashes == 0 {
 		if err := e.Bootstrap([]Account{testAccount}); err != nil {
 			s.t.Fatal(err)
@@ -199,7 +206,9 @@ func simHeader(a *dispatch.Attempt, name string) string {
 
 // step does one random thing.
 func (s *sim) step(cfg simConfig) {
-	switch n := s.rng.IntN(103); {
+	switch n := s.rng.IntN(111); {
+	case n > 102:
+		s.scheduleStep()
 	case n == 100:
 		s.changeRoom()
 	case n > 100:
@@ -367,6 +376,13 @@ func (s *sim) advance(ms int64) {
 	s.now += ms
 	for s.failed == nil {
 		events := s.e.inbox.swap(nil)
+		for i := range events {
+			if g := events[i].group; g != nil {
+				if err := s.observe(g); err != nil {
+					s.fail("observe: %v", err)
+				}
+			}
+		}
 		s.events = append(s.events, events...)
 		more, err := s.e.core.step(s.now, s.events)
 		if err != nil {
@@ -401,6 +417,10 @@ func (s *sim) carryOut(out *commands) {
 	for _, cmd := range out.starts {
 		s.started(&cmd)
 		s.flights = append(s.flights, cmd)
+	}
+	s.schedules.cmds = append(s.schedules.cmds, out.schedules...)
+	for _, d := range out.scheduled {
+		d.req.done(d.err)
 	}
 	s.e.carryBounds(out)
 	s.pages = append(s.pages, out.pages...)
@@ -614,7 +634,7 @@ func (s *sim) abandon() {
 		}
 	}
 	s.events, s.groups, s.pages, s.rows, s.flights, s.unacked, s.lateRows = nil, nil, nil, nil, nil, nil, nil
-	s.moveRows, s.reclaim = nil, simReclaim{}
+	s.moveRows, s.reclaim, s.schedules.cmds = nil, simReclaim{}, nil
 	_ = s.e.log.Close()
 	_ = s.e.idx.Abandon()
 	_ = s.e.lock.Close()
@@ -624,6 +644,7 @@ func (s *sim) abandon() {
 // settleAll lets everything run to its end and checks what must have come of it.
 func (s *sim) settleAll() {
 	s.setFree(simPlenty)
+	s.settleSchedules()
 	for i := 0; s.failed == nil && i < 20_000; i++ {
 		s.commit()
 		s.applyAll()
@@ -718,6 +739,7 @@ func TestSimulation(t *testing.T) {
 	from, to := seeds(t, simSeeds)
 	var crashes, published, attempts, duplicates, copied, reclaimed, rebuilt int
 	var room simRoom
+	var sched simSchedules
 	for seed := from; seed < to; seed++ {
 		s := runSim(t, seed, simConfigOf(seed))
 		if s.failed != nil {
@@ -731,13 +753,21 @@ func TestSimulation(t *testing.T) {
 		reclaimed += s.reclaimed
 		rebuilt += s.rebuilt
 		room.add(&s.room)
+		sched.changes += s.schedules.changes
+		sched.ticks += s.schedules.ticks
+		sched.missed += s.schedules.missed
+		sched.copied += s.schedules.copied
 	}
 	t.Logf("%d seeds: %d power cuts, %d published, %d attempts, %d duplicates refused, %d moves asked for, %d segments reclaimed, %d indexes rebuilt",
 		to-from, crashes, published, attempts, duplicates, copied, reclaimed, rebuilt)
+	t.Logf("schedules: %d changes, %d ticks published, %d times some were missed, %d definitions that go on", sched.changes, sched.ticks, sched.missed, sched.copied)
 	t.Logf("disks were full %d times: %d requests refused, %d attempts after a retry that was not logged, the log stuck %d times",
 		room.episodes, room.refusals, room.unlogged, room.stuck)
 	if to-from >= simSeeds && (room.refusals == 0 || room.unlogged == 0 || room.stuck == 0) {
 		t.Error("full disks were not tried")
+	}
+	if to-from >= simSeeds && (sched.changes == 0 || sched.ticks == 0 || sched.missed == 0 || sched.copied == 0) {
+		t.Error("schedules were not tried")
 	}
 }
 

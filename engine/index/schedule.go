@@ -14,14 +14,14 @@ import (
 
 // Schedule is a schedule's row.
 type Schedule struct {
-	User   uint32
-	ID     string
-	Pos    uint64 // where its definition stands
-	Len    uint32 // of the payload there
-	Paused bool
-	Jitter uint32 // ms
-	Rule   uint64 // record.Schedule.Rule
-	Created int64 // unix ms
+	User    uint32
+	ID      string
+	Pos     uint64 // where its definition stands
+	Len     uint32 // of the payload there
+	Paused  bool
+	Jitter  uint32 // ms
+	Rule    uint64 // record.Schedule.Rule
+	Created int64  // unix ms
 
 	record.Ticks
 	At    uint64 // LSN of the record that said so
@@ -103,10 +103,8 @@ func (a *Applier) tick(lsn uint64, p []byte) error {
 	if err := record.DecodeTick(p, &k); err != nil {
 		return err
 	}
-	if k.Why != record.WhyKept {
-		if err := a.missed(lsn, &k); err != nil {
-			return err
-		}
+	if err := a.missed(lsn, &k); err != nil {
+		return err
 	}
 	return a.setTicks(k.User, []byte(k.ID), lsn, &k.Ticks, k.Error)
 }
@@ -205,22 +203,4 @@ func (x *Index) Schedule(user uint32, id string) (s Schedule, ok bool, err error
 	key[0] = kindTick
 	_, err = get(moment, key, s.progress)
 	return s, true, err
-}
-
-// TickAt returns the LSN of the record that says how far a schedule has come, if it
-// is not its definition.
-func (x *Index) TickAt(user uint32, id string) (lsn uint64, ok bool, err error) {
-	leave, err := x.enter()
-	if err != nil {
-		return 0, false, err
-	}
-	defer leave()
-	ok, err = get(x.db, scheduleKey(nil, kindTick, user, []byte(id)), func(v []byte) error {
-		if len(v) < 8+ticksSize {
-			return errBadValue
-		}
-		lsn = be.Uint64(v)
-		return nil
-	})
-	return lsn, ok, err
 }

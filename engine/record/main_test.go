@@ -86,7 +86,7 @@ func sampleDropSchedule() DropSchedule {
 func sampleTick() Tick {
 	return Tick{
 		User: 7, ID: "nightly", At: 1_800_000_000_123, Ticks: sampleTicks, From: 1_799_913_600_000, To: 1_800_000_000_000,
-		Count: 2, More: true, Why: WhyDown, Error: "missed: the server was down",
+		Count: 2, More: true, Error: "missed: the server was down",
 	}
 }
 
@@ -327,7 +327,7 @@ func drawTick(t *rapid.T) *Tick {
 	return &Tick{
 		User: rapid.Uint32().Draw(t, "user"), ID: drawID(t), At: rapid.Int64().Draw(t, "at"), Ticks: drawTicks(t),
 		From: rapid.Int64().Draw(t, "from"), To: rapid.Int64().Draw(t, "to"), Count: rapid.Uint32().Draw(t, "count"),
-		More: rapid.Bool().Draw(t, "more"), Why: Why(rapid.IntRange(int(WhyKept), int(WhyRefused)).Draw(t, "why")), Error: text(t, "error"),
+		More: rapid.Bool().Draw(t, "more"), Error: text(t, "error"),
 	}
 }
 

@@ -103,8 +103,7 @@ func TestUnknown(t *testing.T) {
 		"dropschedule flag":              change("dropschedule", 2, 1),
 		"tick version 2":                 change("tick", 1, 2),
 		"tick flag":                      change("tick", 2, 1),
-		"tick of kind 3":                 change("tick", 76, byte(WhyRefused)+1),
-		"tick, more than true":           change("tick", 77, 2),
+		"tick, more than true":           change("tick", 76, 2),
 		"schedule of an outcome":         withMessage(samples()["outcome"]),
 		"schedule of a schedule":         withMessage(samples()["schedule"]),
 		"schedule of a later message":    withMessage(withField("message", tagReservedQueue)),
@@ -134,7 +133,7 @@ func TestZeroBytes(t *testing.T) {
 		"move":         {{83, moveHead}},
 		"schedule":     {{86, 88}, {92, scheduleHead}},
 		"dropschedule": {{20, dropScheduleHead}},
-		"tick":         {{78, tickHead}},
+		"tick":         {{77, tickHead}},
 	} {
 		for _, part := range parts {
 			for at := part[0]; at < part[1]; at++ {

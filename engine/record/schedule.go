@@ -213,21 +213,11 @@ func DecodeDropSchedule(p []byte, d *DropSchedule) error {
 }
 
 // tickHead: 4 user u32, 8 at i64, 16 ticks 40 bytes, 56 from i64, 64 to i64, 72 count u32,
-// 76 why u8, 77 more u8, 78 zero u16.
+// 76 more u8, 77 zero u24.
 const tickHead = 80
 
-// Why says why there is a Tick.
-type Why uint8
-
-// What a Tick can be about.
-const (
-	WhyKept    Why = 0 // nothing happened: the record that said it before is to be reclaimed (W10)
-	WhyDown    Why = 1 // ticks were missed: the server was down, the clock stepped, or it had no time or room
-	WhyRefused Why = 2 // what the tick would publish is not accepted, for the reason in Error
-)
-
 // Tick says how far a schedule has come where no message says so: ticks went by that
-// published nothing, and are not caught up.
+// published nothing, and are not caught up (P28).
 type Tick struct {
 	User uint32
 	ID   string
@@ -235,9 +225,8 @@ type Tick struct {
 	Ticks
 	From, To int64 // unix ms: the first and the last of the ticks that published nothing
 	Count    uint32
-	More     bool // there were more than Count of them
-	Why      Why
-	Error    string
+	More     bool   // there were more than Count of them
+	Error    string // why, for people
 }
 
 // Append appends the encoded tick to dst.
@@ -250,9 +239,8 @@ func (k *Tick) Append(dst []byte) []byte {
 	le.PutUint64(h[56:], uint64(k.From))
 	le.PutUint64(h[64:], uint64(k.To))
 	le.PutUint32(h[72:], k.Count)
-	h[76] = byte(k.Why)
 	if k.More {
-		h[77] = 1
+		h[76] = 1
 	}
 	dst = appendField(append(dst, h[:]...), tagSchedule, k.ID)
 	return appendField(dst, tagError, k.Error)
@@ -263,16 +251,16 @@ func DecodeTick(p []byte, k *Tick) error {
 	if err := check(p, TypeTick, tickHead, 0); err != nil {
 		return err
 	}
-	if err := zero(TypeTick, p[78:tickHead]); err != nil {
+	if err := zero(TypeTick, p[77:tickHead]); err != nil {
 		return err
 	}
 	*k = Tick{
 		User: le.Uint32(p[4:]), At: int64(le.Uint64(p[8:])), From: int64(le.Uint64(p[56:])), To: int64(le.Uint64(p[64:])),
-		Count: le.Uint32(p[72:]), Why: Why(p[76]), More: p[77] == 1,
+		Count: le.Uint32(p[72:]), More: p[76] == 1,
 	}
 	k.Ticks.get(p[16:])
-	if k.Why > WhyRefused || p[77] > 1 {
-		return fmt.Errorf("%w: tick of kind %d, %d", ErrUnknown, p[76], p[77])
+	if p[76] > 1 {
+		return fmt.Errorf("%w: tick flags %#x", ErrUnknown, p[76])
 	}
 	return scheduleFields(TypeTick, p[tickHead:], 1<<tagSchedule|1<<tagError, func(tag Tag, v []byte) bool {
 		switch tag {
