@@ -26,8 +26,6 @@ type Ticks struct {
 	RunNonce uint64
 }
 
-const ticksSize = 40
-
 func (s *Ticks) put(h []byte) {
 	le.PutUint64(h, uint64(s.Last))
 	le.PutUint64(h[8:], uint64(s.Next))
