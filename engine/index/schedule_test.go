@@ -148,7 +148,7 @@ func TestScheduleReads(t *testing.T) {
 		b.must(g.m.apply(logged{g.lsn, p}))
 		b.must(b.a.Record(g.lsn, p))
 		b.a.EndGroup(positionAt(g.lsn + 8))
-		if g.rng.IntN(10) == 0 {
+		if g.rng.IntN(40) == 0 {
 			b.flush()
 			most = max(most, len(g.m.schedules))
 			checkSchedules(t, b.x, slices.Collect(maps.Values(g.m.schedules)))
