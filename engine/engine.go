@@ -29,7 +29,7 @@ import (
 //	space     looks at the room on the disk
 //
 // The log's committer hands each group to loop and applier in log order. Lock
-// order: users.mu and dedup.mu, each held over an append, then the log's own;
+// order: users.mu, dedup.mu and defining, each held over an append, then the log's own;
 // every other lock is a leaf.
 type Engine struct {
 	opts    Options
@@ -49,6 +49,7 @@ type Engine struct {
 	workers   workers
 	scheduler scheduler
 	dedup     dedupTable
+	defining  sync.Mutex // held by the one definition that has a deduplication id
 	claims    claims
 	users     users
 	health    health

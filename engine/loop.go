@@ -191,6 +191,7 @@ func (e *Engine) carryOut(out *commands) (err error) {
 	if err == nil {
 		e.scheduler.push(out.schedules)
 	}
+	e.scheduler.schedules.Store(int64(len(e.core.schedules.byKey)))
 	for _, d := range out.scheduled {
 		d.req.done(d.err)
 	}

@@ -18,4 +18,4 @@ const backups = 8
 const retryDays = 6
 
 // simHour is how long an hour of TestSimulationEverySecond is, ms.
-const simHour = 3_600_000
+const simHour = 1_200_000

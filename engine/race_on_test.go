@@ -9,5 +9,5 @@ const (
 	hungryLanes     = 500
 	backups         = 3
 	retryDays       = 3
-	simHour         = 360_000
+	simHour         = 120_000
 )

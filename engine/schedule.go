@@ -46,16 +46,16 @@ type schedules struct {
 	byKey   map[scheduleKey]uint32
 	waiting map[uint32][]*scheduleRequest // for the record that is on its way
 	due     ring
-	firing  int // busy with a tick
-	busy    int // busy at all
+	hold    int64 // unix ms: nothing is fired before, the log had no room or the index lags
+	firing  int   // busy with a tick
+	busy    int   // busy at all
 }
 
 // firesMax bounds the ticks on their way to the log: what is due beyond them waits in
 // the core, as one number each.
 const firesMax = 1024
 
-// fireRetry is how long a tick waits that the log has no room for, or that could not
-// be read now, ms.
+// fireRetry is how long ticks wait that there is no room for, ms.
 const fireRetry = 1000
 
 // ask says what a scheduleRequest is for.
@@ -92,7 +92,7 @@ type scheduleAnswer struct {
 	cmd   scheduleCommand
 	err   error
 	next  int64 // of a tick without err: nothing is due before this tick, 0: never
-	retry int64 // of a tick with err: ms until the next try
+	retry int64 // of a tick with err: ms until the next try of this schedule; 0: all ticks wait
 }
 
 // jitterOf returns by how much the ticks of a schedule come later, ms: always the same,
@@ -195,6 +195,9 @@ func (c *core) rearmSchedules() {
 // when there is room again.
 func (c *core) fireDue() {
 	t := &c.schedules
+	if c.now < t.hold {
+		return // the loop looks again within a second
+	}
 	for n := t.due.len(); n > 0 && t.firing < firesMax && !c.scarce(); n-- {
 		i := t.due.pop()
 		s := &t.list[i]
@@ -281,7 +284,7 @@ func (c *core) commitSchedule(lsn uint64, p []byte) error {
 		return err
 	}
 	s := &c.schedules.list[i]
-	s.Pos, s.Len, s.At, s.Ticks = lsn, uint32(len(p)), lsn, d.Ticks
+	s.Pos, s.Len, s.Ticks = lsn, uint32(len(p)), d.Ticks
 	s.Paused, s.Jitter, s.Rule, s.Created = d.Flags&record.FlagPaused != 0, d.Jitter, d.Rule(), d.Created
 	s.offset = jitterOf(&s.Schedule)
 	c.vacate(i, nil)
@@ -329,7 +332,7 @@ func (c *core) came(lsn uint64, user uint32, id string, t *record.Ticks) error {
 		return err
 	}
 	s := &c.schedules.list[i]
-	s.At, s.Ticks = lsn, *t
+	s.Ticks = *t
 	c.vacate(i, nil)
 	return nil
 }
@@ -395,7 +398,14 @@ func (c *core) scheduleUnlogged(a *scheduleAnswer) {
 		s.Next = a.next
 	}
 	c.vacate(i, a.err)
-	if s := &c.schedules.list[i]; a.cmd.req == nil && a.err != nil && !s.busy && s.used {
+	if a.cmd.req != nil || a.err == nil {
+		return
+	}
+	if a.retry == 0 {
+		c.schedules.hold = c.now + fireRetry
+		return
+	}
+	if s := &c.schedules.list[i]; !s.busy && s.used {
 		c.disarm(s)
 		s.due = false // a place in the line that it has is void
 		c.armAt(i, c.now+a.retry)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/record"
@@ -17,6 +18,9 @@ type scheduler struct {
 	mu     sync.Mutex
 	queue  []scheduleCommand // at most firesMax ticks, and a request for each connection
 	signal chan struct{}
+
+	schedules     atomic.Int64
+	ticks, missed atomic.Uint64
 }
 
 func (q *scheduler) init() { q.signal = make(chan struct{}, 1) }
@@ -163,7 +167,7 @@ func (t *ticker) redefine(cmd *scheduleCommand) error {
 	if err := t.read(cmd, &d); err != nil {
 		return err
 	}
-	d.Ticks, d.Old, d.OldLen = cmd.row.Ticks, cmd.row.Pos, cmd.row.Len
+	d.Ticks, d.Old, d.OldLen, d.DedupKey = cmd.row.Ticks, cmd.row.Pos, cmd.row.Len, [16]byte{}
 	switch cmd.req.ask {
 	case askPause:
 		d.Flags |= record.FlagPaused
@@ -176,20 +180,19 @@ func (t *ticker) redefine(cmd *scheduleCommand) error {
 	return t.define(&d, wal.Producer)
 }
 
-// What a schedule waits when its definition cannot be read, or its tick not be taken.
-const damagedRetry = 60_000 // ms
+// damagedRetry is how long a schedule waits whose definition cannot be read, ms.
+const damagedRetry = 60_000
 
 // fire logs what is due of a schedule. It reports whether it logged anything.
 func (t *ticker) fire(cmd *scheduleCommand, a *scheduleAnswer) (logged bool) {
+	if a.err = t.e.busyWith(); a.err != nil {
+		return false
+	}
 	var d record.Schedule
 	if a.err = t.read(cmd, &d); a.err != nil {
 		a.retry = damagedRetry
 		t.e.opts.Logger.Error("engine: a schedule is damaged and publishes nothing. Define it again, and run `tidemill wal verify`", "error", a.err)
 		t.e.health.messages.Add(1)
-		return false
-	}
-	if a.err = t.e.busyWith(); a.err != nil {
-		a.retry = fireRetry
 		return false
 	}
 	r := rulesOf(&d)
@@ -208,7 +211,6 @@ func (t *ticker) fire(cmd *scheduleCommand, a *scheduleAnswer) (logged bool) {
 		a.next = p.next
 		return false
 	}
-	a.retry = fireRetry
 	return a.err == nil
 }
 
@@ -233,6 +235,9 @@ func (t *ticker) publish(cmd *scheduleCommand, d *record.Schedule, p *tickPlan, 
 	m.Flags |= record.FlagTick
 	m.Schedule, m.Tick = cmd.row.ID, record.ScheduleTick{Time: p.publish, Next: p.next}
 	_, err := t.e.logMessage(m)
+	if err == nil {
+		t.e.scheduler.ticks.Add(1)
+	}
 	return err
 }
 
@@ -244,7 +249,11 @@ func (t *ticker) missed(cmd *scheduleCommand, p *tickPlan, now int64) error {
 		Error: missedText,
 	}
 	k.Last, k.Next = p.to, p.next
-	return t.log(k.Append(t.buf[:0]), wal.Producer)
+	err := t.log(k.Append(t.buf[:0]), wal.Producer)
+	if err == nil {
+		t.e.scheduler.missed.Add(uint64(p.count))
+	}
+	return err
 }
 
 // missedText is for people.

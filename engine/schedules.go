@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -19,6 +20,31 @@ func (e *Engine) DefineSchedule(s *Schedule) (ScheduleReceipt, error) {
 	if err != nil {
 		return ScheduleReceipt{}, err
 	}
+	if d.DedupKey != [16]byte{} {
+		return e.defineUnique(d)
+	}
+	return e.define(d)
+}
+
+// defineUnique stores the schedule unless its deduplication id was seen within the
+// window. One at a time: what was stored before is in the index when the next one looks.
+func (e *Engine) defineUnique(d *record.Schedule) (ScheduleReceipt, error) {
+	e.defining.Lock()
+	defer e.defining.Unlock()
+	if err := e.catchUp(); err != nil {
+		return ScheduleReceipt{}, err
+	}
+	was, ok, err := e.idx.Dedup(d.User, &d.DedupKey, d.Defined)
+	if err != nil {
+		return ScheduleReceipt{}, indexError(err)
+	}
+	if ok {
+		return ScheduleReceipt{ID: was.Schedule, Deduplicated: true}, nil
+	}
+	return e.define(d)
+}
+
+func (e *Engine) define(d *record.Schedule) (ScheduleReceipt, error) {
 	req := &scheduleRequest{ask: askDefine, key: scheduleKey{d.User, d.ID}, definition: d}
 	if err := e.requestSchedule(req); err != nil {
 		return ScheduleReceipt{}, err
@@ -42,12 +68,12 @@ func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 	if err != nil {
 		return nil, limitError("invalid Upstash-Cron: %v", err)
 	}
-	template, created, err := e.buildTemplate(&s.Message)
+	template, now, err := e.buildTemplate(&s.Message)
 	if err != nil {
 		return nil, err
 	}
 	d := &record.Schedule{
-		User: uint32(s.Message.User), ID: s.ID, Cron: x.String(), Created: created,
+		User: uint32(s.Message.User), ID: s.ID, Cron: x.String(), Created: now, Defined: now, DedupKey: scheduleDedup(s),
 		DST: uint8(r.DST), Missed: uint8(r.Missed), MissedMax: uint32(r.MissedMax), Window: r.MissedWindow.Milliseconds(),
 		Jitter: uint32(r.Jitter.Milliseconds()), Message: template,
 	}
@@ -61,15 +87,29 @@ func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 }
 
 // buildTemplate returns the encoded message that each tick publishes.
-func (e *Engine) buildTemplate(p *Publish) (encoded []byte, created int64, err error) {
+func (e *Engine) buildTemplate(p *Publish) (encoded []byte, now int64, err error) {
 	m := messages.Get().(*scratchMessage)
 	defer m.free()
 	if err := e.build(p, m); err != nil {
 		return nil, 0, err
 	}
-	created = m.Created
+	now = m.Created
 	m.Due, m.Created, m.Nonce, m.DedupKey = p.Delay.Milliseconds(), 0, 0, [16]byte{}
-	return m.Append(make([]byte, 0, m.Size())), created, nil
+	return m.Append(make([]byte, 0, m.Size())), now, nil
+}
+
+// scheduleDedup returns the key by which a definition is deduplicated, zero for none:
+// another one than a message of the same content would have.
+func scheduleDedup(s *Schedule) (key [16]byte) {
+	if key = dedupHash(&s.Message); key == [16]byte{} {
+		return key
+	}
+	what := append([]byte("schedule"), key[:]...)
+	if s.Message.DedupID == "" {
+		what = append(what, s.Cron...)
+	}
+	sum := sha256.Sum256(what)
+	return [16]byte(sum[:16])
 }
 
 // complete fills in defaults and checks bounds.

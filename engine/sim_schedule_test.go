@@ -366,7 +366,7 @@ func TestSimulationEverySecond(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cfg := simConfig{resident: 1000}
+	cfg := simConfig{resident: 1000, rarely: 30}
 	s := newSim(t, 27, cfg)
 	d, err := s.e.buildSchedule(&Schedule{
 		ID: "s", Cron: simEverySecond, Time: TimeRules{Seconds: true}, Message: Publish{User: 1, URL: "http://h.example/", Body: []byte("tick")},
@@ -397,12 +397,14 @@ func TestSimulationEverySecond(t *testing.T) {
 // everySecondStep does one random thing of what a server does in a second.
 func (s *sim) everySecondStep(cfg simConfig) {
 	switch n := s.rng.IntN(1000); {
-	case n < 4:
-		s.crash(cfg)
-	case n < 20:
+	case n == 0:
+		if s.rng.IntN(2) == 0 {
+			s.crash(cfg)
+		}
+	case n < 8:
 		s.reclaimStep()
 	case n < 300:
-		s.advance(s.rng.Int64N(600))
+		s.advance(s.rng.Int64N(200))
 	case n < 500:
 		s.runScheduler(1 + s.rng.IntN(3))
 	case n < 650:

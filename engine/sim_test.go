@@ -46,6 +46,7 @@ type sim struct {
 	t    *testing.T
 	seed uint64
 	rng  *rand.Rand
+	cfg  simConfig
 	now  int64
 	disk *powerfs.FS
 	e    *Engine
@@ -108,11 +109,12 @@ type simConfig struct {
 	steps    int
 	resident int
 	noSync   bool
+	rarely   int // the books are checked that much less often
 }
 
 func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 	s := &sim{
-		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000,
+		t: t, seed: seed, cfg: cfg, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000,
 		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{},
 		schedules: simSchedules{byID: map[string]*simSchedule{}},
 	}
@@ -400,7 +402,7 @@ func (s *sim) advance(ms int64) {
 			break
 		}
 	}
-	if s.failed == nil && s.rng.IntN(8) == 0 {
+	if s.failed == nil && s.rng.IntN(8) == 0 && s.rng.IntN(s.cfg.rarely+1) == 0 {
 		s.checkBooks()
 	}
 }

@@ -77,16 +77,17 @@ type DeadLetter struct {
 
 // DeadLetterQuery selects dead letters. Zero fields select everything.
 type DeadLetterQuery struct {
-	User       UserID
-	IDs        []string
-	MessageIDs []string
-	URLs       []string
-	CallerIPs  []string
-	Statuses   []int
-	From, To   time.Time // inclusive
-	Descending bool      // latest first
-	Cursor     string    // digits, as the last page returned it
-	Count      int       // at most; 0: 100
+	User        UserID
+	IDs         []string
+	MessageIDs  []string
+	URLs        []string
+	CallerIPs   []string
+	ScheduleIDs []string
+	Statuses    []int
+	From, To    time.Time // inclusive
+	Descending  bool      // latest first
+	Cursor      string    // digits, as the last page returned it
+	Count       int       // at most; 0: 100
 }
 
 // Keys are an account's signing keys: deliveries are signed with Current.

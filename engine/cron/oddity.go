@@ -88,8 +88,7 @@ func (x *Expr) Explain(tick int64) Oddity {
 
 // twice tells whether the wall time shown at t is shown at another instant too.
 func (x *Expr) twice(t, wall int64) OddKind {
-	s := x.segmentAt(t - 2*maxOffset)
-	for s.start <= t+2*maxOffset {
+	for s := x.segmentAt(t - 2*maxOffset); ; s = x.segmentAt(s.end) {
 		other := wall - s.off
 		if other >= s.start && other < s.end && other != t {
 			if other < t {
@@ -97,9 +96,10 @@ func (x *Expr) twice(t, wall int64) OddKind {
 			}
 			return First
 		}
-		s = x.segmentAt(s.end)
+		if s.end > t+2*maxOffset { // the last segment of a zone ends nowhere
+			return None
+		}
 	}
-	return None
 }
 
 // LeftOut lists, oldest first, the wall times that match x and have no tick because

@@ -231,31 +231,37 @@ func (x *Index) Dead(user uint32, lsn uint64) (d Dead, ok bool, err error) {
 	return d, ok, err
 }
 
-// Dedup returns the message first published with this hash, if it was accepted
-// within the window that ends at now (unix ms). A clock that was set back by up
+// Deduped is what was first accepted under an id: a message, or a schedule.
+type Deduped struct {
+	Seq, Nonce uint64
+	Schedule   string
+}
+
+// Dedup returns what was first accepted with this hash, if that was within the
+// window that ends at now (unix ms). A clock that was set back by up
 // to a window still finds what was accepted before.
-func (x *Index) Dedup(user uint32, hash *[16]byte, now int64) (seq, nonce uint64, ok bool, err error) {
+func (x *Index) Dedup(user uint32, hash *[16]byte, now int64) (d Deduped, ok bool, err error) {
 	leave, err := x.enter()
 	if err != nil {
-		return 0, 0, false, err
+		return d, false, err
 	}
 	defer leave()
 	window := x.opts.DedupWindow.Milliseconds()
 	for b := now/window + 1; b >= 0 && b >= now/window-1 && !ok; b-- {
 		var k [32]byte
 		_, err = get(x.db, dedupKey(k[:0], uint64(b), user, hash), func(v []byte) error {
-			if len(v) != 24 {
+			if len(v) < 24 {
 				return errBadValue
 			}
-			seq, nonce = be.Uint64(v), be.Uint64(v[8:])
+			d = Deduped{be.Uint64(v), be.Uint64(v[8:]), string(v[24:])}
 			ok = now-int64(be.Uint64(v[16:])) < window
 			return nil
 		})
 		if err != nil {
-			return 0, 0, false, err
+			return Deduped{}, false, err
 		}
 	}
-	return seq, nonce, ok, nil
+	return d, ok, nil
 }
 
 // get calls fn with the key's value, and says whether there is one.

@@ -24,7 +24,6 @@ type Schedule struct {
 	Created int64  // unix ms
 
 	record.Ticks
-	At    uint64 // LSN of the record that said so
 	Error string // why the newest tick published nothing, "" if it did
 }
 
@@ -59,7 +58,6 @@ func decodeSchedule(key, v []byte, s *Schedule) error {
 		User: be.Uint32(key[1:]), ID: string(key[5:]), Pos: be.Uint64(v), Len: be.Uint32(v[8:]), Paused: v[12] == 1,
 		Jitter: be.Uint32(v[13:]), Rule: be.Uint64(v[17:]), Created: int64(be.Uint64(v[25:])), Ticks: decodeTicks(v[33:]),
 	}
-	s.At = s.Pos
 	return nil
 }
 
@@ -80,7 +78,10 @@ func (a *Applier) schedule(lsn uint64, p []byte) error {
 		return err
 	}
 	a.key[0] = kindTick
-	return a.batch.Delete(a.key, nil)
+	if err := a.batch.Delete(a.key, nil); err != nil || s.DedupKey == [16]byte{} {
+		return err
+	}
+	return a.dedup(s.User, &s.DedupKey, s.Defined, appendDedup(nil, lsn, 0, s.Defined, s.ID))
 }
 
 func (a *Applier) dropSchedule(p []byte) error {
@@ -106,7 +107,7 @@ func (a *Applier) tick(lsn uint64, p []byte) error {
 	if err := a.missed(lsn, &k); err != nil {
 		return err
 	}
-	return a.setTicks(k.User, []byte(k.ID), lsn, &k.Ticks, k.Error)
+	return a.setTicks(k.User, []byte(k.ID), &k.Ticks, k.Error)
 }
 
 // messageTick applies what a message says of the schedule that it comes from.
@@ -116,12 +117,12 @@ func (a *Applier) messageTick(lsn uint64, h record.MessageHead) error {
 		return err
 	}
 	t := record.Ticks{Last: k.Time, Next: k.Next, Run: k.Time, RunSeq: lsn, RunNonce: h.Nonce()}
-	return a.setTicks(h.User(), id, lsn, &t, "")
+	return a.setTicks(h.User(), id, &t, "")
 }
 
-func (a *Applier) setTicks(user uint32, id []byte, lsn uint64, t *record.Ticks, text string) error {
+func (a *Applier) setTicks(user uint32, id []byte, t *record.Ticks, text string) error {
 	a.key = scheduleKey(a.key, kindTick, user, id)
-	a.val = append(appendTicks(be.AppendUint64(a.val[:0], lsn), t), text...)
+	a.val = append(appendTicks(a.val[:0], t), text...)
 	return a.batch.Set(a.key, a.val, nil)
 }
 
@@ -179,10 +180,10 @@ func (x *Index) schedules(lower, upper []byte, fn func(*Schedule) error) error {
 
 // progress takes a tick's row.
 func (s *Schedule) progress(v []byte) error {
-	if len(v) < 8+ticksSize {
+	if len(v) < ticksSize {
 		return errBadValue
 	}
-	s.At, s.Ticks, s.Error = be.Uint64(v), decodeTicks(v[8:]), string(v[8+ticksSize:])
+	s.Ticks, s.Error = decodeTicks(v), string(v[ticksSize:])
 	return nil
 }
 

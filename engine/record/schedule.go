@@ -47,17 +47,19 @@ func (s *Ticks) get(h []byte) {
 //	56 old u64      64 old len u32   68 jitter u32
 //	72 window i64   80 missed max u32
 //	84 dst u8       85 missed u8     86 zero u16
-//	88 fields u32   92 zero u32
-const scheduleHead = 96
+//	88 defined i64  96 fields u32   100 zero u32
+const scheduleHead = 104
 
 // Schedule is the newest definition of a schedule. The newest record of a user and
 // id wins.
 type Schedule struct {
-	Flags   uint16
-	User    uint32
-	ID      string
-	Cron    string // as it was given, trimmed
-	Created int64  // unix ms, of the first definition under this id
+	Flags    uint16
+	User     uint32
+	ID       string
+	Cron     string   // as it was given, trimmed
+	DedupKey [16]byte // of the request that defined it, zero: none; not repeated by a copy
+	Created  int64    // unix ms, of the first definition under this id
+	Defined  int64    // unix ms, of this definition
 
 	// Rules of its time: how daylight saving, missed ticks and jitter are dealt with.
 	// What the numbers mean is the engine's business.
@@ -84,7 +86,13 @@ const ScheduleOverhead = scheduleHead + 2*(1+5)
 // Size returns the number of bytes that Append adds.
 func (s *Schedule) Size() int { return scheduleHead + s.fieldsSize() + len(s.Message) }
 
-func (s *Schedule) fieldsSize() int { return fieldSize(len(s.ID)) + fieldSize(len(s.Cron)) }
+func (s *Schedule) fieldsSize() int {
+	n := fieldSize(len(s.ID)) + fieldSize(len(s.Cron))
+	if s.DedupKey != ([16]byte{}) {
+		n += fieldSize(len(s.DedupKey))
+	}
+	return n
+}
 
 // Append appends the encoded schedule to dst. It keeps nothing of s.
 func (s *Schedule) Append(dst []byte) []byte {
@@ -102,9 +110,13 @@ func (s *Schedule) Append(dst []byte) []byte {
 	le.PutUint64(h[72:], uint64(s.Window))
 	le.PutUint32(h[80:], s.MissedMax)
 	h[84], h[85] = s.DST, s.Missed
-	le.PutUint32(h[88:], uint32(s.fieldsSize()))
+	le.PutUint64(h[88:], uint64(s.Defined))
+	le.PutUint32(h[96:], uint32(s.fieldsSize()))
 	dst = appendField(dst, tagSchedule, s.ID)
 	dst = appendField(dst, tagCron, s.Cron)
+	if s.DedupKey != ([16]byte{}) {
+		dst = appendField(dst, tagDedupKey, s.DedupKey[:])
+	}
 	return append(dst, s.Message...)
 }
 
@@ -114,16 +126,16 @@ func DecodeSchedule(p []byte, s *Schedule) error {
 	if err := check(p, TypeSchedule, scheduleHead, scheduleFlags); err != nil {
 		return err
 	}
-	if err := zero(TypeSchedule, p[86:88], p[92:96]); err != nil {
+	if err := zero(TypeSchedule, p[86:88], p[100:scheduleHead]); err != nil {
 		return err
 	}
 	*s = Schedule{
 		Flags: le.Uint16(p[2:]), User: le.Uint32(p[4:]), Created: int64(le.Uint64(p[8:])),
 		Old: le.Uint64(p[56:]), OldLen: le.Uint32(p[64:]), Jitter: le.Uint32(p[68:]), Window: int64(le.Uint64(p[72:])),
-		MissedMax: le.Uint32(p[80:]), DST: p[84], Missed: p[85],
+		MissedMax: le.Uint32(p[80:]), DST: p[84], Missed: p[85], Defined: int64(le.Uint64(p[88:])),
 	}
 	s.Ticks.get(p[16:])
-	n := int(le.Uint32(p[88:]))
+	n := int(le.Uint32(p[96:]))
 	if n > len(p)-scheduleHead {
 		return ErrTruncated
 	}
@@ -137,6 +149,8 @@ func DecodeSchedule(p []byte, s *Schedule) error {
 			s.ID = string(v)
 		case tagCron:
 			s.Cron = string(v)
+		case tagDedupKey:
+			return copy(s.DedupKey[:], v) == len(v) && len(v) == len(s.DedupKey)
 		default:
 			return false
 		}
