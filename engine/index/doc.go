@@ -21,10 +21,10 @@
 //	key                                   value                    what it is
 //	'a'                                   layout, log, lsn, chain  the position applied
 //	'c' user:4 id                         schedule row             a schedule, as its definition says
-//	'd' bucket:8 user:4 hash:16           seq, nonce, at           a deduplication id seen (X6)
+//	'd' bucket:8 user:4 hash:16           seq, nonce, at, schedule a deduplication id seen (X6)
 //	'e' day:4 seq:8 lsn:8                 nothing                  where a later history row of a message is (X6)
 //	'h' lsn:8                             history row              what happened there to a message (X6)
-//	'k' user:4 id                         lsn, ticks, error        how far a schedule has come since its definition (T3)
+//	'k' user:4 id                         ticks, error             how far a schedule has come since its definition (T3)
 //	'l' lane:8                            count, first due         a lane's summary (X4)
 //	'm' seq:8                             row                      a pending message, by number
 //	'p' lane:8 due:8 seq:8                row                      the same, in delivery order (X4)

@@ -24,6 +24,7 @@ type model struct {
 	newest uint64 // dedup bucket of the last message that had an id
 
 	schedules map[scheduleID]Schedule
+	ticked    map[scheduleID]bool // something has come since the definition
 
 	history modelHistory
 }
@@ -31,7 +32,7 @@ type model struct {
 func newModel() *model {
 	return &model{
 		rows: map[uint64]record.Row{}, dead: map[uint64]Dead{}, dedup: map[string]string{}, users: map[uint32][]byte{},
-		texts: map[uint64][]byte{}, schedules: map[scheduleID]Schedule{}, history: newModelHistory(),
+		texts: map[uint64][]byte{}, schedules: map[scheduleID]Schedule{}, ticked: map[scheduleID]bool{}, history: newModelHistory(),
 	}
 }
 
@@ -113,11 +114,16 @@ func (m *model) message(r logged) error {
 	m.messageTick(r, &p)
 	delete(m.dead, p.FromDead.Dead)
 	if p.DedupKey != [16]byte{} {
-		m.newest = uint64(p.Created / testWindow.Milliseconds())
-		v := be.AppendUint64(be.AppendUint64(be.AppendUint64(nil, r.lsn), p.Nonce), uint64(p.Created))
-		m.dedup[string(dedupKey(nil, m.newest, p.User, &p.DedupKey))] = string(v)
+		m.seen(p.User, &p.DedupKey, p.Created, r.lsn, p.Nonce, "")
 	}
 	return nil
+}
+
+// seen remembers an id, and what it stands for.
+func (m *model) seen(user uint32, hash *[16]byte, at int64, lsn, nonce uint64, schedule string) {
+	m.newest = uint64(at / testWindow.Milliseconds())
+	v := be.AppendUint64(be.AppendUint64(be.AppendUint64(nil, lsn), nonce), uint64(at))
+	m.dedup[string(dedupKey(nil, m.newest, user, hash))] = string(v) + schedule
 }
 
 func (m *model) outcome(r logged) error {

@@ -34,7 +34,11 @@ func (m *model) schedule(r logged) error {
 	}
 	m.schedules[id] = Schedule{
 		User: d.User, ID: d.ID, Pos: r.lsn, Len: uint32(len(r.payload)), Paused: d.Flags&record.FlagPaused != 0,
-		Jitter: d.Jitter, Rule: d.Rule(), Created: d.Created, Ticks: d.Ticks, At: r.lsn,
+		Jitter: d.Jitter, Rule: d.Rule(), Created: d.Created, Ticks: d.Ticks,
+	}
+	delete(m.ticked, id)
+	if d.DedupKey != [16]byte{} {
+		m.seen(d.User, &d.DedupKey, d.Defined, r.lsn, 0, d.ID)
 	}
 	return nil
 }
@@ -43,13 +47,14 @@ func (m *model) dropSchedule(r logged) error {
 	var d record.DropSchedule
 	err := record.DecodeDropSchedule(r.payload, &d)
 	delete(m.schedules, scheduleID{d.User, d.ID})
+	delete(m.ticked, scheduleID{d.User, d.ID})
 	return err
 }
 
 func (m *model) tick(r logged) error {
 	var k record.Tick
 	err := record.DecodeTick(r.payload, &k)
-	m.came(scheduleID{k.User, k.ID}, r.lsn, k.Ticks, k.Error)
+	m.came(scheduleID{k.User, k.ID}, k.Ticks, k.Error)
 	m.history.missed(r, &k)
 	return err
 }
@@ -57,14 +62,14 @@ func (m *model) tick(r logged) error {
 func (m *model) messageTick(r logged, p *record.Message) {
 	if p.Flags&record.FlagTick != 0 {
 		t := record.Ticks{Last: p.Tick.Time, Next: p.Tick.Next, Run: p.Tick.Time, RunSeq: r.lsn, RunNonce: p.Nonce}
-		m.came(scheduleID{p.User, p.Schedule}, r.lsn, t, "")
+		m.came(scheduleID{p.User, p.Schedule}, t, "")
 	}
 }
 
-func (m *model) came(id scheduleID, lsn uint64, t record.Ticks, text string) {
+func (m *model) came(id scheduleID, t record.Ticks, text string) {
 	s := m.schedules[id]
-	s.At, s.Ticks, s.Error = lsn, t, text
-	m.schedules[id] = s
+	s.Ticks, s.Error = t, text
+	m.schedules[id], m.ticked[id] = s, true
 }
 
 // expectSchedules adds the rows of schedules, spelled out: another layout needs another
@@ -89,8 +94,8 @@ func (m *model) expectSchedules(kv map[string]string) {
 		}
 		v = be.AppendUint64(be.AppendUint32(v, s.Jitter), s.Rule)
 		kv["c"+key] = string(append(be.AppendUint64(v, uint64(s.Created)), ticks(&d.Ticks)...))
-		if s.At != s.Pos {
-			kv["k"+key] = string(be.AppendUint64(nil, s.At)) + string(ticks(&s.Ticks)) + s.Error
+		if m.ticked[id] {
+			kv["k"+key] = string(ticks(&s.Ticks)) + s.Error
 		}
 	}
 }
@@ -138,6 +143,9 @@ func (g *generator) define(id scheduleID, was Schedule) []byte {
 	if g.rng.IntN(2) == 0 {
 		d.Ticks = g.ticks()
 	}
+	if g.rng.IntN(3) == 0 {
+		d.DedupKey, d.Defined = [16]byte{2, byte(g.rng.IntN(30))}, g.now
+	}
 	return d.Append(nil)
 }
 
@@ -148,6 +156,6 @@ func (g *generator) keepSchedule(s Schedule) []byte {
 	if err := record.DecodeSchedule(g.m.texts[s.Pos], &d); err != nil {
 		panic(err)
 	}
-	d.Ticks, d.Old, d.OldLen = s.Ticks, s.Pos, s.Len
+	d.Ticks, d.Old, d.OldLen, d.DedupKey = s.Ticks, s.Pos, s.Len, [16]byte{}
 	return d.Append(nil)
 }

@@ -131,7 +131,7 @@ func TestZeroBytes(t *testing.T) {
 		"outcome":      {{81, 82}, {92, outcomeHead}},
 		"user":         {{17, userHead}},
 		"move":         {{83, moveHead}},
-		"schedule":     {{86, 88}, {92, scheduleHead}},
+		"schedule":     {{86, 88}, {100, scheduleHead}},
 		"dropschedule": {{20, dropScheduleHead}},
 		"tick":         {{77, tickHead}},
 	} {
@@ -155,7 +155,7 @@ func TestUnknownTags(t *testing.T) {
 		"message-tick": string([]byte{1, 2, 3, 4, 5, 6, 7, 35, 43}),
 		"outcome":      string([]byte{8, 9, 10}),
 		"user":         string([]byte{11, 12, 13, 14}),
-		"schedule":     string([]byte{35, 42}),
+		"schedule":     string([]byte{6, 35, 42}),
 		"dropschedule": string([]byte{35}),
 		"tick":         string([]byte{35, 8}),
 	}
@@ -179,7 +179,7 @@ func withField(name string, tag Tag) []byte {
 		le.PutUint32(p[60:], le.Uint32(p[60:])+2)
 		return bytes.Join([][]byte{p[:messageHead], field, p[messageHead:]}, nil)
 	case "schedule":
-		le.PutUint32(p[88:], le.Uint32(p[88:])+2)
+		le.PutUint32(p[96:], le.Uint32(p[96:])+2)
 		return bytes.Join([][]byte{p[:scheduleHead], field, p[scheduleHead:]}, nil)
 	case "outcome":
 		le.PutUint32(p[84:], le.Uint32(p[84:])+2)
@@ -238,7 +238,7 @@ func TestScheduleFields(t *testing.T) {
 	schedule := func(fields ...[]byte) []byte {
 		fs := bytes.Join(fields, nil)
 		p := samples()["schedule"][:scheduleHead]
-		le.PutUint32(p[88:], uint32(len(fs)))
+		le.PutUint32(p[96:], uint32(len(fs)))
 		return bytes.Join([][]byte{p, fs, samples()["message"]}, nil)
 	}
 	drop := func(fields ...[]byte) []byte {
@@ -248,6 +248,7 @@ func TestScheduleFields(t *testing.T) {
 		return append(samples()["tick"][:tickHead], bytes.Join(fields, nil)...)
 	}
 	none := appendField(nil, tagSchedule, "")
+	key := func(n int) []byte { return appendField(nil, tagDedupKey, make([]byte, n)) }
 	for what, c := range map[string]struct {
 		p  []byte
 		ok bool
@@ -255,6 +256,8 @@ func TestScheduleFields(t *testing.T) {
 		"schedule": {schedule(id, cron), true}, "schedule, the other way round": {schedule(cron, id), true},
 		"schedule without an id": {schedule(cron), false}, "schedule without an expression": {schedule(id), false},
 		"schedule with two ids": {schedule(id, id, cron), false}, "schedule with two expressions": {schedule(id, cron, cron), false},
+		"schedule with a key": {schedule(id, cron, key(16)), true}, "schedule with two keys": {schedule(id, cron, key(16), key(16)), false},
+		"schedule with a short key": {schedule(id, cron, key(15)), false}, "schedule with a long key": {schedule(id, cron, key(17)), false},
 		"schedule with an empty id": {schedule(none, cron), false},
 		"drop":                      {drop(id), true}, "drop of nothing": {drop(), false}, "drop of two": {drop(id, id), false}, "drop of an empty id": {drop(none), false},
 		"tick": {tick(id, text), true}, "tick without an id": {tick(text), false}, "tick without a text": {tick(id), false},

@@ -58,7 +58,7 @@ func TestRule(t *testing.T) {
 	other := sampleSchedule()
 	other.Flags &^= FlagPaused
 	other.User, other.ID, other.Created, other.Missed, other.MissedMax, other.Window, other.Jitter = 1, "b", 2, 3, 4, 5, 6
-	other.Ticks, other.Old, other.OldLen, other.Message = Ticks{}, 7, 8, nil
+	other.Ticks, other.Old, other.OldLen, other.Message, other.Defined, other.DedupKey = Ticks{}, 7, 8, nil, 9, [16]byte{}
 	if other.Rule() != want {
 		t.Error("something that does not decide when its ticks are changes the rule")
 	}

@@ -80,8 +80,8 @@ type Schedule struct {
 }
 
 // ScheduleOverhead bounds how much longer a Schedule is than its message, its id and
-// its expression.
-const ScheduleOverhead = scheduleHead + 2*(1+5)
+// its expression: head, tags, lengths and dedup key.
+const ScheduleOverhead = scheduleHead + 2*(1+5) + 2 + 16
 
 // Size returns the number of bytes that Append adds.
 func (s *Schedule) Size() int { return scheduleHead + s.fieldsSize() + len(s.Message) }
@@ -150,7 +150,7 @@ func DecodeSchedule(p []byte, s *Schedule) error {
 		case tagCron:
 			s.Cron = string(v)
 		case tagDedupKey:
-			return copy(s.DedupKey[:], v) == len(v) && len(v) == len(s.DedupKey)
+			copy(s.DedupKey[:], v)
 		default:
 			return false
 		}
@@ -167,22 +167,22 @@ func checkTemplate(p []byte) error {
 	return err
 }
 
-// scheduleFields walks fields of which each of the set all stands once, since those
-// of most types run to the end of the payload, which has no length of its own to be
-// compared with; take says whether it knows the tag.
-func scheduleFields(t Type, p []byte, all uint64, take func(tag Tag, v []byte) bool) error {
+// scheduleFields walks fields of which none stands twice and each of the set always
+// once, since those of most types run to the end of the payload, which has no length
+// of its own to be compared with; take says whether it knows the tag.
+func scheduleFields(t Type, p []byte, always uint64, take func(tag Tag, v []byte) bool) error {
 	var seen uint64
 	err := fields(p, func(tag Tag, v []byte) error {
 		if !take(tag, v) {
 			return unknownTag(t, tag)
 		}
-		if tag == tagSchedule && len(v) == 0 || seen&(1<<tag) != 0 {
+		if tag == tagSchedule && len(v) == 0 || tag == tagDedupKey && len(v) != 16 || seen&(1<<tag) != 0 {
 			return fmt.Errorf("%w: field %d of type %d", ErrTruncated, tag, t)
 		}
 		seen |= 1 << tag
 		return nil
 	})
-	if err == nil && seen != all {
+	if err == nil && seen&always != always {
 		err = ErrTruncated
 	}
 	return err
