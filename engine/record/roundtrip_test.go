@@ -27,16 +27,6 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestScheduleOverhead: a caller that bounds the parts knows what the whole takes.
-func TestScheduleOverhead(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s := drawSchedule(t)
-		if parts := len(s.ID) + len(s.Cron) + len(s.Message); s.Size() > parts+ScheduleOverhead {
-			t.Fatalf("%d bytes, %d of them parts; the overhead is said to be at most %d", s.Size(), parts, ScheduleOverhead)
-		}
-	})
-}
-
 // TestRule: what decides when the ticks are changes it, nothing else does, and its
 // value, which the index keeps, is for ever.
 func TestRule(t *testing.T) {

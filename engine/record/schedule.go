@@ -79,10 +79,6 @@ type Schedule struct {
 	Message []byte
 }
 
-// ScheduleOverhead bounds how much longer a Schedule is than its message, its id and
-// its expression: head, tags, lengths and dedup key.
-const ScheduleOverhead = scheduleHead + 2*(1+5) + 2 + 16
-
 // Size returns the number of bytes that Append adds.
 func (s *Schedule) Size() int { return scheduleHead + s.fieldsSize() + len(s.Message) }
 
