@@ -60,9 +60,12 @@ type Index struct {
 // ErrClosed is returned by reads after Close.
 var ErrClosed = errors.New("index: closed")
 
-// enter keeps the index open until leave is called.
+// enter keeps the index open until leave is called. It does not wait for a Close that
+// is under way: that one may be waiting for a walk whose callback reads here.
 func (x *Index) enter() (leave func(), err error) {
-	x.closing.RLock()
+	if !x.closing.TryRLock() {
+		return nil, ErrClosed
+	}
 	if x.closed {
 		x.closing.RUnlock()
 		return nil, ErrClosed
