@@ -89,6 +89,7 @@ type simMessage struct {
 	life     int // the crash count when starts was last reset
 	dead     bool
 	retryAt  int64 // when the next attempt may start, as far as this life of the server knows
+	startDue int64 // of the attempt that was started last
 }
 
 // simRand is the engine's source of chance in a simulation.
@@ -177,6 +178,9 @@ func (w simWire) Do(a *dispatch.Attempt, r *dispatch.Result) {
 	}
 	if !bytes.Equal(a.Body, m.body) {
 		s.fail("S3: %s arrived with %d bytes, published with %d", m.id, len(a.Body), len(m.body))
+	}
+	if s.now < m.startDue {
+		s.fail("S2: %s is on the wire at %d, due at %d", m.id, s.now, m.startDue)
 	}
 	switch {
 	case m.behave > 0 && s.rng.IntN(3) == 0:
@@ -447,6 +451,7 @@ func (s *sim) started(cmd *startCommand) {
 		m.life, m.starts = s.crashes, map[int]int{}
 	}
 	s.room.started(m, cmd)
+	m.startDue = cmd.due
 	m.starts[cmd.attempt]++
 	if m.starts[cmd.attempt] > 1 {
 		s.fail("S6: %s starts attempt %d twice", m.id, cmd.attempt)
@@ -465,6 +470,9 @@ func (s *sim) land() {
 	r.outcome.Took = 0 // the only thing in a result that real time shows in
 	if m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]; m != nil && !r.success && !r.final {
 		m.retryAt = s.now + r.delay.Milliseconds()
+		if r.interrupt { // the clock was set back since: no attempt was made
+			m.starts[cmd.attempt]--
+		}
 	}
 	s.e.inbox.push(event{kind: evFinished, slot: cmd.slot, result: r})
 }
