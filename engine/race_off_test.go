@@ -14,5 +14,8 @@ const hungryLanes = 2000
 // backups is how many backups TestBackupUnderLoad takes.
 const backups = 8
 
+// clockStepsTried is how often TestRandomClockSteps steps the clock.
+const clockStepsTried = 10_000
+
 // retryDays is how many retries TestRetryTimes waits for: the fifth comes after a day.
 const retryDays = 6

@@ -9,4 +9,5 @@ const (
 	hungryLanes     = 500
 	backups         = 3
 	retryDays       = 3
+	clockStepsTried = 1000
 )

@@ -63,6 +63,9 @@ type sim struct {
 	dedup    map[string]*simMessage
 	room     simRoom
 	crashes  int
+
+	booksEvery int // how many steps of the core it takes until its books are checked, on average
+
 	published,
 	attempts, duplicates int
 	copied, reclaimed, rebuilt int
@@ -112,7 +115,7 @@ type simConfig struct {
 func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 	s := &sim{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000,
-		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{},
+		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{}, booksEvery: 8,
 	}
 	s.disk.NoSync = cfg.noSync
 	s.setFree(simPlenty)
@@ -379,6 +382,7 @@ func (s *sim) advance(ms int64) {
 		}
 		for i := range s.events {
 			if g := s.events[i].group; g != nil {
+				s.e.coreLag.Add(-int64(g.Buffer()))
 				g.Release()
 			}
 		}
@@ -388,7 +392,7 @@ func (s *sim) advance(ms int64) {
 			break
 		}
 	}
-	if s.failed == nil && s.rng.IntN(8) == 0 {
+	if s.failed == nil && s.rng.IntN(s.booksEvery) == 0 {
 		s.checkBooks()
 	}
 }
@@ -468,11 +472,12 @@ func (s *sim) land() {
 	s.flights = slices.Delete(s.flights, i, i+1)
 	r := s.att.run(&cmd)
 	r.outcome.Took = 0 // the only thing in a result that real time shows in
-	if m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]; m != nil && !r.success && !r.final {
+	switch m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]; {
+	case m == nil || r.success || r.final:
+	case r.interrupt: // the clock was set back since: no attempt was made
+		m.starts[cmd.attempt]--
+	default:
 		m.retryAt = s.now + r.delay.Milliseconds()
-		if r.interrupt { // the clock was set back since: no attempt was made
-			m.starts[cmd.attempt]--
-		}
 	}
 	s.e.inbox.push(event{kind: evFinished, slot: cmd.slot, result: r})
 }
