@@ -220,8 +220,7 @@ func (c *core) tick() (more bool) {
 	for _, v := range c.due {
 		i := uint32(v)
 		if v&timerLane != 0 {
-			c.lanes[i].timer = 0
-			c.wantPage(i)
+			c.laneDue(i)
 			continue
 		}
 		c.entries[i].timer = 0

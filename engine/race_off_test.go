@@ -17,5 +17,9 @@ const backups = 8
 // clockStepsTried is how often TestRandomClockSteps steps the clock.
 const clockStepsTried = 10_000
 
+// horizonMessages is how many messages TestHorizon takes for a pattern; one that takes
+// more than twenty times as many is left out.
+const horizonMessages = 400
+
 // retryDays is how many retries TestRetryTimes waits for: the fifth comes after a day.
 const retryDays = 6

@@ -10,4 +10,5 @@ const (
 	backups         = 3
 	retryDays       = 3
 	clockStepsTried = 1000
+	horizonMessages = 100
 )

@@ -54,7 +54,7 @@ func (s *simClock) nap() {
 	if d < 0 || d > time.Second {
 		s.fail("P25: the loop would sleep %v", d)
 	}
-	s.now += ceilMillis(d)
+	s.now += d.Milliseconds()
 }
 
 // settleNow lets everything happen that may happen without time going on.

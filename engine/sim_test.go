@@ -64,7 +64,8 @@ type sim struct {
 	room     simRoom
 	crashes  int
 
-	booksEvery int // how many steps of the core it takes until its books are checked, on average
+	late       int64 // by how much the start of an attempt was late at most, ms
+	booksEvery int   // how many steps of the core it takes until its books are checked, on average
 
 	published,
 	attempts, duplicates int
@@ -424,6 +425,9 @@ func (s *sim) carryOut(out *commands) {
 	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels); c.resident > limit {
 		s.fail("S9: %d messages resident, the bound is %d", c.resident, limit)
 	}
+	if n := c.wheel.Len(); n > c.resident+len(c.byLane) {
+		s.fail("S9: %d timers for %d resident messages and %d lanes", n, c.resident, len(c.byLane))
+	}
 }
 
 // firstDue is when the message was due at first. A retry may come before, by a clock
@@ -455,7 +459,7 @@ func (s *sim) started(cmd *startCommand) {
 		m.life, m.starts = s.crashes, map[int]int{}
 	}
 	s.room.started(m, cmd)
-	m.startDue = cmd.due
+	m.startDue, s.late = cmd.due, max(s.late, s.now-cmd.due)
 	m.starts[cmd.attempt]++
 	if m.starts[cmd.attempt] > 1 {
 		s.fail("S6: %s starts attempt %d twice", m.id, cmd.attempt)
