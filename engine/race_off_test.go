@@ -21,5 +21,8 @@ const clockStepsTried = 10_000
 // more than twenty times as many is left out.
 const horizonMessages = 400
 
+// delayedDefault is how many messages TestDelayedMessages publishes.
+const delayedDefault = 10_000
+
 // retryDays is how many retries TestRetryTimes waits for: the fifth comes after a day.
 const retryDays = 6

@@ -10,5 +10,6 @@ const (
 	backups         = 3
 	retryDays       = 3
 	clockStepsTried = 1000
+	delayedDefault  = 1000
 	horizonMessages = 100
 )
