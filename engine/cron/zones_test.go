@@ -184,7 +184,7 @@ func TestOracleAllZones(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		from := year(1970+r.IntN(66)) + 4*86400
+		from := year(1970+r.IntN(128)) + 4*86400
 		near := from + r.Int64N(300*86400)
 		if js := jumps(loc, from, from+360*86400); len(js) > 0 {
 			near = js[r.IntN(len(js))].at
