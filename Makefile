@@ -9,7 +9,7 @@ MODE ?= kill
 MILLION ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race lint format check crash isolation scale bench
+.PHONY: help run build test race lint format check crash isolation scale bench bench-wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -34,6 +34,7 @@ race: ## the tests under the race detector (needs a C compiler)
 
 lint: ## vet, staticcheck and the format check
 	go vet ./...
+	cd tools/wheelbench && go vet ./...
 	$(TOOLS) staticcheck ./...
 	@bad=$$($(TOOLS) gofumpt -l .); [ -z "$$bad" ] || { echo "make format would change:"; echo "$$bad"; exit 1; }
 
@@ -58,3 +59,7 @@ scale: ## restart, memory and disk with millions of messages; takes 20 minutes a
 bench: build ## publish and deliver, beside an echo and a relay that keep nothing
 	bin/tidemill bench publish
 	bin/tidemill bench deliver
+
+bench-wheel: ## the timing wheel beside container/heap, RussellLuo/timingwheel and Go's timers, 1 k to 10 M timers; takes 3 minutes and 4 GB
+	go test -run '^$$' -bench . ./timerwheel
+	cd tools/wheelbench && go test -run '^$$' -bench . -timeout 0 .
