@@ -9,7 +9,7 @@ MODE ?= kill
 MILLION ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race lint format check crash isolation scale bench bench-wheel
+.PHONY: help run build test race lint format check crash isolation scale time bench bench-wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -55,6 +55,10 @@ isolation: ## measure what a dead destination costs a healthy one, and what a ba
 
 scale: ## restart, memory and disk with millions of messages; takes 20 minutes and 10 GB (make scale MILLION=50000: a small one)
 	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestScale' ./cmd/tidemill
+
+time: build ## an idle server, a million messages due at once, and lateness at 100 and 2,000 a second; takes 12 minutes and 3 GB (make time MILLION=50000: a small one)
+	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestTime(Idle|Herd)$$' ./cmd/tidemill
+	bin/tidemill bench lateness
 
 bench: build ## publish and deliver, beside an echo and a relay that keep nothing
 	bin/tidemill bench publish
