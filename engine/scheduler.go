@@ -64,6 +64,7 @@ func (e *Engine) scheduleLoop() {
 			}
 			t.run(&cmds[i])
 		}
+		e.log.Kick() // nobody waits for what was logged: without this nothing would commit it
 	}
 }
 
