@@ -445,8 +445,8 @@ func (s *sim) carryOut(out *commands) {
 	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels); c.resident > limit {
 		s.fail("S9: %d messages resident, the bound is %d", c.resident, limit)
 	}
-	if n := c.wheel.Len(); n > c.resident+len(c.byLane) {
-		s.fail("S9: %d timers for %d resident messages and %d lanes", n, c.resident, len(c.byLane))
+	if n := c.wheel.Len(); n > c.resident+len(c.byLane)+len(c.schedules.byKey) {
+		s.fail("S9: %d timers for %d resident messages, %d lanes and %d schedules", n, c.resident, len(c.byLane), len(c.schedules.byKey))
 	}
 }
 
