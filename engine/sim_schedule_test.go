@@ -34,8 +34,6 @@ type simSchedules struct {
 type simSchedule struct {
 	id      string
 	step    int64 // ms between its ticks
-	body    []byte
-	retries int
 	offset  int64
 	rule    uint64
 	paused  bool
