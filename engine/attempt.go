@@ -49,6 +49,9 @@ func (a *attempter) request(cmd *startCommand, body []byte) error {
 	if m.CallerIP != "" {
 		hs = append(hs, dispatch.Header{Name: "Upstash-Caller-Ip", Value: m.CallerIP})
 	}
+	if m.Schedule != "" {
+		hs = append(hs, dispatch.Header{Name: "Upstash-Schedule-Id", Value: m.Schedule})
+	}
 	at.Header = hs
 	return nil
 }

@@ -35,7 +35,7 @@ type core struct {
 	opts *Options
 	now  int64 // unix ms, as the wall clock reads
 
-	wheel *timerwheel.Wheel // values: timerEntry or timerLane with an index
+	wheel *timerwheel.Wheel // values: timerEntry, timerLane or timerSchedule with an index
 	due   []uint64          // scratch for the wheel's answers
 
 	entries   []entry
@@ -71,6 +71,8 @@ type core struct {
 	rowReads map[uint64]int              // rows being read for a cancel or a move, by seq: no entry of theirs is freed
 	moves    map[uint64]*moveRequest     // asked for and not done, by seq
 
+	schedules schedules
+
 	full     bool                 // the log can make no segment: full.go
 	stuck    bool                 // and has no room left: nothing starts
 	unlogged map[uint64]loggedRow // by seq: entries with flagUnlogged
@@ -104,7 +106,8 @@ func newCore(o *Options, now int64) *core {
 		opts: o, now: now, wheel: timerwheel.New(now), freeEntry: none,
 		bySeq: map[uint64]uint32{}, byLane: map[uint64]uint32{}, byHost: map[uint64]uint32{},
 		cancels: map[uint64][]*cancelRequest{}, rowReads: map[uint64]int{}, moves: map[uint64]*moveRequest{},
-		unlogged: map[uint64]loggedRow{},
+		unlogged:  map[uint64]loggedRow{},
+		schedules: schedules{byKey: map[scheduleKey]uint32{}, waiting: map[uint32][]*scheduleRequest{}},
 	}
 	return c
 }
@@ -114,8 +117,9 @@ const none = ^uint32(0)
 
 // The wheel's values: what kind of thing is due, and its index.
 const (
-	timerEntry uint64 = 0
-	timerLane  uint64 = 1 << 32
+	timerEntry    uint64 = 0
+	timerLane     uint64 = 1 << 32
+	timerSchedule uint64 = 1 << 33
 )
 
 // commands are what a step asks its driver to do, in order. The driver empties
@@ -131,6 +135,9 @@ type commands struct {
 	moveRows []*moveRequest // look up their rows
 	moved    []*moveRequest // done
 
+	schedules []scheduleCommand
+	scheduled []scheduleDone
+
 	bounds     []index.Lane // nil: none were asked for
 	boundsAsOf uint64
 }
@@ -143,7 +150,10 @@ func (c *commands) reset() {
 	clear(c.moves)
 	clear(c.moveRows)
 	clear(c.moved)
+	clear(c.schedules)
+	clear(c.scheduled)
 	c.bounds = nil
+	c.schedules, c.scheduled = c.schedules[:0], c.scheduled[:0]
 	c.appends, c.starts, c.pages, c.rows, c.answers = c.appends[:0], c.starts[:0], c.pages[:0], c.rows[:0], c.answers[:0]
 	c.moves, c.moveRows, c.moved = c.moves[:0], c.moveRows[:0], c.moved[:0]
 }
@@ -154,8 +164,9 @@ type appendCommand struct{ outcome *record.Outcome }
 // startCommand asks for one attempt. slot comes back with the result.
 type startCommand struct {
 	slot    uint32
-	row     record.Row
-	attempt int // from 1
+	row     record.Row // as the index has it
+	due     int64      // no sooner by the wall clock, unix ms (T3); row's may be of an attempt before (full.go)
+	attempt int        // from 1
 }
 
 // pageCommand asks for a slice of a lane's rows, from an index that has applied
@@ -207,6 +218,7 @@ func (c *core) setNow(now int64) {
 			c.wantPage(uint32(i))
 		}
 	}
+	c.rearmSchedules()
 }
 
 // advanceMax bounds the timers that one step handles, so that a herd never
@@ -219,8 +231,11 @@ func (c *core) tick() (more bool) {
 	for _, v := range c.due {
 		i := uint32(v)
 		if v&timerLane != 0 {
-			c.lanes[i].timer = 0
-			c.wantPage(i)
+			c.laneDue(i)
+			continue
+		}
+		if v&timerSchedule != 0 {
+			c.scheduleDue(i)
 			continue
 		}
 		c.entries[i].timer = 0
@@ -241,6 +256,7 @@ func (c *core) pump() {
 	}
 	c.repay()
 	c.startReady()
+	c.fireDue()
 	c.askPages()
 }
 

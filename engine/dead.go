@@ -246,7 +246,7 @@ func (f *deadFilter) row(d *index.Dead) bool {
 }
 
 func (f *deadFilter) matches(v *DeadLetter) bool {
-	return oneOf(f.q.URLs, v.URL) && oneOf(f.q.CallerIPs, v.CallerIP)
+	return oneOf(f.q.URLs, v.URL) && oneOf(f.q.CallerIPs, v.CallerIP) && oneOf(f.q.ScheduleIDs, v.ScheduleID)
 }
 
 func oneOf(set []string, s string) bool { return len(set) == 0 || slices.Contains(set, s) }
@@ -400,5 +400,6 @@ func (e *Engine) redrive(d *index.Dead) (submission, error) {
 	now := e.wallMillis()
 	m.Nonce, m.Created, m.Due = new(chance).draw(e.opts.Rand), now, now
 	m.DedupKey, m.FromDead = [16]byte{}, record.FromDead{Dead: d.LSN, Freed: d.Freed()}
+	m.Flags, m.Tick = m.Flags&^record.FlagTick, record.ScheduleTick{} // its schedule has gone on
 	return e.logMessage(&m)
 }

@@ -39,12 +39,12 @@ func (e *Engine) submitUnique(m *scratchMessage) (submission, error) {
 	if s := t.seen[key]; s != nil {
 		return submission{duplicate: s}, nil
 	}
-	seq, nonce, ok, err := e.idx.Dedup(m.User, &m.DedupKey, m.Created)
+	d, ok, err := e.idx.Dedup(m.User, &m.DedupKey, m.Created)
 	if err != nil {
 		return submission{}, indexError(err)
 	}
 	if ok {
-		return submission{duplicate: &seen{seq: seq, nonce: nonce}}, nil
+		return submission{duplicate: &seen{seq: d.Seq, nonce: d.Nonce}}, nil
 	}
 	sub, err := e.logMessage(&m.Message)
 	if err != nil {

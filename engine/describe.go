@@ -11,18 +11,21 @@ import (
 // RecordInfo is what a tool shows of a log record: the keys of its fixed head,
 // nothing of its content. Empty fields are those that the record does not have.
 type RecordInfo struct {
-	Type    string     `json:"record"` // "message", "outcome", "drop-dead", "user", "move", or "type N"
-	Message string     `json:"message,omitempty"`
-	User    uint32     `json:"user,omitempty"`
-	Kind    string     `json:"kind,omitempty"`    // outcome
-	Attempt int        `json:"attempt,omitempty"` // outcome
-	Status  int        `json:"status,omitempty"`  // outcome
-	Due     *time.Time `json:"due,omitempty"`
-	At      *time.Time `json:"at,omitempty"`
-	Dead    string     `json:"dead,omitempty"` // drop-dead: the address of the outcome
-	Name    string     `json:"name,omitempty"` // user
-	Old     string     `json:"old,omitempty"`  // move: where the copied record stood
-	Error   string     `json:"error,omitempty"`
+	Type string `json:"record"` // "message", "outcome", "drop-dead", "user", "move",
+	// "schedule", "drop-schedule", "tick", or "type N"
+	Message  string     `json:"message,omitempty"`
+	User     uint32     `json:"user,omitempty"`
+	Kind     string     `json:"kind,omitempty"`    // outcome
+	Attempt  int        `json:"attempt,omitempty"` // outcome
+	Status   int        `json:"status,omitempty"`  // outcome
+	Due      *time.Time `json:"due,omitempty"`
+	At       *time.Time `json:"at,omitempty"`
+	Dead     string     `json:"dead,omitempty"` // drop-dead: the address of the outcome
+	Name     string     `json:"name,omitempty"` // user: its name; schedule: its expression
+	Old      string     `json:"old,omitempty"`  // move: where the copied record stood
+	Schedule string     `json:"schedule,omitempty"`
+	Tick     *time.Time `json:"tick,omitempty"` // message of a schedule; schedule, tick: the last one that is over
+	Error    string     `json:"error,omitempty"`
 }
 
 // InspectRecord decodes the head of the record at lsn. What does not decode is
@@ -48,6 +51,12 @@ func InspectRecord(lsn wal.LSN, p []byte) RecordInfo {
 		err = info.user(p)
 	case record.TypeMove:
 		err = info.move(p)
+	case record.TypeSchedule:
+		err = info.schedule(p)
+	case record.TypeDropSchedule:
+		err = info.dropSchedule(p)
+	case record.TypeTick:
+		err = info.tick(p)
 	}
 	if err != nil {
 		info.Error = err.Error()
@@ -63,7 +72,11 @@ func (i *RecordInfo) message(lsn wal.LSN, p []byte) error {
 	}
 	i.Message, i.User = MessageID(uint64(lsn), h.Nonce()), h.User()
 	i.Due, i.At = utc(h.Due()), utc(h.Created())
-	return nil
+	id, k, ok, err := h.Tick()
+	if ok && err == nil {
+		i.Schedule, i.Tick = string(id), utc(k.Time)
+	}
+	return err
 }
 
 func (i *RecordInfo) outcome(p []byte) error {
@@ -110,6 +123,36 @@ func (i *RecordInfo) move(p []byte) error {
 	return nil
 }
 
+func (i *RecordInfo) schedule(p []byte) error {
+	i.Type = "schedule"
+	var d record.Schedule
+	if err := record.DecodeSchedule(p, &d); err != nil {
+		return err
+	}
+	i.User, i.Schedule, i.Name, i.At, i.Tick = d.User, d.ID, d.Cron, utc(d.Created), utc(d.Last)
+	return nil
+}
+
+func (i *RecordInfo) dropSchedule(p []byte) error {
+	i.Type = "drop-schedule"
+	var d record.DropSchedule
+	if err := record.DecodeDropSchedule(p, &d); err != nil {
+		return err
+	}
+	i.User, i.Schedule = d.User, d.ID
+	return nil
+}
+
+func (i *RecordInfo) tick(p []byte) error {
+	i.Type = "tick"
+	var k record.Tick
+	if err := record.DecodeTick(p, &k); err != nil {
+		return err
+	}
+	i.User, i.Schedule, i.At, i.Tick = k.User, k.ID, utc(k.At), utc(k.Last)
+	return nil
+}
+
 func utc(millis int64) *time.Time {
 	t := time.UnixMilli(millis).UTC()
 	return &t
@@ -128,6 +171,9 @@ func (i RecordInfo) String() string {
 	if i.Dead != "" {
 		add("%s", i.Dead)
 	}
+	if i.Schedule != "" {
+		add("of schedule %q", i.Schedule)
+	}
 	if i.Name != "" {
 		add("%q", i.Name)
 	}
@@ -142,6 +188,9 @@ func (i RecordInfo) String() string {
 	}
 	if i.Due != nil {
 		add("due %s", i.Due.Format(time.RFC3339Nano))
+	}
+	if i.Tick != nil {
+		add("tick %s", i.Tick.Format(time.RFC3339Nano))
 	}
 	if i.Old != "" {
 		add("from %s", i.Old)

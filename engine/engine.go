@@ -21,6 +21,7 @@ import (
 //	loop      owns the core: takes events, steps, carries out its commands
 //	applier   owns the index's Applier: groups in, batches out
 //	reader    reads pages for the loop, one after the other
+//	scheduler logs ticks and definitions of schedules for the core
 //	workers   make attempts, at most Options.Parallelism
 //	flusher   makes the index durable now and then (X2), finds history that is old (X6)
 //	scrub     reads the log slowly, looking for damage (W7)
@@ -28,7 +29,7 @@ import (
 //	space     looks at the room on the disk
 //
 // The log's committer hands each group to loop and applier in log order. Lock
-// order: users.mu and dedup.mu, each held over an append, then the log's own;
+// order: users.mu, dedup.mu and defining, each held over an append, then the log's own;
 // every other lock is a leaf.
 type Engine struct {
 	opts    Options
@@ -42,16 +43,18 @@ type Engine struct {
 	inHand []*record.Outcome // decided, and not logged for want of room; owned by loop
 	stuck  bool              // there are such; owned by loop
 
-	applier applierQueue
-	flusher flusher
-	reads   chan pageCommand
-	workers workers
-	dedup   dedupTable
-	claims  claims
-	users   users
-	health  health
-	backup  sync.Mutex // held by the one that runs
-	space   space
+	applier   applierQueue
+	flusher   flusher
+	reads     chan pageCommand
+	workers   workers
+	scheduler scheduler
+	dedup     dedupTable
+	defining  sync.Mutex // held by the one definition that has a deduplication id
+	claims    claims
+	users     users
+	health    health
+	backup    sync.Mutex // held by the one that runs
+	space     space
 
 	reclaimer reclaimer
 
@@ -86,6 +89,7 @@ func recoverEngine(o Options) (*Engine, error) {
 	e := &Engine{opts: o, stop: make(chan struct{}), drained: make(chan struct{})}
 	e.inbox.init()
 	e.applier.init()
+	e.scheduler.init()
 	e.claims.init()
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.closeFiles())
@@ -100,6 +104,7 @@ func (e *Engine) start() {
 	e.wg.Go(e.loop)
 	e.wg.Go(e.applyLoop)
 	e.wg.Go(e.readLoop)
+	e.wg.Go(e.scheduleLoop)
 	e.wg.Go(e.flushLoop)
 	e.wg.Go(e.scrubLoop)
 	e.wg.Go(e.reclaimLoop)

@@ -21,8 +21,8 @@ func TestImports(t *testing.T) {
 		"engine/record": {},
 		"engine/delay":  {},
 		"engine/index":  {"engine/record"},
-		"engine":        {"wal", "timerwheel", "dispatch", "engine/record", "engine/delay", "engine/index"},
-		"httpapi":       {"engine", "engine/record", "engine/delay"},
+		"engine":        {"wal", "timerwheel", "dispatch", "engine/record", "engine/cron", "engine/delay", "engine/index"},
+		"httpapi":       {"engine", "engine/record", "engine/delay", "engine/cron"},
 	}
 	for pkg, want := range allowed {
 		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, module+pkg).CombinedOutput()

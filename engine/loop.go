@@ -27,6 +27,8 @@ const (
 	evPoison                       // the log failed
 	evFull                         // found: the log can make no segment; or can again
 	evStuck                        // found: the log has no room for outcomes; or has again
+	evSchedule                     // schedule: asked for
+	evUnlogged                     // answer: the scheduler logged nothing
 	evBounds                       // lsn: the applier wants bounds as of there
 )
 
@@ -43,6 +45,9 @@ type event struct {
 	move   *moveRequest
 	row    record.Row
 	err    error
+
+	schedule *scheduleRequest
+	answer   *scheduleAnswer
 }
 
 // inbox is the loop's queue. It holds at most one event per attempt, page and
@@ -154,6 +159,10 @@ func (c *core) take(ev *event) error {
 		c.moveRowRead(ev.move, ev.row, ev.found, ev.err)
 	case evMoveRefused:
 		c.moveRefused(ev.move, ev.err)
+	case evSchedule:
+		c.askSchedule(ev.schedule)
+	case evUnlogged:
+		c.scheduleUnlogged(ev.answer)
 	case evBounds:
 		c.askBounds(ev.lsn)
 	case evDrain:
@@ -178,6 +187,13 @@ func (e *Engine) carryOut(out *commands) (err error) {
 	}
 	for i := 0; i < len(out.starts) && err == nil; i++ {
 		e.workers.start(out.starts[i])
+	}
+	if err == nil {
+		e.scheduler.push(out.schedules)
+	}
+	e.scheduler.schedules.Store(int64(len(e.core.schedules.byKey)))
+	for _, d := range out.scheduled {
+		d.req.done(d.err)
 	}
 	e.carryBounds(out)
 	for i := range out.pages {
@@ -265,7 +281,7 @@ func fill(t *wal.Ticket, encoded []byte) {
 // noteDrained tells Shutdown when nothing is in flight any more.
 func (e *Engine) noteDrained() {
 	c := e.core
-	if !c.draining || c.inflight > 0 || (c.undurable > len(e.inHand) || c.undecided()) && !c.poisoned {
+	if !c.draining || c.inflight > 0 || (c.undurable > len(e.inHand) || c.undecided() || c.schedules.busy > 0) && !c.poisoned {
 		return
 	}
 	select {

@@ -65,6 +65,12 @@ func (e *Engine) startCore() (lanes int, err error) {
 		e.core.recover(l)
 		return nil
 	})
+	if err == nil {
+		err = e.idx.Schedules(func(s *index.Schedule) error {
+			e.core.recoverSchedule(s)
+			return nil
+		})
+	}
 	return lanes, err
 }
 

@@ -221,10 +221,13 @@ func (e *Engine) waiting(floor wal.LSN) int {
 
 // survivors are what is to be copied to the head.
 type survivors struct {
-	pending []*moveRequest
-	dead    []deadMove
-	bytes   int
+	pending   []*moveRequest
+	dead      []deadMove
+	schedules []*scheduleRequest
+	bytes     int
 }
+
+func (s *survivors) len() int { return len(s.pending) + len(s.dead) + len(s.schedules) }
 
 // deadMove is one record of a dead letter.
 type deadMove struct {
@@ -236,7 +239,7 @@ type deadMove struct {
 }
 
 func (s *survivors) full() bool {
-	return len(s.pending)+len(s.dead) >= moveBatchCount || s.bytes >= moveBatchBytes
+	return s.len() >= moveBatchCount || s.bytes >= moveBatchBytes
 }
 
 // evacuate copies what still counts in a segment to the head: in batches, each
@@ -261,7 +264,7 @@ func (e *Engine) evacuate(seg wal.SegmentInfo, move func(*survivors) (bool, erro
 		}
 		return hand()
 	})
-	if err == nil && len(batch.pending)+len(batch.dead) > 0 {
+	if err == nil && batch.len() > 0 {
 		err = hand()
 	}
 	return complete && err == nil, err
@@ -286,7 +289,26 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 		return e.movedSurvivor(st, lsn, p, batch)
 	case record.TypeUser:
 		return e.keepUser(wal.LSN(lsn), p)
+	case record.TypeSchedule:
+		var d record.Schedule
+		if err := record.DecodeSchedule(p, &d); err != nil {
+			return err
+		}
+		return e.keepSchedule(lsn, &d, len(p), batch)
 	}
+	return nil
+}
+
+// keepSchedule has the core log a schedule's definition again if this is its newest.
+// The copy says how far the schedule has come; what said so before stands behind the
+// definition, so no other record of a schedule needs to be kept.
+func (e *Engine) keepSchedule(lsn uint64, d *record.Schedule, n int, batch *survivors) error {
+	row, ok, err := e.idx.Schedule(d.User, d.ID)
+	if err != nil || !ok || row.Pos != lsn {
+		return err
+	}
+	batch.bytes += n
+	batch.schedules = append(batch.schedules, &scheduleRequest{ask: askKeep, key: scheduleKey{d.User, d.ID}, keep: lsn})
 	return nil
 }
 
@@ -365,12 +387,15 @@ func (m *deadMove) stands(d *index.Dead) bool {
 // moveAndWait copies a batch and returns when the copies are durable. It is not
 // complete if something could not be copied now.
 func (e *Engine) moveAndWait(s *survivors) (complete bool, err error) {
-	answers := make(chan error, len(s.pending))
+	answers := make(chan error, len(s.pending)+len(s.schedules))
 	for _, req := range s.pending {
 		e.requestMove(req, func(err error) { answers <- err })
 	}
+	for _, req := range s.schedules {
+		e.requestKeep(req, func(err error) { answers <- err })
+	}
 	complete, lasting := e.moveDead(s.dead)
-	for range s.pending {
+	for range cap(answers) {
 		select {
 		case err := <-answers:
 			complete = complete && err == nil
@@ -395,6 +420,12 @@ func tooLong(err error) error {
 func (e *Engine) requestMove(req *moveRequest, done func(error)) {
 	req.done = done
 	e.inbox.push(event{kind: evMove, move: req})
+}
+
+// requestKeep hands a record of a schedule to the core, which answers once.
+func (e *Engine) requestKeep(req *scheduleRequest, done func(error)) {
+	req.done = done
+	e.inbox.push(event{kind: evSchedule, schedule: req})
 }
 
 // logMove appends the copy of a pending message.

@@ -7,6 +7,7 @@ import "github.com/tidemill/tidemill/engine/index"
 func (s *sim) checkBooks() {
 	s.checkEntries()
 	s.checkLanes()
+	s.checkSchedules()
 	if err := s.e.idx.Lanes(s.checkRows); err != nil {
 		s.fail("S10: lanes: %v", err)
 	}

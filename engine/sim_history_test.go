@@ -16,6 +16,9 @@ type simEvents struct {
 func (s *sim) checkHistory() {
 	seen := map[uint64]simEvents{}
 	err := s.e.idx.History(0, false, func(h *index.History) (bool, error) {
+		if h.Missed != nil {
+			return true, nil
+		}
 		e := seen[h.Seq]
 		if e.nonce = h.Nonce; h.Created != nil {
 			e.created++

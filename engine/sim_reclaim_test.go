@@ -73,6 +73,13 @@ func (s *sim) beginReclaim() {
 				r.complete = r.complete && err == nil
 			})
 		}
+		for _, req := range batch.schedules {
+			r.open++
+			s.e.requestKeep(req, func(err error) {
+				r.open--
+				r.complete = r.complete && err == nil
+			})
+		}
 		s.copied += len(batch.dead)
 		return s.e.moveDead(batch.dead)
 	})

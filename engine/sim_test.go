@@ -39,6 +39,7 @@ import (
 //	S10 the core's books balance, and no lane or message is forgotten (sim_books_test.go)
 //	S11 what the index names stands in the log, whatever was reclaimed (sim_reclaim_test.go)
 //	S12 history tells of every message, once (sim_history_test.go)
+//	S13 to S15 schedules (sim_schedule_test.go)
 //
 // All of it holds through full disks too (sim_room_test.go).
 type sim struct {
@@ -50,19 +51,24 @@ type sim struct {
 	e    *Engine
 	att  *attempter
 
-	events   []event
-	groups   []*wal.Group
-	pages    []pageCommand
-	rows     []*cancelRequest
-	moveRows []*moveRequest
-	lateRows []event // read, and not told yet
-	reclaim  simReclaim
-	flights  []startCommand
-	unacked  []*simMessage
-	messages map[string]*simMessage // by id, acked or not
-	dedup    map[string]*simMessage
-	room     simRoom
-	crashes  int
+	events    []event
+	groups    []*wal.Group
+	pages     []pageCommand
+	rows      []*cancelRequest
+	moveRows  []*moveRequest
+	lateRows  []event // read, and not told yet
+	reclaim   simReclaim
+	schedules simSchedules
+	flights   []startCommand
+	unacked   []*simMessage
+	messages  map[string]*simMessage // by id, acked or not
+	dedup     map[string]*simMessage
+	room      simRoom
+	crashes   int
+
+	late       int64 // by how much the start of an attempt was late at most, ms
+	booksEvery int   // how many steps of the core it takes until its books are checked, on average
+
 	published,
 	attempts, duplicates int
 	copied, reclaimed, rebuilt int
@@ -89,6 +95,7 @@ type simMessage struct {
 	life     int // the crash count when starts was last reset
 	dead     bool
 	retryAt  int64 // when the next attempt may start, as far as this life of the server knows
+	startDue int64 // of the attempt that was started last
 }
 
 // simRand is the engine's source of chance in a simulation.
@@ -111,7 +118,8 @@ type simConfig struct {
 func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 	s := &sim{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000,
-		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{},
+		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{}, booksEvery: 8,
+		schedules: simSchedules{byID: map[string]*simSchedule{}},
 	}
 	s.disk.NoSync = cfg.noSync
 	s.setFree(simPlenty)
@@ -137,6 +145,10 @@ func (s *sim) open(cfg simConfig) {
 		return
 	}
 	s.e, s.att = e, newAttempter(e)
+	s.schedules.ticker = newTicker(e)
+	if err := e.log.Replay(0, s.observe); err != nil {
+		s.fail("S1: read the log after crash %d: %v", s.crashes, err)
+	}
 	if s.crashes == 0 {
 		if err := e.Bootstrap([]Account{testAccount}); err != nil {
 			s.t.Fatal(err)
@@ -178,6 +190,9 @@ func (w simWire) Do(a *dispatch.Attempt, r *dispatch.Result) {
 	if !bytes.Equal(a.Body, m.body) {
 		s.fail("S3: %s arrived with %d bytes, published with %d", m.id, len(a.Body), len(m.body))
 	}
+	if s.now < m.startDue {
+		s.fail("S2: %s is on the wire at %d, due at %d", m.id, s.now, m.startDue)
+	}
 	switch {
 	case m.behave > 0 && s.rng.IntN(3) == 0:
 		r.Class, r.Err = dispatch.Connect, errors.New("connection refused")
@@ -199,7 +214,9 @@ func simHeader(a *dispatch.Attempt, name string) string {
 
 // step does one random thing.
 func (s *sim) step(cfg simConfig) {
-	switch n := s.rng.IntN(103); {
+	switch n := s.rng.IntN(111); {
+	case n > 102:
+		s.scheduleStep()
 	case n == 100:
 		s.changeRoom()
 	case n > 100:
@@ -367,6 +384,13 @@ func (s *sim) advance(ms int64) {
 	s.now += ms
 	for s.failed == nil {
 		events := s.e.inbox.swap(nil)
+		for i := range events {
+			if g := events[i].group; g != nil {
+				if err := s.observe(g); err != nil {
+					s.fail("observe: %v", err)
+				}
+			}
+		}
 		s.events = append(s.events, events...)
 		more, err := s.e.core.step(s.now, s.events)
 		if err != nil {
@@ -375,6 +399,7 @@ func (s *sim) advance(ms int64) {
 		}
 		for i := range s.events {
 			if g := s.events[i].group; g != nil {
+				s.e.coreLag.Add(-int64(g.Buffer()))
 				g.Release()
 			}
 		}
@@ -384,7 +409,7 @@ func (s *sim) advance(ms int64) {
 			break
 		}
 	}
-	if s.failed == nil && s.rng.IntN(8) == 0 {
+	if s.failed == nil && s.rng.IntN(s.booksEvery) == 0 {
 		s.checkBooks()
 	}
 }
@@ -402,6 +427,10 @@ func (s *sim) carryOut(out *commands) {
 		s.started(&cmd)
 		s.flights = append(s.flights, cmd)
 	}
+	s.schedules.cmds = append(s.schedules.cmds, out.schedules...)
+	for _, d := range out.scheduled {
+		d.req.done(d.err)
+	}
 	s.e.carryBounds(out)
 	s.pages = append(s.pages, out.pages...)
 	s.rows = append(s.rows, out.rows...)
@@ -415,6 +444,9 @@ func (s *sim) carryOut(out *commands) {
 	c := s.e.core
 	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels); c.resident > limit {
 		s.fail("S9: %d messages resident, the bound is %d", c.resident, limit)
+	}
+	if n := c.wheel.Len(); n > c.resident+len(c.byLane)+len(c.schedules.byKey) {
+		s.fail("S9: %d timers for %d resident messages, %d lanes and %d schedules", n, c.resident, len(c.byLane), len(c.schedules.byKey))
 	}
 }
 
@@ -447,6 +479,7 @@ func (s *sim) started(cmd *startCommand) {
 		m.life, m.starts = s.crashes, map[int]int{}
 	}
 	s.room.started(m, cmd)
+	m.startDue, s.late = cmd.due, max(s.late, s.now-cmd.due)
 	m.starts[cmd.attempt]++
 	if m.starts[cmd.attempt] > 1 {
 		s.fail("S6: %s starts attempt %d twice", m.id, cmd.attempt)
@@ -463,7 +496,11 @@ func (s *sim) land() {
 	s.flights = slices.Delete(s.flights, i, i+1)
 	r := s.att.run(&cmd)
 	r.outcome.Took = 0 // the only thing in a result that real time shows in
-	if m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]; m != nil && !r.success && !r.final {
+	switch m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]; {
+	case m == nil || r.success || r.final:
+	case r.interrupt: // the clock was set back since: no attempt was made
+		m.starts[cmd.attempt]--
+	default:
 		m.retryAt = s.now + r.delay.Milliseconds()
 	}
 	s.e.inbox.push(event{kind: evFinished, slot: cmd.slot, result: r})
@@ -614,7 +651,7 @@ func (s *sim) abandon() {
 		}
 	}
 	s.events, s.groups, s.pages, s.rows, s.flights, s.unacked, s.lateRows = nil, nil, nil, nil, nil, nil, nil
-	s.moveRows, s.reclaim = nil, simReclaim{}
+	s.moveRows, s.reclaim, s.schedules.cmds = nil, simReclaim{}, nil
 	_ = s.e.log.Close()
 	_ = s.e.idx.Abandon()
 	_ = s.e.lock.Close()
@@ -624,6 +661,7 @@ func (s *sim) abandon() {
 // settleAll lets everything run to its end and checks what must have come of it.
 func (s *sim) settleAll() {
 	s.setFree(simPlenty)
+	s.settleSchedules()
 	for i := 0; s.failed == nil && i < 20_000; i++ {
 		s.commit()
 		s.applyAll()
@@ -718,6 +756,7 @@ func TestSimulation(t *testing.T) {
 	from, to := seeds(t, simSeeds)
 	var crashes, published, attempts, duplicates, copied, reclaimed, rebuilt int
 	var room simRoom
+	var sched simSchedules
 	for seed := from; seed < to; seed++ {
 		s := runSim(t, seed, simConfigOf(seed))
 		if s.failed != nil {
@@ -731,13 +770,21 @@ func TestSimulation(t *testing.T) {
 		reclaimed += s.reclaimed
 		rebuilt += s.rebuilt
 		room.add(&s.room)
+		sched.changes += s.schedules.changes
+		sched.ticks += s.schedules.ticks
+		sched.missed += s.schedules.missed
+		sched.copied += s.schedules.copied
 	}
 	t.Logf("%d seeds: %d power cuts, %d published, %d attempts, %d duplicates refused, %d moves asked for, %d segments reclaimed, %d indexes rebuilt",
 		to-from, crashes, published, attempts, duplicates, copied, reclaimed, rebuilt)
+	t.Logf("schedules: %d changes, %d ticks published, %d times some were missed, %d definitions that go on", sched.changes, sched.ticks, sched.missed, sched.copied)
 	t.Logf("disks were full %d times: %d requests refused, %d attempts after a retry that was not logged, the log stuck %d times",
 		room.episodes, room.refusals, room.unlogged, room.stuck)
 	if to-from >= simSeeds && (room.refusals == 0 || room.unlogged == 0 || room.stuck == 0) {
 		t.Error("full disks were not tried")
+	}
+	if to-from >= simSeeds && (sched.changes == 0 || sched.ticks == 0 || sched.missed == 0 || sched.copied == 0) {
+		t.Error("schedules were not tried")
 	}
 }
 

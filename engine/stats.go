@@ -21,6 +21,10 @@ type Stats struct {
 	Syncs        uint64 `json:"syncs"`
 	Stalls       uint64 `json:"stalls"`
 
+	Schedules int64  `json:"schedules"`
+	Ticks     uint64 `json:"ticksPublished"`
+	Missed    uint64 `json:"ticksMissed"` // and not caught up (P28)
+
 	// WriteAmplification is what the log wrote for each byte that was no copy.
 	WriteAmplification float64 `json:"logWriteAmplification"`
 }
@@ -33,6 +37,7 @@ func (e *Engine) Stats() Stats {
 		WrittenBytes: l.WrittenBytes, MovedBytes: uint64(e.reclaimer.moved.Load()), IndexBytes: e.idx.WrittenBytes(),
 		Reclaimed: l.Reclaimed, SparesMade: l.SparesMade, Recycled: l.Recycled, Removed: l.Removed,
 		Records: l.Records, Syncs: l.Syncs, Stalls: l.Stalls,
+		Schedules: e.scheduler.schedules.Load(), Ticks: e.scheduler.ticks.Load(), Missed: e.scheduler.missed.Load(),
 	}
 	s.WriteAmplification = amplification(&l, s.MovedBytes)
 	return s

@@ -34,6 +34,12 @@ func (c *core) commit(lsn uint64, p []byte) error {
 		return c.commitOutcome(lsn, p)
 	case record.TypeMove:
 		return c.commitMove(lsn, p)
+	case record.TypeSchedule:
+		return c.commitSchedule(lsn, p)
+	case record.TypeDropSchedule:
+		return c.commitDropSchedule(lsn, p)
+	case record.TypeTick:
+		return c.commitTick(lsn, p)
 	}
 	return nil
 }
@@ -47,6 +53,9 @@ func (c *core) commitGroup(end uint64) {
 func (c *core) commitMessage(lsn uint64, p []byte) error {
 	h, err := record.HeadOfMessage(p)
 	if err != nil {
+		return fmt.Errorf("committed message at %d: %w", lsn, err)
+	}
+	if err := c.commitMessageTick(lsn, h); err != nil {
 		return fmt.Errorf("committed message at %d: %w", lsn, err)
 	}
 	if _, known := c.bySeq[lsn]; known {
@@ -288,6 +297,7 @@ func (c *core) poison(err error) {
 	for _, req := range c.moves {
 		c.endMove(req, err)
 	}
+	c.poisonSchedules(err)
 }
 
 // recover starts from the index's lanes: their messages are read when their time

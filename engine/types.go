@@ -61,6 +61,7 @@ type Message struct {
 	NotBefore  time.Time // when the publish asked for it to be delivered
 	Due        time.Time // when the next attempt is due
 	Attempts   int       // attempts that have ended
+	ScheduleID string    // the schedule that published it, "" for none
 }
 
 // DeadLetter is a message that ended without success.
@@ -76,16 +77,17 @@ type DeadLetter struct {
 
 // DeadLetterQuery selects dead letters. Zero fields select everything.
 type DeadLetterQuery struct {
-	User       UserID
-	IDs        []string
-	MessageIDs []string
-	URLs       []string
-	CallerIPs  []string
-	Statuses   []int
-	From, To   time.Time // inclusive
-	Descending bool      // latest first
-	Cursor     string    // digits, as the last page returned it
-	Count      int       // at most; 0: 100
+	User        UserID
+	IDs         []string
+	MessageIDs  []string
+	URLs        []string
+	CallerIPs   []string
+	ScheduleIDs []string
+	Statuses    []int
+	From, To    time.Time // inclusive
+	Descending  bool      // latest first
+	Cursor      string    // digits, as the last page returned it
+	Count       int       // at most; 0: 100
 }
 
 // Keys are an account's signing keys: deliveries are signed with Current.

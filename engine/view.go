@@ -112,7 +112,7 @@ func (e *Engine) readMessage(row *record.Row, v *Message) error {
 		ID: MessageID(row.Seq, row.Nonce), URL: m.URL, Method: m.Method.String(), Header: m.Header, Body: body,
 		CallerIP: m.CallerIP, Retries: int(m.Retries), RetryDelay: m.RetryDelay,
 		Created: time.UnixMilli(m.Created), NotBefore: time.UnixMilli(m.Due), Due: time.UnixMilli(row.Due),
-		Attempts: int(row.Tries),
+		Attempts: int(row.Tries), ScheduleID: m.Schedule,
 	}
 	return nil
 }

@@ -37,16 +37,19 @@ func (x *exchange) batch() error {
 
 // batch is one call under way. Items and publishes refer to the body.
 type batch struct {
-	items  []batchItem
-	ready  []engine.Publish // of the items without a failure, in order
-	fields []field          // of the item at hand
+	items     []batchItem
+	ready     []engine.Publish  // of the items without a failure and without a cron, in order
+	schedules []engine.Schedule // of those with one
+	fields    []field           // of the item at hand
 }
 
 type batchItem struct {
-	raw     rawItem
-	fail    *failure
-	receipt engine.Receipt
-	url     string
+	raw       rawItem
+	fail      *failure
+	receipt   engine.Receipt
+	url       string
+	scheduled bool // it is of schedules, and has what follows
+	schedule  engine.ScheduleReceipt
 }
 
 // rawItem holds the raw JSON of an element's members; nil is an absent one.
@@ -54,23 +57,32 @@ type rawItem struct {
 	destination, headers, body, queue []byte
 }
 
-// cutItem cuts one element. Members with other names are ignored; one that is
-// there twice is refused, since parsers differ in which they take.
-func cutItem(c *cursor) (it rawItem, fail *failure) {
+// cutMembers cuts an object into the places that member has for its members.
+// Those without a place are ignored; one that is there twice is refused, since
+// parsers differ in which they take.
+func cutMembers(c *cursor, member func(name []byte) *[]byte) *failure {
 	if c.peek() != '{' {
-		return it, badRequest("not an object")
+		return badRequest("not an object")
 	}
 	for c.next('}') {
 		name, value := c.member()
 		name, _ = text(name)
-		dst := it.member(name)
+		dst := member(name)
 		if dst == nil {
 			continue
 		}
 		if *dst != nil {
-			return it, badRequest("%q is there twice", name)
+			return badRequest("%q is there twice", name)
 		}
 		*dst = value
+	}
+	return nil
+}
+
+// cutItem cuts one element.
+func cutItem(c *cursor) (it rawItem, fail *failure) {
+	if fail := cutMembers(c, it.member); fail != nil {
+		return it, fail
 	}
 	switch {
 	case it.destination == nil || isNull(it.destination):
@@ -101,7 +113,13 @@ func (x *exchange) prepare(b *batch) {
 	limits := x.srv.opt.Engine.Limits()
 	for i := range b.items {
 		it := &b.items[i]
-		if it.fail = x.prepareItem(b, &it.raw, &limits); it.fail == nil {
+		it.fail = x.prepareItem(b, &it.raw, &limits)
+		switch {
+		case it.fail != nil:
+		case x.pub.scheduled():
+			b.schedules = append(b.schedules, x.pub.schedule())
+			it.scheduled = true
+		default:
 			b.ready = append(b.ready, x.pub.message)
 			it.url = x.pub.message.URL
 		}
@@ -117,7 +135,6 @@ func (p *publisher) next() {
 
 func (x *exchange) prepareItem(b *batch, raw *rawItem, limits *engine.Limits) *failure {
 	p := &x.pub
-	m := &p.message
 	if queue, _ := text(raw.queue); len(queue) > 0 || raw.queue != nil && raw.queue[0] != '"' && !isNull(raw.queue) {
 		return unsupported("the queue of a batch message")
 	}
@@ -128,6 +145,13 @@ func (x *exchange) prepareItem(b *batch, raw *rawItem, limits *engine.Limits) *f
 	if fail != nil {
 		return fail
 	}
+	return x.finishItem(b, raw, limits)
+}
+
+// finishItem makes x.pub's message complete when all options of an element are
+// collected.
+func (x *exchange) finishItem(b *batch, raw *rawItem, limits *engine.Limits) *failure {
+	p := &x.pub
 	if equalFold(p.values[optForwardAll], "true") {
 		p.forwardAll(b.fields)
 	}
@@ -137,6 +161,7 @@ func (x *exchange) prepareItem(b *batch, raw *rawItem, limits *engine.Limits) *f
 	if fail := x.itemURL(raw.destination); fail != nil {
 		return fail
 	}
+	m := &p.message
 	m.Body = itemBody(raw.body)
 	if len(m.Body) > limits.MessageMax {
 		return tooLong("the message", int64(limits.MessageMax))
@@ -227,27 +252,38 @@ func (b *batch) addValue(name, raw []byte) *failure {
 	return nil
 }
 
-// publishAll publishes what is ready and spreads the results over the items.
+// publishAll publishes what is ready and spreads the results over the items. The
+// messages wait for the disk together, and so do the schedules.
 func (x *exchange) publishAll(b *batch) {
-	if len(b.ready) == 0 {
-		return
+	var results []engine.Result
+	if len(b.ready) > 0 {
+		results = x.srv.opt.Engine.PublishBatch(b.ready)
 	}
-	results := x.srv.opt.Engine.PublishBatch(b.ready)
 	var unknown *failure // one line in the log for all that fail the same unknown way
-	next := 0
+	var defined []engine.ScheduleResult
+	if len(b.schedules) > 0 {
+		defined = x.srv.opt.Engine.DefineSchedules(b.schedules)
+	}
+	message, schedule := 0, 0
 	for i := range b.items {
 		it := &b.items[i]
-		if it.fail != nil {
+		var err error
+		switch {
+		case it.fail != nil:
+			continue
+		case it.scheduled:
+			it.schedule, err = defined[schedule].ScheduleReceipt, defined[schedule].Err
+			schedule++
+		default:
+			it.receipt, err = results[message].Receipt, results[message].Err
+			message++
+		}
+		if err == nil {
 			continue
 		}
-		r := &results[next]
-		next++
-		if it.receipt = r.Receipt; r.Err == nil {
-			continue
-		}
-		if it.fail = failureOf(r.Err); it.fail == nil {
+		if it.fail = failureOf(err); it.fail == nil {
 			if unknown == nil {
-				unknown = x.logUnexpected(r.Err)
+				unknown = x.logUnexpected(err)
 			}
 			it.fail = unknown
 		}
@@ -267,6 +303,10 @@ func (x *exchange) answerBatch(b *batch) error {
 			continue
 		}
 		sent++
+		if it.scheduled {
+			x.out = appendScheduleReceipt(x.out, &it.schedule)
+			continue
+		}
 		x.out = appendReceipt(x.out, &it.receipt, it.url)
 	}
 	if sent == 0 && len(b.items) > 0 {

@@ -48,7 +48,7 @@ func (x *exchange) deadLetters() error {
 }
 
 // deadLetterQuery reads the filters of a listing. nothing is set when a filter
-// names what no message of this version has (a queue, a schedule), so that
+// names what no message of this version has (a queue, a label), so that
 // nothing can match. Unknown names are ignored on listings (QSTASH.md §8.2).
 func deadLetterQuery(query []byte) (q engine.DeadLetterQuery, nothing bool, fail *failure) {
 	q.Count = deadPageMax
@@ -62,7 +62,7 @@ func deadLetterQuery(query []byte) (q engine.DeadLetterQuery, nothing bool, fail
 		}
 		n := string(unescapeForm(name))
 		switch n {
-		case "topicName", "scheduleId", "queueName", "label", "flowControlKey", "source":
+		case "topicName", "queueName", "label", "flowControlKey", "source":
 			nothing = true
 		default:
 			fail = setFilter(&q, n, v)
@@ -81,6 +81,8 @@ func setFilter(q *engine.DeadLetterQuery, name, v string) (fail *failure) {
 		q.URLs = append(q.URLs, splitURLs(v)...)
 	case "callerIp", "callerIP":
 		q.CallerIPs = append(q.CallerIPs, splitList(v)...)
+	case "scheduleId":
+		q.ScheduleIDs = append(q.ScheduleIDs, splitList(v)...)
 	case "responseStatus":
 		for _, s := range splitList(v) {
 			n, ok := digits([]byte(s))

@@ -32,6 +32,7 @@ type exchange struct {
 	retry  bool   // with a Retry-After
 	allow  string // for a 405
 	out    []byte // JSON of the answer
+	stream stream // how it is sent if it is large
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
@@ -175,7 +176,7 @@ func (x *exchange) readBody(b *budget, limit int64) *failure {
 
 func (x *exchange) tooLong(limit int64) *failure {
 	if x.route != nil && x.route.batch {
-		return tooLong("the batch", limit)
+		return tooLong("the body", limit)
 	}
 	return tooLong("the message", limit)
 }
@@ -228,6 +229,9 @@ func (x *exchange) ok(status int) error {
 
 // write sends the answer.
 func (x *exchange) write(keep bool) error {
+	if x.stream.begun() {
+		return x.endStream()
+	}
 	r := &x.ctx.Response
 	if x.status != 0 { // else Fallback has filled it in
 		r.ResetBody()

@@ -107,6 +107,11 @@ func (o *obj) num(name string, v int64) {
 	o.b = strconv.AppendInt(o.b, v, 10)
 }
 
+func (o *obj) flag(name string, v bool) {
+	o.key(name)
+	o.b = strconv.AppendBool(o.b, v)
+}
+
 // content writes v as text under name when it is UTF-8, else in base64 under
 // name64, and nothing when it is empty.
 func (o *obj) content(name, name64 string, v []byte) {

@@ -40,9 +40,12 @@ type fakeEngine struct {
 	cursor string
 	endErr map[string]error // of retrying or deleting a dead letter, by id
 	block  chan struct{}    // when set, Publish waits for it
+	views  []engine.ScheduleInfo
+	broken error // what Schedules ends with
 
 	mu        sync.Mutex
 	published []engine.Publish
+	schedules []engine.Schedule
 	queries   []engine.DeadLetterQuery
 	calls     []string
 }
@@ -169,6 +172,80 @@ func (e *fakeEngine) endDead(u engine.UserID, id string) error {
 	return err
 }
 
+// DefineSchedule answers scd_<n>, or the id; twice-... is a duplicate, and the cron
+// x is wrong.
+func (e *fakeEngine) DefineSchedule(s *engine.Schedule) (engine.ScheduleReceipt, error) {
+	if s.Cron == "x" {
+		return engine.ScheduleReceipt{}, &engine.LimitError{Text: "invalid Upstash-Cron: want five fields"}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := *s
+	c.ID, c.Cron, c.Message = strings.Clone(s.ID), strings.Clone(s.Cron), clonePublish(&s.Message)
+	e.schedules = append(e.schedules, c)
+	id := c.ID
+	if id == "" {
+		id = fmt.Sprintf("scd_%d", len(e.schedules))
+	}
+	return engine.ScheduleReceipt{ID: id, Deduplicated: strings.HasPrefix(c.Message.DedupID, "twice")}, nil
+}
+
+func (e *fakeEngine) DefineSchedules(ss []engine.Schedule) []engine.ScheduleResult {
+	out := make([]engine.ScheduleResult, len(ss))
+	for i := range ss {
+		out[i].ScheduleReceipt, out[i].Err = e.DefineSchedule(&ss[i])
+	}
+	return out
+}
+
+func (e *fakeEngine) Schedule(u engine.UserID, id string) (*engine.ScheduleInfo, error) {
+	e.call("schedule %d %s", u, id)
+	for i := range e.views {
+		if e.views[i].ID == id {
+			return &e.views[i], nil
+		}
+	}
+	return nil, engine.ErrNotFound
+}
+
+func (e *fakeEngine) Schedules(_ engine.UserID, fn func(*engine.ScheduleInfo) error) error {
+	for i := range e.views {
+		if err := fn(&e.views[i]); err != nil {
+			return err
+		}
+	}
+	return e.broken
+}
+
+func (e *fakeEngine) changeSchedule(what string, u engine.UserID, id string) error {
+	_, err := e.Schedule(u, id)
+	e.call("%s %d %s", what, u, id)
+	return err
+}
+
+func (e *fakeEngine) DeleteSchedule(u engine.UserID, id string) error {
+	return e.changeSchedule("drop", u, id)
+}
+
+func (e *fakeEngine) PauseSchedule(u engine.UserID, id string) error {
+	return e.changeSchedule("pause", u, id)
+}
+
+func (e *fakeEngine) ResumeSchedule(u engine.UserID, id string) error {
+	return e.changeSchedule("resume", u, id)
+}
+
+func (e *fakeEngine) ScheduleTicks(u engine.UserID, id string, n int) ([]engine.PreviewTick, error) {
+	if err := e.changeSchedule(fmt.Sprint("ticks ", n), u, id); err != nil {
+		return nil, err
+	}
+	zone := time.FixedZone("", 2*3600)
+	return []engine.PreviewTick{
+		{Time: time.UnixMilli(1_700_000_000_000).In(zone)},
+		{Time: time.UnixMilli(1_700_000_060_250).In(zone), Skipped: true, Note: "why"},
+	}, nil
+}
+
 func (e *fakeEngine) Keys(engine.UserID) (engine.Keys, error) {
 	return engine.Keys{Current: "sig_a", Next: "sig_b"}, nil
 }
@@ -181,6 +258,12 @@ func (e *fakeEngine) messages() []engine.Publish {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.published)
+}
+
+func (e *fakeEngine) defined() []engine.Schedule {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.schedules)
 }
 
 // lockedBuffer is a log that can be read while it is written.
@@ -311,6 +394,9 @@ func requestBody(line, body string, headers ...string) string {
 
 func (s *site) expectNothing(t testing.TB) {
 	t.Helper()
+	if got := s.eng.defined(); len(got) != 0 {
+		t.Errorf("defined %d schedules, first %q", len(got), got[0].Cron)
+	}
 	if got := s.eng.messages(); len(got) != 0 {
 		t.Errorf("published %d messages, first to %s", len(got), got[0].URL)
 	}

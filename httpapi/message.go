@@ -12,7 +12,8 @@ import (
 )
 
 // build checks the collected options and turns them into the message, without
-// its destination and body. Everything in it aliases the request.
+// its destination and body, and into the rules of a schedule if they say that it
+// is one. Everything in it aliases the request.
 func (p *publisher) build(limits *engine.Limits, now time.Time) *failure {
 	m := &p.message
 	m.Retries = engine.DefaultRetries
@@ -28,7 +29,7 @@ func (p *publisher) build(limits *engine.Limits, now time.Time) *failure {
 		}
 	}
 	m.Header = p.forward
-	return nil
+	return p.checkSchedule()
 }
 
 // parse checks one option.
@@ -53,6 +54,9 @@ func (p *publisher) parse(opt option, v []byte, limits *engine.Limits, now time.
 	case optDelay:
 		m.Delay, fail = duration(opt, v, 0, limits.MaxDelay)
 	case optNotBefore:
+		if p.scheduled() {
+			return errCronBefore
+		}
 		m.NotBefore, fail = notBefore(v, now, limits.MaxDelay)
 	case optDedupID:
 		if bytes.IndexByte(v, ':') >= 0 {
@@ -62,6 +66,8 @@ func (p *publisher) parse(opt option, v []byte, limits *engine.Limits, now time.
 		m.DedupContent, fail = boolean(opt, v)
 	case optForwardAll:
 		_, fail = boolean(opt, v)
+	default:
+		fail = p.parseRule(opt, v)
 	}
 	return fail
 }
@@ -73,8 +79,10 @@ func duration(opt option, v []byte, least, most time.Duration) (time.Duration, *
 	switch {
 	case err != nil:
 		return 0, badOption(opt, v, "must be a duration like 10s, 1d10h30m or 500ms")
-	case d < least:
+	case d < least && least == 1:
 		return 0, badOption(opt, v, "must be positive")
+	case d < least:
+		return 0, badOption(opt, v, "must be at least "+delay.Format(least))
 	case d > most:
 		return 0, badOption(opt, v, "the limit is "+delay.Format(most))
 	}

@@ -25,6 +25,16 @@ const (
 	optDedupID
 	optDedupContent
 	optForwardAll
+	optCron
+	optScheduleID
+
+	// The extensions of schedules, see extension.go.
+	optCronSeconds
+	optDST
+	optMissed
+	optMissedMax
+	optMissedWindow
+	optJitter
 	optCount
 )
 
@@ -39,6 +49,14 @@ var optionNames = [optCount]string{
 	optDedupID:      "Upstash-Deduplication-Id",
 	optDedupContent: "Upstash-Content-Based-Deduplication",
 	optForwardAll:   "Upstash-Header-Forward",
+	optCron:         "Upstash-Cron",
+	optScheduleID:   "Upstash-Schedule-Id",
+	optCronSeconds:  "Tidemill-Cron-Seconds",
+	optDST:          "Tidemill-Dst",
+	optMissed:       "Tidemill-Missed",
+	optMissedMax:    "Tidemill-Missed-Max",
+	optMissedWindow: "Tidemill-Missed-Window",
+	optJitter:       "Tidemill-Jitter",
 }
 
 // optNone is a name that means nothing here: it is ignored and never forwarded.
@@ -71,7 +89,11 @@ func optionOf(name []byte) option {
 		return optDedupContent
 	case "header-forward":
 		return optForwardAll
-	case "callback", "failure-callback", "cron", "schedule-id", "queue-name", "flow-control-key", "flow-control-value",
+	case "cron":
+		return optCron
+	case "schedule-id":
+		return optScheduleID
+	case "callback", "failure-callback", "queue-name", "flow-control-key", "flow-control-value",
 		"label", "redact-fields", "feature-set":
 		return optLater
 	}
@@ -98,6 +120,7 @@ type publisher struct {
 	named   int    // how many of forward came from headers
 	scratch []byte // decoded parts of the query, the destination
 	message engine.Publish
+	rules   engine.TimeRules // of a schedule
 }
 
 // scratchPooledMax bounds what a pooled publisher keeps.
@@ -115,10 +138,7 @@ func (p *publisher) reset() {
 // meaning yet; the value has no control characters.
 func (p *publisher) add(name, value []byte, from int) *failure {
 	if !hasPrefixFold(name, optionPrefix) {
-		if from == fromHeader && equalFold(name, "content-type") {
-			return p.set(optContentType, value, from)
-		}
-		return nil
+		return p.addBare(name, value, from)
 	}
 	rest := name[len(optionPrefix):]
 	if hasPrefixFold(rest, forwardPrefix) {
@@ -129,6 +149,20 @@ func (p *publisher) add(name, value []byte, from int) *failure {
 		return unsupported(string(canonical(append([]byte(nil), name...))))
 	case opt >= 0:
 		return p.set(opt, value, from)
+	}
+	return nil
+}
+
+// addBare takes a header line without our prefix. In a query such a name is the
+// destination's.
+func (p *publisher) addBare(name, value []byte, from int) *failure {
+	switch {
+	case from != fromHeader:
+		return nil
+	case equalFold(name, "content-type"):
+		return p.set(optContentType, value, from)
+	case hasPrefixFold(name, extensionPrefix):
+		return p.addExtension(name[len(extensionPrefix):], value, from)
 	}
 	return nil
 }
@@ -150,6 +184,9 @@ func (p *publisher) set(opt option, value []byte, from int) *failure {
 func (p *publisher) addForward(name, value []byte, from int) *failure {
 	if !isToken(name) {
 		return badRequest("Upstash-Forward-%s: not the name of a header", short(name))
+	}
+	if hasPrefixFold(name, extensionPrefix) {
+		return p.addExtension(name[len(extensionPrefix):], value, from)
 	}
 	if isDropped(name) || from == fromQuery && has(p.forward[:p.named], name) {
 		return nil
@@ -191,7 +228,7 @@ func isDropped(name []byte) bool {
 func (p *publisher) forwardAll(fields []field) {
 	named := len(p.forward)
 	for _, f := range fields {
-		if hasPrefixFold(f.name, optionPrefix) || equalFold(f.name, "authorization") || equalFold(f.name, "accept-encoding") ||
+		if hasPrefixFold(f.name, optionPrefix) || hasPrefixFold(f.name, extensionPrefix) || equalFold(f.name, "authorization") || equalFold(f.name, "accept-encoding") ||
 			isDropped(f.name) || has(p.forward[:named], f.name) {
 			continue
 		}

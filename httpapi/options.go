@@ -31,6 +31,19 @@ type Engine interface {
 	DeadLetter(u engine.UserID, id string) (*engine.DeadLetter, error)
 	DeleteDeadLetter(u engine.UserID, id string) error
 	RetryDeadLetter(u engine.UserID, id string) (messageID string, err error)
+	// DefineSchedule creates or replaces a schedule and returns when that is on disk.
+	DefineSchedule(s *engine.Schedule) (engine.ScheduleReceipt, error)
+	// DefineSchedules is DefineSchedule of several, which wait for the disk together.
+	DefineSchedules(ss []engine.Schedule) []engine.ScheduleResult
+	Schedule(u engine.UserID, id string) (*engine.ScheduleInfo, error)
+	// Schedules calls fn for each, by id, until it fails. fn may wait for a client
+	// that reads slowly; the info is valid during the call.
+	Schedules(u engine.UserID, fn func(*engine.ScheduleInfo) error) error
+	DeleteSchedule(u engine.UserID, id string) error
+	PauseSchedule(u engine.UserID, id string) error
+	ResumeSchedule(u engine.UserID, id string) error
+	// ScheduleTicks says when a schedule publishes next, n times.
+	ScheduleTicks(u engine.UserID, id string, n int) ([]engine.PreviewTick, error)
 	Keys(u engine.UserID) (engine.Keys, error)
 	RotateKeys(u engine.UserID) (engine.Keys, error)
 	// Ready says whether publishes can be accepted, and why not.

@@ -6,9 +6,30 @@ import (
 	"github.com/tidemill/tidemill/engine"
 )
 
-// publish is POST /v2/publish/{destination}. What it gives the engine aliases
-// the request; the answer comes after the record is on disk (I1).
+// publish is POST /v2/publish/{destination}, which makes a schedule when it names
+// a cron. What it gives the engine aliases the request; the answer comes after the
+// record is on disk (I1).
 func (x *exchange) publish() error {
+	if fail := x.single(); fail != nil {
+		return fail
+	}
+	if x.pub.scheduled() {
+		return x.define()
+	}
+	m := &x.pub.message
+	receipt, err := x.srv.opt.Engine.Publish(m)
+	if err != nil {
+		return err
+	}
+	x.out = appendReceipt(x.out, &receipt, m.URL)
+	if receipt.Deduplicated {
+		return x.ok(http.StatusAccepted)
+	}
+	return x.ok(http.StatusOK)
+}
+
+// single fills in x.pub from a request whose path ends in its destination.
+func (x *exchange) single() *failure {
 	p := &x.pub
 	path, _ := cutQuery(x.head.target)
 	tail := x.head.target[len(path)-len(x.arg):]
@@ -21,19 +42,8 @@ func (x *exchange) publish() error {
 		return fail
 	}
 	m := &p.message
-	if fail := x.srv.opt.setURL(m, url); fail != nil {
-		return fail
-	}
 	m.User, m.Body, m.CallerIP = x.user, x.body.b, x.c.ip
-	receipt, err := x.srv.opt.Engine.Publish(m)
-	if err != nil {
-		return err
-	}
-	x.out = appendReceipt(x.out, &receipt, m.URL)
-	if receipt.Deduplicated {
-		return x.ok(http.StatusAccepted)
-	}
-	return x.ok(http.StatusOK)
+	return x.srv.opt.setURL(m, url)
 }
 
 // collect gathers the options of a single publish: header lines, then the query.
@@ -57,8 +67,7 @@ func appendReceipt(dst []byte, r *engine.Receipt, url string) []byte {
 	o := obj{b: dst}
 	o.str("messageId", r.MessageID)
 	if r.Deduplicated {
-		o.key("deduplicated")
-		o.b = append(o.b, "true"...)
+		o.flag("deduplicated", true)
 	} else {
 		o.str("url", url)
 	}

@@ -21,8 +21,15 @@ func describe(p *engine.Publish) string {
 		p.Method, p.URL, p.Header, p.Body, p.Delay, notBefore, p.Retries, p.RetryDelay, p.Timeout, p.DedupID, p.DedupContent, p.CallerIP, p.User)
 }
 
+func mustMethod(s string) record.Method {
+	m, ok := record.ParseMethod(s)
+	if !ok {
+		panic(s)
+	}
+	return m
+}
+
 func TestPublishOptions(t *testing.T) {
-	method := func(s string) record.Method { m, _ := record.ParseMethod(s); return m }
 	tests := []struct {
 		name    string
 		query   string
@@ -35,12 +42,12 @@ func TestPublishOptions(t *testing.T) {
 			"Upstash-Delay: 1d10h30m", "Upstash-Not-Before: 1700000100", "Upstash-Deduplication-Id: my id", "Upstash-Content-Based-Deduplication: True",
 		}, func(p *engine.Publish) {
 			p.Header = []engine.Header{{Name: "Content-Type", Value: "text/x"}}
-			p.Method, p.Timeout, p.Retries, p.RetryDelay = method("PATCH"), 90*time.Second, 0, "pow(2, retried) * 1000"
+			p.Method, p.Timeout, p.Retries, p.RetryDelay = mustMethod("PATCH"), 90*time.Second, 0, "pow(2, retried) * 1000"
 			p.Delay, p.NotBefore, p.DedupID, p.DedupContent = 34*time.Hour+30*time.Minute, time.Unix(1700000100, 0), "my id", true
 		}},
 		{"by query", "?upstash-method=GET&a=1&UPSTASH-retries=5&upstash-delay=500ms&upstash-forward-x-a=b%20c", nil, func(p *engine.Publish) {
 			p.URL += "?a=1"
-			p.Method, p.Retries, p.Delay = method("GET"), 5, 500*time.Millisecond
+			p.Method, p.Retries, p.Delay = mustMethod("GET"), 5, 500*time.Millisecond
 			p.Header = []engine.Header{{Name: "X-A", Value: "b c"}}
 		}},
 		{
@@ -134,8 +141,6 @@ func TestPublishRefuses(t *testing.T) {
 		{"Upstash-Callback-Retries: 1", 501, `Upstash-Callback-Retries is not`},
 		{"Upstash-Callback-Forward-X: 1", 501, `Upstash-Callback-Forward-X is not`},
 		{"Upstash-Failure-Callback-Delay: 1", 501, `Upstash-Failure-Callback-Delay is not`},
-		{"Upstash-Cron: * * * * *", 501, `Upstash-Cron is not`},
-		{"Upstash-Schedule-Id: s", 501, `Upstash-Schedule-Id is not`},
 		{"Upstash-Queue-Name: q", 501, `Upstash-Queue-Name is not`},
 		{"Upstash-Flow-Control-Key: k", 501, `Upstash-Flow-Control-Key is not`},
 		{"Upstash-Flow-Control-Value: rate=1", 501, `Upstash-Flow-Control-Value is not`},

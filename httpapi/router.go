@@ -8,7 +8,7 @@ import "bytes"
 type route struct {
 	name   string // for logs
 	public bool   // answered without a token and without reading a body
-	batch  bool   // the body is bounded by Options.BatchMax
+	batch  bool   // the body is JSON around messages, bounded by Options.BatchMax
 	serve  func(x *exchange) error
 }
 
@@ -98,7 +98,9 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 			method = "GET"
 		}
 		r, fail = leaf(rest, method, "GET", routeReady)
-	case "enqueue", "queues", "topics", "schedules", "logs", "events", "flowcontrol", "globalparallelism",
+	case "schedules":
+		return matchSchedules(method, rest)
+	case "enqueue", "queues", "topics", "logs", "events", "flowcontrol", "globalparallelism",
 		"workflows", "trigger", "wait", "notify", "waiters":
 		fail = unsupported("/v2/" + family)
 	default:

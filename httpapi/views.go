@@ -40,6 +40,7 @@ func (o *obj) message(m *engine.Message) {
 	o.time("createdAt", m.Created)
 	o.opt("callerIP", m.CallerIP)
 	o.opt("callerIp", m.CallerIP)
+	o.opt("scheduleId", m.ScheduleID)
 }
 
 // deadLetter writes a dead letter (QSTASH.md §8.3).

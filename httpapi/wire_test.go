@@ -75,7 +75,6 @@ func TestRoutes(t *testing.T) {
 		{"POST /v2/enqueue/q/https://h.test", 501, `{"error":"/v2/enqueue` + notYet},
 		{"GET /v2/queues/", 501, `{"error":"/v2/queues` + notYet},
 		{"GET /v2/topics", 501, `{"error":"/v2/topics` + notYet},
-		{"GET /v2/Schedules", 501, `{"error":"/v2/schedules` + notYet},
 		{"GET /v2/events", 501, `{"error":"/v2/events` + notYet},
 		{"GET /v2/logs", 501, `{"error":"/v2/logs` + notYet},
 		{"GET /v2/flowControl/k", 501, `{"error":"/v2/flowcontrol` + notYet},
@@ -151,7 +150,7 @@ func TestAuthentication(t *testing.T) {
 
 func TestDeadLetterFilters(t *testing.T) {
 	s := start(t, nil)
-	s.send(t, request("GET /v2/dlq?dlqIds=a&dlqIds=b,c&messageId=m&url=http%3A%2F%2Fh%2F1,2,https://g&callerIp=1.1.1.1&responseStatus=0,404"+
+	s.send(t, request("GET /v2/dlq?scheduleId=s,t&dlqIds=a&dlqIds=b,c&messageId=m&url=http%3A%2F%2Fh%2F1,2,https://g&callerIp=1.1.1.1&responseStatus=0,404"+
 		"&fromDate=5&toDate=6&order=latestFirst&cursor=77&count=500&unknown=x&urlGroup="))
 	if len(s.eng.queries) != 1 {
 		t.Fatalf("%d queries", len(s.eng.queries))
@@ -159,7 +158,7 @@ func TestDeadLetterFilters(t *testing.T) {
 	got := fmt.Sprintf("%+v", s.eng.queries[0])
 	want := fmt.Sprintf("%+v", engine.DeadLetterQuery{
 		User: 7, IDs: []string{"a", "b", "c"}, MessageIDs: []string{"m"}, URLs: []string{"http://h/1,2", "https://g"},
-		CallerIPs: []string{"1.1.1.1"}, Statuses: []int{0, 404}, From: time.UnixMilli(5), To: time.UnixMilli(6),
+		CallerIPs: []string{"1.1.1.1"}, ScheduleIDs: []string{"s", "t"}, Statuses: []int{0, 404}, From: time.UnixMilli(5), To: time.UnixMilli(6),
 		Descending: true, Cursor: "77", Count: 100,
 	})
 	if got != want {

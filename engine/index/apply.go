@@ -145,6 +145,12 @@ func (a *Applier) Record(lsn uint64, p []byte) error {
 		err = a.user(p)
 	case record.TypeMove:
 		err = a.move(lsn, p)
+	case record.TypeSchedule:
+		err = a.schedule(lsn, p)
+	case record.TypeDropSchedule:
+		err = a.dropSchedule(p)
+	case record.TypeTick:
+		err = a.tick(lsn, p)
 	}
 	if err != nil {
 		return fmt.Errorf("apply record at %d: %w", lsn, err)
@@ -170,13 +176,17 @@ func (a *Applier) message(lsn uint64, p []byte) error {
 	}
 	a.lane(h.Lane()).Count++
 	a.gain(lsn, uint32(len(p)))
+	if err := a.messageTick(lsn, h); err != nil {
+		return err
+	}
 	if fromDead.Dead != 0 {
 		if err := a.endDead(h.User(), fromDead.Dead, &fromDead.Freed); err != nil {
 			return err
 		}
 	}
 	if dedup != [16]byte{} {
-		return a.dedup(h, lsn, &dedup)
+		a.val = appendDedup(a.val[:0], lsn, h.Nonce(), h.Created(), "")
+		return a.dedup(h.User(), &dedup, h.Created(), a.val)
 	}
 	return nil
 }
@@ -336,8 +346,8 @@ func (a *Applier) user(p []byte) error {
 // more when a new one begins (X6). Publishers overtake one another at a bucket's
 // edge, which begins nothing; a longer step back is a clock set right, after
 // which expiry goes on from there.
-func (a *Applier) dedup(h record.MessageHead, seq uint64, hash *[16]byte) error {
-	b := uint64(max(h.Created(), 0) / a.x.opts.DedupWindow.Milliseconds())
+func (a *Applier) dedup(user uint32, hash *[16]byte, at int64, val []byte) error {
+	b := uint64(max(at, 0) / a.x.opts.DedupWindow.Milliseconds())
 	if b > a.dedupBucket && b > 1 {
 		var zero [16]byte
 		if err := a.batch.DeleteRange(dedupKey(nil, 0, 0, &zero), dedupKey(nil, b-1, 0, &zero), nil); err != nil {
@@ -347,9 +357,14 @@ func (a *Applier) dedup(h record.MessageHead, seq uint64, hash *[16]byte) error 
 	if b+1 != a.dedupBucket {
 		a.dedupBucket = b
 	}
-	a.key = dedupKey(a.key, b, h.User(), hash)
-	a.val = be.AppendUint64(be.AppendUint64(be.AppendUint64(a.val[:0], seq), h.Nonce()), uint64(h.Created()))
-	return a.batch.Set(a.key, a.val, nil)
+	a.key = dedupKey(a.key, b, user, hash)
+	return a.batch.Set(a.key, val, nil)
+}
+
+// appendDedup encodes what an id stands for: a message, or a schedule's definition.
+func appendDedup(dst []byte, seq, nonce uint64, at int64, schedule string) []byte {
+	dst = be.AppendUint64(be.AppendUint64(be.AppendUint64(dst, seq), nonce), uint64(at))
+	return append(dst, schedule...)
 }
 
 // EndGroup says that all records before pos were applied: a batch ends only at

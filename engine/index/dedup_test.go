@@ -24,16 +24,16 @@ func TestDedupWindow(t *testing.T) {
 				testWindowMillis + 1: false, 3 * testWindowMillis: false,
 				-1: true, -testWindowMillis: true, // a clock set back
 			} {
-				seq, nonce, ok, err := b.x.Dedup(1, &hash, at+delta)
-				if err != nil || ok != want || ok && (seq != row.Seq || nonce != 77) {
-					t.Errorf("%d ms later: %d, %d, %v, %v", delta, seq, nonce, ok, err)
+				d, ok, err := b.x.Dedup(1, &hash, at+delta)
+				if err != nil || ok != want || ok && d != (Deduped{Seq: row.Seq, Nonce: 77}) {
+					t.Errorf("%d ms later: %+v, %v, %v", delta, d, ok, err)
 				}
 			}
 			other := [16]byte{1, 2, 4}
-			if _, _, ok, err := b.x.Dedup(2, &hash, at); ok || err != nil {
+			if _, ok, err := b.x.Dedup(2, &hash, at); ok || err != nil {
 				t.Errorf("found by another user: %v", err)
 			}
-			if _, _, ok, err := b.x.Dedup(1, &other, at); ok || err != nil {
+			if _, ok, err := b.x.Dedup(1, &other, at); ok || err != nil {
 				t.Errorf("found under another id: %v", err)
 			}
 		})
@@ -47,8 +47,8 @@ func TestDedupNewest(t *testing.T) {
 	b.publish(record.Message{User: 1, Created: testNow, DedupKey: hash})
 	again := b.publish(record.Message{User: 1, Created: testNow + testWindowMillis, DedupKey: hash})
 	b.flush()
-	if seq, _, ok, err := b.x.Dedup(1, &hash, testNow+testWindowMillis+5); !ok || seq != again.Seq || err != nil {
-		t.Fatalf("%d, %v, %v; want %d", seq, ok, err, again.Seq)
+	if d, ok, err := b.x.Dedup(1, &hash, testNow+testWindowMillis+5); !ok || d.Seq != again.Seq || err != nil {
+		t.Fatalf("%d, %v, %v; want %d", d.Seq, ok, err, again.Seq)
 	}
 }
 
@@ -92,7 +92,7 @@ func TestDedupExpiry(t *testing.T) {
 func TestDedupBeforeTheEpoch(t *testing.T) {
 	b := newBench(t)
 	expiry(t, b, 1000, -5)
-	if _, _, ok, err := b.x.Dedup(1, &[16]byte{1, 0}, 1000*testWindowMillis+5); !ok || err != nil {
+	if _, ok, err := b.x.Dedup(1, &[16]byte{1, 0}, 1000*testWindowMillis+5); !ok || err != nil {
 		t.Errorf("the id that came before is gone: %v", err)
 	}
 }

@@ -15,6 +15,8 @@ import (
 // historySpan, gets one row with all its states, at its seq; most messages do.
 // Any other gets a row per change: a first one at its seq, and one for each outcome
 // at that outcome's LSN, which an 'e' row finds by the message's seq and the day.
+// Ticks of a schedule that published nothing are a row at their record's LSN.
+//
 // So rows lie in the order of time, give or take historySpan, and retention removes
 // them from the front.
 const (
@@ -122,6 +124,17 @@ func (a *Applier) laterRow(r *record.Row, lsn uint64, at int64, outcome []byte) 
 	}
 	a.key = eventKey(a.key, dayOf(at), r.Seq, lsn)
 	return a.batch.Set(a.key, nil, nil)
+}
+
+// missed writes a row of ticks that published nothing.
+func (a *Applier) missed(lsn uint64, k *record.Tick) error {
+	if err := a.timeRow(k.At, lsn); err != nil {
+		return err
+	}
+	short := *k
+	short.Error = string(beginning([]byte(k.Error), historyErrorMax))
+	a.key, a.val = historyKey(a.key, lsn), short.Append(append(a.val[:0], historyTicks))
+	return a.batch.Set(a.key, a.val, nil)
 }
 
 // timeRow says where a second begins. A clock that was set back adds none until it

@@ -33,6 +33,9 @@ type History struct {
 	Created  *Created
 	Host     uint64
 	Outcomes []HistoryOutcome // in log order
+
+	// Missed is set in a row that is about no message: only LSN and User are, besides.
+	Missed *record.Tick
 }
 
 // Created is what a publish adds to history.
@@ -41,7 +44,7 @@ type Created struct {
 	Due     int64 // unix ms
 	Method  record.Method
 	Retries uint16
-	Cut     bool // URL or CallerIP is the beginning of a longer one
+	Cut     bool // URL, CallerIP or Schedule is the beginning of a longer one
 	record.HistoryFields
 }
 
@@ -64,11 +67,13 @@ type HistoryOutcome struct {
 //	flags u8, user uv, nonce u64
 //	first row:  len uv, created uv, due-created sv, method u8, retries uv, length of fields uv, fields
 //	later row:  key-seq uv, pos-seq uv, len uv, host u64
+//	missed:     a record.Tick
 //	each outcome: kind u8, lsn-seq uv, len uv, at uv, took uv, attempt uv, status uv,
 //	              Retry: next-at sv; Retry and Dead: length of error uv, error
 const (
 	historyFirst = 1 << 0 // a first row
 	historyCut   = 1 << 1
+	historyTicks = 1 << 2 // ticks of a schedule that published nothing
 )
 
 // appendCreated encodes a first row up to its outcomes. n is the payload's length.
@@ -83,7 +88,7 @@ func appendCreated(dst []byte, h record.MessageHead, n int) ([]byte, error) {
 	dst = append(dst, byte(h.Method()))
 	dst = binary.AppendUvarint(dst, uint64(h.Retries()))
 	size := len(dst)
-	dst = append(dst, 0, 0) // the fields' length, filled in below: two bytes, since two fields of historyFieldMax stay below 1<<14
+	dst = append(dst, 0, 0) // the fields' length, filled in below: two bytes, since three fields of historyFieldMax stay below 1<<14
 	dst, cut, err := h.HistoryFields(dst, historyFieldMax)
 	if cut {
 		dst[flags] |= historyCut
@@ -143,6 +148,12 @@ func decodeHistory(key, v []byte, h *History) error {
 	r := rowReader{b: v}
 	*h = History{LSN: be.Uint64(key[1:])}
 	flags := r.byte()
+	if flags == historyTicks {
+		h.Missed = new(record.Tick)
+		err := record.DecodeTick(r.b, h.Missed)
+		h.User = h.Missed.User
+		return err
+	}
 	h.User, h.Nonce = uint32(r.uint()), r.fixed()
 	if flags&historyFirst != 0 {
 		h.Seq, h.Pos = h.LSN, h.LSN

@@ -60,9 +60,12 @@ type Index struct {
 // ErrClosed is returned by reads after Close.
 var ErrClosed = errors.New("index: closed")
 
-// enter keeps the index open until leave is called.
+// enter keeps the index open until leave is called. It does not wait for a Close that
+// is under way: that one may be waiting for a walk whose callback reads here.
 func (x *Index) enter() (leave func(), err error) {
-	x.closing.RLock()
+	if !x.closing.TryRLock() {
+		return nil, ErrClosed
+	}
 	if x.closed {
 		x.closing.RUnlock()
 		return nil, ErrClosed
@@ -106,7 +109,7 @@ func pebbleOptions(o *Options) *pebble.Options {
 	if o.Quiet {
 		stopWrites = 1 << 30 // nothing compacts: writes that waited for it would wait for ever
 	}
-	return &pebble.Options{
+	po := &pebble.Options{
 		FS:                          o.FS,
 		DisableWAL:                  true, // the log is the index's log (PERFORMANCE.md, lesson 6)
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
@@ -119,6 +122,12 @@ func pebbleOptions(o *Options) *pebble.Options {
 		DisableAutomaticCompactions: o.Quiet,
 		Logger:                      pebbleLogger{o.Logger, o.OnFatal},
 	}
+	// Pebble's own looks ten times a second whether a compaction may begin, which is
+	// most of what an idle server would do. With one compaction at a time (Pebble's
+	// default) one that waits is granted when the other ends, and there is nothing to
+	// look for.
+	po.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
+	return po
 }
 
 // pebbleLogger passes Pebble's lines on. Fatalf must not return: Pebble calls it
@@ -228,31 +237,37 @@ func (x *Index) Dead(user uint32, lsn uint64) (d Dead, ok bool, err error) {
 	return d, ok, err
 }
 
-// Dedup returns the message first published with this hash, if it was accepted
-// within the window that ends at now (unix ms). A clock that was set back by up
+// Deduped is what was first accepted under an id: a message, or a schedule.
+type Deduped struct {
+	Seq, Nonce uint64
+	Schedule   string
+}
+
+// Dedup returns what was first accepted with this hash, if that was within the
+// window that ends at now (unix ms). A clock that was set back by up
 // to a window still finds what was accepted before.
-func (x *Index) Dedup(user uint32, hash *[16]byte, now int64) (seq, nonce uint64, ok bool, err error) {
+func (x *Index) Dedup(user uint32, hash *[16]byte, now int64) (d Deduped, ok bool, err error) {
 	leave, err := x.enter()
 	if err != nil {
-		return 0, 0, false, err
+		return d, false, err
 	}
 	defer leave()
 	window := x.opts.DedupWindow.Milliseconds()
 	for b := now/window + 1; b >= 0 && b >= now/window-1 && !ok; b-- {
 		var k [32]byte
 		_, err = get(x.db, dedupKey(k[:0], uint64(b), user, hash), func(v []byte) error {
-			if len(v) != 24 {
+			if len(v) < 24 {
 				return errBadValue
 			}
-			seq, nonce = be.Uint64(v), be.Uint64(v[8:])
+			d = Deduped{be.Uint64(v), be.Uint64(v[8:]), string(v[24:])}
 			ok = now-int64(be.Uint64(v[16:])) < window
 			return nil
 		})
 		if err != nil {
-			return 0, 0, false, err
+			return Deduped{}, false, err
 		}
 	}
-	return seq, nonce, ok, nil
+	return d, ok, nil
 }
 
 // get calls fn with the key's value, and says whether there is one.

@@ -10,24 +10,26 @@ import (
 var be = binary.BigEndian
 
 const (
-	kindApplied = 'a'
-	kindDedup   = 'd'
-	kindEvent   = 'e'
-	kindHistory = 'h'
-	kindLane    = 'l'
-	kindMessage = 'm'
-	kindPending = 'p'
-	kindDead    = 'q'
-	kindRebuild = 'r' // where the log began when a rebuild began that is not over
-	kindLive    = 's' // a segment's live bytes
-	kindTime    = 't'
-	kindUser    = 'u'
-	kindStand   = 'x' // where the message of a dead letter stands
+	kindApplied  = 'a'
+	kindSchedule = 'c'
+	kindDedup    = 'd'
+	kindEvent    = 'e'
+	kindHistory  = 'h'
+	kindTick     = 'k' // how far a schedule has come
+	kindLane     = 'l'
+	kindMessage  = 'm'
+	kindPending  = 'p'
+	kindDead     = 'q'
+	kindRebuild  = 'r' // where the log began when a rebuild began that is not over
+	kindLive     = 's' // a segment's live bytes
+	kindTime     = 't'
+	kindUser     = 'u'
+	kindStand    = 'x' // where the message of a dead letter stands
 )
 
 // layout is the version of keys and values. An index of another layout is
 // rebuilt from the log.
-const layout = 2
+const layout = 3
 
 var errBadValue = errors.New("index: value of a wrong length")
 

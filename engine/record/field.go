@@ -28,10 +28,13 @@ const (
 	tagKeyNext    Tag = 14
 	tagTiming     Tag = 15
 
+	tagSchedule Tag = 35 // the id of a schedule
+	tagCron     Tag = 42 // an expression's text
+	tagTick     Tag = 43 // 16 bytes: the tick that a message is
+
 	tagReservedQueue    Tag = 32
 	tagReservedTopic    Tag = 33
 	tagReservedEndpoint Tag = 34
-	tagReservedSchedule Tag = 35
 	tagReservedFlow     Tag = 36
 	tagReservedCallback Tag = 37
 	tagReservedFailure  Tag = 38

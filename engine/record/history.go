@@ -10,11 +10,11 @@ func (h MessageHead) Method() Method { return Method(h[54]) }
 func (h MessageHead) Retries() uint16 { return le.Uint16(h[52:]) }
 
 // HistoryFields appends those fields of a message by which events are filtered and
-// shown after its record is gone, encoded as they are: the destination and the
-// caller's address. One longer than limit bytes is cut there, and cut is true.
+// shown after its record is gone, encoded as they are: the destination, the caller's
+// address and the schedule. One longer than limit bytes is cut there, and cut is true.
 func (h MessageHead) HistoryFields(dst []byte, limit int) (out []byte, cut bool, err error) {
 	err = fields(h.fields(), func(tag Tag, v []byte) error {
-		if tag != tagURL && tag != tagCallerIP {
+		if tag != tagURL && tag != tagCallerIP && tag != tagSchedule {
 			return nil
 		}
 		cut = cut || len(v) > limit
@@ -25,7 +25,7 @@ func (h MessageHead) HistoryFields(dst []byte, limit int) (out []byte, cut bool,
 }
 
 // HistoryFields are the decoded form of what MessageHead.HistoryFields took.
-type HistoryFields struct{ URL, CallerIP string }
+type HistoryFields struct{ URL, CallerIP, Schedule string }
 
 // DecodeHistoryFields decodes the fields of a history row.
 func DecodeHistoryFields(p []byte) (f HistoryFields, err error) {
@@ -35,6 +35,8 @@ func DecodeHistoryFields(p []byte) (f HistoryFields, err error) {
 			f.URL = string(v)
 		case tagCallerIP:
 			f.CallerIP = string(v)
+		case tagSchedule:
+			f.Schedule = string(v)
 		default:
 			return unknownTag(TypeMessage, tag)
 		}

@@ -6,8 +6,9 @@ import "fmt"
 // how the body is to be read.
 const (
 	FlagZstd uint16 = 1 << 0 // the stored body is one zstd frame
+	FlagTick uint16 = 1 << 1 // Tick is set
 
-	messageFlags = FlagZstd
+	messageFlags = FlagZstd | FlagTick
 )
 
 // messageHead is the length of a Message's fixed head. Offsets:
@@ -34,9 +35,11 @@ type Message struct {
 	URL        string
 	Header     []Header // delivered as they are: Content-Type and the forwarded ones
 	CallerIP   string
-	RetryDelay string   // expression, "" for the default backoff
-	DedupKey   [16]byte // zero: none
-	FromDead   FromDead // the dead letter that this redrives, or zero
+	RetryDelay string       // expression, "" for the default backoff
+	DedupKey   [16]byte     // zero: none
+	FromDead   FromDead     // the dead letter that this redrives, or zero
+	Schedule   string       // the id of the schedule that it comes from, "" for none
+	Tick       ScheduleTick // with FlagTick: its schedule has come as far as this
 
 	Body    []byte // as stored: a zstd frame when FlagZstd is set
 	BodyLen uint32 // length of the body as published
@@ -111,6 +114,12 @@ func (m *Message) fieldsSize() int {
 	if m.FromDead.Dead != 0 {
 		n += fieldSize(fromDeadSize)
 	}
+	if m.Schedule != "" {
+		n += fieldSize(len(m.Schedule))
+	}
+	if m.Flags&FlagTick != 0 {
+		n += fieldSize(scheduleTickSize)
+	}
 	return n
 }
 
@@ -152,6 +161,12 @@ func (m *Message) appendFields(dst []byte) []byte {
 	if m.FromDead.Dead != 0 {
 		dst = m.FromDead.append(dst)
 	}
+	if m.Schedule != "" {
+		dst = appendField(dst, tagSchedule, m.Schedule)
+	}
+	if m.Flags&FlagTick != 0 {
+		dst = m.Tick.append(dst)
+	}
 	return dst
 }
 
@@ -172,6 +187,27 @@ func HeadOfMessage(p []byte) (MessageHead, error) {
 		return nil, err
 	}
 	return MessageHead(p), nil
+}
+
+// Tick returns the schedule that a message with FlagTick is a tick of; ok is false
+// for any other message. id aliases the payload.
+func (h MessageHead) Tick() (id []byte, k ScheduleTick, ok bool, err error) {
+	if le.Uint16(h[2:])&FlagTick == 0 {
+		return nil, k, false, nil
+	}
+	err = fields(h.fields(), func(tag Tag, v []byte) error {
+		switch tag {
+		case tagSchedule:
+			id = v
+		case tagTick:
+			return k.decode(v)
+		}
+		return nil
+	})
+	if err == nil && (len(id) == 0 || k.Time == 0) {
+		err = ErrTruncated
+	}
+	return id, k, true, err
 }
 
 // User, Nonce and the rest return the fields of the same name in Message.
@@ -195,7 +231,7 @@ func (h MessageHead) Special() (dedup [16]byte, fromDead FromDead, err error) {
 			}
 		case tagFromDead:
 			return fromDead.decode(v)
-		case tagURL, tagHeaderName, tagHeaderVal, tagCallerIP, tagRetryDelay:
+		case tagURL, tagHeaderName, tagHeaderVal, tagCallerIP, tagRetryDelay, tagSchedule, tagTick:
 		default:
 			return unknownTag(TypeMessage, tag)
 		}
@@ -250,6 +286,10 @@ func (m *Message) decodeFields(fs []byte) error {
 			copy(m.DedupKey[:], v)
 		case tagFromDead:
 			return m.FromDead.decode(v)
+		case tagSchedule:
+			m.Schedule = string(v)
+		case tagTick:
+			return m.Tick.decode(v)
 		default:
 			return unknownTag(TypeMessage, tag)
 		}
@@ -259,5 +299,8 @@ func (m *Message) decodeFields(fs []byte) error {
 		return err
 	}
 	m.Header = r.hs
+	if m.Flags&FlagTick != 0 && (m.Schedule == "" || m.Tick.Time == 0) || m.Flags&FlagTick == 0 && m.Tick.Time != 0 {
+		return fmt.Errorf("%w: a tick and its flag, or its schedule, do not agree", ErrTruncated)
+	}
 	return r.done()
 }

@@ -33,16 +33,24 @@ import (
 // Type says what a payload means.
 type Type uint8
 
-// The record types. Numbers are for ever; 16 to 31 are kept for schedules,
-// queues, groups and flow-control definitions, 32 to 47 for fan-outs.
+// The record types. Numbers are for ever; 19 to 31 are kept for queues, groups and
+// flow-control definitions, 32 to 47 for fan-outs.
 const (
-	TypeMessage       Type = 1 // a message was published
-	TypeOutcome       Type = 2 // an attempt ended, or a message was canceled
-	TypeDropDead      Type = 3 // a dead letter was deleted
-	TypeUser          Type = 4 // the newest state of an account
-	TypeMove          Type = 5 // a record that stood in the oldest segment, copied to the head
-	typeFirstReserved Type = 6
+	TypeMessage  Type = 1 // a message was published
+	TypeOutcome  Type = 2 // an attempt ended, or a message was canceled
+	TypeDropDead Type = 3 // a dead letter was deleted
+	TypeUser     Type = 4 // the newest state of an account
+	TypeMove     Type = 5 // a record that stood in the oldest segment, copied to the head
+
+	TypeSchedule     Type = 16 // the newest definition of a schedule
+	TypeDropSchedule Type = 17 // a schedule was deleted
+	TypeTick         Type = 18 // ticks of a schedule that published nothing
 )
+
+// known says whether this version knows a type.
+func known(t Type) bool {
+	return TypeMessage <= t && t <= TypeMove || TypeSchedule <= t && t <= TypeTick
+}
 
 // Errors of decoding. They mean damage or a newer writer: checksums are the
 // log's business, so a payload that reaches this package was written whole.
@@ -70,7 +78,7 @@ func TypeOf(p []byte) (Type, error) {
 	if t == TypeDropDead {
 		newest = dropDeadVersion
 	}
-	if t == 0 || t >= typeFirstReserved || p[1] == 0 || p[1] > newest {
+	if !known(t) || p[1] == 0 || p[1] > newest {
 		return 0, fmt.Errorf("%w: type %d version %d", ErrUnknown, p[0], p[1])
 	}
 	return t, nil
@@ -97,10 +105,12 @@ func check(p []byte, t Type, head int, flags uint16) error {
 
 // zero verifies bytes of a fixed head that this version has no use for. A later
 // one may, and what it means by them must not get lost.
-func zero(t Type, p []byte) error {
-	for _, b := range p {
-		if b != 0 {
-			return fmt.Errorf("%w: type %d uses a part of its head that is zero in this version", ErrUnknown, t)
+func zero(t Type, parts ...[]byte) error {
+	for _, p := range parts {
+		for _, b := range p {
+			if b != 0 {
+				return fmt.Errorf("%w: type %d uses a part of its head that is zero in this version", ErrUnknown, t)
+			}
 		}
 	}
 	return nil

@@ -1,0 +1,440 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/timerwheel"
+)
+
+// Schedules in the core (T3, P27). The core knows when each schedule is due and how
+// far it has come; it does not know expressions. When a schedule is due, it asks the
+// scheduler (ticks.go) to log what that means: the message of a tick, with the tick's
+// identity in it, or that ticks were missed. The rule that makes each tick fire once:
+//
+//	of one schedule, at most one record is appended and not yet committed.
+//
+// So whatever is logged next knows how far the schedule has come, a definition as well
+// as a tick; requests that come meanwhile wait. After a crash the log says how far
+// that was: a tick that is not in it has not been published.
+
+// scheduleKey names a schedule.
+type scheduleKey struct {
+	user uint32
+	id   string
+}
+
+// schedule is one schedule. Its definition stays in the log.
+type schedule struct {
+	index.Schedule // as the log's committed records say; Pos is 0 until there is a definition
+
+	offset int64             // ms: what Jitter makes of it
+	timer  timerwheel.Handle // when the next tick is due, or the next try
+	used   bool
+	due    bool // in schedules.due
+	busy   bool // a record of it is on its way to the log
+	req    *scheduleRequest
+}
+
+// schedules is the core's part that holds them.
+type schedules struct {
+	list    []schedule
+	free    []uint32
+	byKey   map[scheduleKey]uint32
+	waiting map[uint32][]*scheduleRequest // for the record that is on its way
+	due     ring
+	hold    int64 // unix ms: nothing is fired before, the log had no room or the index lags
+	firing  int   // busy with a tick
+	busy    int   // busy at all
+}
+
+// firesMax bounds the ticks on their way to the log: what is due beyond them waits in
+// the core, as one number each.
+const firesMax = 1024
+
+// fireRetry is how long ticks wait that there is no room for, ms.
+const fireRetry = 1000
+
+// ask says what a scheduleRequest is for.
+type ask uint8
+
+const (
+	askDefine ask = iota // log definition
+	askDrop
+	askPause
+	askResume
+	askKeep // log the definition that stands at keep again, before that is reclaimed (W10)
+)
+
+// scheduleRequest asks for one change of a schedule. done is called exactly once.
+type scheduleRequest struct {
+	ask        ask
+	key        scheduleKey
+	definition *record.Schedule // without what only the core knows: Created if there was one before, Ticks, Old
+	keep       uint64
+	done       func(error)
+}
+
+// scheduleCommand asks the scheduler to log one record. Without a request it is a tick
+// that is due.
+type scheduleCommand struct {
+	slot   uint32
+	req    *scheduleRequest
+	row    index.Schedule // as the log's records up to here say
+	offset int64
+}
+
+// scheduleAnswer is what a scheduler says that logged nothing.
+type scheduleAnswer struct {
+	cmd   scheduleCommand
+	err   error
+	next  int64 // of a tick without err: nothing is due before this tick, 0: never
+	retry int64 // of a tick with err: ms until the next try of this schedule; 0: all ticks wait
+}
+
+// jitterOf returns by how much the ticks of a schedule come later, ms: always the same,
+// and spread over all that its definition allows.
+func jitterOf(s *index.Schedule) int64 {
+	if s.Jitter == 0 {
+		return 0
+	}
+	h := xxhash.New()
+	var b [4]byte
+	b[0], b[1], b[2], b[3] = byte(s.User), byte(s.User>>8), byte(s.User>>16), byte(s.User>>24)
+	h.Write(b[:])
+	h.WriteString(s.ID)
+	return int64(h.Sum64() % (uint64(s.Jitter) + 1))
+}
+
+// recoverSchedule takes a schedule as the index has it.
+func (c *core) recoverSchedule(row *index.Schedule) {
+	i := c.scheduleSlot(scheduleKey{row.User, row.ID})
+	s := &c.schedules.list[i]
+	s.Schedule, s.offset = *row, jitterOf(row)
+	c.arm(i)
+}
+
+// scheduleSlot returns the slot of a schedule, which it makes if need be.
+func (c *core) scheduleSlot(k scheduleKey) uint32 {
+	t := &c.schedules
+	if i, ok := t.byKey[k]; ok {
+		return i
+	}
+	var i uint32
+	if n := len(t.free); n > 0 {
+		i = t.free[n-1]
+		t.free = t.free[:n-1]
+	} else {
+		i = uint32(len(t.list))
+		t.list = append(t.list, schedule{})
+	}
+	t.list[i] = schedule{used: true, Schedule: index.Schedule{User: k.user, ID: k.id}}
+	t.byKey[k] = i
+	return i
+}
+
+func (c *core) freeSchedule(i uint32) {
+	t := &c.schedules
+	s := &t.list[i]
+	delete(t.byKey, scheduleKey{s.User, s.ID})
+	c.disarm(s)
+	*s = schedule{}
+	t.free = append(t.free, i)
+}
+
+func (c *core) disarm(s *schedule) {
+	if s.timer != 0 {
+		c.wheel.Cancel(s.timer)
+		s.timer = 0
+	}
+}
+
+// arm has a schedule that is not busy wait for its next tick.
+func (c *core) arm(i uint32) {
+	s := &c.schedules.list[i]
+	c.disarm(s)
+	if s.Paused || s.Next == 0 {
+		return
+	}
+	c.armAt(i, s.Next+s.offset)
+}
+
+func (c *core) armAt(i uint32, at int64) {
+	s := &c.schedules.list[i]
+	if at <= c.now {
+		c.scheduleDue(i)
+		return
+	}
+	s.timer = c.wheel.Add(at, timerSchedule|uint64(i))
+}
+
+// scheduleDue lines a schedule up for its tick.
+func (c *core) scheduleDue(i uint32) {
+	s := &c.schedules.list[i]
+	s.timer = 0
+	if !s.due {
+		s.due = true
+		c.schedules.due.push(i)
+	}
+}
+
+// rearmSchedules puts all timers into a new wheel.
+func (c *core) rearmSchedules() {
+	for i := range c.schedules.list {
+		if s := &c.schedules.list[i]; s.timer != 0 {
+			s.timer = 0
+			c.arm(uint32(i))
+		}
+	}
+}
+
+// fireDue asks for what is due to be logged. On a full disk ticks wait, and are missed
+// when there is room again.
+func (c *core) fireDue() {
+	t := &c.schedules
+	if c.now < t.hold {
+		return // the loop looks again within a second
+	}
+	for n := t.due.len(); n > 0 && t.firing < firesMax && !c.scarce(); n-- {
+		i := t.due.pop()
+		s := &t.list[i]
+		if !s.due {
+			continue
+		}
+		s.due = false
+		if s.busy || s.Paused {
+			continue // it is armed again when what is under way is committed
+		}
+		t.firing++
+		c.occupy(i, nil)
+	}
+}
+
+// occupy asks for a record of a schedule to be logged. Until it is committed, or
+// refused, nothing else is logged of that schedule.
+func (c *core) occupy(i uint32, req *scheduleRequest) {
+	s := &c.schedules.list[i]
+	s.busy, s.req = true, req
+	c.schedules.busy++
+	c.disarm(s)
+	c.out.schedules = append(c.out.schedules, scheduleCommand{slot: i, req: req, row: s.Schedule, offset: s.offset})
+}
+
+// askSchedule takes a request.
+func (c *core) askSchedule(req *scheduleRequest) {
+	i, ok := c.schedules.byKey[req.key]
+	switch {
+	case c.poisoned:
+		c.answerSchedule(req, ErrLogFailed)
+	case !ok && req.ask == askKeep:
+		c.answerSchedule(req, nil)
+	case !ok && req.ask != askDefine:
+		c.answerSchedule(req, ErrNotFound)
+	case !ok && len(c.schedules.byKey) >= SchedulesMax:
+		c.answerSchedule(req, quotaError("quota maxSchedules exceeded. Maximum allowed: %d", SchedulesMax))
+	case !ok:
+		c.serveSchedule(c.scheduleSlot(req.key), req)
+	case c.schedules.list[i].busy:
+		c.schedules.waiting[i] = append(c.schedules.waiting[i], req)
+	default:
+		c.serveSchedule(i, req)
+	}
+}
+
+// serveSchedule begins what a request asks for. The schedule is not busy.
+func (c *core) serveSchedule(i uint32, req *scheduleRequest) {
+	s := &c.schedules.list[i]
+	switch {
+	case req.ask == askPause && s.Paused, req.ask == askResume && !s.Paused,
+		req.ask == askKeep && req.keep != s.Pos:
+		c.answerSchedule(req, nil) // it is so already
+		return
+	case req.ask == askDefine:
+		c.define(s, req.definition)
+	}
+	c.occupy(i, req)
+}
+
+// define fills in what only the core knows. A definition with the rule of the one
+// before goes on where that is, so that whoever defines its schedules at each start
+// misses none of their ticks; any other begins now.
+func (c *core) define(s *schedule, d *record.Schedule) {
+	d.Old, d.OldLen = s.Pos, s.Len
+	if s.Pos == 0 {
+		d.Last = c.now
+		return
+	}
+	d.Created, d.Ticks = s.Created, s.Ticks
+	if s.Rule != d.Rule() || s.Paused {
+		d.Last = max(s.Last, c.now)
+	}
+}
+
+// commitSchedule takes a committed definition.
+func (c *core) commitSchedule(lsn uint64, p []byte) error {
+	var d record.Schedule
+	if err := record.DecodeSchedule(p, &d); err != nil {
+		return fmt.Errorf("committed schedule at %d: %w", lsn, err)
+	}
+	i, err := c.busySchedule(lsn, d.User, d.ID)
+	if err != nil {
+		return err
+	}
+	s := &c.schedules.list[i]
+	s.Pos, s.Len, s.Ticks = lsn, uint32(len(p)), d.Ticks
+	s.Paused, s.Jitter, s.Rule, s.Created = d.Flags&record.FlagPaused != 0, d.Jitter, d.Rule(), d.Created
+	s.offset = jitterOf(&s.Schedule)
+	c.vacate(i, nil)
+	return nil
+}
+
+// commitDropSchedule takes a committed end of a schedule.
+func (c *core) commitDropSchedule(lsn uint64, p []byte) error {
+	var d record.DropSchedule
+	if err := record.DecodeDropSchedule(p, &d); err != nil {
+		return fmt.Errorf("committed end of a schedule at %d: %w", lsn, err)
+	}
+	i, err := c.busySchedule(lsn, d.User, d.ID)
+	if err != nil {
+		return err
+	}
+	s := &c.schedules.list[i]
+	s.Schedule = index.Schedule{User: s.User, ID: s.ID}
+	c.vacate(i, nil)
+	return nil
+}
+
+// commitTick takes ticks that published nothing.
+func (c *core) commitTick(lsn uint64, p []byte) error {
+	var k record.Tick
+	if err := record.DecodeTick(p, &k); err != nil {
+		return fmt.Errorf("committed tick at %d: %w", lsn, err)
+	}
+	return c.came(lsn, k.User, k.ID, &k.Ticks)
+}
+
+// commitMessageTick takes what a message says of the schedule that it comes from.
+func (c *core) commitMessageTick(lsn uint64, h record.MessageHead) error {
+	id, k, ok, err := h.Tick()
+	if !ok || err != nil {
+		return err
+	}
+	t := record.Ticks{Last: k.Time, Next: k.Next, Run: k.Time, RunSeq: lsn, RunNonce: h.Nonce()}
+	return c.came(lsn, h.User(), string(id), &t)
+}
+
+func (c *core) came(lsn uint64, user uint32, id string, t *record.Ticks) error {
+	i, err := c.busySchedule(lsn, user, id)
+	if err != nil {
+		return err
+	}
+	s := &c.schedules.list[i]
+	s.Ticks = *t
+	c.vacate(i, nil)
+	return nil
+}
+
+// busySchedule returns the slot that a committed record is about.
+func (c *core) busySchedule(lsn uint64, user uint32, id string) (uint32, error) {
+	i, ok := c.schedules.byKey[scheduleKey{user, id}]
+	if !ok || !c.schedules.list[i].busy {
+		return 0, fmt.Errorf("engine: BUG: record at %d of schedule %q, which nobody asked for", lsn, id)
+	}
+	return i, nil
+}
+
+// vacate ends what a schedule was busy with, and goes on with what waits for that.
+func (c *core) vacate(i uint32, err error) {
+	t := &c.schedules
+	s := &t.list[i]
+	t.busy--
+	if s.req != nil {
+		c.answerSchedule(s.req, err)
+	} else {
+		t.firing--
+	}
+	s.busy, s.req = false, nil
+	c.serveWaiting(i)
+	if s := &t.list[i]; s.busy {
+		return
+	}
+	if t.list[i].Pos == 0 {
+		c.freeSchedule(i)
+		return
+	}
+	c.arm(i)
+}
+
+// serveWaiting serves the requests that waited, until one makes the schedule busy.
+func (c *core) serveWaiting(i uint32) {
+	t := &c.schedules
+	for reqs := t.waiting[i]; len(reqs) > 0 && !t.list[i].busy; reqs = t.waiting[i] {
+		req := reqs[0]
+		if t.waiting[i] = reqs[1:]; len(reqs) == 1 {
+			delete(t.waiting, i)
+		}
+		switch {
+		case t.list[i].Pos > 0 || req.ask == askDefine:
+			c.serveSchedule(i, req)
+		case req.ask == askKeep:
+			c.answerSchedule(req, nil)
+		default:
+			c.answerSchedule(req, ErrNotFound)
+		}
+	}
+}
+
+// scheduleUnlogged takes the answer of a scheduler that logged nothing.
+func (c *core) scheduleUnlogged(a *scheduleAnswer) {
+	i := a.cmd.slot
+	s := &c.schedules.list[i]
+	if c.poisoned {
+		return
+	}
+	if a.cmd.req == nil && a.err == nil {
+		s.Next = a.next
+	}
+	c.vacate(i, a.err)
+	if a.cmd.req != nil || a.err == nil {
+		return
+	}
+	if a.retry == 0 {
+		c.schedules.hold = c.now + fireRetry
+		return
+	}
+	if s := &c.schedules.list[i]; !s.busy && s.used {
+		c.disarm(s)
+		s.due = false // a place in the line that it has is void
+		c.armAt(i, c.now+a.retry)
+	}
+}
+
+func (c *core) answerSchedule(req *scheduleRequest, err error) {
+	c.out.scheduled = append(c.out.scheduled, scheduleDone{req, err})
+}
+
+// scheduleDone completes a request.
+type scheduleDone struct {
+	req *scheduleRequest
+	err error
+}
+
+// poisonSchedules answers everyone who waits.
+func (c *core) poisonSchedules(err error) {
+	t := &c.schedules
+	for i := range t.list {
+		if s := &t.list[i]; s.req != nil {
+			c.answerSchedule(s.req, err)
+			s.req = nil
+		}
+	}
+	for _, reqs := range t.waiting { // order does not matter: all get the same answer
+		for _, req := range reqs {
+			c.answerSchedule(req, err)
+		}
+	}
+	clear(t.waiting)
+}
