@@ -25,11 +25,14 @@ import (
 //	account      exportAccount
 //	message      exportMessage: one that is pending
 //	dead_letter  exportDead
+//	schedule     exportSchedule
 //	end          the last line: how many of each there were. Without it the export is incomplete
 //
 // Times are RFC 3339 in UTC. A body is text in "body" if it is UTF-8, else
 // "body_base64". What cannot be read has "damaged": true and what the index knows.
-const exportFormat = 1
+//
+// Format 2 added schedules: who reads an export to have everything must know them.
+const exportFormat = 2
 
 // ExportOptions say what an export shows.
 type ExportOptions struct {
@@ -55,24 +58,30 @@ type exportAccount struct {
 	NextKey     string    `json:"next_signing_key,omitempty"`
 }
 
-type exportMessage struct {
-	Type       string      `json:"type"`
-	ID         string      `json:"id"` // of a dead letter: its own
-	Message    string      `json:"message,omitempty"`
-	User       UserID      `json:"user"`
+// exportContent is what goes to the destination.
+type exportContent struct {
 	URL        string      `json:"url,omitempty"`
 	Method     string      `json:"method,omitempty"`
 	Headers    [][2]string `json:"headers,omitempty"` // in order, names may repeat
 	Body       *string     `json:"body,omitempty"`
 	BodyBase64 []byte      `json:"body_base64,omitempty"`
 	CallerIP   string      `json:"caller_ip,omitempty"`
-	Created    *time.Time  `json:"created,omitempty"`
-	NotBefore  *time.Time  `json:"not_before,omitempty"` // as asked for
-	Due        *time.Time  `json:"due,omitempty"`        // the next attempt
-	Attempts   int         `json:"attempts"`             // made so far
-	Retries    int         `json:"retries"`              // as asked for
-	RetryDelay string      `json:"retry_delay,omitempty"`
-	Damaged    bool        `json:"damaged,omitempty"`
+}
+
+type exportMessage struct {
+	Type    string `json:"type"`
+	ID      string `json:"id"` // of a dead letter: its own
+	Message string `json:"message,omitempty"`
+	User    UserID `json:"user"`
+	exportContent
+	Created    *time.Time `json:"created,omitempty"`
+	NotBefore  *time.Time `json:"not_before,omitempty"` // as asked for
+	Due        *time.Time `json:"due,omitempty"`        // the next attempt
+	Attempts   int        `json:"attempts"`             // made so far
+	Retries    int        `json:"retries"`              // as asked for
+	RetryDelay string     `json:"retry_delay,omitempty"`
+	Schedule   string     `json:"schedule,omitempty"` // the one that published it
+	Damaged    bool       `json:"damaged,omitempty"`
 }
 
 type exportDead struct {
@@ -90,6 +99,7 @@ type exportEnd struct {
 	Accounts    int    `json:"accounts"`
 	Messages    int    `json:"messages"`
 	DeadLetters int    `json:"dead_letters"`
+	Schedules   int    `json:"schedules"`
 	Damaged     int    `json:"damaged"`
 }
 
@@ -110,6 +120,9 @@ func (e *Engine) Export(ctx context.Context, w io.Writer, o ExportOptions) error
 	}
 	if err == nil {
 		err = indexError(e.idx.AllDead(x.deadLetter))
+	}
+	if err == nil {
+		err = indexError(e.idx.Schedules(x.schedule))
 	}
 	if err == nil {
 		err = x.json.Encode(x.end)
@@ -194,10 +207,15 @@ func (x *exporter) deadLetter(d *index.Dead) error {
 }
 
 func (m *exportMessage) fill(v *Message) {
-	m.URL, m.Method, m.Headers, m.CallerIP = v.URL, v.Method, pairs(v.Header), v.CallerIP
-	m.Body, m.BodyBase64 = textOrBytes(v.Body)
+	m.exportContent = contentOf(v.URL, v.Method, v.Header, v.Body, v.CallerIP)
 	m.Created, m.NotBefore, m.Due = utc(v.Created.UnixMilli()), utc(v.NotBefore.UnixMilli()), utc(v.Due.UnixMilli())
-	m.Attempts, m.Retries, m.RetryDelay = v.Attempts, v.Retries, v.RetryDelay
+	m.Attempts, m.Retries, m.RetryDelay, m.Schedule = v.Attempts, v.Retries, v.RetryDelay, v.ScheduleID
+}
+
+func contentOf(url, method string, header []Header, body []byte, ip string) exportContent {
+	c := exportContent{URL: url, Method: method, Headers: pairs(header), CallerIP: ip}
+	c.Body, c.BodyBase64 = textOrBytes(body)
+	return c
 }
 
 // textOrBytes returns what of the two forms a body takes.

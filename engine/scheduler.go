@@ -64,7 +64,7 @@ func (e *Engine) scheduleLoop() {
 			}
 			t.run(&cmds[i])
 		}
-		e.log.Kick() // nobody waits for what was logged: without this nothing would commit it
+		e.log.Kick() // nobody waits for these records but the core
 	}
 }
 
@@ -262,18 +262,29 @@ const missedText = "missed: the server was down, had no room, or its clock was s
 
 // requestSchedule hands a request to the core and waits for its end.
 func (e *Engine) requestSchedule(req *scheduleRequest) error {
-	if err := e.Ready(); err != nil {
+	wait, err := e.pushSchedule(req)
+	if err != nil {
 		return err
+	}
+	return wait()
+}
+
+// pushSchedule hands a request to the core; wait returns when it is done.
+func (e *Engine) pushSchedule(req *scheduleRequest) (wait func() error, err error) {
+	if err := e.Ready(); err != nil {
+		return nil, err
 	}
 	got := make(chan error, 1)
 	req.done = func(err error) { got <- err }
 	e.inbox.push(event{kind: evSchedule, schedule: req})
-	select {
-	case err := <-got:
-		return err
-	case <-e.stop:
-		return ErrClosed
-	}
+	return func() error {
+		select {
+		case err := <-got:
+			return err
+		case <-e.stop:
+			return ErrClosed
+		}
+	}, nil
 }
 
 func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -26,6 +26,37 @@ func (e *Engine) DefineSchedule(s *Schedule) (ScheduleReceipt, error) {
 	return e.define(d)
 }
 
+// ScheduleResult is one element of DefineSchedules: a receipt or an error.
+type ScheduleResult struct {
+	ScheduleReceipt
+	Err error
+}
+
+// DefineSchedules stores schedules one by one, and waits for all of them together:
+// each has its own result, in order. Of two with the same id the later one stays.
+func (e *Engine) DefineSchedules(ss []Schedule) []ScheduleResult {
+	out := make([]ScheduleResult, len(ss))
+	waits := make([]func() error, len(ss))
+	for i := range ss {
+		d, err := e.buildSchedule(&ss[i])
+		switch {
+		case err != nil:
+			out[i].Err = err
+		case d.DedupKey != [16]byte{}:
+			out[i].ScheduleReceipt, out[i].Err = e.defineUnique(d)
+		default:
+			out[i].ID = d.ID
+			waits[i], out[i].Err = e.pushSchedule(defineRequest(d))
+		}
+	}
+	for i, wait := range waits {
+		if wait != nil {
+			out[i].Err = wait()
+		}
+	}
+	return out
+}
+
 // defineUnique stores the schedule unless its deduplication id was seen within the
 // window. One at a time: what was stored before is in the index when the next one looks.
 func (e *Engine) defineUnique(d *record.Schedule) (ScheduleReceipt, error) {
@@ -45,11 +76,14 @@ func (e *Engine) defineUnique(d *record.Schedule) (ScheduleReceipt, error) {
 }
 
 func (e *Engine) define(d *record.Schedule) (ScheduleReceipt, error) {
-	req := &scheduleRequest{ask: askDefine, key: scheduleKey{d.User, d.ID}, definition: d}
-	if err := e.requestSchedule(req); err != nil {
+	if err := e.requestSchedule(defineRequest(d)); err != nil {
 		return ScheduleReceipt{}, err
 	}
 	return ScheduleReceipt{ID: d.ID}, nil
+}
+
+func defineRequest(d *record.Schedule) *scheduleRequest {
+	return &scheduleRequest{ask: askDefine, key: scheduleKey{d.User, d.ID}, definition: d}
 }
 
 // buildSchedule checks a schedule and turns it into a record.

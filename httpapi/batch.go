@@ -253,14 +253,17 @@ func (b *batch) addValue(name, raw []byte) *failure {
 }
 
 // publishAll publishes what is ready and spreads the results over the items. The
-// messages wait for the disk together, each schedule by itself and in order: the
-// last one of an id is the one that stays.
+// messages wait for the disk together, and so do the schedules.
 func (x *exchange) publishAll(b *batch) {
 	var results []engine.Result
 	if len(b.ready) > 0 {
 		results = x.srv.opt.Engine.PublishBatch(b.ready)
 	}
 	var unknown *failure // one line in the log for all that fail the same unknown way
+	var defined []engine.ScheduleResult
+	if len(b.schedules) > 0 {
+		defined = x.srv.opt.Engine.DefineSchedules(b.schedules)
+	}
 	message, schedule := 0, 0
 	for i := range b.items {
 		it := &b.items[i]
@@ -269,7 +272,7 @@ func (x *exchange) publishAll(b *batch) {
 		case it.fail != nil:
 			continue
 		case it.scheduled:
-			it.schedule, err = x.srv.opt.Engine.DefineSchedule(&b.schedules[schedule])
+			it.schedule, err = defined[schedule].ScheduleReceipt, defined[schedule].Err
 			schedule++
 		default:
 			it.receipt, err = results[message].Receipt, results[message].Err

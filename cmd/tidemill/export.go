@@ -16,16 +16,21 @@ func newExport(environ []string) *cobra.Command {
 	var secrets bool
 	c := &cobra.Command{
 		Use:   "export",
-		Short: "Write messages, dead letters and accounts as NDJSON",
-		Long: "Write everything that is pending or dead, and the accounts, to standard output: one JSON\n" +
-			"object per line. \"type\" is export (the first line), account, message, dead_letter or end\n" +
-			"(the last line, with the counts; without it the export is incomplete).\n\n" +
+		Short: "Write messages, dead letters, schedules and accounts as NDJSON",
+		Long: "Write everything that is pending or dead, the schedules and the accounts to standard\n" +
+			"output: one JSON object per line. \"type\" is export (the first line), account, message,\n" +
+			"dead_letter, schedule or end (the last line, with the counts; without it the export is\n" +
+			"incomplete).\n\n" +
 			"  account      id, name, dev, created; with --secrets token_sha256, current_signing_key,\n" +
 			"               next_signing_key\n" +
 			"  message      id, user, url, method, headers, body or body_base64, caller_ip, created,\n" +
-			"               not_before, due, attempts, retries, retry_delay\n" +
+			"               not_before, due, attempts, retries, retry_delay, schedule\n" +
 			"  dead_letter  the same, message (its id), at, response_status, response_headers,\n" +
-			"               response_body or response_body_base64, error\n\n" +
+			"               response_body or response_body_base64, error\n" +
+			"  schedule     id, user, cron, paused, created, seconds, dst, missed, missed_max,\n" +
+			"               missed_window_ms, jitter_ms, of its messages url, method, headers, body or\n" +
+			"               body_base64, caller_ip, retries, retry_delay, timeout_ms, delay_ms, then\n" +
+			"               last, next, error\n\n" +
 			"What cannot be read has \"damaged\": true. The running server is asked through its admin\n" +
 			"listener; a stopped directory is recovered as by a start, without a delivery.",
 		Args:    cobra.NoArgs,

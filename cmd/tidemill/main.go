@@ -3,10 +3,10 @@
 //	tidemill dev                               try it: published test users, temporary data
 //	tidemill serve --data DIR --listen ADDR    run it: own token and keys, public destinations only
 //	tidemill backup --to X, restore --from X   copy a running server, and back
-//	tidemill export                            messages, dead letters and accounts as NDJSON
+//	tidemill export                            messages, dead letters, schedules and accounts as NDJSON
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
 //	tidemill cron next "EXPRESSION"            when a schedule would publish
-//	tidemill bench publish|deliver             measure it
+//	tidemill bench publish|deliver|lateness    measure it
 //
 // This package is the composition root: it reads the configuration, builds
 // engine, dispatch and httpapi from it, and starts and stops them in order. No

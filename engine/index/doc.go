@@ -1,6 +1,6 @@
 // Package index is the engine's view of the log in Pebble: which messages are
-// pending and when, which are dead letters, which ids were seen. It decides
-// nothing and is rebuilt from the log when it is lost.
+// pending and when, which are dead letters, which ids were seen, what is scheduled.
+// It decides nothing and is rebuilt from the log when it is lost.
 //
 // # Writing
 //
@@ -20,9 +20,11 @@
 //
 //	key                                   value                    what it is
 //	'a'                                   layout, log, lsn, chain  the position applied
-//	'd' bucket:8 user:4 hash:16           seq, nonce, at           a deduplication id seen (X6)
+//	'c' user:4 id                         schedule row             a schedule, as its definition says
+//	'd' bucket:8 user:4 hash:16           seq, nonce, at, schedule a deduplication id seen (X6)
 //	'e' day:4 seq:8 lsn:8                 nothing                  where a later history row of a message is (X6)
 //	'h' lsn:8                             history row              what happened there to a message (X6)
+//	'k' user:4 id                         ticks, error             how far a schedule has come since its definition (T3)
 //	'l' lane:8                            count, first due         a lane's summary (X4)
 //	'm' seq:8                             row                      a pending message, by number
 //	'p' lane:8 due:8 seq:8                row                      the same, in delivery order (X4)
@@ -33,9 +35,10 @@
 //	'u' user:4                            the record               an account
 //	'x' lsn:8                             user, lsn                the dead letter whose message stands there (W10)
 //
-// 'c' (definitions of queues, groups and schedules) is kept for what brings them.
-//
 // A pending row never moves when its message falls due; a retry replaces it.
+//
+// The id of a schedule ends its keys, so that those of one account lie together, in
+// the order of their ids.
 //
 // # What is lost with the index
 //

@@ -37,9 +37,20 @@ func (m *modelHistory) time(ms int64, lsn uint64) {
 
 func (m *modelHistory) published(r logged, p *record.Message) {
 	c := Created{At: p.Created, Due: p.Due, Method: p.Method, Retries: p.Retries, Cut: len(p.URL) > historyFieldMax}
-	c.HistoryFields = record.HistoryFields{URL: p.URL[:min(len(p.URL), historyFieldMax)], CallerIP: p.CallerIP}
+	c.HistoryFields = record.HistoryFields{URL: p.URL[:min(len(p.URL), historyFieldMax)], CallerIP: p.CallerIP, Schedule: p.Schedule}
 	m.events[createdEvent(r.lsn, p.User, p.Nonce, uint32(len(r.payload)), &c)] = true
 	m.time(p.Created, r.lsn)
+}
+
+func missedEvent(lsn uint64, user uint32, k *record.Tick) string {
+	return fmt.Sprint("missed ", lsn, user, *k)
+}
+
+func (m *modelHistory) missed(r logged, k *record.Tick) {
+	short := *k
+	short.Error = string(beginning([]byte(k.Error), historyErrorMax))
+	m.events[missedEvent(r.lsn, k.User, &short)] = true
+	m.time(k.At, r.lsn)
 }
 
 func (m *modelHistory) ended(r logged, o *record.Outcome) {
@@ -93,7 +104,12 @@ func (m *modelHistory) take(k string, got map[string]string, left map[string]boo
 		return fmt.Errorf("history row %x: %w", k, err)
 	}
 	events := make([]string, 0, 2)
-	if c := h.Created; c != nil {
+	if k := h.Missed; k != nil {
+		if h.Created != nil || len(h.Outcomes) > 0 || h.Seq != 0 {
+			return fmt.Errorf("a row of missed ticks is of a message, too: %+v", h)
+		}
+		events = append(events, missedEvent(h.LSN, h.User, k))
+	} else if c := h.Created; c != nil {
 		events = append(events, createdEvent(h.Seq, h.User, h.Nonce, h.Len, c))
 		if n := len(h.Outcomes); n > 0 && (!h.Outcomes[n-1].Kind.Final() || h.Outcomes[n-1].At > c.At+historySpan) {
 			return fmt.Errorf("history row %+v holds outcomes of a message that did not end in time", h)

@@ -44,7 +44,7 @@ type Created struct {
 	Due     int64 // unix ms
 	Method  record.Method
 	Retries uint16
-	Cut     bool // URL or CallerIP is the beginning of a longer one
+	Cut     bool // URL, CallerIP or Schedule is the beginning of a longer one
 	record.HistoryFields
 }
 
@@ -88,7 +88,7 @@ func appendCreated(dst []byte, h record.MessageHead, n int) ([]byte, error) {
 	dst = append(dst, byte(h.Method()))
 	dst = binary.AppendUvarint(dst, uint64(h.Retries()))
 	size := len(dst)
-	dst = append(dst, 0, 0) // the fields' length, filled in below: two bytes, since two fields of historyFieldMax stay below 1<<14
+	dst = append(dst, 0, 0) // the fields' length, filled in below: two bytes, since three fields of historyFieldMax stay below 1<<14
 	dst, cut, err := h.HistoryFields(dst, historyFieldMax)
 	if cut {
 		dst[flags] |= historyCut

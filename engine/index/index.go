@@ -60,9 +60,12 @@ type Index struct {
 // ErrClosed is returned by reads after Close.
 var ErrClosed = errors.New("index: closed")
 
-// enter keeps the index open until leave is called.
+// enter keeps the index open until leave is called. It does not wait for a Close that
+// is under way: that one may be waiting for a walk whose callback reads here.
 func (x *Index) enter() (leave func(), err error) {
-	x.closing.RLock()
+	if !x.closing.TryRLock() {
+		return nil, ErrClosed
+	}
 	if x.closed {
 		x.closing.RUnlock()
 		return nil, ErrClosed
@@ -106,7 +109,7 @@ func pebbleOptions(o *Options) *pebble.Options {
 	if o.Quiet {
 		stopWrites = 1 << 30 // nothing compacts: writes that waited for it would wait for ever
 	}
-	return &pebble.Options{
+	po := &pebble.Options{
 		FS:                          o.FS,
 		DisableWAL:                  true, // the log is the index's log (PERFORMANCE.md, lesson 6)
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
@@ -119,6 +122,12 @@ func pebbleOptions(o *Options) *pebble.Options {
 		DisableAutomaticCompactions: o.Quiet,
 		Logger:                      pebbleLogger{o.Logger, o.OnFatal},
 	}
+	// Pebble's own looks ten times a second whether a compaction may begin, which is
+	// most of what an idle server would do. With one compaction at a time (Pebble's
+	// default) one that waits is granted when the other ends, and there is nothing to
+	// look for.
+	po.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
+	return po
 }
 
 // pebbleLogger passes Pebble's lines on. Fatalf must not return: Pebble calls it

@@ -29,7 +29,7 @@ const (
 
 // layout is the version of keys and values. An index of another layout is
 // rebuilt from the log.
-const layout = 2
+const layout = 3
 
 var errBadValue = errors.New("index: value of a wrong length")
 

@@ -10,8 +10,9 @@ import (
 )
 
 // The index counts, for each segment of the log, the bytes of the records in it
-// that still count (W10, X2): pending messages, and messages and outcomes of dead
-// letters. Definitions are left out: they are few, and are copied whole.
+// that still count (W10, X2): pending messages, messages and outcomes of dead letters,
+// and definitions of schedules. Accounts are left out: they are few, and are copied
+// whole.
 //
 // The counts say when reclaiming pays. What is moved is found by looking at every
 // record, so a wrong count could cost space, never a message.
@@ -100,7 +101,7 @@ func (a *Applier) LiveBytes() int64 { return a.live.seen.Load() }
 func (a *Applier) Forget(first uint64) error {
 	for s, n := range a.live.bytes {
 		if s < segmentOf(first) {
-			a.live.add(s<<32, -n) // definitions and what a count may have missed
+			a.live.add(s<<32, -n) // what a count may have missed
 		}
 	}
 	return a.batch.DeleteRange(standKey(nil, 0), standKey(nil, first), nil)

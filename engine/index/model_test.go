@@ -23,13 +23,16 @@ type model struct {
 
 	newest uint64 // dedup bucket of the last message that had an id
 
+	schedules map[scheduleID]Schedule
+	ticked    map[scheduleID]bool // something has come since the definition
+
 	history modelHistory
 }
 
 func newModel() *model {
 	return &model{
 		rows: map[uint64]record.Row{}, dead: map[uint64]Dead{}, dedup: map[string]string{}, users: map[uint32][]byte{},
-		texts: map[uint64][]byte{}, history: newModelHistory(),
+		texts: map[uint64][]byte{}, schedules: map[scheduleID]Schedule{}, ticked: map[scheduleID]bool{}, history: newModelHistory(),
 	}
 }
 
@@ -59,6 +62,12 @@ func (m *model) apply(r logged) error {
 		return err
 	case t == record.TypeMove:
 		return m.move(r)
+	case t == record.TypeSchedule:
+		return m.schedule(r)
+	case t == record.TypeDropSchedule:
+		return m.dropSchedule(r)
+	case t == record.TypeTick:
+		return m.tick(r)
 	default:
 		var u record.User
 		err := record.DecodeUser(r.payload, &u)
@@ -102,13 +111,19 @@ func (m *model) message(r logged) error {
 		User: p.User, Nonce: p.Nonce, Seq: r.lsn, Pos: r.lsn, Len: uint32(len(r.payload)), Lane: p.Lane, Host: p.Host, Due: p.Due,
 	}
 	m.history.published(r, &p)
+	m.messageTick(r, &p)
 	delete(m.dead, p.FromDead.Dead)
 	if p.DedupKey != [16]byte{} {
-		m.newest = uint64(p.Created / testWindow.Milliseconds())
-		v := be.AppendUint64(be.AppendUint64(be.AppendUint64(nil, r.lsn), p.Nonce), uint64(p.Created))
-		m.dedup[string(dedupKey(nil, m.newest, p.User, &p.DedupKey))] = string(v)
+		m.seen(p.User, &p.DedupKey, p.Created, r.lsn, p.Nonce, "")
 	}
 	return nil
+}
+
+// seen remembers an id, and what it stands for.
+func (m *model) seen(user uint32, hash *[16]byte, at int64, lsn, nonce uint64, schedule string) {
+	m.newest = uint64(at / testWindow.Milliseconds())
+	v := be.AppendUint64(be.AppendUint64(be.AppendUint64(nil, lsn), nonce), uint64(at))
+	m.dedup[string(dedupKey(nil, m.newest, user, hash))] = string(v) + schedule
 }
 
 func (m *model) outcome(r logged) error {
@@ -163,6 +178,7 @@ func (m *model) expect(pos Position) map[string]string {
 	for segment, n := range m.live() {
 		kv[string(liveKey(nil, segment))] = string(be.AppendUint64(nil, uint64(n)))
 	}
+	m.expectSchedules(kv)
 	for id, p := range m.users {
 		kv[string(userKey(nil, id))] = string(p)
 	}
@@ -186,6 +202,9 @@ func (m *model) live() map[uint64]int64 {
 	for _, d := range m.dead {
 		count(d.Pos, d.Row.Len)
 		count(d.Out, d.Len)
+	}
+	for _, s := range m.schedules {
+		count(s.Pos, s.Len)
 	}
 	return live
 }
@@ -262,6 +281,9 @@ func (g *generator) next() logged {
 }
 
 func (g *generator) payload() []byte {
+	if g.rng.IntN(8) == 0 {
+		return g.scheduleRecord()
+	}
 	n := g.rng.IntN(100)
 	switch {
 	case n < 3:
@@ -280,7 +302,8 @@ func (g *generator) payload() []byte {
 	case n < 65 && g.m.rows[g.lastSeq()].Seq != 0:
 		return g.outcome(g.m.rows[g.lastSeq()]) // ends soon: what elision lives on
 	}
-	return g.message()
+	m := g.message()
+	return m.Append(nil)
 }
 
 // moveRow copies a pending message, or sends a copy that is out of date.
@@ -312,7 +335,7 @@ func pick[V any](rng *rand.Rand, m map[uint64]V) uint64 {
 	return keys[rng.IntN(len(keys))]
 }
 
-func (g *generator) message() []byte {
+func (g *generator) message() record.Message {
 	m := record.Message{
 		User: g.rng.Uint32N(3), Nonce: g.rng.Uint64(), Created: g.now, Due: g.now + g.rng.Int64N(20),
 		Lane: []uint64{0, 1, 2, 1 << 40, ^uint64(0)}[g.rng.IntN(5)], Host: g.rng.Uint64N(9),
@@ -326,8 +349,9 @@ func (g *generator) message() []byte {
 	if len(g.m.dead) > 0 && g.rng.IntN(6) == 0 {
 		d := g.m.dead[pick(g.rng, g.m.dead)]
 		m.User, m.FromDead = d.User, record.FromDead{Dead: d.LSN, Freed: d.Freed()}
+		m.Schedule = []string{"", "a"}[g.rng.IntN(2)] // of one that was a tick: its schedule has gone on
 	}
-	return m.Append(nil)
+	return m
 }
 
 func (g *generator) outcome(r record.Row) []byte {

@@ -85,6 +85,11 @@ func (g *generator) below(first uint64) []byte {
 			ps = append(ps, g.moveDead(d, record.MoveDeadOutcome))
 		}
 	}
+	for _, id := range g.m.scheduleIDs() {
+		if s := g.m.schedules[id]; s.Pos < first {
+			ps = append(ps, g.keepSchedule(s))
+		}
+	}
 	if len(ps) == 0 {
 		return nil
 	}

@@ -136,7 +136,9 @@ func TestKeys(t *testing.T) {
 		"m\x00\x00\x00\x00\x00\x00\x01\x04": messageKey(nil, 0x104),
 		"p\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00\x07": pendingKey(nil, 5, 6, 7),
 		"q\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x09":                                                 deadKey(nil, 8, 9),
-		"u\x00\x00\x00\x0A": userKey(nil, 10),
+		"u\x00\x00\x00\x0A":   userKey(nil, 10),
+		"c\x00\x00\x00\x0Bid": scheduleKey(nil, kindSchedule, 11, []byte("id")),
+		"k\x00\x00\x00\x0Bid": scheduleKey(nil, kindTick, 11, []byte("id")),
 	} {
 		if string(got) != want {
 			t.Errorf("key %x, want %x", got, want)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -174,4 +175,28 @@ func TestDeadLetters(t *testing.T) {
 	if err := b.x.DeadLetters(1, 0, false, func(*Dead) (bool, error) { return true, stop }); !errors.Is(err, stop) {
 		t.Errorf("the callback's error became %v", err)
 	}
+}
+
+// TestCloseDuringWalk: what a walk calls may read the index itself. When it is being
+// closed meanwhile, that read is refused: if it waited for the end of Close, which
+// waits for the walk, neither would ever end.
+func TestCloseDuringWalk(t *testing.T) {
+	b := &bench{t: t, lsn: 1 << 32}
+	b.open(smallOptions(powerfs.New()))
+	row := b.publish(record.Message{Lane: 1})
+	b.flush()
+	closed := make(chan error, 1)
+	err := b.x.Pending(func(*record.Row) error {
+		go func() { closed <- b.x.Close() }()
+		for {
+			if _, _, err := b.x.Row(row.Seq); err != nil {
+				return err
+			}
+			runtime.Gosched()
+		}
+	})
+	if !errors.Is(err, ErrClosed) {
+		t.Errorf("a read inside a walk: %v", err)
+	}
+	b.must(<-closed)
 }

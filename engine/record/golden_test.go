@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -12,23 +13,14 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden records of this format version")
 
 const (
-	goldenPath  = "testdata/v2"
+	goldenPath  = "testdata/v3"
 	goldenUsage = "if the format is meant to change, follow FORMAT.md's recipe; " +
 		"records of a version that was never released are written again by: go test ./engine/record -run TestGolden -update"
 )
 
-// golden returns the bytes of a golden file, writing want first under -update.
-func golden(t *testing.T, name string, want []byte) []byte {
+// golden returns the bytes of a golden file.
+func golden(t *testing.T, path string) []byte {
 	t.Helper()
-	path := filepath.Join(goldenPath, name+".bin")
-	if *update {
-		if err := os.MkdirAll(goldenPath, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
 	p, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, goldenUsage)
@@ -38,13 +30,33 @@ func golden(t *testing.T, name string, want []byte) []byte {
 
 // TestGolden: what this version writes is what it always wrote.
 func TestGolden(t *testing.T) {
-	m, o, u, d, v := sample(), sampleOutcome(), sampleUser(), sampleDrop(), sampleMove()
-	for name, v := range map[string]appender{"message": &m, "outcome": &o, "user": &u, "dropdead": &d, "move": &v} {
-		p := golden(t, name, v.Append(nil))
-		if now := v.Append(nil); !bytes.Equal(p, now) {
-			t.Errorf("%s\n is  %x\n was %x\n%s", name, now, p, goldenUsage)
+	for name, v := range sampleValues() {
+		path, now := filepath.Join(goldenPath, name+".bin"), v.Append(nil)
+		if *update {
+			if err := errors.Join(os.MkdirAll(goldenPath, 0o755), os.WriteFile(path, now, 0o644)); err != nil {
+				t.Fatal(err)
+			}
 		}
-		checkGolden(t, name, p, v)
+		checkWritten(t, path, now)
+		checkGolden(t, name, golden(t, path), v)
+	}
+}
+
+func checkWritten(t *testing.T, path string, now []byte) {
+	t.Helper()
+	if p := golden(t, path); !bytes.Equal(p, now) {
+		t.Errorf("%s\n is  %x\n was %x\n%s", path, now, p, goldenUsage)
+	}
+}
+
+// TestGoldenV2: what version 2 wrote is read for ever, and is what this version writes
+// where nothing of version 3 is used: older binaries read that.
+func TestGoldenV2(t *testing.T) {
+	all := sampleValues()
+	for _, name := range []string{"message", "outcome", "user", "dropdead", "move"} {
+		path := filepath.Join("testdata/v2", name+".bin")
+		checkWritten(t, path, all[name].Append(nil))
+		checkGolden(t, name, golden(t, path), all[name])
 	}
 }
 
@@ -54,11 +66,7 @@ func TestGoldenV1(t *testing.T) {
 	m, o, u, d := sample(), sampleOutcome(), sampleUser(), sampleDrop()
 	m.FromDead.Freed, d.Freed = Freed{}, Freed{}
 	for name, v := range map[string]appender{"message": &m, "outcome": &o, "user": &u, "dropdead": &d} {
-		p, err := os.ReadFile(filepath.Join("testdata/v1", name+".bin"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		checkGolden(t, name, p, v)
+		checkGolden(t, name, golden(t, filepath.Join("testdata/v1", name+".bin")), v)
 	}
 }
 
@@ -78,10 +86,7 @@ func checkGolden(t *testing.T, name string, p []byte, want appender) {
 // compressor may write other bytes; it must read these.
 func TestGoldenZstd(t *testing.T) {
 	want := jsonBody(4 << 10)
-	p, err := os.ReadFile("testdata/v1/message-zstd.bin")
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := golden(t, "testdata/v1/message-zstd.bin")
 	var got Message
 	if err := DecodeMessage(p, &got); err != nil {
 		t.Fatal(err)

@@ -56,12 +56,56 @@ func sampleMove() Move {
 	return Move{Row: o.Row, Dead: 1<<32 | 2048, Old: 1<<32 | 1024, OldLen: 333, What: MoveDeadMessage, Record: m.Append(nil)}
 }
 
+// sampleTickMessage is the message that a tick of sampleSchedule publishes.
+func sampleTickMessage() Message {
+	m := sample()
+	m.FromDead, m.DedupKey = FromDead{}, [16]byte{}
+	m.Flags, m.Schedule, m.Tick = FlagTick, "nightly", ScheduleTick{Time: 1_800_000_000_000, Next: 1_800_086_400_000}
+	return m
+}
+
+var sampleTicks = Ticks{
+	Last: 1_800_000_000_000, Next: 1_800_086_400_000,
+	Run: 1_799_913_600_000, RunSeq: 1<<32 | 4096, RunNonce: 0x0102030405060708,
+}
+
+func sampleSchedule() Schedule {
+	m := sample()
+	m.FromDead, m.DedupKey, m.Created, m.Nonce, m.Due = FromDead{}, [16]byte{}, 0, 0, 5_000
+	return Schedule{
+		Flags: FlagPaused | FlagSeconds, User: 7, ID: "nightly", Cron: "CRON_TZ=Europe/Berlin 0 30 2 * * *", Created: 1_700_000_000_000,
+		DedupKey: [16]byte{0: 0xD0, 15: 0xDF}, Defined: 1_750_000_000_000, DST: 2, Missed: 1, MissedMax: 100, Window: 86_400_000, Jitter: 60_000,
+		Ticks: sampleTicks, Old: 1<<32 | 1024, OldLen: 444, Message: m.Append(nil),
+	}
+}
+
+func sampleDropSchedule() DropSchedule {
+	return DropSchedule{User: 7, ID: "nightly", Old: 1<<32 | 1024, OldLen: 444}
+}
+
+func sampleTick() Tick {
+	return Tick{
+		User: 7, ID: "nightly", At: 1_800_000_000_123, Ticks: sampleTicks, From: 1_799_913_600_000, To: 1_800_000_000_000,
+		Count: 2, More: true, Error: "missed: the server was down",
+	}
+}
+
 // samples returns one encoded record of each type, by name.
 func samples() map[string][]byte {
+	all := map[string][]byte{}
+	for name, v := range sampleValues() {
+		all[name] = v.Append(nil)
+	}
+	return all
+}
+
+// sampleValues returns what samples encodes.
+func sampleValues() map[string]appender {
 	m, o, u, d, v := sample(), sampleOutcome(), sampleUser(), sampleDrop(), sampleMove()
-	return map[string][]byte{
-		"message": m.Append(nil), "outcome": o.Append(nil), "user": u.Append(nil), "dropdead": d.Append(nil),
-		"move": v.Append(nil),
+	c, x, k, t := sampleSchedule(), sampleDropSchedule(), sampleTick(), sampleTickMessage()
+	return map[string]appender{
+		"message": &m, "outcome": &o, "user": &u, "dropdead": &d, "move": &v,
+		"schedule": &c, "dropschedule": &x, "tick": &k, "message-tick": &t,
 	}
 }
 
@@ -84,6 +128,15 @@ func decodeAny(p []byte) (any, error) {
 	case TypeMove:
 		m := new(Move)
 		return m, DecodeMove(p, m)
+	case TypeSchedule:
+		s := new(Schedule)
+		return s, DecodeSchedule(p, s)
+	case TypeDropSchedule:
+		d := new(DropSchedule)
+		return d, DecodeDropSchedule(p, d)
+	case TypeTick:
+		k := new(Tick)
+		return k, DecodeTick(p, k)
 	default:
 		u := new(User)
 		return u, DecodeUser(p, u)
@@ -170,6 +223,13 @@ func drawMessage(t *rapid.T) *Message {
 	if rapid.Bool().Draw(t, "redrive") {
 		m.FromDead = FromDead{Dead: rapid.Uint64Min(1).Draw(t, "dead"), Freed: drawFreed(t)}
 	}
+	if rapid.Bool().Draw(t, "of a schedule") {
+		m.Schedule = drawID(t)
+		if rapid.Bool().Draw(t, "tick") {
+			m.Flags |= FlagTick
+			m.Tick = ScheduleTick{Time: nonZero(rapid.Int64().Draw(t, "time")), Next: rapid.Int64().Draw(t, "next")}
+		}
+	}
 	if rapid.Bool().Draw(t, "dedup") {
 		copy(m.DedupKey[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key"))
 	}
@@ -227,8 +287,57 @@ func drawDrop(t *rapid.T) *DropDead {
 	return &DropDead{User: rapid.Uint32().Draw(t, "user"), Dead: rapid.Uint64().Draw(t, "dead"), Freed: drawFreed(t)}
 }
 
+// drawID draws the id of a schedule: any bytes, but not none.
+func drawID(t *rapid.T) string {
+	return string(rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "schedule"))
+}
+
+func nonZero(v int64) int64 {
+	if v == 0 {
+		return 1
+	}
+	return v
+}
+
+func drawTicks(t *rapid.T) Ticks {
+	return Ticks{
+		Last: rapid.Int64().Draw(t, "last"), Next: rapid.Int64().Draw(t, "next"), Run: rapid.Int64().Draw(t, "run"),
+		RunSeq: rapid.Uint64().Draw(t, "run seq"), RunNonce: rapid.Uint64().Draw(t, "run nonce"),
+	}
+}
+
+func drawSchedule(t *rapid.T) *Schedule {
+	s := &Schedule{
+		Flags: uint16(rapid.IntRange(0, int(scheduleFlags)).Draw(t, "flags")),
+		User:  rapid.Uint32().Draw(t, "user"), ID: drawID(t), Cron: text(t, "cron"), Created: rapid.Int64().Draw(t, "created"),
+		DST: rapid.Uint8().Draw(t, "dst"), Missed: rapid.Uint8().Draw(t, "missed"), MissedMax: rapid.Uint32().Draw(t, "missed max"),
+		Window: rapid.Int64().Draw(t, "window"), Jitter: rapid.Uint32().Draw(t, "jitter"), Ticks: drawTicks(t),
+		Old: rapid.Uint64().Draw(t, "old"), OldLen: rapid.Uint32().Draw(t, "old length"), Message: drawMessage(t).Append(nil),
+		Defined: rapid.Int64().Draw(t, "defined"),
+	}
+	if rapid.Bool().Draw(t, "dedup") {
+		copy(s.DedupKey[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key"))
+	}
+	return s
+}
+
+func drawDropSchedule(t *rapid.T) *DropSchedule {
+	return &DropSchedule{
+		User: rapid.Uint32().Draw(t, "user"), ID: drawID(t),
+		Old: rapid.Uint64().Draw(t, "old"), OldLen: rapid.Uint32().Draw(t, "old length"),
+	}
+}
+
+func drawTick(t *rapid.T) *Tick {
+	return &Tick{
+		User: rapid.Uint32().Draw(t, "user"), ID: drawID(t), At: rapid.Int64().Draw(t, "at"), Ticks: drawTicks(t),
+		From: rapid.Int64().Draw(t, "from"), To: rapid.Int64().Draw(t, "to"), Count: rapid.Uint32().Draw(t, "count"),
+		More: rapid.Bool().Draw(t, "more"), Error: text(t, "error"),
+	}
+}
+
 func drawAny(t *rapid.T) appender {
-	switch rapid.IntRange(0, 4).Draw(t, "type") {
+	switch rapid.IntRange(0, 7).Draw(t, "type") {
 	case 0:
 		return drawMessage(t)
 	case 1:
@@ -237,6 +346,12 @@ func drawAny(t *rapid.T) appender {
 		return drawUser(t)
 	case 3:
 		return drawMove(t)
+	case 4:
+		return drawSchedule(t)
+	case 5:
+		return drawDropSchedule(t)
+	case 6:
+		return drawTick(t)
 	default:
 		return drawDrop(t)
 	}

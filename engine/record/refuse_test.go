@@ -19,6 +19,8 @@ func openAny(p []byte) error {
 		_, err = v.OpenBody(nil)
 	case *Move:
 		err = openAny(v.Record)
+	case *Schedule:
+		err = openAny(v.Message)
 	}
 	return err
 }
@@ -66,39 +68,81 @@ func TestUnknown(t *testing.T) {
 		return p
 	}
 	for name, p := range map[string][]byte{
-		"type 0":                   change("message", 0, 0),
-		"a type of later versions": change("message", 0, byte(TypeMove+1)),
-		"type 255":                 change("message", 0, 255),
-		"version 0":                change("message", 1, 0),
-		"message version 2":        change("message", 1, 2),
-		"outcome version 2":        change("outcome", 1, 2),
-		"user version 2":           change("user", 1, 2),
-		"dropdead version 3":       change("dropdead", 1, 3),
-		"method":                   change("message", 54, byte(len(methods))),
-		"outcome kind 0":           change("outcome", 80, 0),
-		"outcome kind 5":           change("outcome", 80, byte(Canceled)+1),
-		"message flag 1":           change("message", 2, 2),
-		"message flag 15":          change("message", 3, 0x80),
-		"outcome flag":             change("outcome", 2, 1),
-		"user flag":                change("user", 3, 1),
-		"dropdead flag":            change("dropdead", 2, 1),
-		"message byte 55":          change("message", 55, 1),
-		"outcome byte 81":          change("outcome", 81, 1),
-		"outcome bytes 92 to 95":   change("outcome", 95, 1),
-		"user flag of byte 16":     change("user", 16, 2),
-		"user bytes 17 to 19":      change("user", 18, 1),
-		"move version 2":           change("move", 1, 2),
-		"move flag":                change("move", 2, 1),
-		"move of kind 0":           change("move", 82, 0),
-		"move of kind 4":           change("move", 82, byte(MoveDeadOutcome)+1),
-		"move of another type":     change("move", 82, byte(MoveDeadOutcome)),
-		"move bytes 83 to 87":      change("move", 87, 1),
-		"move of a move":           change("move", moveHead, byte(TypeMove)),
-		"dropdead with fields":     append(samples()["dropdead"], byte(tagName), 0),
-		"user with another field":  append(samples()["user"], byte(tagReservedLabel), 0),
+		"type 0":                         change("message", 0, 0),
+		"a type of later versions":       change("message", 0, byte(TypeTick+1)),
+		"a type between two ranges":      change("message", 0, byte(TypeMove+1)),
+		"type 255":                       change("message", 0, 255),
+		"version 0":                      change("message", 1, 0),
+		"message version 2":              change("message", 1, 2),
+		"outcome version 2":              change("outcome", 1, 2),
+		"user version 2":                 change("user", 1, 2),
+		"dropdead version 3":             change("dropdead", 1, 3),
+		"method":                         change("message", 54, byte(len(methods))),
+		"outcome kind 0":                 change("outcome", 80, 0),
+		"outcome kind 5":                 change("outcome", 80, byte(Canceled)+1),
+		"message flag 2":                 change("message", 2, 4),
+		"message flag 15":                change("message", 3, 0x80),
+		"outcome flag":                   change("outcome", 2, 1),
+		"user flag":                      change("user", 3, 1),
+		"dropdead flag":                  change("dropdead", 2, 1),
+		"message byte 55":                change("message", 55, 1),
+		"outcome byte 81":                change("outcome", 81, 1),
+		"outcome bytes 92 to 95":         change("outcome", 95, 1),
+		"user flag of byte 16":           change("user", 16, 2),
+		"user bytes 17 to 19":            change("user", 18, 1),
+		"move version 2":                 change("move", 1, 2),
+		"move flag":                      change("move", 2, 1),
+		"move of kind 0":                 change("move", 82, 0),
+		"move of kind 4":                 change("move", 82, byte(MoveDeadOutcome)+1),
+		"move of another type":           change("move", 82, byte(MoveDeadOutcome)),
+		"move bytes 83 to 87":            change("move", 87, 1),
+		"move of a move":                 change("move", moveHead, byte(TypeMove)),
+		"schedule version 2":             change("schedule", 1, 2),
+		"schedule flag 2":                change("schedule", 2, 4),
+		"dropschedule version 2":         change("dropschedule", 1, 2),
+		"dropschedule flag":              change("dropschedule", 2, 1),
+		"tick version 2":                 change("tick", 1, 2),
+		"tick flag":                      change("tick", 2, 1),
+		"tick, more than true":           change("tick", 76, 2),
+		"schedule of an outcome":         withMessage(samples()["outcome"]),
+		"schedule of a schedule":         withMessage(samples()["schedule"]),
+		"schedule of a later message":    withMessage(withField("message", tagReservedQueue)),
+		"schedule of a message's flag 2": withMessage(change("message", 2, 4)),
+		"dropdead with fields":           append(samples()["dropdead"], byte(tagName), 0),
+		"user with another field":        append(samples()["user"], byte(tagReservedLabel), 0),
 	} {
 		if err := openAny(p); !errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// withMessage returns a schedule that publishes p.
+func withMessage(p []byte) []byte {
+	s := sampleSchedule()
+	s.Message = p
+	return s.Append(nil)
+}
+
+// TestZeroBytes: each byte of a head that this version has no use for must be zero.
+func TestZeroBytes(t *testing.T) {
+	for name, parts := range map[string][][2]int{
+		"message":      {{55, 56}},
+		"outcome":      {{81, 82}, {92, outcomeHead}},
+		"user":         {{17, userHead}},
+		"move":         {{83, moveHead}},
+		"schedule":     {{86, 88}, {100, scheduleHead}},
+		"dropschedule": {{20, dropScheduleHead}},
+		"tick":         {{77, tickHead}},
+	} {
+		for _, part := range parts {
+			for at := part[0]; at < part[1]; at++ {
+				p := samples()[name]
+				p[at] = 1
+				if err := openAny(p); !errors.Is(err, ErrUnknown) {
+					t.Errorf("%s, byte %d: %v", name, at, err)
+				}
+			}
 		}
 	}
 }
@@ -107,9 +151,13 @@ func TestUnknown(t *testing.T) {
 // and no others.
 func TestUnknownTags(t *testing.T) {
 	known := map[string]string{
-		"message": string([]byte{1, 2, 3, 4, 5, 6, 7}),
-		"outcome": string([]byte{8, 9, 10}),
-		"user":    string([]byte{11, 12, 13, 14}),
+		"message":      string([]byte{1, 2, 3, 4, 5, 6, 7, 35, 43}),
+		"message-tick": string([]byte{1, 2, 3, 4, 5, 6, 7, 35, 43}),
+		"outcome":      string([]byte{8, 9, 10}),
+		"user":         string([]byte{11, 12, 13, 14}),
+		"schedule":     string([]byte{6, 35, 42}),
+		"dropschedule": string([]byte{35}),
+		"tick":         string([]byte{35, 8}),
 	}
 	for name, tags := range known {
 		for tag := range 256 {
@@ -127,9 +175,12 @@ func TestUnknownTags(t *testing.T) {
 func withField(name string, tag Tag) []byte {
 	field := []byte{byte(tag), 0}
 	switch p := samples()[name]; name {
-	case "message":
+	case "message", "message-tick":
 		le.PutUint32(p[60:], le.Uint32(p[60:])+2)
 		return bytes.Join([][]byte{p[:messageHead], field, p[messageHead:]}, nil)
+	case "schedule":
+		le.PutUint32(p[96:], le.Uint32(p[96:])+2)
+		return bytes.Join([][]byte{p[:scheduleHead], field, p[scheduleHead:]}, nil)
 	case "outcome":
 		le.PutUint32(p[84:], le.Uint32(p[84:])+2)
 		return bytes.Join([][]byte{p[:outcomeHead], field, p[outcomeHead:]}, nil)
@@ -171,9 +222,93 @@ func TestMalformedFields(t *testing.T) {
 		"long dedup key":             message(append([]byte{byte(tagDedupKey), 17}, make([]byte, 17)...)...),
 		"short dead letter":          message(byte(tagFromDead), 1, 0),
 		"long dead letter":           message(append([]byte{byte(tagFromDead), 9}, make([]byte, 9)...)...),
+		"short tick":                 message(append([]byte{byte(tagTick), 15, 1}, make([]byte, 14)...)...),
+		"long tick":                  message(append([]byte{byte(tagTick), 17, 1}, make([]byte, 16)...)...),
 	} {
 		if err := openAny(p); !errors.Is(err, ErrTruncated) {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestScheduleFields: each field stands once, whatever else there is, and the id of a
+// schedule says something.
+func TestScheduleFields(t *testing.T) {
+	id, cron, text := appendField(nil, tagSchedule, "a"), appendField(nil, tagCron, "* * * * *"), appendField(nil, tagError, "why")
+	schedule := func(fields ...[]byte) []byte {
+		fs := bytes.Join(fields, nil)
+		p := samples()["schedule"][:scheduleHead]
+		le.PutUint32(p[96:], uint32(len(fs)))
+		return bytes.Join([][]byte{p, fs, samples()["message"]}, nil)
+	}
+	drop := func(fields ...[]byte) []byte {
+		return append(samples()["dropschedule"][:dropScheduleHead], bytes.Join(fields, nil)...)
+	}
+	tick := func(fields ...[]byte) []byte {
+		return append(samples()["tick"][:tickHead], bytes.Join(fields, nil)...)
+	}
+	none := appendField(nil, tagSchedule, "")
+	key := func(n int) []byte { return appendField(nil, tagDedupKey, make([]byte, n)) }
+	for what, c := range map[string]struct {
+		p  []byte
+		ok bool
+	}{
+		"schedule": {schedule(id, cron), true}, "schedule, the other way round": {schedule(cron, id), true},
+		"schedule without an id": {schedule(cron), false}, "schedule without an expression": {schedule(id), false},
+		"schedule with two ids": {schedule(id, id, cron), false}, "schedule with two expressions": {schedule(id, cron, cron), false},
+		"schedule with a key": {schedule(id, cron, key(16)), true}, "schedule with two keys": {schedule(id, cron, key(16), key(16)), false},
+		"schedule with a short key": {schedule(id, cron, key(15)), false}, "schedule with a long key": {schedule(id, cron, key(17)), false},
+		"schedule with an empty id": {schedule(none, cron), false},
+		"drop":                      {drop(id), true}, "drop of nothing": {drop(), false}, "drop of two": {drop(id, id), false}, "drop of an empty id": {drop(none), false},
+		"tick": {tick(id, text), true}, "tick without an id": {tick(text), false}, "tick without a text": {tick(id), false},
+		"tick with two texts": {tick(id, text, text), false}, "tick with an empty id": {tick(none, text), false},
+	} {
+		if err := openAny(c.p); c.ok && err != nil || !c.ok && !errors.Is(err, ErrTruncated) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestTickOfMessage: a message is a tick if its flag, its schedule and the tick's time
+// say so, and none of them alone.
+func TestTickOfMessage(t *testing.T) {
+	plain := Message{URL: "http://a.example/"}
+	id := appendField(nil, tagSchedule, "a")
+	k := ScheduleTick{Time: 1, Next: 2}
+	tick, never := k.append(nil), (&ScheduleTick{Next: 2}).append(nil)
+	for what, c := range map[string]struct {
+		flags  uint16
+		fields [][]byte
+		err    error
+	}{
+		"none":                      {0, nil, nil},
+		"of a schedule":             {0, [][]byte{id}, nil},
+		"a tick":                    {FlagTick, [][]byte{id, tick}, nil},
+		"the other way round":       {FlagTick, [][]byte{tick, id}, nil},
+		"without its flag":          {0, [][]byte{id, tick}, ErrTruncated},
+		"the flag alone":            {FlagTick, nil, ErrTruncated},
+		"without its schedule":      {FlagTick, [][]byte{tick}, ErrTruncated},
+		"of no id":                  {FlagTick, [][]byte{appendField(nil, tagSchedule, ""), tick}, ErrTruncated},
+		"without the tick":          {FlagTick, [][]byte{id}, ErrTruncated},
+		"without a time":            {FlagTick, [][]byte{id, never}, ErrTruncated},
+		"without a time, and flag":  {0, [][]byte{id, never}, ErrTruncated},
+		"another version's flag":    {FlagTick << 1, [][]byte{id, tick}, ErrUnknown},
+		"of another version's tags": {FlagTick, [][]byte{id, tick, {byte(tagReservedQueue), 0}}, ErrUnknown},
+	} {
+		p := plain.Append(nil)
+		fs := bytes.Join(c.fields, nil)
+		le.PutUint16(p[2:], c.flags)
+		le.PutUint32(p[60:], le.Uint32(p[60:])+uint32(len(fs)))
+		p = append(p, fs...)
+		var m Message
+		if err := DecodeMessage(p, &m); !errors.Is(err, c.err) || err != nil && c.err == nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		checkMessageHead(t, p, &m, c.err)
+		if h, err := HeadOfMessage(p); err == nil && c.flags&FlagTick != 0 && errors.Is(c.err, ErrTruncated) {
+			if _, _, _, err := h.Tick(); !errors.Is(err, ErrTruncated) {
+				t.Errorf("%s, the head alone: %v", what, err)
+			}
 		}
 	}
 }

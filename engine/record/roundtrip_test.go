@@ -16,10 +16,41 @@ func TestRoundTrip(t *testing.T) {
 		"user":     func(t *rapid.T) appender { return drawUser(t) },
 		"dropdead": func(t *rapid.T) appender { return drawDrop(t) },
 		"move":     func(t *rapid.T) appender { return drawMove(t) },
+
+		"schedule":     func(t *rapid.T) appender { return drawSchedule(t) },
+		"dropschedule": func(t *rapid.T) appender { return drawDropSchedule(t) },
+		"tick":         func(t *rapid.T) appender { return drawTick(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) { checkRoundTrip(t, draw(t)) })
 		})
+	}
+}
+
+// TestRule: what decides when the ticks are changes it, nothing else does, and its
+// value, which the index keeps, is for ever.
+func TestRule(t *testing.T) {
+	s := sampleSchedule()
+	const want = 0xaba8e3c4102e63b9
+	if got := s.Rule(); got != want {
+		t.Fatalf("the rule is %#x, was %#x", got, uint64(want))
+	}
+	for name, change := range map[string]func(*Schedule){
+		"expression": func(s *Schedule) { s.Cron += " " },
+		"seconds":    func(s *Schedule) { s.Flags &^= FlagSeconds },
+		"dst":        func(s *Schedule) { s.DST++ },
+	} {
+		c := s
+		if change(&c); c.Rule() == want {
+			t.Errorf("another %s, the same rule", name)
+		}
+	}
+	other := sampleSchedule()
+	other.Flags &^= FlagPaused
+	other.User, other.ID, other.Created, other.Missed, other.MissedMax, other.Window, other.Jitter = 1, "b", 2, 3, 4, 5, 6
+	other.Ticks, other.Old, other.OldLen, other.Message, other.Defined, other.DedupKey = Ticks{}, 7, 8, nil, 9, [16]byte{}
+	if other.Rule() != want {
+		t.Error("something that does not decide when its ticks are changes the rule")
 	}
 }
 
@@ -57,13 +88,19 @@ func held(v any) int {
 	var hs []Header
 	switch v := v.(type) {
 	case *Message:
-		n, hs = len(v.URL)+len(v.CallerIP)+len(v.RetryDelay)+len(v.Body), v.Header
+		n, hs = len(v.URL)+len(v.CallerIP)+len(v.RetryDelay)+len(v.Schedule)+len(v.Body), v.Header
 	case *Outcome:
 		n, hs = len(v.Error)+len(v.Body), v.Header
 	case *User:
 		n = len(v.Name) + len(v.Current) + len(v.Next)
 	case *Move:
 		n = len(v.Record)
+	case *Schedule:
+		n = len(v.ID) + len(v.Cron) + len(v.Message)
+	case *DropSchedule:
+		n = len(v.ID)
+	case *Tick:
+		n = len(v.ID) + len(v.Error)
 	}
 	for _, h := range hs {
 		n += 2 + len(h.Name) + len(h.Value) // a tag and a length at least for the name
@@ -107,6 +144,10 @@ func checkMessageHead(t *testing.T, p []byte, m *Message, err error) {
 	}
 	if specialErr != nil || dedup != m.DedupKey || fromDead != m.FromDead {
 		t.Fatalf("Special gives %x, %v, %v; the message has %x, %v", dedup, fromDead, specialErr, m.DedupKey, m.FromDead)
+	}
+	id, k, ok, tickErr := h.Tick()
+	if ok != (m.Flags&FlagTick != 0) || tickErr != nil || k != m.Tick || ok && string(id) != m.Schedule {
+		t.Fatalf("Tick gives %q, %+v, %v, %v; the message has %q, %+v", id, k, ok, tickErr, m.Schedule, m.Tick)
 	}
 	if h.User() != m.User || h.Nonce() != m.Nonce || h.Due() != m.Due || h.Created() != m.Created || h.Lane() != m.Lane || h.Host() != m.Host {
 		t.Fatalf("head and message differ: %+v", m)
@@ -166,16 +207,9 @@ func TestDecodeAllocationIsBounded(t *testing.T) {
 
 // TestEncodeDoesNotAllocate: the commit path encodes into the group's memory.
 func TestEncodeDoesNotAllocate(t *testing.T) {
-	m, o, u, d, v := sample(), sampleOutcome(), sampleUser(), sampleDrop(), sampleMove()
 	dst := make([]byte, 0, 4096)
-	for name, fn := range map[string]func(){
-		"message":  func() { dst = m.Append(dst[:0]) },
-		"outcome":  func() { dst = o.Append(dst[:0]) },
-		"user":     func() { dst = u.Append(dst[:0]) },
-		"dropdead": func() { dst = d.Append(dst[:0]) },
-		"move":     func() { dst = v.Append(dst[:0]) },
-	} {
-		if n := testing.AllocsPerRun(100, fn); n != 0 {
+	for name, v := range sampleValues() {
+		if n := testing.AllocsPerRun(100, func() { dst = v.Append(dst[:0]) }); n != 0 {
 			t.Errorf("%s: Append allocates %v times", name, n)
 		}
 	}
@@ -191,6 +225,13 @@ func TestHeadDoesNotAllocate(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, _, err := h.Special(); err != nil {
+			t.Fatal(err)
+		}
+		h, err = HeadOfMessage(p["message-tick"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, ok, err := h.Tick(); !ok || err != nil {
 			t.Fatal(err)
 		}
 		if err := DecodeOutcomeHead(p["outcome"], &o); err != nil {

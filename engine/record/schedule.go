@@ -26,8 +26,6 @@ type Ticks struct {
 	RunNonce uint64
 }
 
-const ticksSize = 40
-
 func (s *Ticks) put(h []byte) {
 	le.PutUint64(h, uint64(s.Last))
 	le.PutUint64(h[8:], uint64(s.Next))
@@ -81,10 +79,6 @@ type Schedule struct {
 	Message []byte
 }
 
-// ScheduleOverhead bounds how much longer a Schedule is than its message, its id and
-// its expression.
-const ScheduleOverhead = scheduleHead + 2*(1+5)
-
 // Size returns the number of bytes that Append adds.
 func (s *Schedule) Size() int { return scheduleHead + s.fieldsSize() + len(s.Message) }
 
@@ -123,7 +117,7 @@ func (s *Schedule) Append(dst []byte) []byte {
 }
 
 // DecodeSchedule decodes a payload. Strings are copied; Message aliases p, and is
-// checked to be one as far as its head.
+// checked to be one, with no fields but those that this version knows.
 func DecodeSchedule(p []byte, s *Schedule) error {
 	if err := check(p, TypeSchedule, scheduleHead, scheduleFlags); err != nil {
 		return err
@@ -142,17 +136,17 @@ func DecodeSchedule(p []byte, s *Schedule) error {
 		return ErrTruncated
 	}
 	s.Message = p[scheduleHead+n:]
-	if _, err := HeadOfMessage(s.Message); err != nil {
+	if err := checkTemplate(s.Message); err != nil {
 		return fmt.Errorf("the message of a schedule: %w", err)
 	}
-	return scheduleFields(TypeSchedule, p[scheduleHead:scheduleHead+n], func(tag Tag, v []byte) bool {
+	return scheduleFields(TypeSchedule, p[scheduleHead:scheduleHead+n], 1<<tagSchedule|1<<tagCron, func(tag Tag, v []byte) bool {
 		switch tag {
 		case tagSchedule:
 			s.ID = string(v)
 		case tagCron:
 			s.Cron = string(v)
 		case tagDedupKey:
-			return copy(s.DedupKey[:], v) == len(v) && len(v) == len(s.DedupKey)
+			copy(s.DedupKey[:], v)
 		default:
 			return false
 		}
@@ -160,21 +154,31 @@ func DecodeSchedule(p []byte, s *Schedule) error {
 	})
 }
 
-// scheduleFields walks fields of which each stands once, the schedule's id among
-// them; take says whether it knows the tag.
-func scheduleFields(t Type, p []byte, take func(tag Tag, v []byte) bool) error {
+// checkTemplate refuses a message of a later version before any tick is to publish it.
+func checkTemplate(p []byte) error {
+	h, err := HeadOfMessage(p)
+	if err == nil {
+		_, _, err = h.Special()
+	}
+	return err
+}
+
+// scheduleFields walks fields of which none stands twice and each of the set always
+// once, since those of most types run to the end of the payload, which has no length
+// of its own to be compared with; take says whether it knows the tag.
+func scheduleFields(t Type, p []byte, always uint64, take func(tag Tag, v []byte) bool) error {
 	var seen uint64
 	err := fields(p, func(tag Tag, v []byte) error {
 		if !take(tag, v) {
 			return unknownTag(t, tag)
 		}
-		if tag == tagSchedule && len(v) == 0 || seen&(1<<tag) != 0 {
+		if tag == tagSchedule && len(v) == 0 || tag == tagDedupKey && len(v) != 16 || seen&(1<<tag) != 0 {
 			return fmt.Errorf("%w: field %d of type %d", ErrTruncated, tag, t)
 		}
 		seen |= 1 << tag
 		return nil
 	})
-	if err == nil && seen&(1<<tagSchedule) == 0 {
+	if err == nil && seen&always != always {
 		err = ErrTruncated
 	}
 	return err
@@ -210,7 +214,7 @@ func DecodeDropSchedule(p []byte, d *DropSchedule) error {
 		return err
 	}
 	*d = DropSchedule{User: le.Uint32(p[4:]), Old: le.Uint64(p[8:]), OldLen: le.Uint32(p[16:])}
-	return scheduleFields(TypeDropSchedule, p[dropScheduleHead:], func(tag Tag, v []byte) bool {
+	return scheduleFields(TypeDropSchedule, p[dropScheduleHead:], 1<<tagSchedule, func(tag Tag, v []byte) bool {
 		d.ID = string(v)
 		return tag == tagSchedule
 	})
@@ -247,10 +251,7 @@ func (k *Tick) Append(dst []byte) []byte {
 		h[76] = 1
 	}
 	dst = appendField(append(dst, h[:]...), tagSchedule, k.ID)
-	if k.Error != "" {
-		dst = appendField(dst, tagError, k.Error)
-	}
-	return dst
+	return appendField(dst, tagError, k.Error)
 }
 
 // DecodeTick decodes a payload; it keeps nothing of p.
@@ -269,7 +270,7 @@ func DecodeTick(p []byte, k *Tick) error {
 	if p[76] > 1 {
 		return fmt.Errorf("%w: tick flags %#x", ErrUnknown, p[76])
 	}
-	return scheduleFields(TypeTick, p[tickHead:], func(tag Tag, v []byte) bool {
+	return scheduleFields(TypeTick, p[tickHead:], 1<<tagSchedule|1<<tagError, func(tag Tag, v []byte) bool {
 		switch tag {
 		case tagSchedule:
 			k.ID = string(v)
