@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/cron"
@@ -86,7 +87,9 @@ func defineRequest(d *record.Schedule) *scheduleRequest {
 	return &scheduleRequest{ask: askDefine, key: scheduleKey{d.User, d.ID}, definition: d}
 }
 
-// buildSchedule checks a schedule and turns it into a record.
+// buildSchedule checks a schedule and turns it into a record. The core and the
+// scheduler keep its id and its expression, so they are copies: what s holds ends with
+// its caller's request.
 func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 	r := s.Time
 	if err := r.complete(); err != nil {
@@ -98,7 +101,7 @@ func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 	if !s.Message.NotBefore.IsZero() {
 		return nil, limitError("Upstash-Not-Before cannot be used with Upstash-Cron: use Upstash-Delay, which counts from each tick")
 	}
-	x, err := cron.Parse(s.Cron, r.cronOptions())
+	x, err := cron.Parse(strings.Clone(s.Cron), r.cronOptions())
 	if err != nil {
 		return nil, limitError("invalid Upstash-Cron: %v", err)
 	}
@@ -107,7 +110,7 @@ func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 		return nil, err
 	}
 	d := &record.Schedule{
-		User: uint32(s.Message.User), ID: s.ID, Cron: x.String(), Created: now, Defined: now, DedupKey: scheduleDedup(s),
+		User: uint32(s.Message.User), ID: strings.Clone(s.ID), Cron: x.String(), Created: now, Defined: now, DedupKey: scheduleDedup(s),
 		DST: uint8(r.DST), Missed: uint8(r.Missed), MissedMax: uint32(r.MissedMax), Window: r.MissedWindow.Milliseconds(),
 		Jitter: uint32(r.Jitter.Milliseconds()), Message: template,
 	}
