@@ -9,7 +9,7 @@ MODE ?= kill
 MILLION ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race lint format check crash isolation scale bench
+.PHONY: help run build test race lint format check crash isolation scale time bench bench-wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -34,6 +34,7 @@ race: ## the tests under the race detector (needs a C compiler)
 
 lint: ## vet, staticcheck and the format check
 	go vet ./...
+	cd tools/wheelbench && go vet ./...
 	$(TOOLS) staticcheck ./...
 	@bad=$$($(TOOLS) gofumpt -l .); [ -z "$$bad" ] || { echo "make format would change:"; echo "$$bad"; exit 1; }
 
@@ -55,6 +56,14 @@ isolation: ## measure what a dead destination costs a healthy one, and what a ba
 scale: ## restart, memory and disk with millions of messages; takes 20 minutes and 10 GB (make scale MILLION=50000: a small one)
 	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestScale' ./cmd/tidemill
 
+time: build ## an idle server, a million messages due at once, and lateness at 100 and 2,000 a second; takes 12 minutes and 3 GB (make time MILLION=50000: a small one)
+	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestTime(Idle|Herd)$$' ./cmd/tidemill
+	bin/tidemill bench lateness
+
 bench: build ## publish and deliver, beside an echo and a relay that keep nothing
 	bin/tidemill bench publish
 	bin/tidemill bench deliver
+
+bench-wheel: ## the timing wheel beside container/heap, RussellLuo/timingwheel and Go's timers, 1 k to 10 M timers; takes 3 minutes and 4 GB
+	go test -run '^$$' -bench . ./timerwheel
+	cd tools/wheelbench && go test -run '^$$' -bench . -timeout 0 .

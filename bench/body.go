@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// stampBytes is the head of each body: run, side, sequence number, time of
-// sending; eight bytes each, little-endian.
+// stampBytes is the head of each body: run, side, sequence number, the time that its
+// latency counts from; eight bytes each, little-endian.
 const stampBytes = 32
 
 // stamp is what a body says about itself.
 type stamp struct {
 	side uint64
 	seq  uint64
-	sent time.Duration // since the run began, on the monotonic clock
+	from time.Duration // what its latency counts from, since the run began: see sink.clock
 }
 
 // bodies makes and recognises the bodies of one run. It is immutable.
@@ -40,12 +40,23 @@ func (b *bodies) blank() []byte {
 	return append(make([]byte, stampBytes), b.filler...)
 }
 
+// elapsed is the time since the run began, on the monotonic clock.
+func (b *bodies) elapsed() time.Duration { return time.Since(b.begin) }
+
+// wall is the same on the wall clock, which the server keeps delays by.
+func (b *bodies) wall() time.Duration {
+	return time.Duration(time.Now().UnixNano() - b.begin.UnixNano())
+}
+
 // put stamps a body with the present time.
-func (b *bodies) put(body []byte, side, seq uint64) {
+func (b *bodies) put(body []byte, side, seq uint64) { b.putAt(body, side, seq, b.elapsed()) }
+
+// putAt stamps a body with another time.
+func (b *bodies) putAt(body []byte, side, seq uint64, from time.Duration) {
 	binary.LittleEndian.PutUint64(body[0:], b.run)
 	binary.LittleEndian.PutUint64(body[8:], side)
 	binary.LittleEndian.PutUint64(body[16:], seq)
-	binary.LittleEndian.PutUint64(body[24:], uint64(time.Since(b.begin)))
+	binary.LittleEndian.PutUint64(body[24:], uint64(from))
 }
 
 // read checks every byte of a body that arrived. ours is false for a message of
@@ -59,6 +70,6 @@ func (b *bodies) read(body []byte) (s stamp, ours bool, err error) {
 	}
 	s.side = binary.LittleEndian.Uint64(body[8:])
 	s.seq = binary.LittleEndian.Uint64(body[16:])
-	s.sent = time.Duration(binary.LittleEndian.Uint64(body[24:]))
+	s.from = time.Duration(binary.LittleEndian.Uint64(body[24:]))
 	return s, binary.LittleEndian.Uint64(body) == b.run, nil
 }

@@ -4,6 +4,7 @@
 //	tidemill bench publish   durable acked publishes, over a bare fasthttp echo
 //	tidemill bench deliver   publish to delivery, over a memory-only fasthttp relay
 //	                         and over a bare fasthttp client loop to the same sink
+//	tidemill bench lateness  due time to arrival, at fixed rates
 //
 // # What a number means
 //
@@ -13,10 +14,10 @@
 // and maximum are reported (PERFORMANCE.md §4). CPU time per message of the server
 // process stands beside each rate: it is what neighbours disturb least.
 //
-// Producers are closed-loop: each has one connection and one request in flight.
+// Producers of publish and deliver are closed-loop: each has one connection and one request in flight.
 // That finds the peak rate. It hides stalls from the percentiles (coordinated
 // omission), so p50 and p99 here are those of a saturated server, and not what a
-// client sees at a fixed rate.
+// client sees at a fixed rate. Those of lateness keep a rate (open loop).
 //
 // Bodies are 1 KiB by default and do not compress, so that no side gains by
 // storing less than it was given.

@@ -9,6 +9,9 @@ var (
 	// ErrCorrupt says that something arrived which was not sent.
 	ErrCorrupt = errors.New("bodies arrived damaged")
 
+	// ErrEarly says that a message arrived before it was due.
+	ErrEarly = errors.New("a message arrived before it was due")
+
 	// ErrFailing says that so many requests failed that the rates mean nothing.
 	ErrFailing = errors.New("too many requests failed")
 )

@@ -27,6 +27,13 @@ type ledger struct {
 	duplicates atomic.Int64
 	chunks     [ledgerChunks]atomic.Pointer[[ledgerChunk]atomic.Uint64]
 	room       chan struct{} // holds a token for each message under way; nil: no bound
+	unmeasured bool          // arrivals are not recorded: a load beside what is measured
+}
+
+func newUnmeasuredLedger() *ledger {
+	l := newLedger(0)
+	l.unmeasured = true
+	return l
 }
 
 func newLedger(backlog int) *ledger {

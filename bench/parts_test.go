@@ -15,7 +15,7 @@ func TestBodies(t *testing.T) {
 	body := b.blank()
 	b.put(body, 2, 77)
 	s, ours, err := b.read(body)
-	if err != nil || !ours || s.side != 2 || s.seq != 77 || s.sent <= 0 {
+	if err != nil || !ours || s.side != 2 || s.seq != 77 || s.from <= 0 {
 		t.Fatalf("%+v %v %v", s, ours, err)
 	}
 	for i := range body {

@@ -8,7 +8,7 @@ import (
 
 // Report is what a run found out.
 type Report struct {
-	Scenario  string        `json:"scenario"` // publish or deliver
+	Scenario  string        `json:"scenario"` // publish, deliver or lateness
 	Unit      string        `json:"unit"`     // of the rates
 	Started   time.Time     `json:"started"`
 	GOOS      string        `json:"goos"`

@@ -17,6 +17,7 @@ import (
 type sink struct {
 	hosts   []string // host:port
 	bodies  *bodies
+	clock   func() time.Duration     // the present, on the clock of the stamps
 	ledgers []atomic.Pointer[ledger] // by side
 	meter   atomic.Pointer[meter]    // of the round that is measured; may be nil
 
@@ -33,7 +34,7 @@ func openSink(hosts, sides int, b *bodies) (*sink, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &sink{bodies: b, ledgers: make([]atomic.Pointer[ledger], sides), cancel: cancel}
+	s := &sink{bodies: b, clock: b.elapsed, ledgers: make([]atomic.Pointer[ledger], sides), cancel: cancel}
 	s.errs = make(chan error, hosts)
 	for _, ln := range listeners {
 		s.hosts = append(s.hosts, ln.Addr().String())
@@ -81,10 +82,12 @@ func (s *sink) handle(ctx *fasthttp.RequestCtx) {
 }
 
 func (s *sink) arrive(body []byte) error {
+	now := s.clock() // before anything else: it is the arrival
 	stamp, ours, err := s.bodies.read(body)
 	if err != nil || !ours {
 		return err
 	}
+	latency := now - stamp.from
 	var l *ledger
 	if stamp.side < uint64(len(s.ledgers)) {
 		l = s.ledgers[stamp.side].Load()
@@ -93,8 +96,11 @@ func (s *sink) arrive(body []byte) error {
 		return fmt.Errorf("%w: side %d does not exist", ErrCorrupt, stamp.side)
 	}
 	first, err := l.arrive(stamp.seq)
-	if m := s.meter.Load(); first && m != nil {
-		m.record(stamp.seq, time.Since(s.bodies.begin)-stamp.sent)
+	if m := s.meter.Load(); first && m != nil && !l.unmeasured {
+		m.record(stamp.seq, latency)
+	}
+	if latency < 0 {
+		err = errors.Join(err, fmt.Errorf("%w: number %d, by %v", ErrEarly, stamp.seq, -latency))
 	}
 	return err
 }

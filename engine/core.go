@@ -164,8 +164,9 @@ type appendCommand struct{ outcome *record.Outcome }
 // startCommand asks for one attempt. slot comes back with the result.
 type startCommand struct {
 	slot    uint32
-	row     record.Row
-	attempt int // from 1
+	row     record.Row // as the index has it
+	due     int64      // no sooner by the wall clock, unix ms (T3); row's may be of an attempt before (full.go)
+	attempt int        // from 1
 }
 
 // pageCommand asks for a slice of a lane's rows, from an index that has applied
@@ -230,8 +231,7 @@ func (c *core) tick() (more bool) {
 	for _, v := range c.due {
 		i := uint32(v)
 		if v&timerLane != 0 {
-			c.lanes[i].timer = 0
-			c.wantPage(i)
+			c.laneDue(i)
 			continue
 		}
 		if v&timerSchedule != 0 {

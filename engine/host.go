@@ -91,8 +91,15 @@ func (c *core) permit(h *host) bool {
 	case h.failures >= failuresToHalfOpen || h.inflight >= c.opts.HostParallelism:
 		return false
 	default:
-		return c.now-h.answered < provenFor || h.inflight == c.inflight || h.inflight < free/freeShare
+		return c.proven(h) || h.inflight == c.inflight || h.inflight < free/freeShare
 	}
+}
+
+// proven says whether the host answered a moment ago. An answer that lies ahead came
+// before the clock was set back, nobody knows how long.
+func (c *core) proven(h *host) bool {
+	since := c.now - h.answered
+	return 0 <= since && since < provenFor
 }
 
 // yield returns an attempt's permit and gives the lanes that waited for it their
@@ -185,5 +192,5 @@ func (c *core) startHead(li uint32) {
 	h.inflight++
 	c.inflight++
 	l.deficit -= cost(e)
-	c.out.starts = append(c.out.starts, startCommand{slot: i, row: c.row(e), attempt: int(e.tries) + 1})
+	c.out.starts = append(c.out.starts, startCommand{slot: i, row: c.row(e), due: e.due, attempt: int(e.tries) + 1})
 }

@@ -25,7 +25,7 @@ type lane struct {
 	// none of them before frontier (L3).
 	spilled  bool
 	frontier index.Cursor
-	timer    timerwheel.Handle // when frontier comes within the horizon
+	timer    timerwheel.Handle // when frontier comes within the horizon or, while hungry, is due
 
 	hungry bool         // wants a page
 	inLine [2]bool      // in core.line: at most once in each
@@ -172,10 +172,16 @@ func (c *core) armLane(li uint32) {
 	c.wantPage(li)
 }
 
-// wantPage queues a lane for a page.
+// wantPage queues a lane for a page. One that is in line already may find no room
+// before its frontier is due, when what is due takes the place of what only waits:
+// the wheel says when.
 func (c *core) wantPage(li uint32) {
 	l := &c.lanes[li]
-	if l.hungry || l.paging || !l.spilled {
+	if l.paging || !l.spilled {
+		return
+	}
+	if l.hungry {
+		c.alarm(li)
 		return
 	}
 	if at := c.pageTime(l); at > c.now {
@@ -190,6 +196,28 @@ func (c *core) wantPage(li uint32) {
 	}
 	l.hungry = true
 	c.lineUp(li)
+	c.alarm(li)
+}
+
+// alarm arms a hungry lane's timer for when its frontier is due.
+func (c *core) alarm(li uint32) {
+	l := &c.lanes[li]
+	if l.timer == 0 && l.frontier.Due > c.now {
+		l.timer = c.wheel.Add(l.frontier.Due, timerLane|uint64(li))
+	}
+}
+
+// laneDue takes a lane's timer: it wants a page or, being in line for one, goes before
+// those whose frontier only comes near.
+func (c *core) laneDue(li uint32) {
+	l := &c.lanes[li]
+	l.timer = 0
+	if l.hungry && !l.inLine[0] {
+		l.inLine[0] = true
+		c.line[0].push(li)
+		return
+	}
+	c.wantPage(li)
 }
 
 // lineUp puts a hungry lane in line: before all others while it holds nothing.

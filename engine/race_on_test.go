@@ -10,4 +10,7 @@ const (
 	backups         = 3
 	retryDays       = 3
 	simHour         = 120_000
+	clockStepsTried = 1000
+	delayedDefault  = 1000
+	horizonMessages = 100
 )

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -402,11 +403,12 @@ func TestBothRecordsOfADeadLetterMoveAtOnce(t *testing.T) {
 	for i := range 10 {
 		publish(t, e, Publish{URL: "http://dead.example/", Body: fmt.Append(nil, "letter ", i)})
 	}
-	letters := func() []DeadLetter {
+	letters := func() []DeadLetter { // as they were published; they died in any order
 		got, _, err := e.DeadLetters(DeadLetterQuery{User: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
+		slices.SortFunc(got, func(a, b DeadLetter) int { return bytes.Compare(a.Body, b.Body) })
 		return got
 	}
 	eventually(t, func() bool { return len(letters()) == 10 })

@@ -366,8 +366,9 @@ func TestSimulationEverySecond(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cfg := simConfig{resident: 1000, rarely: 30}
+	cfg := simConfig{resident: 1000}
 	s := newSim(t, 27, cfg)
+	s.booksEvery = 200
 	d, err := s.e.buildSchedule(&Schedule{
 		ID: "s", Cron: simEverySecond, Time: TimeRules{Seconds: true}, Message: Publish{User: 1, URL: "http://h.example/", Body: []byte("tick")},
 	})

@@ -46,7 +46,6 @@ type sim struct {
 	t    *testing.T
 	seed uint64
 	rng  *rand.Rand
-	cfg  simConfig
 	now  int64
 	disk *powerfs.FS
 	e    *Engine
@@ -66,6 +65,10 @@ type sim struct {
 	dedup     map[string]*simMessage
 	room      simRoom
 	crashes   int
+
+	late       int64 // by how much the start of an attempt was late at most, ms
+	booksEvery int   // how many steps of the core it takes until its books are checked, on average
+
 	published,
 	attempts, duplicates int
 	copied, reclaimed, rebuilt int
@@ -92,6 +95,7 @@ type simMessage struct {
 	life     int // the crash count when starts was last reset
 	dead     bool
 	retryAt  int64 // when the next attempt may start, as far as this life of the server knows
+	startDue int64 // of the attempt that was started last
 }
 
 // simRand is the engine's source of chance in a simulation.
@@ -109,13 +113,12 @@ type simConfig struct {
 	steps    int
 	resident int
 	noSync   bool
-	rarely   int // the books are checked that much less often
 }
 
 func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 	s := &sim{
-		t: t, seed: seed, cfg: cfg, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000,
-		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{},
+		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000,
+		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{}, booksEvery: 8,
 		schedules: simSchedules{byID: map[string]*simSchedule{}},
 	}
 	s.disk.NoSync = cfg.noSync
@@ -186,6 +189,9 @@ func (w simWire) Do(a *dispatch.Attempt, r *dispatch.Result) {
 	}
 	if !bytes.Equal(a.Body, m.body) {
 		s.fail("S3: %s arrived with %d bytes, published with %d", m.id, len(a.Body), len(m.body))
+	}
+	if s.now < m.startDue {
+		s.fail("S2: %s is on the wire at %d, due at %d", m.id, s.now, m.startDue)
 	}
 	switch {
 	case m.behave > 0 && s.rng.IntN(3) == 0:
@@ -393,6 +399,7 @@ func (s *sim) advance(ms int64) {
 		}
 		for i := range s.events {
 			if g := s.events[i].group; g != nil {
+				s.e.coreLag.Add(-int64(g.Buffer()))
 				g.Release()
 			}
 		}
@@ -402,7 +409,7 @@ func (s *sim) advance(ms int64) {
 			break
 		}
 	}
-	if s.failed == nil && s.rng.IntN(8) == 0 && s.rng.IntN(s.cfg.rarely+1) == 0 {
+	if s.failed == nil && s.rng.IntN(s.booksEvery) == 0 {
 		s.checkBooks()
 	}
 }
@@ -438,6 +445,9 @@ func (s *sim) carryOut(out *commands) {
 	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels); c.resident > limit {
 		s.fail("S9: %d messages resident, the bound is %d", c.resident, limit)
 	}
+	if n := c.wheel.Len(); n > c.resident+len(c.byLane) {
+		s.fail("S9: %d timers for %d resident messages and %d lanes", n, c.resident, len(c.byLane))
+	}
 }
 
 // firstDue is when the message was due at first. A retry may come before, by a clock
@@ -469,6 +479,7 @@ func (s *sim) started(cmd *startCommand) {
 		m.life, m.starts = s.crashes, map[int]int{}
 	}
 	s.room.started(m, cmd)
+	m.startDue, s.late = cmd.due, max(s.late, s.now-cmd.due)
 	m.starts[cmd.attempt]++
 	if m.starts[cmd.attempt] > 1 {
 		s.fail("S6: %s starts attempt %d twice", m.id, cmd.attempt)
@@ -485,7 +496,11 @@ func (s *sim) land() {
 	s.flights = slices.Delete(s.flights, i, i+1)
 	r := s.att.run(&cmd)
 	r.outcome.Took = 0 // the only thing in a result that real time shows in
-	if m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]; m != nil && !r.success && !r.final {
+	switch m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]; {
+	case m == nil || r.success || r.final:
+	case r.interrupt: // the clock was set back since: no attempt was made
+		m.starts[cmd.attempt]--
+	default:
 		m.retryAt = s.now + r.delay.Milliseconds()
 	}
 	s.e.inbox.push(event{kind: evFinished, slot: cmd.slot, result: r})

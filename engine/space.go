@@ -19,7 +19,7 @@ import (
 //
 // The figures are looked at every spacePoll and not at each publish: 500 MiB do not
 // go in a quarter of a second on most disks, and where they do the log's own
-// ErrNoSpace gets the same answer.
+// ErrNoSpace gets the same answer. While there is room in plenty, every spaceIdle.
 type space struct {
 	fs      vfs.FS
 	dir     string
@@ -45,6 +45,11 @@ const (
 	// spacePoll is how often the room is looked at: publishing must go on within
 	// a second of room coming (P12). A statfs takes a few microseconds.
 	spacePoll = 250 * time.Millisecond
+
+	// spaceIdle is how often while there is more than spaceAmple above the floor,
+	// which no disk loses within that time: an idle server should sleep.
+	spaceIdle  = time.Second
+	spaceAmple = 8 << 30
 
 	minFreeMax   = 512 << 20 // the default of data.min-free is the smaller of this
 	minFreeShare = 10        // and of one in so many bytes of the file system
@@ -159,12 +164,21 @@ func (s *space) makeRoom(p purpose) bool {
 	return s.opened.Load() || s.waited.Add(int64(roomPause)) < int64(openPatience)
 }
 
+// pollAfter is how long the room need not be looked at. full: the log can make no
+// segment.
+func (s *space) pollAfter(full bool) time.Duration {
+	if s.total > 0 && !full && s.ballast.missing() == 0 && s.free.Load() >= s.floor+spaceAmple {
+		return spaceIdle
+	}
+	return spacePoll
+}
+
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // watchSpace looks at the room now and then, and tells the core when the log runs
 // out of it.
 func (e *Engine) watchSpace() {
-	tick := time.NewTicker(spacePoll)
+	tick := time.NewTimer(spacePoll)
 	defer tick.Stop()
 	full, broken := false, false
 	for {
@@ -182,6 +196,7 @@ func (e *Engine) watchSpace() {
 				full = now
 				e.inbox.push(event{kind: evFull, found: full})
 			}
+			tick.Reset(e.space.pollAfter(full))
 		}
 	}
 }

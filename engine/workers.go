@@ -108,6 +108,10 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 		a.unprepared(r, err)
 		return
 	}
+	if a.e.wallMillis() < cmd.due {
+		r.interrupt = true // the clock was set back since the core looked: it waits again (T3)
+		return
+	}
 	a.e.opts.Wire.Do(&a.attempt, &a.result)
 	a.classify(r, cmd.attempt)
 }

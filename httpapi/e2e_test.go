@@ -102,6 +102,9 @@ func TestEndToEnd(t *testing.T) {
 	call(request("DELETE /v2/dlq/"+dead.Messages[0].DlqID), 404, &none)
 }
 
+// otherToken is that of a second account in startReal.
+const otherToken = "other-canary-55d0"
+
 // startReal serves a real engine in a directory of the test's own.
 func startReal(t *testing.T) (addr string) {
 	t.Helper()
@@ -117,8 +120,9 @@ func startReal(t *testing.T) (addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	account := engine.Account{ID: 1, Name: "test", Token: goodToken, Keys: engine.Keys{Current: "sig_a", Next: "sig_b"}}
-	if err := eng.Bootstrap([]engine.Account{account}); err != nil {
+	keys := engine.Keys{Current: "sig_a", Next: "sig_b"}
+	accounts := []engine.Account{{ID: 1, Name: "test", Token: goodToken, Keys: keys}, {ID: 2, Name: "other", Token: otherToken, Keys: keys}}
+	if err := eng.Bootstrap(accounts); err != nil {
 		t.Fatal(err)
 	}
 	srv, err := New(Options{Engine: eng, CheckDestination: policy.CheckURL})

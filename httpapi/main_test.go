@@ -190,6 +190,14 @@ func (e *fakeEngine) DefineSchedule(s *engine.Schedule) (engine.ScheduleReceipt,
 	return engine.ScheduleReceipt{ID: id, Deduplicated: strings.HasPrefix(c.Message.DedupID, "twice")}, nil
 }
 
+func (e *fakeEngine) DefineSchedules(ss []engine.Schedule) []engine.ScheduleResult {
+	out := make([]engine.ScheduleResult, len(ss))
+	for i := range ss {
+		out[i].ScheduleReceipt, out[i].Err = e.DefineSchedule(&ss[i])
+	}
+	return out
+}
+
 func (e *fakeEngine) Schedule(u engine.UserID, id string) (*engine.ScheduleInfo, error) {
 	e.call("schedule %d %s", u, id)
 	for i := range e.views {

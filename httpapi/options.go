@@ -33,6 +33,7 @@ type Engine interface {
 	RetryDeadLetter(u engine.UserID, id string) (messageID string, err error)
 	// DefineSchedule creates or replaces a schedule and returns when that is on disk.
 	DefineSchedule(s *engine.Schedule) (engine.ScheduleReceipt, error)
+	// DefineSchedules is DefineSchedule of several, which wait for the disk together.
 	DefineSchedules(ss []engine.Schedule) []engine.ScheduleResult
 	Schedule(u engine.UserID, id string) (*engine.ScheduleInfo, error)
 	// Schedules calls fn for each, by id, until it fails. fn may wait for a client

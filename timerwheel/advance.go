@@ -5,9 +5,10 @@ import (
 	"math/bits"
 )
 
-// loadStep bounds how many timers one call moves ahead of time. At some 30 ns
-// each that is about 30 us, less than the sleep between two calls.
-const loadStep = 1024
+// loadStep bounds how many timers one call moves ahead of time. Moving one takes
+// some 30 ns, and up to 400 among ten million, which find none of their neighbours in
+// the caches: 15 to 200 us, less than the sleep between two calls.
+const loadStep = 512
 
 // Advance moves the current tick to now and appends the values of all timers due
 // at or before it to out, ordered by due and, within a tick, in the order of their
@@ -139,6 +140,7 @@ func (w *Wheel) empty(slot uint32, budget int) int {
 		w.push(w.finer(n.due), i, n)
 		used++
 	}
+	w.moves += uint64(used)
 	return used
 }
 

@@ -30,6 +30,8 @@ type Wheel struct {
 	carved uint32 // the highest node index ever used
 	free   uint32
 	count  int
+
+	moves uint64 // timers moved to a finer slot so far, for the tests that bound it
 }
 
 // New returns an empty wheel whose current tick is start.

@@ -21,7 +21,7 @@ func newBench() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBenchPublish(), newBenchDeliver(), newBenchRole())
+	c.AddCommand(newBenchPublish(), newBenchDeliver(), newBenchLateness(), newBenchRole())
 	return c
 }
 
@@ -65,6 +65,33 @@ func newBenchDeliver() *cobra.Command {
 	return c
 }
 
+func newBenchLateness() *cobra.Command {
+	var o bench.LatenessOptions
+	var b benchFlags
+	c := &cobra.Command{
+		Use:   "lateness [-- SERVE-FLAGS]",
+		Short: "How late delayed messages arrive at fixed rates; one that is early fails the run",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := b.apply(c, args, &o.Common); err != nil {
+				return err
+			}
+			report, err := bench.Lateness(c.Context(), o)
+			return b.write(c.OutOrStdout(), report, err)
+		},
+	}
+	b.bind(c, &o.Common)
+	f := c.Flags()
+	f.Lookup("concurrency").Usage = "producers that keep each rate (default 32)"
+	f.Lookup("rounds").Usage = "rounds at each rate (default 1)"
+	f.Lookup("round").Usage = "how long messages fall due in a round (default 1m)"
+	f.IntSliceVar(&o.Rates, "rate", nil, "messages that fall due a second, one round after the other (default 100,2000)")
+	f.Var((*durationValue)(&o.Delay), "delay", "least time from publish to due time (default 2s)")
+	f.Var((*durationValue)(&o.Spread), "spread", "how much longer it may be (default 3s)")
+	f.IntVar(&o.Background, "background", 0, "messages a second that are due at once, published beside them")
+	f.IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
+	return c
+}
+
 // newBenchRole is what the harness starts as a child.
 func newBenchRole() *cobra.Command {
 	return &cobra.Command{
@@ -77,7 +104,7 @@ func newBenchRole() *cobra.Command {
 	}
 }
 
-// benchFlags are the flags of both scenarios that are not bench's own options.
+// benchFlags are the flags of all scenarios that are not bench's own options.
 type benchFlags struct {
 	format, data string
 	body         int64

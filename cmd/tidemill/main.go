@@ -5,7 +5,7 @@
 //	tidemill backup --to X, restore --from X   copy a running server, and back
 //	tidemill export                            messages, dead letters, schedules and accounts as NDJSON
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
-//	tidemill bench publish|deliver             measure it
+//	tidemill bench publish|deliver|lateness    measure it
 //
 // This package is the composition root: it reads the configuration, builds
 // engine, dispatch and httpapi from it, and starts and stops them in order. No

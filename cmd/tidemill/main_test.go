@@ -16,6 +16,13 @@ import (
 // TestMain builds the server once, on first use, for the tests that drive it as a
 // process, and looks for leaked goroutines at the end.
 func TestMain(m *testing.M) {
+	if target := os.Getenv(probeEnv); target != "" {
+		if err := runProbe(target, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	testscript.Main(suite{m}, map[string]func(){"tidemill": main})
 }
 

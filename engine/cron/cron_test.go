@@ -1,6 +1,8 @@
 package cron
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -8,7 +10,17 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain also fails the run if cronexpr ever panicked on what it was given, or a
+// tick was not after its argument.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if n := Faults(); n != 0 {
+			fmt.Fprintf(os.Stderr, "FAIL: %d faults\n", n)
+			code = 1
+		}
+		os.Exit(code)
+	}))
+}
 
 // must parses what a test knows to be right. Six and seven fields are told by
 // their number.

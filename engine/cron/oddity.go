@@ -20,13 +20,14 @@ const (
 	NotAgain
 )
 
-var oddWords = [...]string{
-	None:     "",
-	Moved:    "does not exist; fires at the first moment after it",
-	First:    "comes twice; this is the first",
-	Repeated: "comes twice; this is the second",
-	Missing:  "does not exist; left out",
-	NotAgain: "comes twice; does not fire the second time",
+// oddWords are for one wall time and for several.
+var oddWords = [...][2]string{
+	None:     {},
+	Moved:    {"does not exist; fires at the first moment after it", "do not exist; fires once at the first moment after them"},
+	First:    {"comes twice; this is the first", "come twice; this is the first"},
+	Repeated: {"comes twice; this is the second", "come twice; this is the second"},
+	Missing:  {"does not exist; left out", "do not exist; left out"},
+	NotAgain: {"comes twice; does not fire the second time", "come twice; do not fire the second time"},
 }
 
 // Oddity is what a preview should say about a tick, or about a time that has none.
@@ -47,11 +48,10 @@ func (o Oddity) String() string {
 	if o.Kind == None || int(o.Kind) >= len(oddWords) {
 		return ""
 	}
-	s := wallText(o.Wall)
-	if !o.Last.Equal(o.Wall) {
-		s += " to " + wallText(o.Last)
+	if o.Last.Equal(o.Wall) {
+		return wallText(o.Wall) + " " + oddWords[o.Kind][0]
 	}
-	return s + " " + oddWords[o.Kind]
+	return wallText(o.Wall) + " to " + wallText(o.Last) + " " + oddWords[o.Kind][1]
 }
 
 func wallText(t time.Time) string {
@@ -96,7 +96,7 @@ func (x *Expr) twice(t, wall int64) OddKind {
 			}
 			return First
 		}
-		if s.end > t+2*maxOffset { // the last segment of a zone ends nowhere
+		if s.end > t+2*maxOffset {
 			return None
 		}
 	}

@@ -37,7 +37,10 @@ func (x *Expr) segmentAt(t int64) segment {
 		s.start = start.Unix()
 	}
 	if !end.IsZero() {
-		s.end = max(end.Unix(), t+1)
+		s.end = end.Unix()
+	}
+	if s.end <= t { // Go ends years that follow a rule after 365 days, leap years too
+		s.end = t - t%86400 + 86400
 	}
 	return s
 }

@@ -109,7 +109,7 @@ func pebbleOptions(o *Options) *pebble.Options {
 	if o.Quiet {
 		stopWrites = 1 << 30 // nothing compacts: writes that waited for it would wait for ever
 	}
-	return &pebble.Options{
+	po := &pebble.Options{
 		FS:                          o.FS,
 		DisableWAL:                  true, // the log is the index's log (PERFORMANCE.md, lesson 6)
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
@@ -122,6 +122,12 @@ func pebbleOptions(o *Options) *pebble.Options {
 		DisableAutomaticCompactions: o.Quiet,
 		Logger:                      pebbleLogger{o.Logger, o.OnFatal},
 	}
+	// Pebble's own looks ten times a second whether a compaction may begin, which is
+	// most of what an idle server would do. With one compaction at a time (Pebble's
+	// default) one that waits is granted when the other ends, and there is nothing to
+	// look for.
+	po.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
+	return po
 }
 
 // pebbleLogger passes Pebble's lines on. Fatalf must not return: Pebble calls it

@@ -3,10 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,11 +11,11 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// TestScaleSchedules defines a tenth of a million schedules whose minutes differ, and
+// TestTimeSchedules defines a tenth of a million schedules whose minutes differ, and
 // then a tenth as many of every minute. It shows what they take in memory and in CPU
 // while nothing is due, how long a restart takes, and how late the ticks of a full
 // minute arrive.
-func TestScaleSchedules(t *testing.T) {
+func TestTimeSchedules(t *testing.T) {
 	n := scaleMillion(t) / 10
 	s := newScale(t)
 	var ticks lateTicks
@@ -29,7 +26,9 @@ func TestScaleSchedules(t *testing.T) {
 	})
 	many := s.memory(fmt.Sprintf("%d schedules", n), 400*mib)
 	t.Logf("a schedule takes %.0f bytes of memory", float64(many-empty)/float64(n))
-	s.idle(20 * time.Second)
+	time.Sleep(idleSettle)
+	share, wakes := s.idle(idleMeasured)
+	t.Logf("idle but for their minutes: %.3f %% of a core over %v, %.1f context switches a second", 100*share, idleMeasured, wakes)
 	s.proc.stop(t)
 	t.Logf("start with %d schedules: %v", n, s.up().Round(time.Millisecond))
 
@@ -48,35 +47,6 @@ func (s *scale) schedules(n int, path string, cron func(rng *rand.Rand) string) 
 	})
 	took := time.Since(began)
 	s.t.Logf("defined %d schedules in %v, %.0f/s", n, took.Round(time.Millisecond), float64(n)/took.Seconds())
-}
-
-// idle shows how much of a core the server takes while nothing is due.
-func (s *scale) idle(d time.Duration) {
-	s.t.Helper()
-	before := cpuTicks(s.t, s.proc.pid())
-	time.Sleep(d) // the measurement
-	used := cpuTicks(s.t, s.proc.pid()) - before
-	s.t.Logf("idle: %.2f %% of a core over %v", 100*float64(used)/100/d.Seconds(), d)
-}
-
-// cpuTicks returns the time that a process has spent, in hundredths of a second.
-func cpuTicks(t *testing.T, pid int) int64 {
-	t.Helper()
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(b), ") ")
-	f := strings.Fields(rest)
-	user, err := strconv.ParseInt(f[11], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	system, err := strconv.ParseInt(f[12], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return user + system
 }
 
 // lateTicks notes how long after a full minute the ticks of one path arrive.

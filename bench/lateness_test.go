@@ -1,0 +1,130 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// clockwork is a small server of the publish route that keeps delays, or does not.
+type clockwork struct {
+	early  time.Duration // delivers so long before the due time
+	exact  atomic.Int64  // publishes with Upstash-Not-Before
+	delays atomic.Int64  // with Upstash-Delay
+	now    atomic.Int64  // with neither
+}
+
+func (f *clockwork) serve(ctx context.Context, ln net.Listener) error {
+	clients := &hostClients{conns: 64}
+	defer clients.close()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	return serve(ctx, ln, func(req *fasthttp.RequestCtx) {
+		wait := f.wait(&req.Request.Header) - f.early
+		out := fasthttp.AcquireRequest()
+		target := strings.TrimPrefix(string(req.Request.Header.RequestURI()), publishPrefix)
+		out.SetRequestURI(target)
+		out.Header.SetMethod(fasthttp.MethodPost)
+		out.SetBody(req.Request.Body())
+		host, err := hostOf(target)
+		if err != nil {
+			req.Error(err.Error(), fasthttp.StatusBadRequest)
+			return
+		}
+		wg.Go(func() {
+			defer fasthttp.ReleaseRequest(out)
+			if pause(ctx, wait) == nil {
+				_ = clients.of(host).DoTimeout(out, nil, 5*time.Second) // the ledger knows what arrived
+			}
+		})
+		answerAccepted(req)
+	})
+}
+
+func (f *clockwork) wait(h *fasthttp.RequestHeader) time.Duration {
+	if v := string(h.Peek("Upstash-Not-Before")); v != "" {
+		f.exact.Add(1)
+		n, _ := strconv.ParseInt(v, 10, 64)
+		return time.Until(time.Unix(n, 0))
+	}
+	v := string(h.Peek("Upstash-Delay"))
+	if v == "" {
+		f.now.Add(1)
+		return 0
+	}
+	f.delays.Add(1)
+	d, _ := time.ParseDuration(v)
+	return d
+}
+
+func quickLateness(f *clockwork) LatenessOptions {
+	o := LatenessOptions{Common: quick(inProcess(f.serve), 4), Rates: []int{200}, Hosts: 2, Background: 100}
+	o.Rounds, o.Delay, o.Spread = 1, 5*time.Millisecond, 10*time.Millisecond
+	return o
+}
+
+func TestLateness(t *testing.T) {
+	f := new(clockwork)
+	r, err := Lateness(t.Context(), quickLateness(f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.Runs[0].Sides[0]
+	if s.Name != "200/s" || s.Messages == 0 || s.Failed != 0 || s.Duplicates != 0 || s.P50 <= 0 || s.P50 > s.P99 {
+		t.Fatalf("side %+v", s)
+	}
+	if f.exact.Load() == 0 || f.delays.Load() == 0 || f.now.Load() == 0 {
+		t.Fatalf("%d publishes with a time, %d with a delay, %d with neither: want all three", f.exact.Load(), f.delays.Load(), f.now.Load())
+	}
+	if all := f.exact.Load() + f.delays.Load(); s.Messages >= all {
+		t.Fatalf("%d arrivals in the round, %d published in all, before it too: the background was counted", s.Messages, all)
+	}
+}
+
+func TestEarlyFailsTheRun(t *testing.T) {
+	if _, err := Lateness(t.Context(), quickLateness(&clockwork{early: 2 * time.Millisecond})); !errors.Is(err, ErrEarly) {
+		t.Fatalf("error %v, want %v", err, ErrEarly)
+	}
+}
+
+func TestLatenessOptionsRefused(t *testing.T) {
+	for want, spoil := range map[string]func(*LatenessOptions){
+		"rate 0":        func(o *LatenessOptions) { o.Rates = []int{0} },
+		"delay -1ns":    func(o *LatenessOptions) { o.Delay = -1 },
+		"spread -1ns":   func(o *LatenessOptions) { o.Spread = -1 },
+		"background of": func(o *LatenessOptions) { o.Background = -1 },
+		"251 hosts":     func(o *LatenessOptions) { o.Hosts = 251 },
+		"no Spawn":      func(o *LatenessOptions) { o.Spawn = nil },
+	} {
+		o := quickLateness(new(clockwork))
+		spoil(&o)
+		if _, err := Lateness(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
+
+// A pacer that was held up gives out what it owes at once, and then keeps its rate.
+func TestPacerCatchesUp(t *testing.T) {
+	p := newPacer(1000)
+	p.begin = p.begin.Add(-time.Second)
+	for range 1000 {
+		if err := p.wait(nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stopped := make(chan struct{})
+	close(stopped)
+	p.next.Add(1_000_000)
+	if err := p.wait(stopped); !errors.Is(err, errStopped) {
+		t.Fatalf("error %v", err)
+	}
+}
