@@ -354,3 +354,64 @@ func TestScheduleRefused(t *testing.T) {
 		t.Errorf("it was stored: %v", err)
 	}
 }
+
+// TestScheduleKeepsItsReason: why the newest tick published nothing is known until one
+// publishes again, through a pause, a copy that reclaiming makes (W10) and an index that
+// is rebuilt.
+func TestScheduleKeepsItsReason(t *testing.T) {
+	fs, wall := powerfs.New(), newTestWall(testMorning)
+	o := testOptions(fs, newFakeWire())
+	o.Wall = wall.now
+	e := open(t, o)
+	s := daily("morning")
+	s.Time.Missed = MissedSkip
+	mustDefine(t, e, s)
+	closeEngine(t, e)
+	wall.ms.Add((2 * time.Hour).Milliseconds())
+	e = open(t, o)
+	reason := waitFor(t, func() *ScheduleInfo {
+		if v := mustSchedule(t, e, "morning"); v.Error != "" {
+			return v
+		}
+		return nil
+	}).Error
+	check := func(after string) {
+		t.Helper()
+		if v := mustSchedule(t, e, "morning"); v.Error != reason {
+			t.Errorf("after %s the reason is %q, was %q", after, v.Error, reason)
+		}
+	}
+	row, err := e.scheduleRow(1, "morning")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := make(chan error, 1)
+	e.requestKeep(&scheduleRequest{ask: askKeep, key: scheduleKey{1, "morning"}, keep: row.Pos}, func(err error) { copied <- err })
+	if err := <-copied; err != nil {
+		t.Fatal(err)
+	}
+	check("a copy")
+	if now, err := e.scheduleRow(1, "morning"); err != nil || now.Pos == row.Pos {
+		t.Fatalf("nothing was copied: %+v, %v", now, err)
+	}
+	if err := e.PauseSchedule(1, "morning"); err != nil {
+		t.Fatal(err)
+	}
+	check("a pause")
+	if err := e.ResumeSchedule(1, "morning"); err != nil {
+		t.Fatal(err)
+	}
+	closeEngine(t, e)
+	if err := fs.RemoveAll("data/index"); err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, o)
+	check("a rebuild")
+	wall.move(e, 23*time.Hour)
+	waitFor(t, func() *ScheduleInfo {
+		if v := mustSchedule(t, e, "morning"); v.Error == "" && !v.Last.IsZero() {
+			return v
+		}
+		return nil
+	})
+}
