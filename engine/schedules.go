@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/cron"
@@ -86,7 +87,9 @@ func defineRequest(d *record.Schedule) *scheduleRequest {
 	return &scheduleRequest{ask: askDefine, key: scheduleKey{d.User, d.ID}, definition: d}
 }
 
-// buildSchedule checks a schedule and turns it into a record.
+// buildSchedule checks a schedule and turns it into a record. The core and the
+// scheduler keep its id and its expression, so they are copies: what s holds ends with
+// its caller's request.
 func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 	r := s.Time
 	if err := r.complete(); err != nil {
@@ -98,7 +101,7 @@ func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 	if !s.Message.NotBefore.IsZero() {
 		return nil, limitError("Upstash-Not-Before cannot be used with Upstash-Cron: use Upstash-Delay, which counts from each tick")
 	}
-	x, err := cron.Parse(s.Cron, r.cronOptions())
+	x, err := cron.Parse(strings.Clone(s.Cron), r.cronOptions())
 	if err != nil {
 		return nil, limitError("invalid Upstash-Cron: %v", err)
 	}
@@ -107,7 +110,7 @@ func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 		return nil, err
 	}
 	d := &record.Schedule{
-		User: uint32(s.Message.User), ID: s.ID, Cron: x.String(), Created: now, Defined: now, DedupKey: scheduleDedup(s),
+		User: uint32(s.Message.User), ID: strings.Clone(s.ID), Cron: x.String(), Created: now, Defined: now, DedupKey: scheduleDedup(s),
 		DST: uint8(r.DST), Missed: uint8(r.Missed), MissedMax: uint32(r.MissedMax), Window: r.MissedWindow.Milliseconds(),
 		Jitter: uint32(r.Jitter.Milliseconds()), Message: template,
 	}
@@ -198,15 +201,20 @@ func (e *Engine) Schedules(u UserID, fn func(*ScheduleInfo) error) error {
 	return indexError(e.idx.UserSchedules(uint32(u), func(row *index.Schedule) error {
 		var info ScheduleInfo
 		err := e.readSchedule(row, &info)
-		if errors.Is(err, ErrNotFound) {
+		switch {
+		case errors.Is(err, ErrNotFound):
 			return nil // deleted meanwhile
-		}
-		if err != nil {
+		case errors.Is(err, ErrDamaged): // one must not hide the others
+			info = ScheduleInfo{ID: row.ID, Created: time.UnixMilli(row.Created), Paused: row.Paused, Method: "POST", Error: scheduleDamaged}
+		case err != nil:
 			return err
 		}
 		return fn(&info)
 	}))
 }
+
+// scheduleDamaged is what a list says of a schedule that cannot be read.
+const scheduleDamaged = "the stored definition is damaged and publishes nothing: define it again"
 
 // DeleteSchedule ends a schedule. What it has published stays (QSTASH.md §8.6).
 func (e *Engine) DeleteSchedule(u UserID, id string) error {
