@@ -201,15 +201,20 @@ func (e *Engine) Schedules(u UserID, fn func(*ScheduleInfo) error) error {
 	return indexError(e.idx.UserSchedules(uint32(u), func(row *index.Schedule) error {
 		var info ScheduleInfo
 		err := e.readSchedule(row, &info)
-		if errors.Is(err, ErrNotFound) {
+		switch {
+		case errors.Is(err, ErrNotFound):
 			return nil // deleted meanwhile
-		}
-		if err != nil {
+		case errors.Is(err, ErrDamaged): // one must not hide the others
+			info = ScheduleInfo{ID: row.ID, Created: time.UnixMilli(row.Created), Paused: row.Paused, Method: "POST", Error: scheduleDamaged}
+		case err != nil:
 			return err
 		}
 		return fn(&info)
 	}))
 }
+
+// scheduleDamaged is what a list says of a schedule that cannot be read.
+const scheduleDamaged = "the stored definition is damaged and publishes nothing: define it again"
 
 // DeleteSchedule ends a schedule. What it has published stays (QSTASH.md §8.6).
 func (e *Engine) DeleteSchedule(u UserID, id string) error {
