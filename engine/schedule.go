@@ -12,8 +12,9 @@ import (
 
 // Schedules in the core (T3, P27). The core knows when each schedule is due and how
 // far it has come; it does not know expressions. When a schedule is due, it asks the
-// scheduler (scheduler.go, ticker.go) to log what that means: the message of a tick, with the tick's
-// identity in it, or that ticks were missed. The rule that makes each tick fire once:
+// scheduler (scheduler.go, ticker.go) to log what that means: the message of a tick, with
+// the tick's identity in it, or that ticks were missed. The rule that makes each tick
+// fire once:
 //
 //	of one schedule, at most one record is appended and not yet committed.
 //

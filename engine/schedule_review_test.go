@@ -105,6 +105,57 @@ func TestScheduleTooLong(t *testing.T) {
 	}
 }
 
+// TestScheduleDamaged (W7): a schedule that cannot be read hides no other, holds up no
+// other, and can be deleted and defined again.
+func TestScheduleDamaged(t *testing.T) {
+	fs, wire, wall := powerfs.New(), newFakeWire(), newTestWall(testMorning)
+	o := testOptions(fs, wire)
+	o.Wall = wall.now
+	e := open(t, o)
+	for _, id := range []string{"a", "b", "c"} {
+		s := daily(id)
+		s.Message.Body, s.Message.Delay = []byte("the body of "+id), 0
+		mustDefine(t, e, s)
+	}
+	damage(t, fs, "the body of b")
+	seen := map[string]string{}
+	err := e.Schedules(1, func(v *ScheduleInfo) error {
+		seen[v.ID] = v.Error
+		return nil
+	})
+	if err != nil || len(seen) != 3 || seen["a"] != "" || seen["b"] != ErrDamaged.Error() || seen["c"] != "" {
+		t.Errorf("%v, %v", seen, err)
+	}
+	wall.move(e, time.Hour)
+	for range 2 {
+		wire.next(t)
+	}
+	eventually(t, func() bool { return e.Health().DamagedMessages == 1 })
+	if err := e.DeleteSchedule(1, "b"); err != nil {
+		t.Error(err)
+	}
+	mustDefine(t, e, daily("b"))
+	if v := mustSchedule(t, e, "b"); v.Error != "" || v.URL == "" {
+		t.Errorf("%+v", v)
+	}
+}
+
+// TestScheduleOver: an expression that fires no more is refused.
+func TestScheduleOver(t *testing.T) {
+	wall := newTestWall(testMorning)
+	o := testOptions(powerfs.New(), newFakeWire())
+	o.Wall = wall.now
+	e := open(t, o)
+	s := daily("s")
+	s.Time.Seconds = true
+	for year, want := range map[string]bool{"2020": false, "2026": false, "2027": true} {
+		s.Cron = "0 0 8 22 11 * " + year
+		if _, err := e.DefineSchedule(s); (err == nil) != want || err != nil && !strings.Contains(err.Error(), "invalid Upstash-Cron") {
+			t.Errorf("%s: %v", year, err)
+		}
+	}
+}
+
 // lineCount counts the lines that name a schedule which publishes nothing.
 type lineCount struct{ n atomic.Int64 }
 

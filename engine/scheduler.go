@@ -157,7 +157,12 @@ func (e *Engine) awaitSchedule(got <-chan error) error {
 		case err := <-got:
 			return err
 		case <-e.stop:
-			return ErrClosed
+			select {
+			case err := <-got: // it was answered in time
+				return err
+			default:
+				return ErrClosed
+			}
 		case <-tick.C:
 			if e.log.Stalled() {
 				return errInDoubt
