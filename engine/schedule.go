@@ -12,8 +12,9 @@ import (
 
 // Schedules in the core (T3, P27). The core knows when each schedule is due and how
 // far it has come; it does not know expressions. When a schedule is due, it asks the
-// scheduler (ticks.go) to log what that means: the message of a tick, with the tick's
-// identity in it, or that ticks were missed. The rule that makes each tick fire once:
+// scheduler (scheduler.go, ticker.go) to log what that means: the message of a tick, with
+// the tick's identity in it, or that ticks were missed. The rule that makes each tick
+// fire once:
 //
 //	of one schedule, at most one record is appended and not yet committed.
 //
@@ -195,6 +196,7 @@ func (c *core) rearmSchedules() {
 // when there is room again.
 func (c *core) fireDue() {
 	t := &c.schedules
+	t.hold = min(t.hold, c.now+fireRetry) // the clock may have been set back since (P25)
 	if c.now < t.hold {
 		return // the loop looks again within a second
 	}

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/wal/powerfs"
@@ -416,50 +414,4 @@ func TestScheduleKeepsItsReason(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-// TestScheduleDamaged: a definition that cannot be read does not hide the others,
-// publishes nothing, and is mended by another definition.
-func TestScheduleDamaged(t *testing.T) {
-	fs, wire, wall := vfs.NewMem(), newFakeWire(), newTestWall(testMorning)
-	o := testOptions(fs, wire)
-	o.Wall = wall.now
-	e := open(t, o)
-	for _, id := range []string{"a", "b"} {
-		s := daily(id)
-		s.Message.Delay, s.Message.Body = 0, []byte("body-of-"+id)
-		mustDefine(t, e, s)
-	}
-	damage(t, fs, "body-of-a")
-	list := func() (errs []string) {
-		err := e.Schedules(1, func(v *ScheduleInfo) error {
-			errs = append(errs, v.ID+" "+v.Error)
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return errs
-	}
-	if got := list(); len(got) != 2 || got[0] != "a "+scheduleDamaged || got[1] != "b " {
-		t.Errorf("%q", got)
-	}
-	if _, err := e.Schedule(1, "a"); !errors.Is(err, ErrDamaged) {
-		t.Errorf("get: %v", err)
-	}
-	wall.move(e, time.Hour)
-	if a := wire.next(t); string(a.body) != "body-of-b" {
-		t.Errorf("%q", a.body)
-	}
-	eventually(t, func() bool { return e.Health().DamagedMessages > 0 })
-	if err := e.PauseSchedule(1, "a"); !errors.Is(err, ErrDamaged) {
-		t.Errorf("pause: %v", err)
-	}
-	s := daily("a")
-	s.Message.Delay = 0
-	mustDefine(t, e, s)
-	wire.next(t) // the tick that was due
-	if got := list(); got[0] != "a " {
-		t.Errorf("%q", got)
-	}
 }

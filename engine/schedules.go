@@ -109,6 +109,9 @@ func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 	if err != nil {
 		return nil, err
 	}
+	if nextTick(x, now) == 0 {
+		return nil, limitError("invalid Upstash-Cron: %q never fires: its last time has passed", x)
+	}
 	d := &record.Schedule{
 		User: uint32(s.Message.User), ID: strings.Clone(s.ID), Cron: x.String(), Created: now, Defined: now, DedupKey: scheduleDedup(s),
 		DST: uint8(r.DST), Missed: uint8(r.Missed), MissedMax: uint32(r.MissedMax), Window: r.MissedWindow.Milliseconds(),
@@ -175,7 +178,21 @@ func (e *Engine) Schedule(u UserID, id string) (*ScheduleInfo, error) {
 		return nil, err
 	}
 	info := new(ScheduleInfo)
-	return info, e.readSchedule(&row, info)
+	return info, e.viewSchedule(&row, info)
+}
+
+// viewSchedule reads a schedule, or what is left of it: one damaged definition does not
+// hide the others (W7).
+func (e *Engine) viewSchedule(row *index.Schedule, v *ScheduleInfo) error {
+	err := e.readSchedule(row, v)
+	if !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	*v = ScheduleInfo{ID: row.ID, Created: time.UnixMilli(row.Created), Paused: row.Paused, Method: "POST", Error: scheduleDamaged}
+	if row.Run != 0 {
+		v.Last = time.UnixMilli(row.Run)
+	}
+	return nil
 }
 
 func (e *Engine) scheduleRow(u UserID, id string) (index.Schedule, error) {
@@ -200,13 +217,11 @@ func (e *Engine) Schedules(u UserID, fn func(*ScheduleInfo) error) error {
 	}
 	return indexError(e.idx.UserSchedules(uint32(u), func(row *index.Schedule) error {
 		var info ScheduleInfo
-		err := e.readSchedule(row, &info)
-		switch {
-		case errors.Is(err, ErrNotFound):
+		err := e.viewSchedule(row, &info)
+		if errors.Is(err, ErrNotFound) {
 			return nil // deleted meanwhile
-		case errors.Is(err, ErrDamaged): // one must not hide the others
-			info = ScheduleInfo{ID: row.ID, Created: time.UnixMilli(row.Created), Paused: row.Paused, Method: "POST", Error: scheduleDamaged}
-		case err != nil:
+		}
+		if err != nil {
 			return err
 		}
 		return fn(&info)

@@ -37,7 +37,7 @@ func (e *Engine) Stats() Stats {
 		WrittenBytes: l.WrittenBytes, MovedBytes: uint64(e.reclaimer.moved.Load()), IndexBytes: e.idx.WrittenBytes(),
 		Reclaimed: l.Reclaimed, SparesMade: l.SparesMade, Recycled: l.Recycled, Removed: l.Removed,
 		Records: l.Records, Syncs: l.Syncs, Stalls: l.Stalls,
-		Schedules: e.scheduler.schedules.Load(), Ticks: e.scheduler.ticks.Load(), Missed: e.scheduler.missed.Load(),
+		Schedules: e.scheduler.schedules.Load(), Ticks: e.scheduler.ticked.Load(), Missed: e.scheduler.missed.Load(),
 	}
 	s.WriteAmplification = amplification(&l, s.MovedBytes)
 	return s
