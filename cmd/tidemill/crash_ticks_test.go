@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/big"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,9 +45,6 @@ type crashSchedule struct {
 	before  int64         // unix ms, of the answer
 	offset  int64         // ms, what its jitter makes of it; -1: not known yet
 }
-
-// turned is the id of the schedule that is changed between the strikes.
-const turned = "turned"
 
 // newTicks starts the schedules' destination. Nothing is defined before work.
 func newTicks(c *crash) *ticks {
@@ -183,26 +179,6 @@ func (k *ticks) send(method, path string, header ...string) (answer string, ok b
 	return answer, status/100 == 2
 }
 
-// turn pauses or resumes the one schedule, or defines it with one of two expressions.
-func (k *ticks) turn() {
-	c := change{sent: time.Now().UnixMilli()}
-	ok := false
-	switch n := k.c.rnd.IntN(4); {
-	case n == 0 || !slices.ContainsFunc(k.changes, func(c change) bool { return c.answered != 0 }):
-		c.cron = []string{crashEverySecond, crashEveryOther}[k.c.rnd.IntN(2)]
-		ok = k.post(turned, c.cron)
-	case n == 1:
-		_, ok = k.send("PATCH", "/v2/schedules/"+turned+"/resume")
-	default:
-		c.pause = true
-		_, ok = k.send("PATCH", "/v2/schedules/"+turned+"/pause")
-	}
-	if ok {
-		c.answered = time.Now().UnixMilli()
-	}
-	k.changes = append(k.changes, c)
-}
-
 // outlast waits until a message is acknowledged that was sent after an answer: a mode
 // that damages what no acknowledgement of a message covers spares the answer, too.
 func (k *ticks) outlast() {
@@ -210,48 +186,6 @@ func (k *ticks) outlast() {
 	for end := time.Now().Add(5 * time.Second); b.acked.Load() <= before+int64(k.c.setup.publishers) && !k.c.proc.gone() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
-}
-
-// look reads what is new in the log, up to what is surely on disk, or, of a server that
-// was stopped, to the end.
-func (k *ticks) look(whole bool) {
-	k.c.t.Helper()
-	if len(k.schedules) == 0 {
-		return
-	}
-	dir, err := engine.OpenOffline(nil, k.c.dir)
-	if err != nil {
-		k.c.t.Fatal(err)
-	}
-	var fresh []tickRecord
-	durable, first := k.seen, true
-	err = dir.Dump(k.seen, func(d *wal.Dumped) error {
-		durable = max(durable, d.Mark)
-		switch {
-		case d.Kind == "segment" && first:
-			if first = false; k.seen > 0 && d.LSN > k.seen {
-				k.gaps = append(k.gaps, span{int64(k.seen), int64(d.LSN)})
-			}
-		case d.Kind == "record" && d.LSN >= k.seen:
-			if info := engine.InspectRecord(d.LSN, d.Payload); info.Schedule != "" {
-				fresh = append(fresh, tickRecord{uint64(d.LSN), info})
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		k.c.t.Fatalf("list the log: %v", err)
-	}
-	for _, r := range fresh {
-		if !whole && wal.LSN(r.lsn) >= durable {
-			break
-		}
-		k.records = append(k.records, r)
-		if r.Type != "schedule" {
-			k.newest[r.Schedule] = r.Tick.UnixMilli()
-		}
-	}
-	k.seen = durable
 }
 
 // quiet waits until the destination of a server that has ended has read all that it
@@ -268,86 +202,4 @@ func (k *ticks) quiet() (newest uint64) {
 		newest = max(newest, a.seq)
 	}
 	return newest
-}
-
-// finish waits until each tick up to the end is in the log, and has come.
-func (k *ticks) finish(end int64) {
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		for _, s := range k.schedules {
-			if !s.defined || s.offset < 0 {
-				k.define(s)
-			}
-		}
-		k.look(false)
-		if k.allCame(end) || time.Now().After(deadline) {
-			return
-		}
-	}
-}
-
-func (k *ticks) allCame(end int64) bool {
-	for _, s := range k.schedules {
-		if k.newest[s.id] < end/1000*1000 || s.offset < 0 {
-			return false
-		}
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return !slices.ContainsFunc(k.records, func(r tickRecord) bool {
-		a := k.arrivals[r.Message]
-		return r.Type == "message" && r.Tick.UnixMilli() <= end && (a == nil || !a.done)
-	})
-}
-
-// check is called when the server has been stopped.
-func (k *ticks) check(end int64) {
-	if len(k.schedules) == 0 {
-		return
-	}
-	k.look(true)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, s := range k.schedules {
-		h := &chain{id: s.id, e: &k.evidence, offset: max(0, s.offset), keep: s.keep.Milliseconds()}
-		h.follow()
-		h.until(end)
-		if h.began < s.sent || h.began > s.before {
-			h.complain("it begins at %s, defined from %s to %s", clock(h.began), clock(s.sent), clock(s.before))
-		}
-		k.chains = append(k.chains, h)
-	}
-	windows := 0
-	if slices.ContainsFunc(k.changes, func(c change) bool { return c.answered != 0 }) {
-		h := &chain{id: turned, e: &k.evidence, keep: engine.MissedAfter.Milliseconds()}
-		h.follow()
-		windows = h.keeps(k.changes, end)
-		h.until(end - patience)
-		k.chains = append(k.chains, h)
-	}
-	k.report(windows)
-}
-
-func (k *ticks) report(windows int) {
-	var published, missed, doubled, leftOut, early, guessed int
-	var late []time.Duration
-	for _, h := range k.chains {
-		published, missed, doubled, leftOut = published+len(h.published), missed+h.missed, doubled+h.doubled, leftOut+h.leftOut
-		early, guessed, late = early+h.early, guessed+h.guessed, append(late, h.late...)
-		for _, complaint := range h.wrong {
-			k.c.t.Error(complaint)
-		}
-	}
-	k.c.t.Logf("mode %s: ticks: published %d, missed %d, left out %d, double %d, early %d, known by their arrival alone %d; %d changes, %d answers held to; the server was up in the second of %d, late %s",
-		k.c.mode(), published, missed, leftOut, doubled, early, guessed, len(k.changes), windows, len(late), percentiles(late))
-}
-
-func percentiles(late []time.Duration) string {
-	if len(late) == 0 {
-		return "unknown"
-	}
-	slices.Sort(late)
-	at := func(percent int) time.Duration {
-		return late[(len(late)-1)*percent/100].Round(100 * time.Microsecond)
-	}
-	return fmt.Sprintf("p50 %v p99 %v max %v", at(50), at(99), at(100))
 }
