@@ -18,12 +18,13 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/cron"
 )
 
 // A golden data directory is what one version of the server left behind: VERSION
 // and log, without the index, which is a view. It is written once, by
 //
-//	go test ./engine -run GoldenDirectory -golden v2
+//	go test ./engine -run GoldenDirectory -golden v3
 //
 // when the bytes of log or records change, and never again: later versions must
 // read it.
@@ -44,6 +45,14 @@ type golden struct {
 	Dead     []DeadLetter
 	Accounts []AccountInfo
 	Keys     []Keys
+
+	Schedules []goldenSchedule
+	Now       time.Time // the wall clock then; zero in versions without schedules
+}
+
+type goldenSchedule struct {
+	User UserID
+	ScheduleInfo
 }
 
 type goldenMessage struct {
@@ -96,6 +105,13 @@ func describe(t *testing.T, e *Engine, pending []goldenMessage, gone []string) *
 			t.Fatal(err)
 		}
 		g.Dead = append(g.Dead, dead...)
+		if err := e.Schedules(a.ID, func(s *ScheduleInfo) error {
+			s.Created, s.Last, s.Next = s.Created.UTC(), s.Last.UTC(), s.Next.UTC()
+			g.Schedules = append(g.Schedules, goldenSchedule{a.ID, *s})
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return g
 }
@@ -118,12 +134,14 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 			*r = dispatch.Result{Status: 503, Header: []dispatch.Header{{Name: "X-Why", Value: "busy"}}, Body: []byte("not now")}
 		}
 	}
+	wall := newTestWall(goldenNow)
 	o := goldenOptions(fs, w, goldenNow)
-	o.reclaimEvery = 10 * time.Millisecond
+	o.Wall, o.reclaimEvery = wall.now, 10*time.Millisecond
 	e := openGolden(t, o)
 	if err := e.Bootstrap(goldenAccounts); err != nil {
 		t.Fatal(err)
 	}
+	defineGolden(t, e)
 	var pending []goldenMessage
 	keep := func(p Publish) {
 		id := publish(t, e, p)
@@ -176,10 +194,62 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 	}
 	eventually(t, func() bool { m, err := e.Message(1, pending[4].ID); return err == nil && m.Attempts == 1 })
 	eventually(t, func() bool { _, err := e.Message(1, gone[0]); return errors.Is(err, ErrNotFound) })
+	wall.move(e, time.Hour) // a tick of each schedule but the paused ones
+	eventually(t, func() bool { return lastTicks(t, e, goldenNow.Add(time.Hour)) == 4 })
+	for _, id := range []string{"hourly-skip", "hourly-all"} {
+		eventually(t, func() bool { return mustSchedule(t, e, id).State[0].State == RunSuccess })
+	}
+	pending = append(pending, goldenMessage{User: 1, Message: Message{ID: mustSchedule(t, e, "daily").State[0].MessageID}})
 	closeEngine(t, e)
+	wall.ms.Add((5*time.Hour + 30*time.Minute).Milliseconds()) // five ticks of the hourly ones are missed
 	e = openGolden(t, o)
+	eventually(t, func() bool {
+		skip, all := mustSchedule(t, e, "hourly-skip"), mustSchedule(t, e, "hourly-all")
+		return skip.Error != "" && all.Last.Equal(goldenNow.Add(6*time.Hour)) && all.State[0].State == RunSuccess
+	})
 	keep(Publish{Delay: month, Body: []byte("of the second run")})
-	return describe(t, e, pending, gone)
+	g := describe(t, e, pending, gone)
+	g.Now = wall.now().UTC()
+	return g
+}
+
+// defineGolden defines schedules of every kind. That of another account has an id of
+// the first one's.
+func defineGolden(t *testing.T, e *Engine) {
+	t.Helper()
+	for _, s := range []*Schedule{
+		{ID: "daily", Cron: "0 9 * * *", Message: Publish{User: 1, Delay: 30 * 24 * time.Hour, Body: []byte("daily")}},
+		{ID: "daily", Cron: "CRON_TZ=Europe/Berlin 0 10 * * *", Message: Publish{User: 2, Delay: 30 * 24 * time.Hour}},
+		{ID: "hourly-skip", Cron: "0 * * * *", Time: TimeRules{Missed: MissedSkip}, Message: Publish{User: 1}},
+		{ID: "hourly-all", Cron: "0 0 * * * *", Time: TimeRules{Seconds: true, Missed: MissedAll, MissedMax: 2, MissedWindow: 12 * time.Hour}, Message: Publish{User: 1}},
+		{ID: "paused", Cron: "@hourly", Time: TimeRules{DST: cron.Both, Jitter: time.Minute}, Message: Publish{
+			User: 1, Body: bytes.Repeat([]byte(`{"compressed":true},`), 150), CallerIP: "203.0.113.9", Retries: 7, RetryDelay: "1000",
+			Timeout: time.Minute, Header: []Header{{Name: "X-Own", Value: "1"}}, DedupID: "once",
+		}},
+		{ID: "deleted", Cron: "@daily", Message: Publish{User: 1}},
+	} {
+		s.Message.URL = "https://example.com/tick"
+		mustDefine(t, e, s)
+	}
+	if err := errors.Join(e.PauseSchedule(1, "paused"), e.DeleteSchedule(1, "deleted")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lastTicks counts the schedules whose newest tick was at a time.
+func lastTicks(t *testing.T, e *Engine, at time.Time) (n int) {
+	t.Helper()
+	for _, a := range goldenAccounts {
+		if err := e.Schedules(a.ID, func(s *ScheduleInfo) error {
+			if s.Last.Equal(at) {
+				n++
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
 }
 
 // reclaimGolden fills segments with what is delivered at once, until the log begins
@@ -286,7 +356,7 @@ func writeGolden(t *testing.T, dir string) {
 }
 
 // TestGoldenDirectory opens the data directory of every version there was, and
-// finds messages, dead letters and accounts as they were, from the log alone.
+// finds messages, dead letters, schedules and accounts as they were, from the log alone.
 func TestGoldenDirectory(t *testing.T) {
 	if *goldenName != "" {
 		writeGolden(t, filepath.Join("testdata", *goldenName))
@@ -313,12 +383,20 @@ func readGolden(t *testing.T, dir string) {
 		t.Fatalf("%s: %d messages, %d gone, %d dead letters, %d accounts: not worth the name",
 			dir, len(want.Pending), len(want.Gone), len(want.Dead), len(want.Accounts))
 	}
+	if !want.Now.IsZero() && len(want.Schedules) < 5 {
+		t.Fatalf("%s: %d schedules: not worth the name", dir, len(want.Schedules))
+	}
+	now := goldenNow.Add(time.Hour)
+	if !want.Now.IsZero() {
+		now = want.Now
+	}
 	fs, w := unpack(t, filepath.Join(dir, "data.tar.gz")), newFakeWire()
 	for _, run := range []string{"the index rebuilt from the log", "the index as it was rebuilt"} {
-		e := openGolden(t, goldenOptions(fs, w, goldenNow.Add(time.Hour)))
+		e := openGolden(t, goldenOptions(fs, w, now))
 		// Compared as this version sees both: a field that came later is empty in either.
-		if got := describe(t, e, want.Pending, want.Gone).json(t); !bytes.Equal(got, want.json(t)) {
-			t.Errorf("%s: want %s/want.json, got\n%s", run, dir, got)
+		got := describe(t, e, want.Pending, want.Gone)
+		if got.Now = want.Now; !bytes.Equal(got.json(t), want.json(t)) {
+			t.Errorf("%s: want %s/want.json, got\n%s", run, dir, got.json(t))
 		}
 		e.AcceptDev(true)
 		for _, a := range goldenAccounts {

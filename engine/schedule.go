@@ -269,7 +269,7 @@ func (c *core) define(s *schedule, d *record.Schedule) {
 		d.Last = c.now
 		return
 	}
-	d.Created, d.Ticks = s.Created, s.Ticks
+	d.Created, d.Ticks, d.Error = s.Created, s.Ticks, s.Error
 	if s.Rule != d.Rule() || s.Paused {
 		d.Last = max(s.Last, c.now)
 	}
@@ -286,7 +286,7 @@ func (c *core) commitSchedule(lsn uint64, p []byte) error {
 		return err
 	}
 	s := &c.schedules.list[i]
-	s.Pos, s.Len, s.Ticks = lsn, uint32(len(p)), d.Ticks
+	s.Pos, s.Len, s.Ticks, s.Error = lsn, uint32(len(p)), d.Ticks, d.Error
 	s.Paused, s.Jitter, s.Rule, s.Created = d.Flags&record.FlagPaused != 0, d.Jitter, d.Rule(), d.Created
 	s.offset = jitterOf(&s.Schedule)
 	c.vacate(i, nil)
@@ -315,7 +315,7 @@ func (c *core) commitTick(lsn uint64, p []byte) error {
 	if err := record.DecodeTick(p, &k); err != nil {
 		return fmt.Errorf("committed tick at %d: %w", lsn, err)
 	}
-	return c.came(lsn, k.User, k.ID, &k.Ticks)
+	return c.came(lsn, k.User, k.ID, &k.Ticks, k.Error)
 }
 
 // commitMessageTick takes what a message says of the schedule that it comes from.
@@ -325,16 +325,16 @@ func (c *core) commitMessageTick(lsn uint64, h record.MessageHead) error {
 		return err
 	}
 	t := record.Ticks{Last: k.Time, Next: k.Next, Run: k.Time, RunSeq: lsn, RunNonce: h.Nonce()}
-	return c.came(lsn, h.User(), string(id), &t)
+	return c.came(lsn, h.User(), string(id), &t, "")
 }
 
-func (c *core) came(lsn uint64, user uint32, id string, t *record.Ticks) error {
+func (c *core) came(lsn uint64, user uint32, id string, t *record.Ticks, text string) error {
 	i, err := c.busySchedule(lsn, user, id)
 	if err != nil {
 		return err
 	}
 	s := &c.schedules.list[i]
-	s.Ticks = *t
+	s.Ticks, s.Error = *t, text
 	c.vacate(i, nil)
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/wal/powerfs"
@@ -352,5 +354,112 @@ func TestScheduleRefused(t *testing.T) {
 	}
 	if _, err := e.Schedule(1, "x"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("it was stored: %v", err)
+	}
+}
+
+// TestScheduleKeepsItsReason: why the newest tick published nothing is known until one
+// publishes again, through a pause, a copy that reclaiming makes (W10) and an index that
+// is rebuilt.
+func TestScheduleKeepsItsReason(t *testing.T) {
+	fs, wall := powerfs.New(), newTestWall(testMorning)
+	o := testOptions(fs, newFakeWire())
+	o.Wall = wall.now
+	e := open(t, o)
+	s := daily("morning")
+	s.Time.Missed = MissedSkip
+	mustDefine(t, e, s)
+	closeEngine(t, e)
+	wall.ms.Add((2 * time.Hour).Milliseconds())
+	e = open(t, o)
+	reason := waitFor(t, func() *ScheduleInfo {
+		if v := mustSchedule(t, e, "morning"); v.Error != "" {
+			return v
+		}
+		return nil
+	}).Error
+	check := func(after string) {
+		t.Helper()
+		if v := mustSchedule(t, e, "morning"); v.Error != reason {
+			t.Errorf("after %s the reason is %q, was %q", after, v.Error, reason)
+		}
+	}
+	row, err := e.scheduleRow(1, "morning")
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := make(chan error, 1)
+	e.requestKeep(&scheduleRequest{ask: askKeep, key: scheduleKey{1, "morning"}, keep: row.Pos}, func(err error) { copied <- err })
+	if err := <-copied; err != nil {
+		t.Fatal(err)
+	}
+	check("a copy")
+	if now, err := e.scheduleRow(1, "morning"); err != nil || now.Pos == row.Pos {
+		t.Fatalf("nothing was copied: %+v, %v", now, err)
+	}
+	if err := e.PauseSchedule(1, "morning"); err != nil {
+		t.Fatal(err)
+	}
+	check("a pause")
+	if err := e.ResumeSchedule(1, "morning"); err != nil {
+		t.Fatal(err)
+	}
+	closeEngine(t, e)
+	if err := fs.RemoveAll("data/index"); err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, o)
+	check("a rebuild")
+	wall.move(e, 23*time.Hour)
+	waitFor(t, func() *ScheduleInfo {
+		if v := mustSchedule(t, e, "morning"); v.Error == "" && !v.Last.IsZero() {
+			return v
+		}
+		return nil
+	})
+}
+
+// TestScheduleDamaged: a definition that cannot be read does not hide the others,
+// publishes nothing, and is mended by another definition.
+func TestScheduleDamaged(t *testing.T) {
+	fs, wire, wall := vfs.NewMem(), newFakeWire(), newTestWall(testMorning)
+	o := testOptions(fs, wire)
+	o.Wall = wall.now
+	e := open(t, o)
+	for _, id := range []string{"a", "b"} {
+		s := daily(id)
+		s.Message.Delay, s.Message.Body = 0, []byte("body-of-"+id)
+		mustDefine(t, e, s)
+	}
+	damage(t, fs, "body-of-a")
+	list := func() (errs []string) {
+		err := e.Schedules(1, func(v *ScheduleInfo) error {
+			errs = append(errs, v.ID+" "+v.Error)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return errs
+	}
+	if got := list(); len(got) != 2 || got[0] != "a "+scheduleDamaged || got[1] != "b " {
+		t.Errorf("%q", got)
+	}
+	if _, err := e.Schedule(1, "a"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("get: %v", err)
+	}
+	wall.move(e, time.Hour)
+	if a := wire.next(t); string(a.body) != "body-of-b" {
+		t.Errorf("%q", a.body)
+	}
+	eventually(t, func() bool { return e.Health().DamagedMessages > 0 })
+	if err := e.PauseSchedule(1, "a"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("pause: %v", err)
+	}
+	s := daily("a")
+	s.Message.Delay = 0
+	mustDefine(t, e, s)
+	wire.next(t) // the tick that was due
+	if got := list(); got[0] != "a " {
+		t.Errorf("%q", got)
 	}
 }

@@ -66,7 +66,7 @@ const (
 	SchedulesMax        = 1_000_000        // in all accounts together
 	MissedAfter         = 10 * time.Second // see Missed
 	DefaultMissedMax    = 100
-	MissedMaxMax        = 10_000
+	MissedMaxMax        = 1000
 	DefaultMissedWindow = 24 * time.Hour
 	MissedWindowMax     = 366 * 24 * time.Hour
 	JitterMax           = 24 * time.Hour

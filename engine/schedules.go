@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/cron"
@@ -86,7 +87,9 @@ func defineRequest(d *record.Schedule) *scheduleRequest {
 	return &scheduleRequest{ask: askDefine, key: scheduleKey{d.User, d.ID}, definition: d}
 }
 
-// buildSchedule checks a schedule and turns it into a record.
+// buildSchedule checks a schedule and turns it into a record. The core and the
+// scheduler keep its id and its expression, so they are copies: what s holds ends with
+// its caller's request.
 func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 	r := s.Time
 	if err := r.complete(); err != nil {
@@ -98,7 +101,7 @@ func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 	if !s.Message.NotBefore.IsZero() {
 		return nil, limitError("Upstash-Not-Before cannot be used with Upstash-Cron: use Upstash-Delay, which counts from each tick")
 	}
-	x, err := cron.Parse(s.Cron, r.cronOptions())
+	x, err := cron.Parse(strings.Clone(s.Cron), r.cronOptions())
 	if err != nil {
 		return nil, limitError("invalid Upstash-Cron: %v", err)
 	}
@@ -110,7 +113,7 @@ func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 		return nil, limitError("invalid Upstash-Cron: %q never fires: its last time has passed", x)
 	}
 	d := &record.Schedule{
-		User: uint32(s.Message.User), ID: s.ID, Cron: x.String(), Created: now, Defined: now, DedupKey: scheduleDedup(s),
+		User: uint32(s.Message.User), ID: strings.Clone(s.ID), Cron: x.String(), Created: now, Defined: now, DedupKey: scheduleDedup(s),
 		DST: uint8(r.DST), Missed: uint8(r.Missed), MissedMax: uint32(r.MissedMax), Window: r.MissedWindow.Milliseconds(),
 		Jitter: uint32(r.Jitter.Milliseconds()), Message: template,
 	}
@@ -175,21 +178,7 @@ func (e *Engine) Schedule(u UserID, id string) (*ScheduleInfo, error) {
 		return nil, err
 	}
 	info := new(ScheduleInfo)
-	return info, e.viewSchedule(&row, info)
-}
-
-// viewSchedule reads a schedule, or what is left of it: one damaged definition does not
-// hide the others (W7).
-func (e *Engine) viewSchedule(row *index.Schedule, v *ScheduleInfo) error {
-	err := e.readSchedule(row, v)
-	if !errors.Is(err, ErrDamaged) {
-		return err
-	}
-	*v = ScheduleInfo{ID: row.ID, Created: time.UnixMilli(row.Created), Paused: row.Paused, Error: ErrDamaged.Error()}
-	if row.Run != 0 {
-		v.Last = time.UnixMilli(row.Run)
-	}
-	return nil
+	return info, e.readSchedule(&row, info)
 }
 
 func (e *Engine) scheduleRow(u UserID, id string) (index.Schedule, error) {
@@ -214,16 +203,21 @@ func (e *Engine) Schedules(u UserID, fn func(*ScheduleInfo) error) error {
 	}
 	return indexError(e.idx.UserSchedules(uint32(u), func(row *index.Schedule) error {
 		var info ScheduleInfo
-		err := e.viewSchedule(row, &info)
-		if errors.Is(err, ErrNotFound) {
+		err := e.readSchedule(row, &info)
+		switch {
+		case errors.Is(err, ErrNotFound):
 			return nil // deleted meanwhile
-		}
-		if err != nil {
+		case errors.Is(err, ErrDamaged): // one must not hide the others
+			info = ScheduleInfo{ID: row.ID, Created: time.UnixMilli(row.Created), Paused: row.Paused, Method: "POST", Error: scheduleDamaged}
+		case err != nil:
 			return err
 		}
 		return fn(&info)
 	}))
 }
+
+// scheduleDamaged is what a list says of a schedule that cannot be read.
+const scheduleDamaged = "the stored definition is damaged and publishes nothing: define it again"
 
 // DeleteSchedule ends a schedule. What it has published stays (QSTASH.md §8.6).
 func (e *Engine) DeleteSchedule(u UserID, id string) error {

@@ -125,7 +125,7 @@ func (t *ticker) redefine(cmd *scheduleCommand) error {
 	if err := t.read(cmd, &d); err != nil {
 		return err
 	}
-	d.Ticks, d.Old, d.OldLen, d.DedupKey = cmd.row.Ticks, cmd.row.Pos, cmd.row.Len, [16]byte{}
+	d.Ticks, d.Error, d.Old, d.OldLen, d.DedupKey = cmd.row.Ticks, cmd.row.Error, cmd.row.Pos, cmd.row.Len, [16]byte{}
 	switch cmd.req.ask {
 	case askPause:
 		d.Flags |= record.FlagPaused

@@ -259,12 +259,11 @@ func (x *exchange) publishAll(b *batch) {
 	if len(b.ready) > 0 {
 		results = x.srv.opt.Engine.PublishBatch(b.ready)
 	}
-	var unknown *failure // one line in the log for all that fail the same unknown way
 	var defined []engine.ScheduleResult
 	if len(b.schedules) > 0 {
 		defined = x.srv.opt.Engine.DefineSchedules(b.schedules)
 	}
-	message, schedule := 0, 0
+	var unknown *failure // one line in the log for all that fail the same unknown way
 	for i := range b.items {
 		it := &b.items[i]
 		var err error
@@ -272,22 +271,26 @@ func (x *exchange) publishAll(b *batch) {
 		case it.fail != nil:
 			continue
 		case it.scheduled:
-			it.schedule, err = defined[schedule].ScheduleReceipt, defined[schedule].Err
-			schedule++
+			it.schedule, err = defined[0].ScheduleReceipt, defined[0].Err
+			defined = defined[1:]
 		default:
-			it.receipt, err = results[message].Receipt, results[message].Err
-			message++
+			it.receipt, err = results[0].Receipt, results[0].Err
+			results = results[1:]
 		}
-		if err == nil {
-			continue
-		}
-		if it.fail = failureOf(err); it.fail == nil {
-			if unknown == nil {
-				unknown = x.logUnexpected(err)
-			}
-			it.fail = unknown
+		if err != nil {
+			it.fail = x.itemFailure(err, &unknown)
 		}
 	}
+}
+
+func (x *exchange) itemFailure(err error, unknown **failure) *failure {
+	if f := failureOf(err); f != nil {
+		return f
+	}
+	if *unknown == nil {
+		*unknown = x.logUnexpected(err)
+	}
+	return *unknown
 }
 
 func (x *exchange) answerBatch(b *batch) error {

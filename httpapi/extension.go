@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -56,7 +57,7 @@ func (p *publisher) parseRule(opt option, v []byte) (fail *failure) {
 	case optMissedMax:
 		n, ok := digits(v)
 		if !ok || n < 1 || n > engine.MissedMaxMax {
-			return badOption(opt, v, "must be a whole number from 1 to 10000")
+			return badOption(opt, v, fmt.Sprintf("must be a whole number from 1 to %d", engine.MissedMaxMax))
 		}
 		r.MissedMax = int(n)
 	case optMissedWindow:

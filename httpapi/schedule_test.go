@@ -150,13 +150,13 @@ func TestScheduleOptions(t *testing.T) {
 		m.Method, m.Timeout, m.Retries, m.RetryDelay, m.Delay, m.DedupID = mustMethod("PATCH"), 90*time.Second, 0, "1000 * retried", 24*time.Hour, "my id"
 	}
 	rules := []string{
-		"Upstash-Cron: 0 * * * * *", "Tidemill-Cron-Seconds: true", "tidemill-dst: skip", "Tidemill-Missed: all", "Tidemill-Missed-Max: 10000",
+		"Upstash-Cron: 0 * * * * *", "Tidemill-Cron-Seconds: true", "tidemill-dst: skip", "Tidemill-Missed: all", "Tidemill-Missed-Max: 1000",
 		"Tidemill-Missed-Window: 366d", "Tidemill-Jitter: 24h",
 	}
 	wantRules := func(w *engine.Schedule) {
 		w.Cron = "0 * * * * *"
 		w.Time = engine.TimeRules{
-			Seconds: true, DST: cron.Skip, Missed: engine.MissedAll, MissedMax: 10000, MissedWindow: 366 * 24 * time.Hour, Jitter: 24 * time.Hour,
+			Seconds: true, DST: cron.Skip, Missed: engine.MissedAll, MissedMax: 1000, MissedWindow: 366 * 24 * time.Hour, Jitter: 24 * time.Hour,
 		}
 	}
 	simple := func(w *engine.Schedule) { w.Cron = "*/5 * * * *" }
@@ -186,7 +186,7 @@ func TestScheduleOptions(t *testing.T) {
 		{"rules on publish", "PUT /v2/publish/" + target, "body", rules, wantRules},
 		{"rules as the clients write them", "POST /v2/schedules/" + target, "body", []string{
 			rules[0], "Upstash-Forward-Tidemill-Cron-Seconds: TRUE", "upstash-forward-tidemill-dst: skip",
-			"Upstash-Forward-Tidemill-Missed: all", "Upstash-Forward-Tidemill-Missed-Max: 10000", "Upstash-Forward-Tidemill-Missed-Window: 366d", "Upstash-Forward-Tidemill-Jitter: 24h",
+			"Upstash-Forward-Tidemill-Missed: all", "Upstash-Forward-Tidemill-Missed-Max: 1000", "Upstash-Forward-Tidemill-Missed-Window: 366d", "Upstash-Forward-Tidemill-Jitter: 24h",
 		}, wantRules},
 		{"rules are not forwarded", "POST /v2/schedules/" + target, "body", append(rules, "Upstash-Header-Forward: true", "X-Mine: 1"), func(w *engine.Schedule) {
 			wantRules(w)
@@ -199,7 +199,7 @@ func TestScheduleOptions(t *testing.T) {
 		},
 		{
 			"batch with rules", "POST /v2/batch", `[{"destination":"https://h.test/p","body":"body","headers":{"Upstash-Cron":"0 * * * * *","Tidemill-Cron-Seconds":"true",
-			"Tidemill-Dst":"skip","tidemill-missed":"all","Tidemill-Missed-Max":"10000","Tidemill-Missed-Window":"366d","Upstash-Forward-Tidemill-Jitter":"24h"}}]`, nil, wantRules,
+			"Tidemill-Dst":"skip","tidemill-missed":"all","Tidemill-Missed-Max":"1000","Tidemill-Missed-Window":"366d","Upstash-Forward-Tidemill-Jitter":"24h"}}]`, nil, wantRules,
 		},
 		{
 			"JSON", "POST /v2/schedules", `{"destination":"https://h.test/p","cron":"*/5 * * * * ","body":"body","delay":60,"retries":7,"method":"PUT","callback":null,
@@ -220,7 +220,7 @@ func TestScheduleOptions(t *testing.T) {
 		}},
 		{
 			"JSON with rules", "POST /v2/schedules", `{"cron":"0 * * * * *","headers":{"Tidemill-Cron-Seconds":"true","Tidemill-Dst":"skip","Tidemill-Missed":"all",
-			"Tidemill-Missed-Max":"10000","Tidemill-Missed-Window":"366d","Tidemill-Jitter":"24h"},"body":"body","destination":"https://h.test/p"}`, nil, wantRules,
+			"Tidemill-Missed-Max":"1000","Tidemill-Missed-Window":"366d","Tidemill-Jitter":"24h"},"body":"body","destination":"https://h.test/p"}`, nil, wantRules,
 		},
 	}
 	for _, tt := range tests {
@@ -280,8 +280,8 @@ func TestScheduleRefuses(t *testing.T) {
 		{"Tidemill-Cron-Seconds: yes", 400, `invalid Tidemill-Cron-Seconds "yes": must be true or false`},
 		{"Tidemill-Dst: Skip", 400, `invalid Tidemill-Dst "Skip": must be fire-once, skip or both`},
 		{"Tidemill-Missed: last", 400, `invalid Tidemill-Missed "last": must be latest, skip or all`},
-		{"Tidemill-Missed: all\r\nTidemill-Missed-Max: 0", 400, `invalid Tidemill-Missed-Max "0": must be a whole number from 1 to 10000`},
-		{"Tidemill-Missed: all\r\nTidemill-Missed-Max: 10001", 400, `invalid Tidemill-Missed-Max "10001": must be a whole number from 1 to 10000`},
+		{"Tidemill-Missed: all\r\nTidemill-Missed-Max: 0", 400, `invalid Tidemill-Missed-Max "0": must be a whole number from 1 to 1000`},
+		{"Tidemill-Missed: all\r\nTidemill-Missed-Max: 1001", 400, `invalid Tidemill-Missed-Max "1001": must be a whole number from 1 to 1000`},
 		{"Tidemill-Missed-Max: 5", 400, `invalid Tidemill-Missed-Max "5": it has a meaning with Tidemill-Missed: all only`},
 		{"Tidemill-Missed: skip\r\nTidemill-Missed-Window: 1h", 400, `invalid Tidemill-Missed-Window "1h": it has no meaning with Tidemill-Missed: skip`},
 		{"Tidemill-Missed-Window: 0", 400, `invalid Tidemill-Missed-Window "0": must be at least 1s`},

@@ -80,3 +80,24 @@ func TestCutListing(t *testing.T) {
 		t.Errorf("%d lines in the log: %s", n, s.log.String())
 	}
 }
+
+// TestClientLeavesListing: a client that goes away in the middle costs nothing but
+// its connection, and nothing in the log.
+func TestClientLeavesListing(t *testing.T) {
+	s := start(t, nil)
+	s.eng.views = large(500) // more than the buffers of a connection hold
+	c := s.dial(t)
+	io.WriteString(c, request("GET /v2/schedules"))          //nolint:errcheck // the answer tells
+	if _, err := io.CopyN(io.Discard, c, 1000); err != nil { // it has begun
+		t.Fatal(err)
+	}
+	c.Close()
+	waitFor(t, func() bool { return s.active() == 0 })
+	if log := s.log.String(); log != "" {
+		t.Errorf("the log says %s", log)
+	}
+	s.eng.views = nil
+	if a, _ := s.send(t, request("GET /v2/schedules")); a.StatusCode != 200 || a.body != "[]" {
+		t.Errorf("afterwards: %d %s", a.StatusCode, a.body)
+	}
+}

@@ -25,8 +25,8 @@ func forEach(b *testing.B, f func(b *testing.B, w *Wheel, pending int, r *rand.R
 	}
 }
 
-// BenchmarkAdd adds to a population spread over an hour, which doubles before what
-// was added is cancelled outside the clock.
+// BenchmarkAdd adds to a population spread over an hour; what was added is cancelled
+// outside the clock before it is as many again.
 func BenchmarkAdd(b *testing.B) {
 	forEach(b, func(b *testing.B, w *Wheel, pending int, r *rand.Rand) {
 		handles := make([]Handle, 0, min(pending, 100_000))

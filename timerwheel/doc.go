@@ -44,4 +44,34 @@
 // A timer takes 32 bytes in slabs that hold no pointers, so the garbage collector
 // never walks them. Slabs are reused and never given back: the wheel keeps the
 // memory of its largest population. Nothing is allocated once it has been reached.
+//
+// # Measured
+//
+// One run of `make bench-wheel` on two cores of a shared virtual machine; single
+// figures swing by a third between runs. ns for an add and for a cancel of a random
+// timer with an add, the clock read for each; CPU ns of the process for an expiry,
+// 50 each millisecond, mostly the wake-up; live heap bytes for each timer that waits.
+//
+//	timers        wheel          container/heap   RussellLuo/timingwheel   Go's timers
+//	add
+//	  1 k         58             98               203                      217
+//	  100 k       56             111              248                      283
+//	  10 M        54             128              212                      405
+//	cancel, add
+//	  1 k         81             134              204                      299
+//	  100 k       256            688              1002                     918
+//	  10 M        538            1508             1246                     912
+//	expire
+//	  1 k         1408           2114             3699                     3609
+//	  100 k       1224           2815             3684                     4044
+//	  10 M        1140           2962             3751                     2379
+//	memory
+//	  1 k         172            32               341                      128
+//	  100 k       33             34               83                       112
+//	  10 M        32             32               80                       131
+//
+// An empty wheel is 170 KB, which is what the 172 are. With ten million timers spread
+// over an hour a tick takes 2 us, the longest of 400,000 took 0.3 ms in the calmest of
+// five runs, and 0.5 to 4 ms in the others, where 0 to 2 ticks were interrupted for
+// more than a millisecond. A tick moves 512 timers at most (TestNoTickIsBehind).
 package timerwheel

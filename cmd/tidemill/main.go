@@ -5,6 +5,7 @@
 //	tidemill backup --to X, restore --from X   copy a running server, and back
 //	tidemill export                            messages, dead letters, schedules and accounts as NDJSON
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
+//	tidemill cron next "EXPRESSION"            when a schedule would publish
 //	tidemill bench publish|deliver|lateness    measure it
 //
 // This package is the composition root: it reads the configuration, builds
@@ -71,7 +72,7 @@ func newRoot(environ []string) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nRun `%s --help` for the flags and their values", err, c.CommandPath())
 	})
-	root.AddCommand(newDev(environ), newServe(environ), newBackup(environ), newRestore(environ), newExport(environ), newWal(environ), newBench(), newVersion())
+	root.AddCommand(newDev(environ), newServe(environ), newBackup(environ), newRestore(environ), newExport(environ), newWal(environ), newCron(), newBench(), newVersion())
 	return root
 }
 

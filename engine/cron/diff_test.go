@@ -65,7 +65,7 @@ func randomField(r *rand.Rand, lo, hi int, special func(*rand.Rand) string) stri
 // that ends on Sunday runs to Saturday, so 0-0 is every day.
 func TestHashicorp(t *testing.T) {
 	r := seeded(t)
-	rounds := 6000
+	rounds := 4000
 	if raceEnabled {
 		rounds = 600
 	}

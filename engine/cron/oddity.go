@@ -129,7 +129,7 @@ func (x *Expr) leftOutAt(s, n segment) Oddity {
 			return oddity(Missing, n.start, first, last)
 		}
 	case n.off < s.off && !x.follows && x.dst != Both:
-		if first, last, ok := x.matches(n.wallStart()-1, min(passed, n.wallEnd()-1)); ok {
+		if first, last, ok := x.matches(n.wallStart()-1, passed); ok {
 			return oddity(NotAgain, first-n.off, first, last)
 		}
 	}

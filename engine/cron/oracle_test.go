@@ -1,7 +1,9 @@
 package cron
 
 import (
+	"fmt"
 	"math/bits"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -194,6 +196,9 @@ func (b *batch) walk(loc *time.Location, from, to int64, tick func(t int64, unde
 	for t < to {
 		before := wall
 		step := b.grain - wall%b.grain
+		if t < from {
+			step = min(60, from-t)
+		}
 		if wall = shows(t + step); wall != before+step {
 			step = 1 // something happens in between: look closely
 			wall = shows(t + step)
@@ -231,9 +236,10 @@ func (b *batch) anyIn(after, upTo int64) (mask uint64) {
 // from the oracle's, at most a few lines, and how many ticks there were.
 func (b *batch) compare(zone string, from, to int64) (ticks int, diffs []string) {
 	type run struct {
-		x    *Expr
-		next int64
+		x          *Expr
+		last, next int64
 	}
+	r := rand.New(rand.NewPCG(uint64(from), uint64(to)))
 	runs := make([]run, 3*len(b.texts))
 	loc, err := time.LoadLocation(zone)
 	if err != nil {
@@ -245,21 +251,30 @@ func (b *batch) compare(zone string, from, to int64) (ticks int, diffs []string)
 		if err != nil {
 			return 0, []string{err.Error()}
 		}
-		runs[i].x = x
+		runs[i] = run{x: x, last: from * 1000}
 		runs[i].next, _ = x.Next(from * 1000)
 	}
-	check := func(r *run, t int64) {
-		ticks++
-		if r.next != t*1000 && len(diffs) < 5 {
-			diffs = append(diffs, r.x.String()+" ("+r.x.dst.String()+"): the oracle ticks at "+show(r.x, t*1000)+
-				", Next at "+show(r.x, r.next))
+	differ := func(r *run, t, after, got int64) {
+		if got != t && len(diffs) < 5 {
+			diffs = append(diffs, fmt.Sprintf("%s (%s): the oracle ticks at %s, Next after %s is %s",
+				r.x, r.x.dst, show(r.x, t), show(r.x, after), show(r.x, got)))
 		}
-		r.next, _ = r.x.Next(t * 1000)
+	}
+	check := func(run *run, t int64) {
+		ticks++
+		differ(run, t, run.last, run.next)
+		for probe := 0; probe < 4 && t-run.last >= 1800_000; probe++ { // also from in between
+			after := run.last + r.Int64N(t-run.last)
+			got, _ := run.x.Next(after)
+			differ(run, t, after, got)
+		}
+		run.last = t
+		run.next, _ = run.x.Next(t)
 	}
 	b.walk(loc, from, to, func(t int64, under [3]uint64) {
 		for d, mask := range under {
 			for ; mask != 0; mask &= mask - 1 {
-				check(&runs[3*bits.TrailingZeros64(mask)+d], t)
+				check(&runs[3*bits.TrailingZeros64(mask)+d], t*1000)
 			}
 		}
 	})

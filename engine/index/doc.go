@@ -20,7 +20,7 @@
 //
 //	key                                   value                    what it is
 //	'a'                                   layout, log, lsn, chain  the position applied
-//	'c' user:4 id                         schedule row             a schedule, as its definition says
+//	'c' user:4 id                         schedule row, error      a schedule, as its definition says
 //	'd' bucket:8 user:4 hash:16           seq, nonce, at, schedule a deduplication id seen (X6)
 //	'e' day:4 seq:8 lsn:8                 nothing                  where a later history row of a message is (X6)
 //	'h' lsn:8                             history row              what happened there to a message (X6)

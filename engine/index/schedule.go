@@ -51,12 +51,13 @@ func decodeTicks(v []byte) record.Ticks {
 }
 
 func decodeSchedule(key, v []byte, s *Schedule) error {
-	if len(key) < 6 || len(v) != scheduleSize || v[12] > 1 {
+	if len(key) < 6 || len(v) < scheduleSize || v[12] > 1 {
 		return errBadValue
 	}
 	*s = Schedule{
 		User: be.Uint32(key[1:]), ID: string(key[5:]), Pos: be.Uint64(v), Len: be.Uint32(v[8:]), Paused: v[12] == 1,
 		Jitter: be.Uint32(v[13:]), Rule: be.Uint64(v[17:]), Created: int64(be.Uint64(v[25:])), Ticks: decodeTicks(v[33:]),
+		Error: string(v[scheduleSize:]),
 	}
 	return nil
 }
@@ -72,7 +73,7 @@ func (a *Applier) schedule(lsn uint64, p []byte) error {
 	a.val = be.AppendUint32(be.AppendUint64(a.val[:0], lsn), uint32(len(p)))
 	a.val = append(a.val, byte(s.Flags&record.FlagPaused))
 	a.val = be.AppendUint64(be.AppendUint32(a.val, s.Jitter), s.Rule())
-	a.val = appendTicks(be.AppendUint64(a.val, uint64(s.Created)), &s.Ticks)
+	a.val = append(appendTicks(be.AppendUint64(a.val, uint64(s.Created)), &s.Ticks), s.Error...)
 	a.key = scheduleKey(a.key, kindSchedule, s.User, []byte(s.ID))
 	if err := a.batch.Set(a.key, a.val, nil); err != nil {
 		return err

@@ -34,7 +34,7 @@ func (m *model) schedule(r logged) error {
 	}
 	m.schedules[id] = Schedule{
 		User: d.User, ID: d.ID, Pos: r.lsn, Len: uint32(len(r.payload)), Paused: d.Flags&record.FlagPaused != 0,
-		Jitter: d.Jitter, Rule: d.Rule(), Created: d.Created, Ticks: d.Ticks,
+		Jitter: d.Jitter, Rule: d.Rule(), Created: d.Created, Ticks: d.Ticks, Error: d.Error,
 	}
 	delete(m.ticked, id)
 	if d.DedupKey != [16]byte{} {
@@ -93,7 +93,7 @@ func (m *model) expectSchedules(kv map[string]string) {
 			v[12] = 1
 		}
 		v = be.AppendUint64(be.AppendUint32(v, s.Jitter), s.Rule)
-		kv["c"+key] = string(append(be.AppendUint64(v, uint64(s.Created)), ticks(&d.Ticks)...))
+		kv["c"+key] = string(append(be.AppendUint64(v, uint64(s.Created)), ticks(&d.Ticks)...)) + d.Error
 		if m.ticked[id] {
 			kv["k"+key] = string(ticks(&s.Ticks)) + s.Error
 		}
@@ -137,7 +137,7 @@ func (g *generator) ticks() record.Ticks {
 func (g *generator) define(id scheduleID, was Schedule) []byte {
 	d := record.Schedule{
 		Flags: uint16(g.rng.IntN(4)), User: id.user, ID: id.id, Cron: []string{"* * * * *", "@daily"}[g.rng.IntN(2)],
-		Created: cmp.Or(was.Created, g.now), Jitter: g.rng.Uint32(), Ticks: was.Ticks, Old: was.Pos, OldLen: was.Len,
+		Created: cmp.Or(was.Created, g.now), Jitter: g.rng.Uint32(), Ticks: was.Ticks, Error: was.Error, Old: was.Pos, OldLen: was.Len,
 		Message: (&record.Message{URL: "http://a.example/", Body: bytes.Repeat([]byte{1}, g.rng.IntN(200))}).Append(nil),
 	}
 	if g.rng.IntN(2) == 0 {
@@ -156,6 +156,6 @@ func (g *generator) keepSchedule(s Schedule) []byte {
 	if err := record.DecodeSchedule(g.m.texts[s.Pos], &d); err != nil {
 		panic(err)
 	}
-	d.Ticks, d.Old, d.OldLen, d.DedupKey = s.Ticks, s.Pos, s.Len, [16]byte{}
+	d.Ticks, d.Error, d.Old, d.OldLen, d.DedupKey = s.Ticks, s.Error, s.Pos, s.Len, [16]byte{}
 	return d.Append(nil)
 }

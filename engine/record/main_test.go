@@ -74,7 +74,7 @@ func sampleSchedule() Schedule {
 	m.FromDead, m.DedupKey, m.Created, m.Nonce, m.Due = FromDead{}, [16]byte{}, 0, 0, 5_000
 	return Schedule{
 		Flags: FlagPaused | FlagSeconds, User: 7, ID: "nightly", Cron: "CRON_TZ=Europe/Berlin 0 30 2 * * *", Created: 1_700_000_000_000,
-		DedupKey: [16]byte{0: 0xD0, 15: 0xDF}, Defined: 1_750_000_000_000, DST: 2, Missed: 1, MissedMax: 100, Window: 86_400_000, Jitter: 60_000,
+		DedupKey: [16]byte{0: 0xD0, 15: 0xDF}, Defined: 1_750_000_000_000, Error: "missed: the server was down", DST: 2, Missed: 1, MissedMax: 100, Window: 86_400_000, Jitter: 60_000,
 		Ticks: sampleTicks, Old: 1<<32 | 1024, OldLen: 444, Message: m.Append(nil),
 	}
 }
@@ -313,7 +313,7 @@ func drawSchedule(t *rapid.T) *Schedule {
 		DST: rapid.Uint8().Draw(t, "dst"), Missed: rapid.Uint8().Draw(t, "missed"), MissedMax: rapid.Uint32().Draw(t, "missed max"),
 		Window: rapid.Int64().Draw(t, "window"), Jitter: rapid.Uint32().Draw(t, "jitter"), Ticks: drawTicks(t),
 		Old: rapid.Uint64().Draw(t, "old"), OldLen: rapid.Uint32().Draw(t, "old length"), Message: drawMessage(t).Append(nil),
-		Defined: rapid.Int64().Draw(t, "defined"),
+		Defined: rapid.Int64().Draw(t, "defined"), Error: text(t, "error"),
 	}
 	if rapid.Bool().Draw(t, "dedup") {
 		copy(s.DedupKey[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key"))

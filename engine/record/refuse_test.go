@@ -155,7 +155,7 @@ func TestUnknownTags(t *testing.T) {
 		"message-tick": string([]byte{1, 2, 3, 4, 5, 6, 7, 35, 43}),
 		"outcome":      string([]byte{8, 9, 10}),
 		"user":         string([]byte{11, 12, 13, 14}),
-		"schedule":     string([]byte{6, 35, 42}),
+		"schedule":     string([]byte{6, 8, 35, 42}),
 		"dropschedule": string([]byte{35}),
 		"tick":         string([]byte{35, 8}),
 	}

@@ -48,7 +48,7 @@ func TestRule(t *testing.T) {
 	other := sampleSchedule()
 	other.Flags &^= FlagPaused
 	other.User, other.ID, other.Created, other.Missed, other.MissedMax, other.Window, other.Jitter = 1, "b", 2, 3, 4, 5, 6
-	other.Ticks, other.Old, other.OldLen, other.Message, other.Defined, other.DedupKey = Ticks{}, 7, 8, nil, 9, [16]byte{}
+	other.Ticks, other.Old, other.OldLen, other.Message, other.Defined, other.DedupKey, other.Error = Ticks{}, 7, 8, nil, 9, [16]byte{}, ""
 	if other.Rule() != want {
 		t.Error("something that does not decide when its ticks are changes the rule")
 	}
@@ -96,7 +96,7 @@ func held(v any) int {
 	case *Move:
 		n = len(v.Record)
 	case *Schedule:
-		n = len(v.ID) + len(v.Cron) + len(v.Message)
+		n = len(v.ID) + len(v.Cron) + len(v.Error) + len(v.Message)
 	case *DropSchedule:
 		n = len(v.ID)
 	case *Tick:

@@ -70,6 +70,7 @@ type Schedule struct {
 	Jitter    uint32 // ms: the most by which its ticks come later
 
 	Ticks
+	Error  string // why the newest tick published nothing, "" if it did
 	Old    uint64 // where the definition stood that this one replaces, 0: nowhere
 	OldLen uint32
 
@@ -86,6 +87,9 @@ func (s *Schedule) fieldsSize() int {
 	n := fieldSize(len(s.ID)) + fieldSize(len(s.Cron))
 	if s.DedupKey != ([16]byte{}) {
 		n += fieldSize(len(s.DedupKey))
+	}
+	if s.Error != "" {
+		n += fieldSize(len(s.Error))
 	}
 	return n
 }
@@ -112,6 +116,9 @@ func (s *Schedule) Append(dst []byte) []byte {
 	dst = appendField(dst, tagCron, s.Cron)
 	if s.DedupKey != ([16]byte{}) {
 		dst = appendField(dst, tagDedupKey, s.DedupKey[:])
+	}
+	if s.Error != "" {
+		dst = appendField(dst, tagError, s.Error)
 	}
 	return append(dst, s.Message...)
 }
@@ -147,6 +154,8 @@ func DecodeSchedule(p []byte, s *Schedule) error {
 			s.Cron = string(v)
 		case tagDedupKey:
 			copy(s.DedupKey[:], v)
+		case tagError:
+			s.Error = string(v)
 		default:
 			return false
 		}

@@ -21,6 +21,11 @@ export const users = {
     currentSigningKey: "sig_7GVPjvuwsfqF65iC8fSrs1dfYruM",
     nextSigningKey: "sig_5NoELc3EFnZn4DVS5bDs2Nk4b7Ua",
   },
+  schedules: {
+    token: "eyJVc2VySUQiOiJ0ZXN0VXNlcjIiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
+    currentSigningKey: "sig_6jWGaWRxHsw4vMSPJprXadyvrybF",
+    nextSigningKey: "sig_7qHbvhmahe5GwfePDiS5Lg3pi6Qx",
+  },
   rotate: {
     token: "eyJVc2VySUQiOiJ0ZXN0VXNlcjMiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
     currentSigningKey: "sig_5T8FcSsynBjn9mMLBsXhpacRovJf",
