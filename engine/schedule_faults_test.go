@@ -105,9 +105,9 @@ func TestScheduleTooLong(t *testing.T) {
 	}
 }
 
-// TestScheduleDamaged (W7): a schedule that cannot be read hides no other, holds up no
+// TestDamagedSchedule (W7): a schedule that cannot be read hides no other, holds up no
 // other, and can be deleted and defined again.
-func TestScheduleDamaged(t *testing.T) {
+func TestDamagedSchedule(t *testing.T) {
 	fs, wire, wall := powerfs.New(), newFakeWire(), newTestWall(testMorning)
 	o := testOptions(fs, wire)
 	o.Wall = wall.now

@@ -135,8 +135,8 @@ func TestMissedCountIsBounded(t *testing.T) {
 	}
 }
 
-// TestCatchingUpManyTicks: what is to be caught up is counted once, not once for each of
-// the ticks: that took a quarter of a minute here.
+// TestCatchingUpManyTicks: what is to be caught up is counted once, and not again for each
+// of the ticks.
 func TestCatchingUpManyTicks(t *testing.T) {
 	x, err := cron.Parse("CRON_TZ=Europe/Berlin * * * * * *", cron.Options{Seconds: true})
 	if err != nil {
