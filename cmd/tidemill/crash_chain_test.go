@@ -38,8 +38,8 @@ type evidence struct {
 	outages  []span                  // unix ms, in order: the server was down, or its disk hung
 }
 
-// up is for how long the server was up in a stretch of unix ms.
-func (e *evidence) up(s span) int64 {
+// uptime is for how long the server was up in a stretch of unix ms.
+func (e *evidence) uptime(s span) int64 {
 	up := max(0, s.to-s.from)
 	for _, o := range e.outages {
 		up -= max(0, min(s.to, o.to)-max(s.from, o.from))
@@ -185,7 +185,7 @@ func (h *chain) arrival(tick int64, a *tickArrival) {
 	if late := a.first.Sub(time.UnixMilli(due)); late < 0 {
 		h.early++
 		h.complain("tick %s came %v early", clock(tick), -late)
-	} else if h.e.up(span{due, due + 1000}) == 1000 {
+	} else if h.e.uptime(span{due, due + 1000}) == 1000 {
 		h.late = append(h.late, late)
 	}
 }
@@ -202,7 +202,7 @@ func (h *chain) miss(r *tickRecord) {
 		n++
 		h.last, h.gone[tick] = tick, true
 		away := span{tick + h.offset, at}
-		if up := h.e.up(away); away.to-away.from < h.keep || up > patience {
+		if up := h.e.uptime(away); away.to-away.from < h.keep || up > patience {
 			h.complain("tick %s was given up %d ms later, and the server was up for %d ms of them", clock(tick), away.to-away.from, up)
 		}
 	}

@@ -129,6 +129,7 @@ func (k *ticks) work() {
 	if k.answered() > n {
 		k.outlast()
 	}
+	k.look(false) // what comes before the next start may be too much for the log to hold
 }
 
 // answered is how many requests were answered with 2xx.

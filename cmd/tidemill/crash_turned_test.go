@@ -65,7 +65,7 @@ func (h *chain) keepsOne(c *change, s span, step int64) {
 		switch want := !c.pause && tick%step == 0; {
 		case published && !want:
 			h.complain("tick %s was published after the answer of %s to %+v", clock(tick), clock(c.answered), *c)
-		case want && !published && h.e.up(span{tick, s.to}) > patience && !h.gone[tick]:
+		case want && !published && h.e.uptime(span{tick, s.to}) > patience && !h.gone[tick]:
 			h.complain("tick %s was not published after the answer of %s to %+v", clock(tick), clock(c.answered), *c)
 		}
 	}
