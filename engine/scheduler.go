@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -170,21 +169,3 @@ func (e *Engine) awaitSchedule(got <-chan error) error {
 		}
 	}
 }
-
-func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
-
-// newScheduleID draws the id of a schedule whose owner gave none (QSTASH.md §0.2).
-func (e *Engine) newScheduleID() string {
-	var r chance
-	var b strings.Builder
-	b.WriteString("scd_")
-	for b.Len() < len("scd_")+scheduleIDDigits {
-		for n := r.draw(e.opts.Rand); n > 0 && b.Len() < len("scd_")+scheduleIDDigits; n /= 58 {
-			b.WriteByte(alphabet[n%58])
-		}
-	}
-	return b.String()
-}
-
-// scheduleIDDigits is the length of a drawn id behind its prefix: 164 bits.
-const scheduleIDDigits = 28

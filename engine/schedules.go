@@ -15,7 +15,9 @@ import (
 
 // DefineSchedule stores a schedule and returns when it is on disk. One that has the
 // same id is replaced (QSTASH.md §8.6): when it fires is decided anew, unless its
-// expression is what it was.
+// expression is what it was. No tick at or before its last one fires again (T3), so a
+// schedule that fired while the clock stood in the future is silent until then, unless it
+// is deleted first.
 func (e *Engine) DefineSchedule(s *Schedule) (ScheduleReceipt, error) {
 	d, err := e.buildSchedule(s)
 	if err != nil {
@@ -366,3 +368,21 @@ func (e *Engine) ScheduleTicks(u UserID, id string, n int) ([]PreviewTick, error
 func PreviewTicks(expr string, r TimeRules, after time.Time, n int) ([]PreviewTick, error) {
 	return previewTicks(expr, r, after.UnixMilli(), 0, n)
 }
+
+func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// newScheduleID draws the id of a schedule whose owner gave none (QSTASH.md §0.2).
+func (e *Engine) newScheduleID() string {
+	var r chance
+	var b strings.Builder
+	b.WriteString("scd_")
+	for b.Len() < len("scd_")+scheduleIDDigits {
+		for n := r.draw(e.opts.Rand); n > 0 && b.Len() < len("scd_")+scheduleIDDigits; n /= 58 {
+			b.WriteByte(alphabet[n%58])
+		}
+	}
+	return b.String()
+}
+
+// scheduleIDDigits is the length of a drawn id behind its prefix: 164 bits.
+const scheduleIDDigits = 28

@@ -25,7 +25,7 @@ type tickPlan struct {
 
 // missedCountMax bounds the counting of missed ticks, which is one by one: a year of
 // seconds would take half a minute.
-const missedCountMax = 100_000
+const missedCountMax = 10_000
 
 // planTicks decides by the policy for missed ticks (P28). last is the tick up to which
 // all is decided, now the clock's reading less the schedule's jitter; both unix ms.
