@@ -143,10 +143,10 @@ func TestCatchingUpManyTicks(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
-	r := TimeRules{Missed: MissedAll, MissedMax: MissedMaxMax, MissedWindow: 12 * time.Hour}
-	published, missed, _ := catchUp(t, x, now-(12*time.Hour).Milliseconds(), now, &r)
+	r := TimeRules{Missed: MissedAll, MissedMax: MissedMaxMax, MissedWindow: 3 * time.Hour}
+	published, missed, _ := catchUp(t, x, now-(3*time.Hour).Milliseconds(), now, &r)
 	fresh := int(MissedAfter / time.Second)
-	if len(published) != MissedMaxMax+fresh || missed != 12*3600-len(published) {
+	if len(published) != MissedMaxMax+fresh || missed != 3*3600-len(published) {
 		t.Errorf("published %d, missed %d", len(published), missed)
 	}
 	last := published[100]
