@@ -49,7 +49,7 @@ func (e *evidence) uptime(s span) int64 {
 
 // patience is how long the server may be up, in ms, and not have published a tick that
 // is due: the machine is slow, and so is a disk that other tests use.
-const patience = 3000
+const patience = 5000
 
 // chain follows one schedule through the log (P27). Every tick must be there once, in
 // order: as a message that carries it, or as one that is said to be missed, for which
