@@ -328,12 +328,66 @@ func TestScheduleDedup(t *testing.T) {
 	}
 }
 
+// TestScheduleDedupByContent: an id that is asked for is part of the content, as the
+// expression is: who creates two schedules gets two.
+func TestScheduleDedupByContent(t *testing.T) {
+	e := open(t, testOptions(powerfs.New(), newFakeWire()))
+	for _, step := range []struct {
+		id, cron string
+		original string // of which it is a duplicate
+	}{
+		{"a", "0 9 * * *", ""},
+		{"a", "0 9 * * *", "a"},
+		{"b", "0 9 * * *", ""},
+		{"a", "0 10 * * *", ""},
+		{"b", "0 9 * * *", "b"},
+	} {
+		s := daily(step.id)
+		s.Cron, s.Message.DedupContent = step.cron, true
+		r, err := e.DefineSchedule(s)
+		if err != nil || r.Deduplicated != (step.original != "") || r.Deduplicated && r.ID != step.original {
+			t.Errorf("%+v: %+v, %v", step, r, err)
+		}
+	}
+}
+
+// TestResumeBeforeJitter: a tick whose jitter has not passed has not gone by, so a
+// pause that ends before it costs nothing, and the time that is shown holds.
+func TestResumeBeforeJitter(t *testing.T) {
+	wall := newTestWall(testMorning)
+	o := testOptions(powerfs.New(), newFakeWire())
+	o.Wall = wall.now
+	e := open(t, o)
+	s := daily("jitter")
+	s.Time.Jitter = 12 * time.Hour
+	mustDefine(t, e, s)
+	next := mustSchedule(t, e, "jitter").Next
+	offset := next.Sub(testMorning.Add(time.Hour))
+	if offset < time.Minute || offset > s.Time.Jitter {
+		t.Fatalf("the jitter of this id is %v: the test needs one of more than a minute", offset)
+	}
+	if err := e.PauseSchedule(1, "jitter"); err != nil {
+		t.Fatal(err)
+	}
+	wall.move(e, time.Hour+offset/2)
+	if v := mustSchedule(t, e, "jitter"); !v.Next.Equal(next) {
+		t.Errorf("paused: next at %v, want %v", v.Next, next)
+	}
+	if err := e.ResumeSchedule(1, "jitter"); err != nil {
+		t.Fatal(err)
+	}
+	if v := mustSchedule(t, e, "jitter"); !v.Next.Equal(next) {
+		t.Errorf("resumed: next at %v, want %v", v.Next, next)
+	}
+}
+
 // TestScheduleRefused: what is wrong is named, and nothing is stored.
 func TestScheduleRefused(t *testing.T) {
 	e := open(t, testOptions(powerfs.New(), newFakeWire()))
 	for want, change := range map[string]func(*Schedule){
 		"Upstash-Cron":            func(s *Schedule) { s.Cron = "60 * * * *" },
-		"never":                   func(s *Schedule) { s.Cron = "0 0 31 2 *" },
+		"never fires:":            func(s *Schedule) { s.Cron = "0 0 31 2 *" },
+		"never fires again":       func(s *Schedule) { s.Cron, s.Time.Seconds = "0 0 9 1 1 * 2001", true },
 		"Upstash-Schedule-Id":     func(s *Schedule) { s.ID = strings.Repeat("x", ScheduleIDMax+1) },
 		"Upstash-Not-Before":      func(s *Schedule) { s.Message.NotBefore = time.Now() },
 		"Upstash-Retries":         func(s *Schedule) { s.Message.Retries = -1 },

@@ -112,7 +112,7 @@ func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 		return nil, err
 	}
 	if nextTick(x, now) == 0 {
-		return nil, limitError("invalid Upstash-Cron: %q never fires: its last time has passed", x)
+		return nil, limitError("invalid Upstash-Cron: %q never fires again: its last time has passed", x)
 	}
 	d := &record.Schedule{
 		User: uint32(s.Message.User), ID: strings.Clone(s.ID), Cron: x.String(), Created: now, Defined: now, DedupKey: scheduleDedup(s),
@@ -141,14 +141,16 @@ func (e *Engine) buildTemplate(p *Publish) (encoded []byte, now int64, err error
 }
 
 // scheduleDedup returns the key by which a definition is deduplicated, zero for none:
-// another one than a message of the same content would have.
+// another one than a message of the same content would have. Of a schedule the id that
+// is asked for and the expression are content, too.
 func scheduleDedup(s *Schedule) (key [16]byte) {
 	if key = dedupHash(&s.Message); key == [16]byte{} {
 		return key
 	}
 	what := append([]byte("schedule"), key[:]...)
 	if s.Message.DedupID == "" {
-		what = append(what, s.Cron...)
+		what = append(what, s.ID...)
+		what = append(append(what, 0), s.Cron...)
 	}
 	sum := sha256.Sum256(what)
 	return [16]byte(sum[:16])

@@ -119,7 +119,8 @@ func (t *ticker) read(cmd *scheduleCommand, d *record.Schedule) error {
 }
 
 // redefine logs a definition again, paused or resumed if that is what is asked for.
-// What went by while a schedule was paused is over (QSTASH.md §8.6).
+// What went by while a schedule was paused is over (QSTASH.md §8.6); a tick that its
+// jitter holds back has not gone by.
 func (t *ticker) redefine(cmd *scheduleCommand) error {
 	var d record.Schedule
 	if err := t.read(cmd, &d); err != nil {
@@ -131,7 +132,7 @@ func (t *ticker) redefine(cmd *scheduleCommand) error {
 		d.Flags |= record.FlagPaused
 	case askResume:
 		d.Flags &^= record.FlagPaused
-		d.Last = max(d.Last, t.e.wallMillis())
+		d.Last = max(d.Last, t.e.wallMillis()-cmd.offset)
 	case askKeep:
 		err := t.log(d.Append(nil), wal.Reclaiming)
 		if err == nil {
