@@ -24,7 +24,10 @@ type RecordInfo struct {
 	Name     string     `json:"name,omitempty"` // user: its name; schedule: its expression
 	Old      string     `json:"old,omitempty"`  // move: where the copied record stood
 	Schedule string     `json:"schedule,omitempty"`
-	Tick     *time.Time `json:"tick,omitempty"` // message of a schedule; schedule, tick: the last one that is over
+	Tick     *time.Time `json:"tick,omitempty"`   // message of a schedule; schedule, tick: the last one that is over
+	From     *time.Time `json:"from,omitempty"`   // tick: the first one that published nothing
+	Missed   int        `json:"missed,omitempty"` // tick: how many published nothing, from From to Tick
+	Paused   bool       `json:"paused,omitempty"` // schedule
 	Error    string     `json:"error,omitempty"`
 }
 
@@ -130,6 +133,7 @@ func (i *RecordInfo) schedule(p []byte) error {
 		return err
 	}
 	i.User, i.Schedule, i.Name, i.At, i.Tick = d.User, d.ID, d.Cron, utc(d.Created), utc(d.Last)
+	i.Paused = d.Flags&record.FlagPaused != 0
 	return nil
 }
 
@@ -150,6 +154,9 @@ func (i *RecordInfo) tick(p []byte) error {
 		return err
 	}
 	i.User, i.Schedule, i.At, i.Tick = k.User, k.ID, utc(k.At), utc(k.Last)
+	if k.Count > 0 {
+		i.From, i.Missed = utc(k.From), int(k.Count)
+	}
 	return nil
 }
 
@@ -191,6 +198,13 @@ func (i RecordInfo) String() string {
 	}
 	if i.Tick != nil {
 		add("tick %s", i.Tick.Format(time.RFC3339Nano))
+	}
+	if i.Missed != 0 {
+		add("missed %d", i.Missed)
+		add("since %s", i.From.Format(time.RFC3339Nano))
+	}
+	if i.Paused {
+		s += " paused"
 	}
 	if i.Old != "" {
 		add("from %s", i.Old)

@@ -18,7 +18,8 @@ type Health struct {
 	// DamagedRanges counts them all, those above damagedMax too, up to knownMax.
 	DamagedRanges int
 	// DamagedMessages counts the deliveries since the start that found their message
-	// damaged and made it a dead letter.
+	// damaged and made it a dead letter, and the ticks that found their schedule damaged,
+	// each of which is tried again every minute.
 	DamagedMessages int64
 }
 

@@ -2,6 +2,8 @@
 
 package engine
 
+import "time"
+
 // simSeeds is how many seeds a plain run simulates.
 const simSeeds = 80
 
@@ -27,5 +29,5 @@ const delayedDefault = 10_000
 // retryDays is how many retries TestRetryTimes waits for: the fifth comes after a day.
 const retryDays = 6
 
-// simHour is how long an hour of TestSimulationEverySecond is, ms.
-const simHour = 1_200_000
+// everySecondFor is how long TestSimulationEverySecond goes on by its own clock.
+const everySecondFor = 20 * time.Minute

@@ -2,6 +2,8 @@
 
 package engine
 
+import "time"
+
 // Under the race detector everything takes ten times as long.
 const (
 	simSeeds        = 5
@@ -9,7 +11,7 @@ const (
 	hungryLanes     = 500
 	backups         = 3
 	retryDays       = 3
-	simHour         = 120_000
+	everySecondFor  = 2 * time.Minute
 	clockStepsTried = 1000
 	delayedDefault  = 1000
 	horizonMessages = 100

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"fmt"
-
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/tidemill/tidemill/engine/index"
@@ -12,8 +10,9 @@ import (
 
 // Schedules in the core (T3, P27). The core knows when each schedule is due and how
 // far it has come; it does not know expressions. When a schedule is due, it asks the
-// scheduler (ticks.go) to log what that means: the message of a tick, with the tick's
-// identity in it, or that ticks were missed. The rule that makes each tick fire once:
+// scheduler (scheduler.go, ticker.go) to log what that means: the message of a tick, with
+// the tick's identity in it, or that ticks were missed. The rule that makes each tick
+// fire once:
 //
 //	of one schedule, at most one record is appended and not yet committed.
 //
@@ -195,6 +194,7 @@ func (c *core) rearmSchedules() {
 // when there is room again.
 func (c *core) fireDue() {
 	t := &c.schedules
+	t.hold = min(t.hold, c.now+fireRetry) // the clock may have been set back since (P25)
 	if c.now < t.hold {
 		return // the loop looks again within a second
 	}
@@ -221,220 +221,4 @@ func (c *core) occupy(i uint32, req *scheduleRequest) {
 	c.schedules.busy++
 	c.disarm(s)
 	c.out.schedules = append(c.out.schedules, scheduleCommand{slot: i, req: req, row: s.Schedule, offset: s.offset})
-}
-
-// askSchedule takes a request.
-func (c *core) askSchedule(req *scheduleRequest) {
-	i, ok := c.schedules.byKey[req.key]
-	switch {
-	case c.poisoned:
-		c.answerSchedule(req, ErrLogFailed)
-	case !ok && req.ask == askKeep:
-		c.answerSchedule(req, nil)
-	case !ok && req.ask != askDefine:
-		c.answerSchedule(req, ErrNotFound)
-	case !ok && len(c.schedules.byKey) >= SchedulesMax:
-		c.answerSchedule(req, quotaError("quota maxSchedules exceeded. Maximum allowed: %d", SchedulesMax))
-	case !ok:
-		c.serveSchedule(c.scheduleSlot(req.key), req)
-	case c.schedules.list[i].busy:
-		c.schedules.waiting[i] = append(c.schedules.waiting[i], req)
-	default:
-		c.serveSchedule(i, req)
-	}
-}
-
-// serveSchedule begins what a request asks for. The schedule is not busy.
-func (c *core) serveSchedule(i uint32, req *scheduleRequest) {
-	s := &c.schedules.list[i]
-	switch {
-	case req.ask == askPause && s.Paused, req.ask == askResume && !s.Paused,
-		req.ask == askKeep && req.keep != s.Pos:
-		c.answerSchedule(req, nil) // it is so already
-		return
-	case req.ask == askDefine:
-		c.define(s, req.definition)
-	}
-	c.occupy(i, req)
-}
-
-// define fills in what only the core knows. A definition with the rule of the one
-// before goes on where that is, so that whoever defines its schedules at each start
-// misses none of their ticks; any other begins now.
-func (c *core) define(s *schedule, d *record.Schedule) {
-	d.Old, d.OldLen = s.Pos, s.Len
-	if s.Pos == 0 {
-		d.Last = c.now
-		return
-	}
-	d.Created, d.Ticks, d.Error = s.Created, s.Ticks, s.Error
-	if s.Rule != d.Rule() || s.Paused {
-		d.Last = max(s.Last, c.now)
-	}
-}
-
-// commitSchedule takes a committed definition.
-func (c *core) commitSchedule(lsn uint64, p []byte) error {
-	var d record.Schedule
-	if err := record.DecodeSchedule(p, &d); err != nil {
-		return fmt.Errorf("committed schedule at %d: %w", lsn, err)
-	}
-	i, err := c.busySchedule(lsn, d.User, d.ID)
-	if err != nil {
-		return err
-	}
-	s := &c.schedules.list[i]
-	s.Pos, s.Len, s.Ticks, s.Error = lsn, uint32(len(p)), d.Ticks, d.Error
-	s.Paused, s.Jitter, s.Rule, s.Created = d.Flags&record.FlagPaused != 0, d.Jitter, d.Rule(), d.Created
-	s.offset = jitterOf(&s.Schedule)
-	c.vacate(i, nil)
-	return nil
-}
-
-// commitDropSchedule takes a committed end of a schedule.
-func (c *core) commitDropSchedule(lsn uint64, p []byte) error {
-	var d record.DropSchedule
-	if err := record.DecodeDropSchedule(p, &d); err != nil {
-		return fmt.Errorf("committed end of a schedule at %d: %w", lsn, err)
-	}
-	i, err := c.busySchedule(lsn, d.User, d.ID)
-	if err != nil {
-		return err
-	}
-	s := &c.schedules.list[i]
-	s.Schedule = index.Schedule{User: s.User, ID: s.ID}
-	c.vacate(i, nil)
-	return nil
-}
-
-// commitTick takes ticks that published nothing.
-func (c *core) commitTick(lsn uint64, p []byte) error {
-	var k record.Tick
-	if err := record.DecodeTick(p, &k); err != nil {
-		return fmt.Errorf("committed tick at %d: %w", lsn, err)
-	}
-	return c.came(lsn, k.User, k.ID, &k.Ticks, k.Error)
-}
-
-// commitMessageTick takes what a message says of the schedule that it comes from.
-func (c *core) commitMessageTick(lsn uint64, h record.MessageHead) error {
-	id, k, ok, err := h.Tick()
-	if !ok || err != nil {
-		return err
-	}
-	t := record.Ticks{Last: k.Time, Next: k.Next, Run: k.Time, RunSeq: lsn, RunNonce: h.Nonce()}
-	return c.came(lsn, h.User(), string(id), &t, "")
-}
-
-func (c *core) came(lsn uint64, user uint32, id string, t *record.Ticks, text string) error {
-	i, err := c.busySchedule(lsn, user, id)
-	if err != nil {
-		return err
-	}
-	s := &c.schedules.list[i]
-	s.Ticks, s.Error = *t, text
-	c.vacate(i, nil)
-	return nil
-}
-
-// busySchedule returns the slot that a committed record is about.
-func (c *core) busySchedule(lsn uint64, user uint32, id string) (uint32, error) {
-	i, ok := c.schedules.byKey[scheduleKey{user, id}]
-	if !ok || !c.schedules.list[i].busy {
-		return 0, fmt.Errorf("engine: BUG: record at %d of schedule %q, which nobody asked for", lsn, id)
-	}
-	return i, nil
-}
-
-// vacate ends what a schedule was busy with, and goes on with what waits for that.
-func (c *core) vacate(i uint32, err error) {
-	t := &c.schedules
-	s := &t.list[i]
-	t.busy--
-	if s.req != nil {
-		c.answerSchedule(s.req, err)
-	} else {
-		t.firing--
-	}
-	s.busy, s.req = false, nil
-	c.serveWaiting(i)
-	if s := &t.list[i]; s.busy {
-		return
-	}
-	if t.list[i].Pos == 0 {
-		c.freeSchedule(i)
-		return
-	}
-	c.arm(i)
-}
-
-// serveWaiting serves the requests that waited, until one makes the schedule busy.
-func (c *core) serveWaiting(i uint32) {
-	t := &c.schedules
-	for reqs := t.waiting[i]; len(reqs) > 0 && !t.list[i].busy; reqs = t.waiting[i] {
-		req := reqs[0]
-		if t.waiting[i] = reqs[1:]; len(reqs) == 1 {
-			delete(t.waiting, i)
-		}
-		switch {
-		case t.list[i].Pos > 0 || req.ask == askDefine:
-			c.serveSchedule(i, req)
-		case req.ask == askKeep:
-			c.answerSchedule(req, nil)
-		default:
-			c.answerSchedule(req, ErrNotFound)
-		}
-	}
-}
-
-// scheduleUnlogged takes the answer of a scheduler that logged nothing.
-func (c *core) scheduleUnlogged(a *scheduleAnswer) {
-	i := a.cmd.slot
-	s := &c.schedules.list[i]
-	if c.poisoned {
-		return
-	}
-	if a.cmd.req == nil && a.err == nil {
-		s.Next = a.next
-	}
-	c.vacate(i, a.err)
-	if a.cmd.req != nil || a.err == nil {
-		return
-	}
-	if a.retry == 0 {
-		c.schedules.hold = c.now + fireRetry
-		return
-	}
-	if s := &c.schedules.list[i]; !s.busy && s.used {
-		c.disarm(s)
-		s.due = false // a place in the line that it has is void
-		c.armAt(i, c.now+a.retry)
-	}
-}
-
-func (c *core) answerSchedule(req *scheduleRequest, err error) {
-	c.out.scheduled = append(c.out.scheduled, scheduleDone{req, err})
-}
-
-// scheduleDone completes a request.
-type scheduleDone struct {
-	req *scheduleRequest
-	err error
-}
-
-// poisonSchedules answers everyone who waits.
-func (c *core) poisonSchedules(err error) {
-	t := &c.schedules
-	for i := range t.list {
-		if s := &t.list[i]; s.req != nil {
-			c.answerSchedule(s.req, err)
-			s.req = nil
-		}
-	}
-	for _, reqs := range t.waiting { // order does not matter: all get the same answer
-		for _, req := range reqs {
-			c.answerSchedule(req, err)
-		}
-	}
-	clear(t.waiting)
 }

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/wal/powerfs"
@@ -330,12 +328,66 @@ func TestScheduleDedup(t *testing.T) {
 	}
 }
 
+// TestScheduleDedupByContent: an id that is asked for is part of the content, as the
+// expression is: who creates two schedules gets two.
+func TestScheduleDedupByContent(t *testing.T) {
+	e := open(t, testOptions(powerfs.New(), newFakeWire()))
+	for _, step := range []struct {
+		id, cron string
+		original string // of which it is a duplicate
+	}{
+		{"a", "0 9 * * *", ""},
+		{"a", "0 9 * * *", "a"},
+		{"b", "0 9 * * *", ""},
+		{"a", "0 10 * * *", ""},
+		{"b", "0 9 * * *", "b"},
+	} {
+		s := daily(step.id)
+		s.Cron, s.Message.DedupContent = step.cron, true
+		r, err := e.DefineSchedule(s)
+		if err != nil || r.Deduplicated != (step.original != "") || r.Deduplicated && r.ID != step.original {
+			t.Errorf("%+v: %+v, %v", step, r, err)
+		}
+	}
+}
+
+// TestResumeBeforeJitter: a tick whose jitter has not passed has not gone by, so a
+// pause that ends before it costs nothing, and the time that is shown holds.
+func TestResumeBeforeJitter(t *testing.T) {
+	wall := newTestWall(testMorning)
+	o := testOptions(powerfs.New(), newFakeWire())
+	o.Wall = wall.now
+	e := open(t, o)
+	s := daily("jitter")
+	s.Time.Jitter = 12 * time.Hour
+	mustDefine(t, e, s)
+	next := mustSchedule(t, e, "jitter").Next
+	offset := next.Sub(testMorning.Add(time.Hour))
+	if offset < time.Minute || offset > s.Time.Jitter {
+		t.Fatalf("the jitter of this id is %v: the test needs one of more than a minute", offset)
+	}
+	if err := e.PauseSchedule(1, "jitter"); err != nil {
+		t.Fatal(err)
+	}
+	wall.move(e, time.Hour+offset/2)
+	if v := mustSchedule(t, e, "jitter"); !v.Next.Equal(next) {
+		t.Errorf("paused: next at %v, want %v", v.Next, next)
+	}
+	if err := e.ResumeSchedule(1, "jitter"); err != nil {
+		t.Fatal(err)
+	}
+	if v := mustSchedule(t, e, "jitter"); !v.Next.Equal(next) {
+		t.Errorf("resumed: next at %v, want %v", v.Next, next)
+	}
+}
+
 // TestScheduleRefused: what is wrong is named, and nothing is stored.
 func TestScheduleRefused(t *testing.T) {
 	e := open(t, testOptions(powerfs.New(), newFakeWire()))
 	for want, change := range map[string]func(*Schedule){
 		"Upstash-Cron":            func(s *Schedule) { s.Cron = "60 * * * *" },
-		"never":                   func(s *Schedule) { s.Cron = "0 0 31 2 *" },
+		"never fires:":            func(s *Schedule) { s.Cron = "0 0 31 2 *" },
+		"never fires again":       func(s *Schedule) { s.Cron, s.Time.Seconds = "0 0 9 1 1 * 2001", true },
 		"Upstash-Schedule-Id":     func(s *Schedule) { s.ID = strings.Repeat("x", ScheduleIDMax+1) },
 		"Upstash-Not-Before":      func(s *Schedule) { s.Message.NotBefore = time.Now() },
 		"Upstash-Retries":         func(s *Schedule) { s.Message.Retries = -1 },
@@ -416,50 +468,4 @@ func TestScheduleKeepsItsReason(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-// TestScheduleDamaged: a definition that cannot be read does not hide the others,
-// publishes nothing, and is mended by another definition.
-func TestScheduleDamaged(t *testing.T) {
-	fs, wire, wall := vfs.NewMem(), newFakeWire(), newTestWall(testMorning)
-	o := testOptions(fs, wire)
-	o.Wall = wall.now
-	e := open(t, o)
-	for _, id := range []string{"a", "b"} {
-		s := daily(id)
-		s.Message.Delay, s.Message.Body = 0, []byte("body-of-"+id)
-		mustDefine(t, e, s)
-	}
-	damage(t, fs, "body-of-a")
-	list := func() (errs []string) {
-		err := e.Schedules(1, func(v *ScheduleInfo) error {
-			errs = append(errs, v.ID+" "+v.Error)
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return errs
-	}
-	if got := list(); len(got) != 2 || got[0] != "a "+scheduleDamaged || got[1] != "b " {
-		t.Errorf("%q", got)
-	}
-	if _, err := e.Schedule(1, "a"); !errors.Is(err, ErrDamaged) {
-		t.Errorf("get: %v", err)
-	}
-	wall.move(e, time.Hour)
-	if a := wire.next(t); string(a.body) != "body-of-b" {
-		t.Errorf("%q", a.body)
-	}
-	eventually(t, func() bool { return e.Health().DamagedMessages > 0 })
-	if err := e.PauseSchedule(1, "a"); !errors.Is(err, ErrDamaged) {
-		t.Errorf("pause: %v", err)
-	}
-	s := daily("a")
-	s.Message.Delay = 0
-	mustDefine(t, e, s)
-	wire.next(t) // the tick that was due
-	if got := list(); got[0] != "a " {
-		t.Errorf("%q", got)
-	}
 }

@@ -1,26 +1,21 @@
 package engine
 
 import (
-	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tidemill/tidemill/engine/record"
-	"github.com/tidemill/tidemill/wal"
 )
 
 // scheduler logs what the core asks for of schedules. It reads definitions from the
-// log, evaluates expressions and appends; it never waits for the disk to sync, so one
-// goroutine serves all schedules.
+// log, evaluates expressions and appends; one goroutine serves all schedules.
 type scheduler struct {
 	mu     sync.Mutex
-	queue  []scheduleCommand // at most firesMax ticks, and a request for each connection
+	asks   []scheduleCommand // for each request at most one: somebody waits
+	ticks  []scheduleCommand // at most firesMax
 	signal chan struct{}
 
-	schedules     atomic.Int64
-	ticks, missed atomic.Uint64
+	schedules      atomic.Int64
+	ticked, missed atomic.Uint64
 }
 
 func (q *scheduler) init() { q.signal = make(chan struct{}, 1) }
@@ -30,7 +25,13 @@ func (q *scheduler) push(cmds []scheduleCommand) {
 		return
 	}
 	q.mu.Lock()
-	q.queue = append(q.queue, cmds...)
+	for i := range cmds {
+		if cmds[i].req != nil {
+			q.asks = append(q.asks, cmds[i])
+		} else {
+			q.ticks = append(q.ticks, cmds[i])
+		}
+	}
 	q.mu.Unlock()
 	select {
 	case q.signal <- struct{}{}:
@@ -38,227 +39,88 @@ func (q *scheduler) push(cmds []scheduleCommand) {
 	}
 }
 
-// take returns what is queued and leaves the given slice for what comes next.
-func (q *scheduler) take(empty []scheduleCommand) []scheduleCommand {
+// take returns what one of the queues holds and leaves the given slice for what comes
+// next.
+func (q *scheduler) take(queue *[]scheduleCommand, empty []scheduleCommand) []scheduleCommand {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	got := q.queue
+	got := *queue
 	clear(empty)
-	q.queue = empty[:0]
+	*queue = empty[:0]
 	return got
 }
 
 func (e *Engine) scheduleLoop() {
-	t := newTicker(e)
-	var cmds []scheduleCommand
+	r := schedulerRun{e: e, t: newTicker(e)}
 	for {
 		select {
 		case <-e.scheduler.signal:
 		case <-e.stop:
 			return
 		}
-		cmds = e.scheduler.take(cmds)
-		for i := range cmds {
-			if e.stopping() {
-				return
-			}
-			t.run(&cmds[i])
+		if !r.round() {
+			return
 		}
-		e.log.Kick() // nobody waits for these records but the core
 	}
 }
 
-// ticker carries out one scheduleCommand after the other, with memory of its own that
-// it uses again.
-type ticker struct {
-	e       *Engine
-	exprs   exprs
-	buf     []byte
-	message record.Message
-	rand    chance
+// schedulerRun is the scheduler's goroutine.
+type schedulerRun struct {
+	e           *Engine
+	t           *ticker
+	asks, ticks []scheduleCommand // used again
+	committed   time.Time
 }
 
-func newTicker(e *Engine) *ticker { return &ticker{e: e} }
+// commitEvery bounds how long what was logged waits for the ticks after it: after a
+// long time down there may be many, of which each takes milliseconds to plan.
+const commitEvery = 5 * time.Millisecond
 
-// run logs one record, which the core sees when it is committed, or tells the core
-// that there is none.
-func (t *ticker) run(cmd *scheduleCommand) {
-	a := &scheduleAnswer{cmd: *cmd}
-	var logged bool
-	switch req := cmd.req; {
-	case req == nil:
-		logged = t.fire(cmd, a)
-	case req.ask == askDrop:
-		d := record.DropSchedule{User: cmd.row.User, ID: cmd.row.ID, Old: cmd.row.Pos, OldLen: cmd.row.Len}
-		a.err = t.log(d.Append(t.buf[:0]), wal.Lazy)
-		logged = a.err == nil
-	case req.ask == askDefine:
-		a.err = t.define(req.definition, wal.Producer)
-		logged = a.err == nil
-	default:
-		a.err = t.redefine(cmd)
-		logged = a.err == nil
+// round carries out what is queued, before each tick what somebody waits for. It is
+// false when the engine stops.
+func (r *schedulerRun) round() bool {
+	q := &r.e.scheduler
+	r.ticks = q.take(&q.ticks, r.ticks)
+	r.committed = time.Now()
+	for i := 0; ; i++ {
+		r.asks = q.take(&q.asks, r.asks)
+		if !r.run(r.asks) {
+			return false
+		}
+		last := i == len(r.ticks)
+		if last || len(r.asks) > 0 || time.Since(r.committed) > commitEvery {
+			r.commit()
+		}
+		if last {
+			return true
+		}
+		if !r.run(r.ticks[i : i+1]) {
+			return false
+		}
 	}
-	if !logged {
-		t.e.inbox.push(event{kind: evUnlogged, answer: a})
-	}
-	if cap(t.buf) > attempterMax {
-		t.buf = nil
-	}
-	t.message.Body = nil
 }
 
-// reserve is the log's, with errors for whoever waits: reclaiming knows the log's own.
-func (t *ticker) reserve(n int, class wal.Class) (wal.Ticket, error) {
-	ticket, err := t.e.log.Reserve(n, class)
-	if err != nil && class != wal.Reclaiming {
-		err = refusal(err)
+func (r *schedulerRun) run(cmds []scheduleCommand) bool {
+	for i := range cmds {
+		if r.e.stopping() {
+			return false
+		}
+		r.t.run(&cmds[i])
 	}
-	return ticket, err
+	return true
 }
 
-// log appends a record to the open group.
-func (t *ticker) log(p []byte, class wal.Class) error {
-	t.buf = p
-	ticket, err := t.reserve(len(p), class)
-	if err != nil {
-		return err
+// commit has what was logged committed: nobody waits for these records but the core.
+// With log.fsync=interval it is synced here, since a schedule goes on when its last
+// record is durable, and one of every second would fall behind.
+func (r *schedulerRun) commit() {
+	if r.e.opts.FsyncInterval > 0 {
+		_ = r.e.log.Commit() // what fails is final, and told to all (W8); a stall ends by itself
+	} else {
+		r.e.log.Kick()
 	}
-	copy(ticket.Buf, p)
-	t.e.log.Done(&ticket)
-	return nil
+	r.committed = time.Now()
 }
-
-// define logs a definition, with the tick that comes next.
-func (t *ticker) define(d *record.Schedule, class wal.Class) error {
-	r := rulesOf(d)
-	x, err := t.exprs.get(d.Cron, r.cronOptions())
-	if err != nil {
-		return err
-	}
-	d.Next = nextTick(x, d.Last)
-	ticket, err := t.reserve(d.Size(), class)
-	if err != nil {
-		return err
-	}
-	fill(&ticket, d.Append(ticket.Buf[:0]))
-	t.e.log.Done(&ticket)
-	return nil
-}
-
-// read reads the definition that a command is about. It aliases t.buf.
-func (t *ticker) read(cmd *scheduleCommand, d *record.Schedule) error {
-	if need := int(cmd.row.Len) + readSlack; cap(t.buf) < need {
-		t.buf = make([]byte, need+need/4)
-	}
-	p, err := t.e.log.Read(wal.LSN(cmd.row.Pos), int(cmd.row.Len), t.buf[:cap(t.buf)])
-	if err == nil {
-		err = record.DecodeSchedule(p, d)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: the definition of schedule %q at %s: %w", ErrDamaged, cmd.row.ID, wal.LSN(cmd.row.Pos), err)
-	}
-	return nil
-}
-
-// redefine logs a definition again, paused or resumed if that is what is asked for.
-// What went by while a schedule was paused is over (QSTASH.md §8.6).
-func (t *ticker) redefine(cmd *scheduleCommand) error {
-	var d record.Schedule
-	if err := t.read(cmd, &d); err != nil {
-		return err
-	}
-	d.Ticks, d.Error, d.Old, d.OldLen, d.DedupKey = cmd.row.Ticks, cmd.row.Error, cmd.row.Pos, cmd.row.Len, [16]byte{}
-	switch cmd.req.ask {
-	case askPause:
-		d.Flags |= record.FlagPaused
-	case askResume:
-		d.Flags &^= record.FlagPaused
-		d.Last = max(d.Last, t.e.wallMillis())
-	case askKeep:
-		return t.log(d.Append(nil), wal.Reclaiming)
-	}
-	return t.define(&d, wal.Producer)
-}
-
-// damagedRetry is how long a schedule waits whose definition cannot be read, ms.
-const damagedRetry = 60_000
-
-// fire logs what is due of a schedule. It reports whether it logged anything.
-func (t *ticker) fire(cmd *scheduleCommand, a *scheduleAnswer) (logged bool) {
-	if a.err = t.e.busyWith(); a.err != nil {
-		return false
-	}
-	var d record.Schedule
-	if a.err = t.read(cmd, &d); a.err != nil {
-		a.retry = damagedRetry
-		t.e.opts.Logger.Error("engine: a schedule is damaged and publishes nothing. Define it again, and run `tidemill wal verify`", "error", a.err)
-		t.e.health.messages.Add(1)
-		return false
-	}
-	r := rulesOf(&d)
-	x, err := t.exprs.get(d.Cron, r.cronOptions())
-	if err != nil { // an earlier version took it
-		t.e.opts.Logger.Error("engine: a schedule's expression is not valid and publishes nothing. Define it again", "schedule", d.ID, "error", err)
-		return false
-	}
-	now := t.e.wallMillis()
-	switch p := planTicks(x, cmd.row.Last, now-cmd.offset, &r); {
-	case p.publish != 0:
-		a.err = t.publish(cmd, &d, &p, now)
-	case p.to != 0:
-		a.err = t.missed(cmd, &p, now)
-	default:
-		a.next = p.next
-		return false
-	}
-	return a.err == nil
-}
-
-// busyWith says why a tick must wait: the same that refuses a publish for a while.
-func (e *Engine) busyWith() error {
-	if err := e.space.refusal(); err != nil {
-		return err
-	}
-	if e.overloaded() {
-		return ErrOverloaded
-	}
-	return nil
-}
-
-// publish logs the message of a tick.
-func (t *ticker) publish(cmd *scheduleCommand, d *record.Schedule, p *tickPlan, now int64) error {
-	m := &t.message
-	if err := record.DecodeMessage(d.Message, m); err != nil {
-		return err
-	}
-	m.Due, m.Created, m.Nonce = now+m.Due, now, t.rand.draw(t.e.opts.Rand)
-	m.Flags |= record.FlagTick
-	m.Schedule, m.Tick = cmd.row.ID, record.ScheduleTick{Time: p.publish, Next: p.next}
-	_, err := t.e.logMessage(m)
-	if err == nil {
-		t.e.scheduler.ticks.Add(1)
-	}
-	return err
-}
-
-// missed logs that ticks went by.
-func (t *ticker) missed(cmd *scheduleCommand, p *tickPlan, now int64) error {
-	k := record.Tick{
-		User: cmd.row.User, ID: cmd.row.ID, At: now, Ticks: cmd.row.Ticks,
-		From: p.from, To: p.to, Count: uint32(p.count), More: p.more,
-		Error: missedText,
-	}
-	k.Last, k.Next = p.to, p.next
-	err := t.log(k.Append(t.buf[:0]), wal.Producer)
-	if err == nil {
-		t.e.scheduler.missed.Add(uint64(p.count))
-	}
-	return err
-}
-
-// missedText is for people.
-const missedText = "missed: the server was down, had no room, or its clock was set"
 
 // requestSchedule hands a request to the core and waits for its end.
 func (e *Engine) requestSchedule(req *scheduleRequest) error {
@@ -277,30 +139,33 @@ func (e *Engine) pushSchedule(req *scheduleRequest) (wait func() error, err erro
 	got := make(chan error, 1)
 	req.done = func(err error) { got <- err }
 	e.inbox.push(event{kind: evSchedule, schedule: req})
-	return func() error {
+	return func() error { return e.awaitSchedule(got) }, nil
+}
+
+// stallLook is how often whoever waits for a change of a schedule looks whether the disk
+// hangs.
+const stallLook = 250 * time.Millisecond
+
+// awaitSchedule waits for the answer to a request. While the disk hangs nobody is kept
+// (P13): what becomes of the request is not known then.
+func (e *Engine) awaitSchedule(got <-chan error) error {
+	tick := time.NewTicker(stallLook)
+	defer tick.Stop()
+	for {
 		select {
 		case err := <-got:
 			return err
 		case <-e.stop:
-			return ErrClosed
-		}
-	}, nil
-}
-
-func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
-
-// newScheduleID draws the id of a schedule whose owner gave none (QSTASH.md §0.2).
-func (e *Engine) newScheduleID() string {
-	var r chance
-	var b strings.Builder
-	b.WriteString("scd_")
-	for b.Len() < len("scd_")+scheduleIDDigits {
-		for n := r.draw(e.opts.Rand); n > 0 && b.Len() < len("scd_")+scheduleIDDigits; n /= 58 {
-			b.WriteByte(alphabet[n%58])
+			select {
+			case err := <-got: // it was answered in time
+				return err
+			default:
+				return ErrClosed
+			}
+		case <-tick.C:
+			if e.log.Stalled() {
+				return errInDoubt
+			}
 		}
 	}
-	return b.String()
 }
-
-// scheduleIDDigits is the length of a drawn id behind its prefix: 164 bits.
-const scheduleIDDigits = 28

@@ -15,7 +15,9 @@ import (
 
 // DefineSchedule stores a schedule and returns when it is on disk. One that has the
 // same id is replaced (QSTASH.md §8.6): when it fires is decided anew, unless its
-// expression is what it was.
+// expression is what it was. No tick at or before its last one fires again (T3), so a
+// schedule that fired while the clock stood in the future is silent until then, unless it
+// is deleted first.
 func (e *Engine) DefineSchedule(s *Schedule) (ScheduleReceipt, error) {
 	d, err := e.buildSchedule(s)
 	if err != nil {
@@ -109,6 +111,9 @@ func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 	if err != nil {
 		return nil, err
 	}
+	if nextTick(x, now) == 0 {
+		return nil, limitError("invalid Upstash-Cron: %q never fires again: its last time has passed", x)
+	}
 	d := &record.Schedule{
 		User: uint32(s.Message.User), ID: strings.Clone(s.ID), Cron: x.String(), Created: now, Defined: now, DedupKey: scheduleDedup(s),
 		DST: uint8(r.DST), Missed: uint8(r.Missed), MissedMax: uint32(r.MissedMax), Window: r.MissedWindow.Milliseconds(),
@@ -136,14 +141,16 @@ func (e *Engine) buildTemplate(p *Publish) (encoded []byte, now int64, err error
 }
 
 // scheduleDedup returns the key by which a definition is deduplicated, zero for none:
-// another one than a message of the same content would have.
+// another one than a message of the same content would have. Of a schedule the id that
+// is asked for and the expression are content, too.
 func scheduleDedup(s *Schedule) (key [16]byte) {
 	if key = dedupHash(&s.Message); key == [16]byte{} {
 		return key
 	}
 	what := append([]byte("schedule"), key[:]...)
 	if s.Message.DedupID == "" {
-		what = append(what, s.Cron...)
+		what = append(what, s.ID...)
+		what = append(append(what, 0), s.Cron...)
 	}
 	sum := sha256.Sum256(what)
 	return [16]byte(sum[:16])
@@ -175,7 +182,21 @@ func (e *Engine) Schedule(u UserID, id string) (*ScheduleInfo, error) {
 		return nil, err
 	}
 	info := new(ScheduleInfo)
-	return info, e.readSchedule(&row, info)
+	return info, e.viewSchedule(&row, info)
+}
+
+// viewSchedule reads a schedule, or what is left of it: one damaged definition does not
+// hide the others (W7).
+func (e *Engine) viewSchedule(row *index.Schedule, v *ScheduleInfo) error {
+	err := e.readSchedule(row, v)
+	if !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	*v = ScheduleInfo{ID: row.ID, Created: time.UnixMilli(row.Created), Paused: row.Paused, Method: "POST", Error: scheduleDamaged}
+	if row.Run != 0 {
+		v.Last = time.UnixMilli(row.Run)
+	}
+	return nil
 }
 
 func (e *Engine) scheduleRow(u UserID, id string) (index.Schedule, error) {
@@ -200,13 +221,11 @@ func (e *Engine) Schedules(u UserID, fn func(*ScheduleInfo) error) error {
 	}
 	return indexError(e.idx.UserSchedules(uint32(u), func(row *index.Schedule) error {
 		var info ScheduleInfo
-		err := e.readSchedule(row, &info)
-		switch {
-		case errors.Is(err, ErrNotFound):
+		err := e.viewSchedule(row, &info)
+		if errors.Is(err, ErrNotFound) {
 			return nil // deleted meanwhile
-		case errors.Is(err, ErrDamaged): // one must not hide the others
-			info = ScheduleInfo{ID: row.ID, Created: time.UnixMilli(row.Created), Paused: row.Paused, Method: "POST", Error: scheduleDamaged}
-		case err != nil:
+		}
+		if err != nil {
 			return err
 		}
 		return fn(&info)
@@ -351,3 +370,21 @@ func (e *Engine) ScheduleTicks(u UserID, id string, n int) ([]PreviewTick, error
 func PreviewTicks(expr string, r TimeRules, after time.Time, n int) ([]PreviewTick, error) {
 	return previewTicks(expr, r, after.UnixMilli(), 0, n)
 }
+
+func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// newScheduleID draws the id of a schedule whose owner gave none (QSTASH.md §0.2).
+func (e *Engine) newScheduleID() string {
+	var r chance
+	var b strings.Builder
+	b.WriteString("scd_")
+	for b.Len() < len("scd_")+scheduleIDDigits {
+		for n := r.draw(e.opts.Rand); n > 0 && b.Len() < len("scd_")+scheduleIDDigits; n /= 58 {
+			b.WriteByte(alphabet[n%58])
+		}
+	}
+	return b.String()
+}
+
+// scheduleIDDigits is the length of a drawn id behind its prefix: 164 bits.
+const scheduleIDDigits = 28

@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/tidemill/tidemill/wal"
+import (
+	"github.com/tidemill/tidemill/engine/cron"
+	"github.com/tidemill/tidemill/wal"
+)
 
 // Stats counts what the engine's disk has seen since the start. What there is now
 // comes first. The names in JSON are those of the admin listener's /stats.
@@ -25,6 +28,8 @@ type Stats struct {
 	Ticks     uint64 `json:"ticksPublished"`
 	Missed    uint64 `json:"ticksMissed"` // and not caught up (P28)
 
+	CronFaults uint64 `json:"cronFaults"` // of the evaluation of expressions; anything but 0 is a bug
+
 	// WriteAmplification is what the log wrote for each byte that was no copy.
 	WriteAmplification float64 `json:"logWriteAmplification"`
 }
@@ -37,7 +42,8 @@ func (e *Engine) Stats() Stats {
 		WrittenBytes: l.WrittenBytes, MovedBytes: uint64(e.reclaimer.moved.Load()), IndexBytes: e.idx.WrittenBytes(),
 		Reclaimed: l.Reclaimed, SparesMade: l.SparesMade, Recycled: l.Recycled, Removed: l.Removed,
 		Records: l.Records, Syncs: l.Syncs, Stalls: l.Stalls,
-		Schedules: e.scheduler.schedules.Load(), Ticks: e.scheduler.ticks.Load(), Missed: e.scheduler.missed.Load(),
+		CronFaults: cron.Faults(),
+		Schedules:  e.scheduler.schedules.Load(), Ticks: e.scheduler.ticked.Load(), Missed: e.scheduler.missed.Load(),
 	}
 	s.WriteAmplification = amplification(&l, s.MovedBytes)
 	return s

@@ -17,18 +17,23 @@ type tickPlan struct {
 	more     bool
 
 	next int64 // the tick after all that, 0: there is none
+
+	// With MissedAll: ticks up to here were looked at, and those that are left are
+	// caught up. Whoever plans the next of them says so, or each is counted again.
+	caught int64
 }
 
 // missedCountMax bounds the counting of missed ticks, which is one by one: a year of
 // seconds would take half a minute.
-const missedCountMax = 100_000
+const missedCountMax = 10_000
 
 // planTicks decides by the policy for missed ticks (P28). last is the tick up to which
 // all is decided, now the clock's reading less the schedule's jitter; both unix ms.
+// caught is what the plan before said, or 0.
 //
 // What is missed is decided first, in one record; the ticks that are caught up or due
 // follow one by one, oldest first, each with a plan of its own.
-func planTicks(x *cron.Expr, last, now int64, r *TimeRules) tickPlan {
+func planTicks(x *cron.Expr, last, now, caught int64, r *TimeRules) tickPlan {
 	first, ok := x.Next(last)
 	if !ok {
 		return tickPlan{}
@@ -36,7 +41,11 @@ func planTicks(x *cron.Expr, last, now int64, r *TimeRules) tickPlan {
 	if first > now {
 		return tickPlan{next: first}
 	}
-	if late := now - MissedAfter.Milliseconds(); first <= late {
+	late := now - MissedAfter.Milliseconds()
+	if first > late {
+		return tickPlan{publish: first, next: nextTick(x, first)}
+	}
+	if first > caught || first < now-r.MissedWindow.Milliseconds() {
 		if to, ok := givenUp(x, last, late, now, r); ok {
 			p := tickPlan{from: first, to: to, count: x.Count(last, to, missedCountMax+1), next: nextTick(x, to)}
 			if p.more = p.count > missedCountMax; p.more {
@@ -44,8 +53,11 @@ func planTicks(x *cron.Expr, last, now int64, r *TimeRules) tickPlan {
 			}
 			return p
 		}
+		if r.Missed == MissedAll {
+			caught = late
+		}
 	}
-	return tickPlan{publish: first, next: nextTick(x, first)}
+	return tickPlan{publish: first, next: nextTick(x, first), caught: caught}
 }
 
 // givenUp returns the newest of the ticks after last that nobody will catch up. Those

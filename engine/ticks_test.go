@@ -53,9 +53,12 @@ func expectedTicks(due []int64, now int64, r *TimeRules) (published []int64) {
 // said to be missed.
 func catchUp(t *testing.T, x *cron.Expr, last, now int64, r *TimeRules) (published []int64, missed int, next int64) {
 	t.Helper()
+	caught := int64(0)
 	for steps := 0; ; steps++ {
-		switch p := planTicks(x, last, now, r); {
-		case steps > 2000:
+		p := planTicks(x, last, now, caught, r)
+		caught = p.caught
+		switch {
+		case steps > MissedMaxMax+2000:
 			t.Fatal("no end")
 		case p.publish != 0 && p.to != 0:
 			t.Fatalf("both: %+v", p)
@@ -126,9 +129,34 @@ func TestMissedCountIsBounded(t *testing.T) {
 	}
 	last := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
 	now := last + (365 * 24 * time.Hour).Milliseconds()
-	p := planTicks(x, last, now, &TimeRules{Missed: MissedSkip, MissedWindow: time.Hour})
+	p := planTicks(x, last, now, 0, &TimeRules{Missed: MissedSkip, MissedWindow: time.Hour})
 	if p.count != missedCountMax || !p.more || p.to != now-MissedAfter.Milliseconds() || p.next != p.to+1000 {
 		t.Errorf("%+v", p)
+	}
+}
+
+// TestCatchingUpManyTicks: what is to be caught up is counted once, and not again for each
+// of the ticks.
+func TestCatchingUpManyTicks(t *testing.T) {
+	x, err := cron.Parse("CRON_TZ=Europe/Berlin * * * * * *", cron.Options{Seconds: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	r := TimeRules{Missed: MissedAll, MissedMax: MissedMaxMax, MissedWindow: 3 * time.Hour}
+	published, missed, _ := catchUp(t, x, now-(3*time.Hour).Milliseconds(), now, &r)
+	fresh := int(MissedAfter / time.Second)
+	if len(published) != MissedMaxMax+fresh || missed != 3*3600-len(published) {
+		t.Errorf("published %d, missed %d", len(published), missed)
+	}
+	last := published[100]
+	later := now + time.Minute.Milliseconds() // what was to be caught up stays so while it goes on
+	if p := planTicks(x, last, later, now-MissedAfter.Milliseconds(), &r); p.publish != last+1000 {
+		t.Errorf("a minute later: %+v", p)
+	}
+	later = now + r.MissedWindow.Milliseconds() // but not when it is too old by now
+	if p := planTicks(x, last, later, now-MissedAfter.Milliseconds(), &r); p.from != last+1000 {
+		t.Errorf("a window later: %+v", p)
 	}
 }
 

@@ -35,6 +35,14 @@ func (f *kills) setup() setup {
 	return s
 }
 
-func (*kills) stretch(rnd *rand.Rand) time.Duration { return between(rnd, 100, 1600) }
+// stretch ends half of the time while the ticks of a second are on their way.
+func (*kills) stretch(rnd *rand.Rand) time.Duration {
+	d, aim := between(rnd, 100, 1600), between(rnd, 0, 40)
+	if rnd.IntN(2) == 0 {
+		return d
+	}
+	now := time.Now()
+	return now.Add(d).Truncate(time.Second).Add(time.Second + aim).Sub(now)
+}
 
 func (*kills) strike(p *process) { p.kill() }

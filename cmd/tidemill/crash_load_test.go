@@ -36,11 +36,16 @@ func openSinks(t testing.TB, hosts int, b *book) *sinks {
 // listenHost serves a destination on a loopback address of its own.
 func listenHost(t testing.TB, ip string, handler fasthttp.RequestHandler) string {
 	t.Helper()
+	return serveHost(t, ip, &fasthttp.Server{Handler: handler, NoDefaultServerHeader: true})
+}
+
+// serveHost is listenHost with a server of the caller's.
+func serveHost(t testing.TB, ip string, srv *fasthttp.Server) string {
+	t.Helper()
 	ln, err := net.Listen("tcp", ip+":0")
 	if err != nil {
 		t.Skipf("this system has one loopback address only: %v", err)
 	}
-	srv := &fasthttp.Server{Handler: handler, NoDefaultServerHeader: true}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(ln) }()
 	t.Cleanup(func() {

@@ -54,6 +54,7 @@ type setup struct {
 	publishers int
 	delayOneIn int // one message in so many is delayed
 	delayMax   time.Duration
+	ticks      bool // schedules are tested, too
 }
 
 // usual is the setup of a mode that asks for nothing special. Small segments and
@@ -62,7 +63,7 @@ type setup struct {
 func usual(dir string) setup {
 	return setup{
 		dir: dir, flags: []string{"--message.max-size", "128KiB", "--response.max-size", "64KiB", "--log.segment-size", "1MiB", "--index.memtable", "256KiB"},
-		publishers: crashPublishers, delayOneIn: 4, delayMax: 1500 * time.Millisecond,
+		publishers: crashPublishers, delayOneIn: 4, delayMax: 1500 * time.Millisecond, ticks: true,
 	}
 }
 
@@ -78,6 +79,7 @@ type crash struct {
 	book  *book
 	sinks *sinks
 	load  *load
+	ticks *ticks
 	proc  *process
 	creds *credentials
 
@@ -105,6 +107,7 @@ func newCrash(t *testing.T, seed uint64, f fault) *crash {
 		book: newBook(seed),
 	}
 	c.sinks = openSinks(t, crashHosts, c.book)
+	c.ticks = newTicks(c)
 	f.attach(c)
 	t.Cleanup(c.keep)
 	c.up()
@@ -128,7 +131,9 @@ func (c *crash) up() {
 			c.t.Fatalf("start after %d strikes: %v", c.rounds, err)
 		}
 	}
+	c.ticks.up()
 	c.fault.started(c.proc)
+	c.ticks.look(false)
 	creds := readCredentials(c.t, c.dir)
 	if c.creds != nil && *creds != *c.creds {
 		c.t.Fatalf("after %d strikes the credentials are others", c.rounds)
@@ -148,6 +153,7 @@ func (c *crash) goesOn(since, lasts time.Duration, want int) bool {
 // it has ended. About one strike in six hits a server that is still recovering
 // from the last.
 func (c *crash) round() {
+	c.ticks.work()
 	time.Sleep(c.fault.stretch(c.rnd)) // the random moment, not a wait
 	c.mayRepeat += c.sinks.open.Load() + c.load.open.Load()
 	if c.sinks.open.Load()+c.load.open.Load() == 0 {
@@ -168,12 +174,14 @@ func (c *crash) round() {
 		}
 		c.up()
 	}
+	c.ticks.up()
 	c.load.gate.open()
 }
 
 func (c *crash) strike() {
 	c.rounds++
 	c.mayRepeat += crashParallelism + undurableMax
+	c.ticks.down()
 	c.fault.strike(c.proc)
 	c.countDuplicates()
 }
@@ -189,7 +197,10 @@ func (c *crash) countDuplicates() {
 // room for a slow machine.
 func (c *crash) finish() {
 	c.load.stop()
+	c.ticks.down()
 	c.fault.relent()
+	c.ticks.up()
+	ticksEnd := time.Now().UnixMilli()
 	began, left := time.Now(), c.book.outstanding()
 	late, deadline := time.After(15*time.Second), time.After(2*time.Minute)
 	look := time.NewTicker(250 * time.Millisecond)
@@ -211,8 +222,10 @@ func (c *crash) finish() {
 	}
 	c.readDeadLetters()
 	c.t.Logf("the last %d messages came within %v", left, time.Since(began).Round(time.Millisecond))
+	c.ticks.finish(ticksEnd)
 	c.proc.stop(c.t)
 	c.countDuplicates()
+	c.ticks.check(ticksEnd)
 }
 
 func (c *crash) report() {

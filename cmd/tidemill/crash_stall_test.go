@@ -46,6 +46,7 @@ func (f *stalls) setup() setup {
 // stretch ends with the book full of messages that fall due within seconds.
 func (f *stalls) stretch(*rand.Rand) time.Duration {
 	for began := time.Now(); f.c.book.outstanding() < backlogMax && time.Since(began) < 5*time.Second; {
+		f.c.ticks.look(false)
 		time.Sleep(10 * time.Millisecond)
 	}
 	return 0
@@ -74,6 +75,7 @@ func (f *stalls) strike(p *process) {
 		t.Errorf("%d attempts arrived while no outcome could reach the disk, at most %d may", arrived, most)
 	}
 	thaw()
+	f.c.ticks.up()
 	f.attempts, f.most, f.frozen = f.attempts+arrived, max(f.most, arrived), f.frozen+f.lasts
 	f.awaitRecovery(p)
 }
@@ -86,7 +88,8 @@ func (f *stalls) awaitRecovery(p *process) {
 		if p.gone() || time.Since(began) > time.Minute {
 			f.c.t.Fatalf("after a stall of the disk the server does not recover\n%s", p.output())
 		}
-		time.Sleep(time.Millisecond)
+		f.c.ticks.look(false)
+		time.Sleep(10 * time.Millisecond)
 	}
 	f.recovered = max(f.recovered, time.Since(began))
 	_, peak := residentSet(f.c.t, p.pid())

@@ -27,6 +27,11 @@ import (
 //	teeth    syncs do nothing, and the power goes: loss must be found
 //	all      each of them
 //
+// In all modes but bitflip and teeth there are schedules as well, of every second: each
+// tick is published exactly once and not before its time, a tick that is said to be
+// missed fell into more than ten seconds without a server, and a pause, a resume or
+// another definition that was answered holds (ticks, chain).
+//
 // Settings of a run:
 //
 //	TIDEMILL_CRASH_MODE      one or more modes, separated by commas; kill by default

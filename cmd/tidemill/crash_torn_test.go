@@ -73,11 +73,14 @@ func (f *tornTails) tear(s *segmentFile, stale []byte) {
 }
 
 // durable returns an end below which everything is on disk, and the end of the
-// groups.
+// groups. A tick that came is on disk as well as a message that was acknowledged.
 func (f *tornTails) durable(s *segmentFile) (durable, end uint64) {
 	durable, end = s.mark(), s.first
+	tick := f.c.ticks.quiet()
 	for _, g := range s.groups() {
-		end = g.end
+		if end = g.end; g.lsn < tick {
+			durable = max(durable, g.end)
+		}
 		s.eachMessage(g, func(seq uint64, _, _ int) {
 			if f.c.book.isAcked(seq) {
 				durable = max(durable, g.end)

@@ -74,9 +74,21 @@ func Parse(text string, o Options) (*Expr, error) {
 		return nil, err
 	}
 	if _, ok := x.Next(minAfter * 1000); !ok {
-		return nil, fmt.Errorf("%q never fires: no day from 1970 to 2099 matches its day of month, month and day of week", text)
+		return nil, neverError(text, o)
 	}
 	return x, nil
+}
+
+// neverError says why a text never fires, as far as what is wrong with it can be told.
+func neverError(text string, o Options) error {
+	day := "day of month, month and day of week"
+	if o.Seconds {
+		day = "day of month, month, day of week and year"
+	}
+	if o.DST == Skip {
+		day += ", or the clock skips its time on every such day"
+	}
+	return fmt.Errorf("%q never fires: no day from 1970 to 2099 matches its %s", text, day)
 }
 
 // String returns the text as it was given, its zone included, without the blanks

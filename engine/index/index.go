@@ -123,9 +123,9 @@ func pebbleOptions(o *Options) *pebble.Options {
 		Logger:                      pebbleLogger{o.Logger, o.OnFatal},
 	}
 	// Pebble's own looks ten times a second whether a compaction may begin, which is
-	// most of what an idle server would do. With one compaction at a time (Pebble's
-	// default) one that waits is granted when the other ends, and there is nothing to
-	// look for.
+	// most of what an idle server would do. With one compaction at a time one that waits
+	// is granted when the other ends, and there is nothing to look for.
+	po.CompactionConcurrencyRange = func() (lower, upper int) { return 1, 1 }
 	po.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	return po
 }
