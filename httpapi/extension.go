@@ -11,9 +11,10 @@ import (
 
 // extensionPrefix begins the names of our own options, which the contract does
 // not have (EXTENSIONS.md). They are header lines, of a request or of a batch
-// element, and never query parameters: a query belongs to the destination. The
-// official clients write Upstash-Forward- before every header that they do not
-// know, so that form means the same, and none of them is ever forwarded.
+// element, and under these names never query parameters: a query belongs to the
+// destination. The official clients write Upstash-Forward- before every header that
+// they do not know, so that form means the same, in a query too, and none of them is
+// ever forwarded.
 const extensionPrefix = "tidemill-"
 
 // addExtension takes an option whose name is without the prefix. A name that is

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"net/http"
 
 	"github.com/tidemill/tidemill/engine"
@@ -255,7 +256,11 @@ func (p *publisher) addQuery(query []byte) *failure {
 		if paramKind(name) != paramOption {
 			continue
 		}
-		name, value = p.unescape(name), trimSpace(p.unescape(value))
+		name = p.unescape(name)
+		if equalFold(name, "upstash-cron") { // it is full of blanks, and forms write them as plus signs
+			value = bytes.ReplaceAll(value, []byte{'+'}, []byte{' '})
+		}
+		value = trimSpace(p.unescape(value))
 		if !isFieldValue(value) {
 			return badRequest("the query parameter %s contains a control character", short(name))
 		}

@@ -1,11 +1,13 @@
 package httpapi
 
 import (
-	"errors"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/tidemill/tidemill/engine"
+	"github.com/tidemill/tidemill/engine/cron"
 )
 
 // previewDefault is how many ticks a preview shows.
@@ -14,7 +16,8 @@ const previewDefault = 10
 // preview is what the query of a preview asks for.
 type preview struct {
 	n     int
-	rules publisher // cron and its rules only
+	cron  string
+	rules engine.TimeRules // Seconds and DST; jitter depends on the id of a schedule
 }
 
 // scheduleNext is GET /v2/schedules/{id}/next: when a schedule publishes next.
@@ -38,30 +41,18 @@ func (x *exchange) previewCron() error {
 	if fail := p.read(x.query, true); fail != nil {
 		return fail
 	}
-	expression := view(p.rules.values[optCron])
-	ticks, err := engine.PreviewTicks(expression, p.rules.rules, x.srv.opt.Now(), p.n)
+	ticks, err := engine.PreviewTicks(p.cron, p.rules, x.srv.opt.Now(), p.n)
 	if err != nil {
-		return cronFailure(expression, err)
+		return err
 	}
 	return x.answerTicks(ticks)
 }
-
-// cronFailure answers 400 to whatever is wrong with an expression.
-func cronFailure(expression string, err error) *failure {
-	if limit, ok := errors.AsType[*engine.LimitError](err); ok {
-		return limitFailure(limit)
-	}
-	return badRequest("invalid cron %s: %v", short(expression), err)
-}
-
-// previewParams are the parameters that stand for options of an expression. Jitter
-// is not among them: it depends on the id of a schedule.
-var previewParams = map[string]option{"cron": optCron, "seconds": optCronSeconds, "dst": optDST}
 
 // read takes the parameters of a preview, with those of an expression or without.
 // The query is all ours, so that a name which is misspelt is refused.
 func (p *preview) read(query []byte, expression bool) *failure {
 	p.n = previewDefault
+	var seen []string
 	for len(query) > 0 {
 		var pair []byte
 		pair, query = cutPair(query)
@@ -69,30 +60,43 @@ func (p *preview) read(query []byte, expression bool) *failure {
 		if len(pair) == 0 || paramKind(rawName) != paramForeign {
 			continue
 		}
-		if fail := p.add(string(unescapeForm(rawName)), trimSpace(unescapeForm(rawValue)), expression); fail != nil {
+		name := string(unescapeForm(rawName))
+		if slices.Contains(seen, name) {
+			return badRequest("more than one %s", name)
+		}
+		seen = append(seen, name)
+		if fail := p.set(name, string(trimSpace(unescapeForm(rawValue))), expression); fail != nil {
 			return fail
 		}
 	}
 	return nil
 }
 
-func (p *preview) add(name string, value []byte, expression bool) *failure {
-	opt, known := previewParams[name]
+// set takes one parameter. An empty one is absent, but for n and the expression.
+func (p *preview) set(name, value string, expression bool) *failure {
 	switch {
 	case name == "n":
-		n, ok := digits(value)
+		n, ok := digits([]byte(value))
 		if !ok || n < 1 || n > engine.PreviewMax {
-			return badFilter(name, string(value), "a number from 1 to "+strconv.Itoa(engine.PreviewMax))
+			return badFilter(name, value, "a number from 1 to "+strconv.Itoa(engine.PreviewMax))
 		}
 		p.n = int(n)
-		return nil
-	case !known || !expression:
+	case expression && name == "cron":
+		p.cron = value
+	case expression && name == "seconds":
+		if p.rules.Seconds = strings.EqualFold(value, "true"); !p.rules.Seconds && value != "" && !strings.EqualFold(value, "false") {
+			return badFilter(name, value, "true or false")
+		}
+	case expression && name == "dst":
+		dst, ok := cron.ParseDST(value)
+		if !ok && value != "" {
+			return badFilter(name, value, "fire-once, skip or both")
+		}
+		p.rules.DST = dst
+	default:
 		return badRequest("unknown parameter %s: a preview takes n, and that of an expression cron, seconds and dst", short(name))
 	}
-	if fail := p.rules.set(opt, value, fromQuery); fail != nil || len(value) == 0 {
-		return fail
-	}
-	return p.rules.parseRule(opt, value)
+	return nil
 }
 
 // hasParam says whether a query has a parameter, empty or not.

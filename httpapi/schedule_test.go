@@ -101,6 +101,7 @@ func TestScheduleRoutes(t *testing.T) {
 		{"GET /v2/schedules/one/next?n=1001", 400, `{"error":"invalid n \"1001\"` + badN, ""},
 		{"GET /v2/schedules/one/next?n=-1", 400, `{"error":"invalid n \"-1\"` + badN, ""},
 		{"GET /v2/schedules/one/next?n=", 400, `{"error":"invalid n \"\"` + badN, ""},
+		{"GET /v2/schedules/one/next?n=1&n=2", 400, `{"error":"more than one n"}`, ""},
 		{"GET /v2/schedules/one/next?count=5", 400, `{"error":"unknown parameter \"count\": a preview takes n, and that of an expression cron, seconds and dst"}`, ""},
 		{"GET /v2/schedules/one/next?dst=skip", 400, `{"error":"unknown parameter \"dst\": a preview takes n, and that of an expression cron, seconds and dst"}`, ""},
 		{
@@ -112,8 +113,11 @@ func TestScheduleRoutes(t *testing.T) {
 			`{"next":[{"time":1772323230000,"local":"2026-03-01T00:00:30Z","skipped":false}]}`, "",
 		},
 		{"GET /v2/schedules/next?cron=*+*+*+*+*&n=x", 400, `{"error":"invalid n \"x\"` + badN, ""},
-		{"GET /v2/schedules/next?cron=*+*+*+*+*&dst=maybe", 400, `{"error":"invalid Tidemill-Dst \"maybe\": must be fire-once, skip or both"}`, ""},
-		{"GET /v2/schedules/next?cron=*+*+*+*+*&cron=*+*+*+*+*", 400, `{"error":"more than one Upstash-Cron"}`, ""},
+		{"GET /v2/schedules/next?cron=*+*+*+*+*&dst=maybe", 400, `{"error":"invalid dst \"maybe\": must be fire-once, skip or both"}`, ""},
+		{"GET /v2/schedules/next?cron=*+*+*+*+*&seconds=2", 400, `{"error":"invalid seconds \"2\": must be true or false"}`, ""},
+		{"GET /v2/schedules/next?cron=*+*+*+*+*&cron=*+*+*+*+*", 400, `{"error":"more than one cron"}`, ""},
+		{"GET /v2/schedules/next?cron=*+*+*+*+*&n=1&n=2", 400, `{"error":"more than one n"}`, ""},
+		{"GET /v2/schedules/next?cron=60+*+*+*+*", 400, `{"error":"invalid cron expression: minute: \"60\" is not valid; want 0 to 59"}`, ""},
 		{"GET /v2/schedules/next?cron=*+*+*+*+*&jitter=1s", 400, `{"error":"unknown parameter \"jitter\": a preview takes n, and that of an expression cron, seconds and dst"}`, ""},
 	}
 	for _, tt := range tests {
@@ -180,6 +184,14 @@ func TestScheduleOptions(t *testing.T) {
 			func(w *engine.Schedule) {
 				simple(w)
 				w.ID, w.Message.URL, w.Message.Delay = "q", target+"?a=1&tidemill-jitter=5s", 5*time.Second
+			},
+		},
+		{
+			"a query as forms write it", "POST /v2/publish/" + target + "?upstash-cron=CRON_TZ%3DEtc/GMT%2B5+*/5+*+*+*+*&b=x+y&upstash-forward-x=c+d&Upstash-Forward-Tidemill-Dst=skip", "body", nil,
+			func(w *engine.Schedule) {
+				w.Cron, w.Message.URL = "CRON_TZ=Etc/GMT+5 */5 * * * *", target+"?b=x+y"
+				w.Time.DST = cron.Skip
+				w.Message.Header = []engine.Header{{Name: "X", Value: "c+d"}}
 			},
 		},
 		{"rules", "POST /v2/schedules/" + target, "body", rules, wantRules},
