@@ -55,6 +55,7 @@ type core struct {
 	byHost   map[uint64]uint32
 
 	inflight       int
+	pace           pace
 	undurable      int    // outcomes appended and not yet durable (L5)
 	undurableBytes int    // their size
 	committed      uint64 // LSN up to which groups were seen
@@ -107,6 +108,7 @@ func newCore(o *Options, now int64) *core {
 		bySeq: map[uint64]uint32{}, byLane: map[uint64]uint32{}, byHost: map[uint64]uint32{},
 		cancels: map[uint64][]*cancelRequest{}, rowReads: map[uint64]int{}, moves: map[uint64]*moveRequest{},
 		unlogged:  map[uint64]loggedRow{},
+		pace:      pace{limit: min(2*paceFloor, o.Parallelism)},
 		schedules: schedules{byKey: map[scheduleKey]uint32{}, waiting: map[uint32][]*scheduleRequest{}},
 	}
 	return c
@@ -255,6 +257,7 @@ func (c *core) pump() {
 		return
 	}
 	c.repay()
+	c.age()
 	c.startReady()
 	c.fireDue()
 	c.askPages()

@@ -45,6 +45,7 @@ type Engine struct {
 
 	applier   applierQueue
 	flusher   flusher
+	waits     processorWait // owned by loop
 	reads     chan pageCommand
 	workers   workers
 	scheduler scheduler

@@ -48,6 +48,7 @@ const (
 	flagRetired                     // nothing waits for it but the end of its attempt, row read or move
 	flagMoving                      // a copy of its record is appended: no outcome is, until that is committed
 	flagUnlogged                    // due and tries are in memory only: it must stay there (full.go)
+	flagYoung                       // its attempt is counted in core.pace
 )
 
 // row returns the entry's row as the index has it, or will have it once it has

@@ -165,7 +165,7 @@ func (c *core) startReady() {
 }
 
 func (c *core) mayStart() bool {
-	return !c.stuck && c.inflight < c.opts.Parallelism && c.undurable < undurableMax && c.undurableBytes < undurableBytesMax
+	return !c.stuck && c.inflight < c.opts.Parallelism && c.pace.young < c.pace.limit && c.undurable < undurableMax && c.undurableBytes < undurableBytesMax
 }
 
 // startHead starts the lane's first message, or parks the lane at a host that
@@ -191,6 +191,7 @@ func (c *core) startHead(li uint32) {
 	e.flags |= flagFlying
 	h.inflight++
 	c.inflight++
+	c.began(i)
 	l.deficit -= cost(e)
 	c.out.starts = append(c.out.starts, startCommand{slot: i, row: c.row(e), due: e.due, attempt: int(e.tries) + 1})
 }

@@ -100,6 +100,11 @@ func (e *Engine) loop() {
 			return
 		}
 		events = e.inbox.swap(events)
+		if e.core.inflight > paceFloor {
+			if wait, ok := e.waits.read(); ok {
+				e.core.adapt(wait)
+			}
+		}
 		more, err := e.core.step(e.wallMillis(), events)
 		if err != nil {
 			e.fatal(err)
@@ -298,6 +303,9 @@ func (e *Engine) sleepFor(more bool) time.Duration {
 	limit := sleepMax
 	if e.stuck {
 		limit = roomPause
+	}
+	if e.core.paced() {
+		limit = pacePoll
 	}
 	at, ok := e.core.nextTimer()
 	if !ok {

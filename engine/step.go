@@ -121,6 +121,7 @@ func (c *core) commitRetry(i uint32, lsn uint64, o *record.Outcome) {
 func (c *core) finished(i uint32, r *attemptResult) {
 	e := &c.entries[i]
 	e.flags &^= flagFlying
+	c.grown(i)
 	c.yield(e.host, r)
 	switch {
 	case e.flags&flagRetired != 0:

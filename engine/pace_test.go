@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"runtime/metrics"
+	"testing"
+	"time"
+)
+
+// TestPace: how many young attempts there may be follows the wait for a processor, and
+// one that its destination holds up is not young for long.
+func TestPace(t *testing.T) {
+	b := newBareCore(t, 1000)
+	b.opts.HostParallelism = 1000
+	for seq := range uint64(400) {
+		b.message(seq+1, bareNow)
+	}
+	for range 20 {
+		b.adapt(10 * waitLong)
+	}
+	first := append([]startCommand(nil), b.after(0).starts...)
+	if len(first) != paceFloor || !b.paced() {
+		t.Fatalf("%d attempts start, want %d", len(first), paceFloor)
+	}
+	ok := &attemptResult{success: true, answered: true}
+	out := b.after(time.Millisecond, event{kind: evFinished, slot: first[0].slot, result: ok}, event{kind: evFinished, slot: first[1].slot, result: ok})
+	if len(out.starts) != 2 {
+		t.Errorf("two have ended, %d start", len(out.starts))
+	}
+	if out := b.after(youngFor*time.Millisecond - 2*time.Millisecond); len(out.starts) != 0 {
+		t.Errorf("%d start while all are young", len(out.starts))
+	}
+	if out := b.after(time.Millisecond); len(out.starts) != paceFloor-2 {
+		t.Errorf("when the first are not young any more %d start, want %d", len(out.starts), paceFloor-2)
+	}
+	if out := b.after(-time.Hour); len(out.starts) != 0 || b.pace.young != 0 {
+		t.Errorf("the clock was set back: %d young, %d start before they are due", b.pace.young, len(out.starts))
+	}
+	b.after(time.Hour + time.Minute)
+	limit := b.pace.limit
+	for range 3 {
+		b.adapt(waitShort / 2)
+		b.after(0)
+	}
+	if b.pace.limit <= limit {
+		t.Errorf("there is processor to spare, and the limit stays at %d", limit)
+	}
+	b.adapt((waitShort + waitLong) / 2)
+	for range 100 {
+		b.pace.young = b.pace.limit
+		b.adapt(0)
+	}
+	if b.pace.limit != b.opts.Parallelism {
+		t.Errorf("the limit went to %d, delivery.parallelism is %d", b.pace.limit, b.opts.Parallelism)
+	}
+}
+
+// TestProcessorWait: nine of ten of the new samples are at or below the wait.
+func TestProcessorWait(t *testing.T) {
+	var w processorWait
+	h := &metrics.Float64Histogram{Counts: []uint64{5, 5, 5}, Buckets: []float64{0, 0.001, 0.002, 0.003}}
+	if _, ok := w.since(h); ok {
+		t.Error("the first reading has nothing to compare with")
+	}
+	h.Counts = []uint64{5, 95, 15}
+	if wait, ok := w.since(h); !ok || wait != time.Millisecond {
+		t.Errorf("90 of 100 wait up to 2 ms: %v, %v", wait, ok)
+	}
+	h.Counts = []uint64{5, 95, 45}
+	if wait, ok := w.since(h); ok {
+		t.Errorf("30 samples are said to say %v", wait)
+	}
+	h.Counts = []uint64{105, 95, 45}
+	if wait, ok := w.since(h); !ok || wait > time.Microsecond {
+		t.Errorf("nobody waits: %v, %v", wait, ok)
+	}
+	w = processorWait{}
+	w.read()
+	if len(w.counts) == 0 {
+		t.Error("this runtime does not tell")
+	}
+}
