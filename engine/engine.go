@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/engine/record"
@@ -167,11 +168,8 @@ func (e *Engine) Shutdown(ctx context.Context) error {
 func (e *Engine) shutdown(ctx context.Context) error {
 	e.closing.Store(true)
 	e.inbox.push(event{kind: evDrain})
-	cut := false
-	select {
-	case <-e.drained:
-	case <-ctx.Done():
-		cut = true
+	cut := !e.waitDrained(ctx)
+	if cut {
 		e.opts.Logger.Warn("engine: shutdown.timeout has passed with attempts in flight; they are made again after the next start")
 	}
 	var err error
@@ -194,6 +192,30 @@ func (e *Engine) shutdown(ctx context.Context) error {
 	case <-e.space.stuck:
 		e.opts.Logger.Warn("engine: the disk is full: the index is not flushed, the next start replays the log")
 		return errors.Join(err, e.closeLog())
+	}
+}
+
+// drainSync is how often the log is synced while what is in flight ends, if it is not by
+// itself: with log.fsync=interval outcomes would wait for the interval.
+const drainSync = 20 * time.Millisecond
+
+// waitDrained waits until nothing is in flight; it is false if ctx ends before.
+func (e *Engine) waitDrained(ctx context.Context) bool {
+	var sync <-chan time.Time
+	if e.opts.FsyncInterval > 0 {
+		t := time.NewTicker(drainSync)
+		defer t.Stop()
+		sync = t.C
+	}
+	for {
+		select {
+		case <-e.drained:
+			return true
+		case <-ctx.Done():
+			return false
+		case <-sync:
+			_ = e.log.Commit() // what fails is final, and told to all (W8)
+		}
 	}
 }
 

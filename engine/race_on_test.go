@@ -13,6 +13,6 @@ const (
 	retryDays       = 3
 	everySecondFor  = 2 * time.Minute
 	clockStepsTried = 1000
-	delayedDefault  = 1000
+	delayedDefault  = 300
 	horizonMessages = 100
 )

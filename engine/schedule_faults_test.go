@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"slices"
@@ -181,5 +182,24 @@ func TestScheduleFsyncInterval(t *testing.T) {
 	}
 	if err := e.PauseSchedule(1, "s"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestShutdownSyncsOutcomes: with log.fsync=interval a shutdown does not wait for the
+// interval.
+func TestShutdownSyncsOutcomes(t *testing.T) {
+	wire := newFakeWire()
+	o := testOptions(powerfs.New(), wire)
+	o.FsyncInterval = time.Hour
+	e := open(t, o)
+	publish(t, e, Publish{})
+	if err := e.log.Commit(); err != nil { // the attempt begins, and nothing syncs its outcome
+		t.Fatal(err)
+	}
+	wire.next(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := e.Shutdown(ctx); err != nil || ctx.Err() != nil {
+		t.Errorf("%v, %v", err, ctx.Err())
 	}
 }
