@@ -106,7 +106,7 @@ func TestUnknown(t *testing.T) {
 		"tick, more than true":           change("tick", 76, 2),
 		"schedule of an outcome":         withMessage(samples()["outcome"]),
 		"schedule of a schedule":         withMessage(samples()["schedule"]),
-		"schedule of a later message":    withMessage(withField("message", tagReservedQueue)),
+		"schedule of a later message":    withMessage(withField("message", tagReservedLabel)),
 		"schedule of a message's flag 2": withMessage(change("message", 2, 4)),
 		"dropdead with fields":           append(samples()["dropdead"], byte(tagName), 0),
 		"user with another field":        append(samples()["user"], byte(tagReservedLabel), 0),
@@ -192,7 +192,7 @@ func withField(name string, tag Tag) []byte {
 // TestSpecialRefusesUnknownTags: the applier reads no more of a message than
 // Special does, and must not let a later version's message pass as one of ours.
 func TestSpecialRefusesUnknownTags(t *testing.T) {
-	h, err := HeadOfMessage(withField("message", tagReservedQueue))
+	h, err := HeadOfMessage(withField("message", tagReservedLabel))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +293,7 @@ func TestTickOfMessage(t *testing.T) {
 		"without a time":            {FlagTick, [][]byte{id, never}, ErrTruncated},
 		"without a time, and flag":  {0, [][]byte{id, never}, ErrTruncated},
 		"another version's flag":    {FlagTick << 1, [][]byte{id, tick}, ErrUnknown},
-		"of another version's tags": {FlagTick, [][]byte{id, tick, {byte(tagReservedQueue), 0}}, ErrUnknown},
+		"of another version's tags": {FlagTick, [][]byte{id, tick, {byte(tagReservedLabel), 0}}, ErrUnknown},
 	} {
 		p := plain.Append(nil)
 		fs := bytes.Join(c.fields, nil)
