@@ -143,7 +143,7 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 	if err := e.checkLimits(p); err != nil {
 		return err
 	}
-	host, err := dispatch.HostKey(p.URL)
+	id, err := hostKey(p.URL)
 	if err != nil {
 		return limitError("invalid destination url: %v", err)
 	}
@@ -156,14 +156,43 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 	if p.NotBefore.IsZero() && due > created {
 		created = due - p.Delay.Milliseconds() // due was rounded up: so that the difference is the delay
 	}
-	id := hostID(host)
 	m.Message = record.Message{
 		User: uint32(p.User), Nonce: m.rand.draw(e.opts.Rand), Due: due, Created: created,
 		Lane: id, Host: id, Timeout: uint32(p.Timeout.Milliseconds()), Retries: uint16(p.Retries), Method: p.Method,
 		URL: p.URL, Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay,
 	}
+	if err := e.buildLine(p, &m.Message); err != nil {
+		return err
+	}
 	m.zstd = m.SetBody(p.Body, m.zstd)
 	m.DedupKey = dedupHash(p)
+	return nil
+}
+
+// buildLine fills in what holds the message back besides its host, and what follows it.
+func (e *Engine) buildLine(p *Publish, m *record.Message) (err error) {
+	if p.Queue != "" {
+		m.QueueName, m.Ordering = p.Queue, p.Ordering
+		m.Line.Queue = record.QueueID(m.User, p.Queue)
+		m.Lane = m.Line.Queue
+		if p.Ordering != "" {
+			m.Lane = record.OrderingLane(m.Lane, p.Ordering)
+		}
+	} else if p.Ordering != "" {
+		return limitError("Tidemill-Ordering-Key needs a queue: use POST /v2/enqueue, or Upstash-Queue-Name")
+	}
+	if err := setFlow(m, &p.Flow); err != nil {
+		return err
+	}
+	if m.Callback, err = e.template(p.Callback, p.User, p.Retries); err != nil {
+		return err
+	}
+	if m.Failure, err = e.template(p.Failure, p.User, p.Retries); err != nil {
+		return err
+	}
+	if metaSize(p)+len(m.Callback)+len(m.Failure) > metaMax-4096 {
+		return errMeta
+	}
 	return nil
 }
 
@@ -175,22 +204,31 @@ func (e *Engine) checkLimits(p *Publish) error {
 		return ErrOverloaded
 	case len(p.Body) > e.opts.MessageMax:
 		return ErrTooLarge
-	case p.Retries < 0:
-		return limitError("Upstash-Retries must be 0 or more")
-	case p.Retries > e.opts.MaxRetries:
-		return quotaError("quota maxRetries exceeded. Maximum allowed: %d", e.opts.MaxRetries)
-	case p.Timeout < 0 || p.Timeout > 0 && p.Timeout < time.Millisecond:
-		return limitError("Upstash-Timeout must be at least 1ms")
-	case p.Timeout > e.opts.AttemptMax:
-		return limitError("Upstash-Timeout of %s is longer than attempt.max-timeout, %s", p.Timeout, e.opts.AttemptMax)
 	case metaSize(p) > metaMax-4096:
-		return limitError("destination, headers and options together exceed %d bytes", metaMax-4096)
+		return errMeta
+	}
+	return e.checkTries(p.Retries, p.Timeout)
+}
+
+// checkTries checks how often and how long a message, or a callback, is tried.
+func (e *Engine) checkTries(retries int, timeout time.Duration) error {
+	switch {
+	case retries < 0:
+		return limitError("Upstash-Retries must be 0 or more")
+	case retries > e.opts.MaxRetries:
+		return quotaError("quota maxRetries exceeded. Maximum allowed: %d", e.opts.MaxRetries)
+	case timeout < 0 || timeout > 0 && timeout < time.Millisecond:
+		return limitError("Upstash-Timeout must be at least 1ms")
+	case timeout > e.opts.AttemptMax:
+		return limitError("Upstash-Timeout of %s is longer than attempt.max-timeout, %s", timeout, e.opts.AttemptMax)
 	}
 	return nil
 }
 
+var errMeta = limitError("destination, headers, callbacks and options together exceed %d bytes", metaMax-4096)
+
 func metaSize(p *Publish) int {
-	n := len(p.URL) + len(p.CallerIP) + len(p.RetryDelay)
+	n := len(p.URL) + len(p.CallerIP) + len(p.RetryDelay) + len(p.Queue) + len(p.Ordering) + len(p.Flow.Key)
 	for i := range p.Header {
 		n += len(p.Header[i].Name) + len(p.Header[i].Value) + 12
 	}
@@ -217,6 +255,12 @@ func (e *Engine) dueTime(p *Publish, now time.Time) (int64, error) {
 	}
 	// Rounded up to the next millisecond: never early (T3).
 	return at.Add(time.Millisecond - 1).UnixMilli(), nil
+}
+
+// hostKey names the host pool that a destination belongs to.
+func hostKey(url string) (uint64, error) {
+	host, err := dispatch.HostKey(url)
+	return hostID(host), err
 }
 
 // hostID names a host pool, and the lane of its messages, by 64 bits. Two hosts

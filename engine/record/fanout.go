@@ -156,7 +156,10 @@ func OpenMessage(p []byte, nonce uint64, m *Message) (reports *Outcome, err erro
 	case TypeOutcome:
 		reports = new(Outcome)
 		if err = DecodeOutcome(p, reports); err == nil {
-			found, err = openCallback(reports, nonce, m)
+			var n int
+			if n, err = reports.CallbackOf(nonce); err == nil {
+				found, err = true, DecodeMessage(reports.Callbacks[n], m)
+			}
 		}
 	default:
 		err = DecodeMessage(p, m)
@@ -182,17 +185,4 @@ func openMember(p []byte, nonce uint64, m *Message) (found bool, err error) {
 		m.Nonce, m.Lane, m.Host, m.URL, m.Endpoint = nonce, member.Lane, member.Host, member.URL, member.Endpoint
 	}
 	return found, err
-}
-
-func openCallback(o *Outcome, nonce uint64, m *Message) (found bool, err error) {
-	for _, c := range o.Callbacks {
-		h, err := HeadOfMessage(c)
-		if err != nil {
-			return false, err
-		}
-		if h.Nonce() == nonce {
-			return true, DecodeMessage(c, m)
-		}
-	}
-	return false, nil
 }
