@@ -54,6 +54,7 @@ type Engine struct {
 	defining  sync.Mutex // held by the one definition that has a deduplication id
 	claims    claims
 	users     users
+	queues    queueBook
 	health    health
 	backup    sync.Mutex // held by the one that runs
 	space     space
