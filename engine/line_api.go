@@ -6,8 +6,6 @@ var errNotYet = errors.New("not yet")
 
 func (e *Engine) PublishGroup(p *Publish) ([]MemberReceipt, error) { return nil, errNotYet }
 
-
-
 func (e *Engine) Group(u UserID, name string) (*GroupInfo, error)            { return nil, errNotYet }
 func (e *Engine) Groups(u UserID) ([]GroupInfo, error)                       { return nil, errNotYet }
 func (e *Engine) AddEndpoints(u UserID, name string, es []Endpoint) error    { return errNotYet }

@@ -107,13 +107,12 @@ func (e *Engine) ensureQueue(u UserID, name string) error {
 		return err
 	}
 	d.Flags = record.QueueNew
-	t, err := e.appendQueue(d)
-	if err != nil {
+	if _, err := e.appendQueue(d); err != nil {
 		return err
 	}
 	d.Flags = 0
 	e.queues.put(d)
-	e.log.Kick(&t)
+	e.log.Kick()
 	return nil
 }
 
