@@ -22,8 +22,8 @@ type Flow struct {
 	Len    uint32 // of the payload there
 	Count  uint64 // pending messages
 
-	// ruled is the seq of the message, or the address of the record, that set the rule. A
-	// rebuild meets messages in the order in which they were copied.
+	// ruled is the seq of the message that set the rule, 1 if it was a record. A rebuild meets
+	// messages in the order in which they were copied.
 	ruled uint64
 }
 
@@ -115,7 +115,9 @@ func (a *Applier) touchFlow(f *flow) {
 	}
 }
 
-// flow applies a record of a key. What it replaces is known here, so Old is not needed.
+// flow applies a record of a key. Its rule counts where it is pinned; else the messages'
+// does, one of which may have been appended before this and committed since it was made.
+// What it replaces is known here, so Old is not needed.
 func (a *Applier) flow(lsn uint64, p []byte) error {
 	var d record.Flow
 	if err := record.DecodeFlow(p, &d); err != nil {
@@ -124,8 +126,16 @@ func (a *Applier) flow(lsn uint64, p []byte) error {
 	f := a.flowOf(d.User, d.Key)
 	a.lose(f.Pos, f.Len)
 	a.gain(lsn, uint32(len(p)))
-	f.Flags, f.FlowRule, f.Window, f.Drawn = d.Flags, d.FlowRule, d.Window, d.Drawn
-	f.Pos, f.Len, f.ruled = lsn, uint32(len(p)), lsn
+	if f.ruled == 0 {
+		f.FlowRule, f.ruled = d.FlowRule, 1 // until a message says something else
+	}
+	if d.Flags&record.FlowPinnedParallelism != 0 {
+		f.Parallelism = d.Parallelism
+	}
+	if d.Flags&record.FlowPinnedRate != 0 {
+		f.Rate, f.Period, f.Sliding = d.Rate, d.Period, d.Sliding
+	}
+	f.Flags, f.Window, f.Drawn, f.Pos, f.Len = d.Flags, d.Window, d.Drawn, lsn, uint32(len(p))
 	return nil
 }
 
