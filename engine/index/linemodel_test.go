@@ -1,7 +1,6 @@
 package index
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -355,38 +354,50 @@ func (g *generator) queueRecord(id scheduleID) []byte {
 	return d.Append(nil)
 }
 
-// lineBelow appends the copies of definitions that stand below first.
-func (g *generator) lineBelow(ps [][]byte, first uint64) [][]byte {
+// linesBelow returns what makes the copies of definitions that stand below first.
+func (g *generator) linesBelow(first uint64) (ps []func() []byte) {
 	for _, id := range inOrderOf(g.m.lines.queues) {
 		if q := g.m.lines.queues[id]; q.Pos != 0 && q.Pos < first {
-			d := record.Queue{
-				Flags: q.Flags, User: q.User, Name: q.Name, Parallelism: q.Parallelism, Created: q.Created, Updated: q.Updated,
-				Drop: q.Drop, Old: q.Pos, OldLen: q.Len,
-			}
-			ps = append(ps, d.Append(nil))
+			ps = append(ps, func() []byte { return keepQueue(q) })
 		}
 	}
 	for _, id := range inOrderOf(g.m.lines.flows) {
 		if f := g.m.lines.flows[id]; f.Pos != 0 && f.Pos < first {
-			var d record.Flow
-			if err := record.DecodeFlow(g.m.texts[f.Pos], &d); err != nil {
-				panic(err)
-			}
-			d.Old, d.OldLen = f.Pos, f.Len
-			ps = append(ps, d.Append(nil))
+			ps = append(ps, func() []byte { return g.keepFlow(f) })
 		}
 	}
 	for _, id := range inOrderOf(g.m.lines.groups) {
 		if f := g.m.lines.groups[id]; f.Pos < first {
-			var d record.Group
-			if err := record.DecodeGroup(bytes.Clone(f.Payload), &d); err != nil {
-				panic(err)
-			}
-			d.Old, d.OldLen = f.Pos, f.Len
-			ps = append(ps, d.Append(nil))
+			ps = append(ps, func() []byte { return keepGroup(f) })
 		}
 	}
 	return ps
+}
+
+func keepQueue(q Queue) []byte {
+	d := record.Queue{
+		Flags: q.Flags, User: q.User, Name: q.Name, Parallelism: q.Parallelism, Created: q.Created, Updated: q.Updated,
+		Drop: q.Drop, Old: q.Pos, OldLen: q.Len,
+	}
+	return d.Append(nil)
+}
+
+func (g *generator) keepFlow(f Flow) []byte {
+	var d record.Flow
+	if err := record.DecodeFlow(g.m.texts[f.Pos], &d); err != nil {
+		panic(err)
+	}
+	d.Old, d.OldLen = f.Pos, f.Len
+	return d.Append(nil)
+}
+
+func keepGroup(f Group) []byte {
+	var d record.Group
+	if err := record.DecodeGroup(f.Payload, &d); err != nil {
+		panic(err)
+	}
+	d.Old, d.OldLen = f.Pos, f.Len
+	return d.Append(nil)
 }
 
 func inOrderOf[V any](m map[scheduleID]V) []scheduleID {

@@ -364,9 +364,9 @@ func (g *generator) payload() []byte {
 		return g.moveDead(g.m.dead[pick(g.rng, g.m.dead)], record.What(2+g.rng.IntN(2)))
 	case n < 18 && len(g.m.rows) > 0 && !g.still:
 		return g.moveRow(g.m.rows[pick(g.rng, g.m.rows)])
-	case n < 50 && len(g.m.rows) > 0:
+	case n < 62 && len(g.m.rows) > 0:
 		return g.outcome(g.m.rows[pick(g.rng, g.m.rows)])
-	case n < 65 && g.m.rows[g.lastSeq()].Seq != 0:
+	case n < 75 && g.m.rows[g.lastSeq()].Seq != 0:
 		return g.outcome(g.m.rows[g.lastSeq()]) // ends soon: what elision lives on
 	}
 	m := g.message()

@@ -72,30 +72,30 @@ func rebuildFromMoves(t *testing.T, seed uint64, killed bool) error {
 
 // below returns the move of something that stands below first, nil if nothing does.
 func (g *generator) below(first uint64) []byte {
-	var ps [][]byte
+	var ps []func() []byte
 	for _, seq := range sorted(g.m.rows) {
 		if r := g.m.rows[seq]; r.Pos < first {
-			ps = append(ps, g.moveRow(r))
+			ps = append(ps, func() []byte { return g.moveRow(r) })
 		}
 	}
 	for _, lsn := range sorted(g.m.dead) {
 		d := g.m.dead[lsn]
 		if d.Pos < first {
-			ps = append(ps, g.moveDead(d, record.MoveDeadMessage))
+			ps = append(ps, func() []byte { return g.moveDead(d, record.MoveDeadMessage) })
 		}
 		if d.Out < first {
-			ps = append(ps, g.moveDead(d, record.MoveDeadOutcome))
+			ps = append(ps, func() []byte { return g.moveDead(d, record.MoveDeadOutcome) })
 		}
 	}
 	for _, id := range g.m.scheduleIDs() {
 		if s := g.m.schedules[id]; s.Pos < first {
-			ps = append(ps, g.keepSchedule(s))
+			ps = append(ps, func() []byte { return g.keepSchedule(s) })
 		}
 	}
-	if ps = g.lineBelow(ps, first); len(ps) == 0 {
+	if ps = append(ps, g.linesBelow(first)...); len(ps) == 0 {
 		return nil
 	}
-	return ps[g.rng.IntN(len(ps))]
+	return ps[g.rng.IntN(len(ps))]()
 }
 
 // rebuilt applies what of the log is left to an empty index, in batches of any
