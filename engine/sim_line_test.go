@@ -493,6 +493,17 @@ func (s *sim) startedFlow(m *simMessage, k *simKey) {
 	}
 }
 
+// clockSetBack: what was over by the clock as it read may have been forgotten.
+func (l *simLines) clockSetBack(now int64) {
+	for _, k := range l.keys {
+		period := int64(k.rule.Period)
+		k.starts = slices.DeleteFunc(k.starts, func(at int64) bool { return at <= now-period })
+		if now >= k.window+period {
+			k.window = 0
+		}
+	}
+}
+
 // landedLine notes the end of an attempt.
 func (s *sim) landedLine(id string) {
 	l := s.lines.byID[id]
