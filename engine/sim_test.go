@@ -241,7 +241,7 @@ func (s *sim) step(cfg simConfig) {
 		for _, m := range s.messages {
 			m.retryAt -= back // an attempt may have landed and not be decided
 		}
-		s.lines.clockSetBack(s.now)
+		s.lines.clockSetBack(s.now, back)
 		s.advance(-back)
 	case n < 84:
 		s.land()
