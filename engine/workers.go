@@ -154,7 +154,7 @@ type readError struct{ error }
 
 func asReadError(err error) error {
 	var corrupt *wal.CorruptionError
-	for _, lasting := range []error{wal.ErrNotFound, io.ErrUnexpectedEOF, syscall.EIO} {
+	for _, lasting := range []error{errEnded, wal.ErrNotFound, io.ErrUnexpectedEOF, syscall.EIO} {
 		if errors.Is(err, lasting) {
 			return err
 		}
@@ -166,6 +166,10 @@ func asReadError(err error) error {
 }
 
 func (a *attempter) unprepared(r *attemptResult, err error) {
+	if errors.Is(err, errEnded) { // canceled before its turn came here: nobody waits for the result
+		r.interrupt, r.delay = true, readRetry
+		return
+	}
 	if _, ok := err.(readError); !ok {
 		a.damaged(r, err)
 		return
