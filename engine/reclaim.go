@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -281,7 +282,7 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 		return e.messageSurvivor(st, lsn, p, batch)
 	case record.TypeOutcome:
 		var o record.Outcome
-		if err := record.DecodeOutcomeHead(p, &o); err != nil || o.Kind != record.Dead {
+		if err := record.DecodeOutcomeHead(p, &o); err != nil || o.Kind != record.Dead || plant.Bug("outcome-left-behind") {
 			return err
 		}
 		return e.deadSurvivor(index.DeadKey{User: o.User, LSN: lsn}, record.MoveDeadOutcome, lsn, len(p), p, batch)
@@ -304,7 +305,7 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 // definition, so no other record of a schedule needs to be kept.
 func (e *Engine) keepSchedule(lsn uint64, d *record.Schedule, n int, batch *survivors) error {
 	row, ok, err := e.idx.Schedule(d.User, d.ID)
-	if err != nil || !ok || row.Pos != lsn {
+	if err != nil || !ok || row.Pos != lsn || plant.Bug("schedule-left-behind") {
 		return err
 	}
 	batch.bytes += n
@@ -336,7 +337,7 @@ func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch
 // up as of one moment.
 func (e *Engine) movedSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
 	var m record.Move
-	if err := record.DecodeMove(p, &m); err != nil {
+	if err := record.DecodeMove(p, &m); err != nil || plant.Bug("moved-once-is-enough") {
 		return err
 	}
 	if m.What == record.MoveDeadOutcome {

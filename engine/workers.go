@@ -11,6 +11,7 @@ import (
 
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine/delay"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -141,6 +142,9 @@ func (a *attempter) prepare(cmd *startCommand) error {
 	}
 	if m.Flags&record.FlagZstd != 0 {
 		a.body = body
+		if plant.Bug("body-sent-compressed") {
+			body = m.Body
+		}
 	}
 	return a.request(cmd, body)
 }

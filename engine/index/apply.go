@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -238,7 +239,7 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 	if err := record.DecodeOutcomeHead(p, &o); err != nil {
 		return err
 	}
-	if !a.readable(o.Pos) {
+	if !a.readable(o.Pos) || plant.Bug("end-of-a-moved-is-skipped") && !a.readable(o.Seq) {
 		return a.outcomeBelow(lsn, p, &o)
 	}
 	prev := a.rows[o.Seq]
@@ -254,7 +255,9 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 	}
 	if !o.Kind.Final() {
 		next := o.Row
-		next.Due, next.Tries = o.Next, o.Attempt
+		if next.Due, next.Tries = o.Next, o.Attempt; plant.Bug("row-forgets-its-tries") {
+			next.Tries = 0
+		}
 		a.add(next, true)
 		return nil
 	}
@@ -317,7 +320,7 @@ func (a *Applier) endDead(user uint32, dead uint64, f *record.Freed) error {
 func (a *Applier) remove(p *pending, seq uint64) error {
 	if p != nil {
 		p.live = false
-		if !p.stored {
+		if !p.stored || plant.Bug("row-of-the-ended-stays") {
 			return nil
 		}
 	}
