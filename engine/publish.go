@@ -12,6 +12,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -75,6 +76,9 @@ func (e *Engine) logMessage(m *record.Message) (submission, error) {
 	}
 	fill(&t, m.Append(t.Buf[:0]))
 	e.log.Done(&t)
+	if plant.Bug("refused-and-stored") && e.space.refusal() != nil {
+		return submission{}, e.space.refusal()
+	}
 	return submission{ticket: t, nonce: m.Nonce}, nil
 }
 
@@ -142,7 +146,7 @@ func (m *scratchMessage) free() {
 
 // build checks a publish against the limits and turns it into a record.
 func (e *Engine) build(p *Publish, m *scratchMessage) error {
-	if err := e.space.refusal(); err != nil {
+	if err := e.space.refusal(); err != nil && !plant.Bug("refused-and-stored") {
 		return err
 	}
 	if err := e.checkLimits(p); err != nil {
