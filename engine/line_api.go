@@ -4,14 +4,13 @@ import "errors"
 
 var errNotYet = errors.New("not yet")
 
-func (e *Engine) PublishGroup(p *Publish) ([]MemberReceipt, error) { return nil, errNotYet }
-
 func (e *Engine) SetQueue(u UserID, name string, c QueueChange) error { return errNotYet }
 func (e *Engine) DeleteQueue(u UserID, name string) error             { return errNotYet }
 func (e *Engine) Queue(u UserID, name string) (*QueueInfo, error)     { return nil, errNotYet }
 func (e *Engine) Queues(u UserID) ([]QueueInfo, error)                { return nil, errNotYet }
 
-func (e *Engine) Flow(u UserID, key string) (*FlowInfo, error)                 { return nil, errNotYet }
+func (e *Engine) Flow(u UserID, key string) (*FlowInfo, error) { return nil, errNotYet }
+
 func (e *Engine) Flows(u UserID, search string) ([]FlowInfo, error)            { return nil, errNotYet }
 func (e *Engine) PauseFlow(u UserID, key string) error                         { return errNotYet }
 func (e *Engine) ResumeFlow(u UserID, key string) error                        { return errNotYet }
@@ -19,10 +18,3 @@ func (e *Engine) PinFlow(u UserID, key string, p FlowPin) error                {
 func (e *Engine) UnpinFlow(u UserID, key string, parallelism, rate bool) error { return errNotYet }
 func (e *Engine) ResetFlow(u UserID, key string, parallelism bool) error       { return errNotYet }
 func (e *Engine) GlobalParallelism() (most, count int)                         { return 0, 0 }
-
-func (e *Engine) Group(u UserID, name string) (*GroupInfo, error)            { return nil, errNotYet }
-func (e *Engine) Groups(u UserID) ([]GroupInfo, error)                       { return nil, errNotYet }
-func (e *Engine) AddEndpoints(u UserID, name string, es []Endpoint) error    { return errNotYet }
-func (e *Engine) RemoveEndpoints(u UserID, name string, es []Endpoint) error { return errNotYet }
-func (e *Engine) SetGroupHeader(u UserID, name string, hs []Header) error    { return errNotYet }
-func (e *Engine) DeleteGroup(u UserID, name string) error                    { return errNotYet }
