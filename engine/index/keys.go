@@ -193,6 +193,8 @@ type Lane struct {
 	ID    uint64
 	Count uint64 // pending messages
 	First int64  // unix ms; no pending row of the lane is due before it
+	Queue uint64
+	Flow  uint64
 }
 
 func appendLane(dst []byte, l *Lane) []byte {

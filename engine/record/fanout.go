@@ -16,7 +16,9 @@ const MembersMax = 100
 // which one a row is about its nonce tells, so that it is found in a copy, too.
 type Fanout struct {
 	Members []Member
-	Message []byte // encoded: what they share. Its URL, Nonce, Lane and Host are empty
+	// Message is what they share, encoded. Its URL, Lane and Host are empty, its Nonce is
+	// the first member's: by that the schedule of a tick knows the run.
+	Message []byte
 }
 
 // Member is what one destination of a fan-out has for itself.
@@ -156,7 +158,10 @@ func OpenMessage(p []byte, nonce uint64, m *Message) (reports *Outcome, err erro
 	case TypeOutcome:
 		reports = new(Outcome)
 		if err = DecodeOutcome(p, reports); err == nil {
-			found, err = openCallback(reports, nonce, m)
+			var n int
+			if n, err = reports.CallbackOf(nonce); err == nil {
+				found, err = true, DecodeMessage(reports.Callbacks[n], m)
+			}
 		}
 	default:
 		err = DecodeMessage(p, m)
@@ -182,17 +187,4 @@ func openMember(p []byte, nonce uint64, m *Message) (found bool, err error) {
 		m.Nonce, m.Lane, m.Host, m.URL, m.Endpoint = nonce, member.Lane, member.Host, member.URL, member.Endpoint
 	}
 	return found, err
-}
-
-func openCallback(o *Outcome, nonce uint64, m *Message) (found bool, err error) {
-	for _, c := range o.Callbacks {
-		h, err := HeadOfMessage(c)
-		if err != nil {
-			return false, err
-		}
-		if h.Nonce() == nonce {
-			return true, DecodeMessage(c, m)
-		}
-	}
-	return false, nil
 }

@@ -251,9 +251,9 @@ func (h MessageHead) LineNames() (n LineNames, err error) {
 	return n, err
 }
 
-// Stamp sets when an encoded message was created and when it is due, unix ms: what is
-// known last of a callback.
-func Stamp(m []byte, created, due int64) {
-	le.PutUint64(m[16:], uint64(due))
-	le.PutUint64(m[24:], uint64(created))
+// Stamp says when an encoded callback was created and is due, unix ms: until then its Due
+// is the delay.
+func Stamp(m []byte, now int64) {
+	le.PutUint64(m[16:], uint64(int64(le.Uint64(m[16:]))+now))
+	le.PutUint64(m[24:], uint64(now))
 }

@@ -13,7 +13,11 @@ const (
 	// its own but reports the outcome in whose record it stands.
 	FlagReport uint16 = 1 << 3
 
-	messageFlags = FlagZstd | FlagTick | FlagLine | FlagReport
+	// FlagFailure says that a callback reports that its message has failed for good: it
+	// names the dead letter.
+	FlagFailure uint16 = 1 << 4
+
+	messageFlags = FlagZstd | FlagTick | FlagLine | FlagReport | FlagFailure
 )
 
 // messageHead is the length of a Message's fixed head. Offsets:

@@ -213,6 +213,24 @@ func EachCallback(p []byte, fn func(n int, h MessageHead, m []byte) error) error
 	return err
 }
 
+// CallbackOf returns the number of the callback with this nonce.
+func (o *Outcome) CallbackOf(nonce uint64) (n int, err error) {
+	for n, m := range o.Callbacks {
+		h, err := HeadOfMessage(m)
+		if err != nil {
+			return 0, err
+		}
+		if h.Nonce() == nonce {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: the outcome has no such callback", ErrTruncated)
+}
+
+// CallbackShare returns the bytes of an outcome's payload that count for each of its
+// callbacks.
+func CallbackShare(p []byte) uint32 { return uint32((len(p) + int(p[81]) - 1) / int(p[81])) }
+
 // DecodeOutcome decodes a payload. Strings are copied; Body, Callbacks and Source alias p.
 func DecodeOutcome(p []byte, o *Outcome) error {
 	if err := DecodeOutcomeHead(p, o); err != nil {
