@@ -336,6 +336,9 @@ func (m *Message) decodeFields(fs []byte) error {
 	if m.Flags&FlagLine != 0 != (m.Line != Line{}) {
 		return fmt.Errorf("%w: a line and its flag do not agree", ErrTruncated)
 	}
+	if !m.Line.named(m.QueueName != "", m.FlowKey != "") {
+		return errUnnamed
+	}
 	if m.Flags&FlagTick != 0 && (m.Schedule == "" || m.Tick.Time == 0) || m.Flags&FlagTick == 0 && m.Tick.Time != 0 {
 		return fmt.Errorf("%w: a tick and its flag, or its schedule, do not agree", ErrTruncated)
 	}

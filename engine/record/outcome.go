@@ -227,9 +227,12 @@ func (o *Outcome) CallbackOf(nonce uint64) (n int, err error) {
 	return 0, fmt.Errorf("%w: the outcome has no such callback", ErrTruncated)
 }
 
-// CallbackShare returns the bytes of an outcome's payload that count for each of its
-// callbacks.
-func CallbackShare(p []byte) uint32 { return uint32((len(p) + int(p[81]) - 1) / int(p[81])) }
+// CallbackShare returns how many bytes of an outcome's payload count for each of the
+// messages that it publishes, which it has. DecodeOutcomeHead has taken p.
+func CallbackShare(p []byte) uint32 { return share(len(p), int(p[81])) }
+
+// share returns an even share of the bytes of a record that publishes n messages.
+func share(size, n int) uint32 { return uint32((size + n - 1) / n) }
 
 // DecodeOutcome decodes a payload. Strings are copied; Body, Callbacks and Source alias p.
 func DecodeOutcome(p []byte, o *Outcome) error {
