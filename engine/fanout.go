@@ -91,7 +91,7 @@ func (e *Engine) fanOut(m *record.Message, g *group, f *fan) error {
 			Nonce: f.rand.draw(e.opts.Rand), Lane: laneTo(m, host), Host: host, URL: ep.URL, Endpoint: ep.Name,
 		})
 	}
-	m.Topic, m.Nonce = g.Name, f.Members[0].Nonce // a schedule's run is known by its first message
+	m.Topic = g.Name
 	f.shared = m.Append(f.shared[:0])
 	f.Message = f.shared
 	if meta := f.Size() - len(m.Body); meta > metaMax-4096 {
