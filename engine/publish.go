@@ -62,6 +62,11 @@ func (e *Engine) submit(p *Publish) (submission, error) {
 	if err := e.build(p, m); err != nil {
 		return submission{}, err
 	}
+	if p.Queue != "" {
+		if err := e.ensureQueue(p.User, p.Queue); err != nil {
+			return submission{}, err
+		}
+	}
 	if m.DedupKey != [16]byte{} {
 		return e.submitUnique(m)
 	}
