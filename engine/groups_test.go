@@ -368,6 +368,9 @@ func giveUpAll(t *testing.T, e *Engine) {
 			if complete, err := e.evacuate(s, e.moveAndWait); !complete || err != nil {
 				t.Fatalf("segment %v: complete %v, %v", s.First, complete, err)
 			}
+			if err := e.catchUp(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if err := e.giveUp(segments[len(segments)-1].First); err != nil {
