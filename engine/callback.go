@@ -173,13 +173,14 @@ func (e *Engine) template(cb *Callback, user UserID, retries int) ([]byte, error
 		return nil, limitError("the delay of a callback must be from 0 to message.max-delay, %s", e.opts.MaxDelay)
 	}
 	m := record.Message{
-		User: uint32(user), Due: cb.Delay.Milliseconds(), Lane: host, Host: host, Timeout: uint32(cb.Timeout.Milliseconds()),
+		User: uint32(user), Due: cb.Delay.Milliseconds(), Host: host, Timeout: uint32(cb.Timeout.Milliseconds()),
 		Retries: uint16(retries), Method: cb.Method, URL: cb.URL, RetryDelay: cb.RetryDelay,
 	}
 	m.Header = append([]Header{{Name: "Content-Type", Value: "application/json"}}, cb.Header...)
 	if err := setFlow(&m, &cb.Flow); err != nil {
 		return nil, err
 	}
+	m.Lane = laneTo(&m, host)
 	if m.Failure, err = e.template(cb.Failure, user, retries); err != nil {
 		return nil, err
 	}
@@ -218,9 +219,6 @@ func setFlow(m *record.Message, f *FlowControl) error {
 	m.FlowKey = f.Key
 	m.FlowRule = record.FlowRule{Parallelism: uint32(f.Parallelism), Rate: uint32(f.Rate), Period: uint32(period.Milliseconds()), Sliding: f.Sliding}
 	m.Flow = record.FlowID(m.User, f.Key)
-	if m.Line.Queue == 0 {
-		m.Lane = record.FlowLane(m.Flow, m.Host)
-	}
 	return nil
 }
 

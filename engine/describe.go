@@ -12,8 +12,8 @@ import (
 // nothing of its content. Empty fields are those that the record does not have.
 type RecordInfo struct {
 	Type string `json:"record"` // "message", "outcome", "drop-dead", "user", "move",
-	// "schedule", "drop-schedule", "tick", or "type N"
-	Message  string     `json:"message,omitempty"`
+	// "schedule", "drop-schedule", "tick", "group", "drop-group", "fan-out", or "type N"
+	Message  string     `json:"message,omitempty"` // fan-out: the first one
 	User     uint32     `json:"user,omitempty"`
 	Kind     string     `json:"kind,omitempty"`    // outcome
 	Attempt  int        `json:"attempt,omitempty"` // outcome
@@ -21,13 +21,14 @@ type RecordInfo struct {
 	Due      *time.Time `json:"due,omitempty"`
 	At       *time.Time `json:"at,omitempty"`
 	Dead     string     `json:"dead,omitempty"` // drop-dead: the address of the outcome
-	Name     string     `json:"name,omitempty"` // user: its name; schedule: its expression
-	Old      string     `json:"old,omitempty"`  // move: where the copied record stood
+	Name     string     `json:"name,omitempty"` // user, group: its name; schedule: its expression
+	Old      string     `json:"old,omitempty"`  // move, group: where the record stood that this one replaces
 	Schedule string     `json:"schedule,omitempty"`
-	Tick     *time.Time `json:"tick,omitempty"`   // message of a schedule; schedule, tick: the last one that is over
-	From     *time.Time `json:"from,omitempty"`   // tick: the first one that published nothing
-	Missed   int        `json:"missed,omitempty"` // tick: how many published nothing, from From to Tick
-	Paused   bool       `json:"paused,omitempty"` // schedule
+	Tick     *time.Time `json:"tick,omitempty"`    // message of a schedule; schedule, tick: the last one that is over
+	From     *time.Time `json:"from,omitempty"`    // tick: the first one that published nothing
+	Missed   int        `json:"missed,omitempty"`  // tick: how many published nothing, from From to Tick
+	Paused   bool       `json:"paused,omitempty"`  // schedule
+	Members  int        `json:"members,omitempty"` // fan-out: its messages; group: its endpoints
 	Error    string     `json:"error,omitempty"`
 }
 
@@ -60,6 +61,12 @@ func InspectRecord(lsn wal.LSN, p []byte) RecordInfo {
 		err = info.dropSchedule(p)
 	case record.TypeTick:
 		err = info.tick(p)
+	case record.TypeGroup:
+		err = info.group(p)
+	case record.TypeDropGroup:
+		err = info.dropGroup(p)
+	case record.TypeFanout:
+		err = info.fanout(lsn, p)
 	}
 	if err != nil {
 		info.Error = err.Error()
@@ -202,6 +209,9 @@ func (i RecordInfo) String() string {
 	if i.Missed != 0 {
 		add("missed %d", i.Missed)
 		add("since %s", i.From.Format(time.RFC3339Nano))
+	}
+	if i.Members != 0 {
+		add("members %d", i.Members)
 	}
 	if i.Paused {
 		s += " paused"

@@ -20,12 +20,14 @@ import (
 // submission is a publish on its way to the disk.
 type submission struct {
 	ticket    wal.Ticket
-	nonce     uint64
-	duplicate *seen // this is a duplicate of it
+	nonce     uint64   // of the message, or of the first one of a fan-out
+	members   []member // of a fan-out
+	duplicate *seen    // this is a duplicate of it
 }
 
-// Publish stores one message and returns when it is on disk (W4). The engine
-// keeps nothing of p.
+// Publish stores one message and returns when it is on disk (W4). With p.Group set it
+// does what PublishGroup does, and answers for the first endpoint. The engine keeps
+// nothing of p.
 func (e *Engine) Publish(p *Publish) (Receipt, error) {
 	s, err := e.submit(p)
 	if err != nil {
@@ -43,7 +45,11 @@ func (e *Engine) PublishBatch(ps []Publish) []Result {
 		subs[i], out[i].Err = e.submit(&ps[i])
 	}
 	for i := range subs {
-		if out[i].Err == nil {
+		switch {
+		case out[i].Err != nil:
+		case ps[i].Group != "":
+			out[i].Members, out[i].Err = e.settleMembers(&subs[i])
+		default:
 			out[i].Receipt, out[i].Err = e.settle(&subs[i])
 		}
 	}
@@ -64,6 +70,14 @@ func (e *Engine) submit(p *Publish) (submission, error) {
 	}
 	if m.DedupKey != [16]byte{} {
 		return e.submitUnique(m)
+	}
+	return e.logBuilt(m)
+}
+
+// logBuilt puts what was built into the open group.
+func (e *Engine) logBuilt(m *scratchMessage) (submission, error) {
+	if len(m.fan.Members) > 0 {
+		return e.logFanout(&m.fan)
 	}
 	return e.logMessage(&m.Message)
 }
@@ -129,6 +143,7 @@ type scratchMessage struct {
 	record.Message
 	zstd []byte
 	rand chance
+	fan  fan // has members if this is a publish to a group
 }
 
 var messages = sync.Pool{New: func() any { return new(scratchMessage) }}
@@ -141,20 +156,34 @@ func (m *scratchMessage) free() {
 	if cap(m.zstd) > scratchMax {
 		m.zstd = nil
 	}
+	m.fan.free()
 	messages.Put(m)
 }
 
 // build checks a publish against the limits and turns it into a record.
 func (e *Engine) build(p *Publish, m *scratchMessage) error {
+	if p.Group != "" {
+		return e.buildFanout(p, m)
+	}
+	if err := e.buildShared(p, m); err != nil {
+		return err
+	}
+	host, err := hostKey(p.URL)
+	if err != nil {
+		return limitError("invalid destination url: %v", err)
+	}
+	m.URL, m.Nonce, m.Host = p.URL, m.rand.draw(e.opts.Rand), host
+	m.Lane = laneTo(&m.Message, m.Host)
+	return nil
+}
+
+// buildShared is build without a destination: what the members of a fan-out share.
+func (e *Engine) buildShared(p *Publish, m *scratchMessage) error {
 	if err := e.space.refusal(); err != nil && !plant.Bug("refused-and-stored") {
 		return err
 	}
 	if err := e.checkLimits(p); err != nil {
 		return err
-	}
-	id, err := hostKey(p.URL)
-	if err != nil {
-		return limitError("invalid destination url: %v", err)
 	}
 	now := e.opts.Wall()
 	due, err := e.dueTime(p, now)
@@ -166,9 +195,9 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 		created = due - p.Delay.Milliseconds() // due was rounded up: so that the difference is the delay
 	}
 	m.Message = record.Message{
-		User: uint32(p.User), Nonce: m.rand.draw(e.opts.Rand), Due: due, Created: created,
-		Lane: id, Host: id, Timeout: uint32(p.Timeout.Milliseconds()), Retries: uint16(p.Retries), Method: p.Method,
-		URL: p.URL, Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay,
+		User: uint32(p.User), Due: due, Created: created,
+		Timeout: uint32(p.Timeout.Milliseconds()), Retries: uint16(p.Retries), Method: p.Method,
+		Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay,
 	}
 	if err := e.buildLine(p, &m.Message); err != nil {
 		return err
@@ -178,15 +207,24 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 	return nil
 }
 
+// laneTo returns the lane of a message that goes to a host (L1).
+func laneTo(m *record.Message, host uint64) uint64 {
+	switch {
+	case m.Queue != 0 && m.Ordering != "":
+		return record.OrderingLane(m.Queue, m.Ordering)
+	case m.Queue != 0:
+		return m.Queue
+	case m.Flow != 0:
+		return record.FlowLane(m.Flow, host)
+	}
+	return host
+}
+
 // buildLine fills in what holds the message back besides its host, and what follows it.
 func (e *Engine) buildLine(p *Publish, m *record.Message) (err error) {
 	if p.Queue != "" {
 		m.QueueName, m.Ordering = p.Queue, p.Ordering
 		m.Line.Queue = record.QueueID(m.User, p.Queue)
-		m.Lane = m.Line.Queue
-		if p.Ordering != "" {
-			m.Lane = record.OrderingLane(m.Lane, p.Ordering)
-		}
 	} else if p.Ordering != "" {
 		return limitError("Tidemill-Ordering-Key needs a queue: use POST /v2/enqueue, or Upstash-Queue-Name")
 	}
@@ -306,7 +344,7 @@ func dedupHash(p *Publish) [16]byte {
 		part(p.DedupID)
 	} else {
 		part("content")
-		part(p.URL)
+		part(p.URL + p.Group) // no URL is a group's name
 		for i := range p.Header {
 			part(p.Header[i].Name)
 			part(p.Header[i].Value)

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/tidemill/tidemill/engine/index"
@@ -122,7 +123,7 @@ func (e *Engine) newQueue(u UserID, name string, old *queueDef) (*queueDef, erro
 		return nil, quotaError("quota maxQueues exceeded. Maximum allowed: %d", QueuesMax)
 	}
 	now := e.wallMillis()
-	d := &queueDef{Queue: record.Queue{User: uint32(u), Name: name, Parallelism: 1, Created: now, Updated: now}}
+	d := &queueDef{Queue: record.Queue{User: uint32(u), Name: strings.Clone(name), Parallelism: 1, Created: now, Updated: now}}
 	if old != nil {
 		d.Drop, d.Old, d.OldLen = old.DropBefore(old.pos), old.pos, old.len
 	}

@@ -226,10 +226,13 @@ type survivors struct {
 	dead      []deadMove
 	schedules []*scheduleRequest
 	flows     []*flowRequest
+	groups    []*group
 	bytes     int
 }
 
-func (s *survivors) len() int { return len(s.pending) + len(s.dead) + len(s.schedules) + len(s.flows) }
+func (s *survivors) len() int {
+	return len(s.pending) + len(s.dead) + len(s.schedules) + len(s.flows) + len(s.groups)
+}
 
 // deadMove is one record of a dead letter.
 type deadMove struct {
@@ -311,6 +314,8 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 			return err
 		}
 		return e.keepSchedule(lsn, &d, len(p), batch)
+	case record.TypeGroup:
+		return e.keepGroup(lsn, p, batch)
 	}
 	return nil
 }
@@ -434,6 +439,9 @@ func (e *Engine) moveAndWait(s *survivors) (complete bool, err error) {
 		e.requestKeepFlow(req, func(err error) { answers <- err })
 	}
 	complete, lasting := e.moveDead(s.dead)
+	if err := e.moveGroups(s.groups); err != nil {
+		complete, lasting = false, cmp.Or(lasting, err)
+	}
 	for range cap(answers) {
 		select {
 		case err := <-answers:

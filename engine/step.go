@@ -60,7 +60,7 @@ func (c *core) commitGroup(end uint64) {
 func (c *core) commitMessage(lsn uint64, p []byte) error {
 	h, err := record.HeadOfMessage(p)
 	if err == nil {
-		err = c.commitMessageTick(lsn, h)
+		err = c.commitMessageTick(lsn, h.Nonce(), h)
 	}
 	if err == nil {
 		r := record.Row{
@@ -85,7 +85,7 @@ func (c *core) commitFanout(lsn uint64, p []byte) error {
 		return nil
 	})
 	if err == nil {
-		err = c.commitMessageTick(lsn, h)
+		err = c.commitMessageTick(lsn, rows[0].Nonce, h)
 	}
 	for i := 0; i < n && err == nil; i++ {
 		rows[i].User, rows[i].Due = h.User(), h.Due()
