@@ -189,13 +189,17 @@ func (x *exchange) connect() error {
 }
 
 // attempt sends the request over x.conn and reads the answer into x.r. It keeps
-// or closes the connection.
+// or closes the connection, also if it panics.
 func (x *exchange) attempt() error {
+	keep := false
+	defer func() {
+		if !keep {
+			x.p.discard(x.conn)
+		}
+	}()
 	keep, err := x.sendReceive()
-	if keep && err == nil {
+	if keep {
 		x.p.put(x.conn)
-	} else {
-		x.p.discard(x.conn)
 	}
 	return err
 }
@@ -203,26 +207,34 @@ func (x *exchange) attempt() error {
 // sendReceive writes and reads, one after the other if the request is small. A
 // large body is written by a second goroutine, so that an early answer counts
 // although the server reads no further; that goroutine has ended before
-// sendReceive returns, since the body is the caller's.
+// sendReceive returns or panics, since the body is the caller's.
 func (x *exchange) sendReceive() (keep bool, err error) {
 	x.phase = sending
 	if len(x.a.Body) < earlyAnswerBytes {
 		sendErr := x.send()
 		x.phase = waiting
 		keep, err = x.receive()
-		return keep && sendErr == nil, x.pickError(err, sendErr)
+		return x.settle(keep, err, sendErr)
 	}
-	sent := make(chan error, 1)
-	go func() { sent <- x.send() }()
+	w := x.startWriter()
+	defer w.stop()
 	keep, err = x.receive()
 	// A server that has read everything has let the write finish; anything else
 	// is cut off here.
-	_ = x.conn.SetWriteDeadline(time.Unix(1, 0))
-	sendErr := <-sent
+	sendErr := w.stop()
 	if x.phase == sending && sendErr == nil {
 		x.phase = waiting
 	}
-	return keep && sendErr == nil, x.pickError(err, sendErr)
+	return x.settle(keep, err, sendErr)
+}
+
+// settle joins what reading and writing came to.
+func (x *exchange) settle(keep bool, readErr, sendErr error) (bool, error) {
+	if readErr == nil && sendErr == nil {
+		return keep, nil
+	}
+	x.conn.resetOnClose()
+	return false, x.pickError(readErr, sendErr)
 }
 
 // send writes the request. If that fails for another reason than time, an answer
