@@ -38,7 +38,8 @@
 // A Policy says which destinations may be called. It is asked twice: at publish
 // on the URL (CheckURL, no DNS), and at each dial on every address that the name
 // resolved to, and once more by net.Dialer.Control on the address the socket is
-// about to connect to. A pooled connection belongs to a checked address.
+// about to connect to. A pooled connection belongs to a checked address. The
+// server's own listeners are refused before any rule is looked at.
 //
 // # Concurrency
 //
