@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -195,6 +197,46 @@ func TestNameCache(t *testing.T) {
 	n.store("late", first, now.Add(2*nameTTL))
 	if len(n.mu.names) != maxNames-nameSample+1 || n.cached("late", now) == nil {
 		t.Errorf("%d names after all others expired", len(n.mu.names))
+	}
+}
+
+// TestLongAnswers: an answer is kept if it is short.
+func TestLongAnswers(t *testing.T) {
+	r := &fakeResolver{answers: map[string][]string{
+		"short.example": {strings.Repeat("10.0.0.1 ", maxCachedAddrs)},
+		"long.example":  {strings.Repeat("10.0.0.1 ", maxCachedAddrs+1)},
+	}}
+	n := newNameCache(r)
+	for range 2 {
+		for host, list := range r.answers {
+			if got, err := n.lookup(t.Context(), host); err != nil || len(got) != len(strings.Fields(list[0])) {
+				t.Errorf("%s: %d addresses, %v", host, len(got), err)
+			}
+		}
+	}
+	if r.asked["short.example"] != 1 || r.asked["long.example"] != 2 {
+		t.Errorf("asked %v", r.asked)
+	}
+}
+
+// TestExhausted: a machine without descriptors is not the destination's fault (P35).
+func TestExhausted(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		socket := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", errno)}
+		for _, err := range []error{
+			dialFailure("8.8.8.8:80", socket),
+			lookupFailure("h.example", &net.DNSError{Err: socket.Error(), Name: "h.example", Server: "10.9.8.7:53"}),
+		} {
+			var f *failure
+			if !errors.As(err, &f) || f.class != Busy || strings.Contains(f.text, "10.9.8.7") {
+				t.Errorf("%v: %v", errno, err)
+			}
+		}
+	}
+	for _, errno := range []syscall.Errno{syscall.ECONNREFUSED, syscall.ENETUNREACH, syscall.EADDRNOTAVAIL} {
+		if f := dialFailure("8.8.8.8:80", errno).(*failure); f.class != Connect {
+			t.Errorf("%v: class %v", errno, f.class)
+		}
 	}
 }
 

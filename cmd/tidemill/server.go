@@ -69,8 +69,10 @@ func (s *server) open() (err error) {
 	if err != nil {
 		return err
 	}
+	idle := fitDescriptors(s.cfg, openFiles(), s.log)
 	s.client, err = dispatch.New(dispatch.Options{
 		Policy:          s.policy,
+		MaxIdleConns:    idle,
 		RootCAs:         roots,
 		Timeout:         s.cfg.Attempt,
 		MaxResponse:     int(s.cfg.ResponseMax),
