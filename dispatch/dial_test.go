@@ -56,35 +56,6 @@ func portOf(s *rawServer) string {
 	return port
 }
 
-// TestEveryRowAtDial: no form of RELIABILITY.md (e) is connected to, as a literal
-// or as a name, alone or next to a public address; the target sees nothing (P39).
-func TestEveryRowAtDial(t *testing.T) {
-	s := newRawServerAt(t, ":0", serveOK)
-	r := &fakeResolver{answers: map[string][]string{}}
-	c := newClient(t, Options{Policy: mustPolicy(t, PolicyOptions{}), Resolver: r, ConnectTimeout: 5 * time.Second})
-	n := 0
-	eachSpecial(func(kind addrKind, addr string, a netip.Addr) {
-		if kind == public {
-			return
-		}
-		n++
-		single, mixed, last := fmt.Sprintf("a%d.example", n), fmt.Sprintf("b%d.example", n), fmt.Sprintf("c%d.example", n)
-		r.answers[single] = []string{addr}
-		r.answers[mixed] = []string{addr + " 8.8.8.8"}
-		r.answers[last] = []string{strings.Repeat("8.8.8.8 ", 999) + addr}
-		for _, host := range []string{strings.TrimSuffix(strings.TrimPrefix(literalURL(addr), "http://"), "/"), single, mixed, last} {
-			res := do(t, c, Attempt{URL: "http://" + host + ":" + portOf(s) + "/"})
-			var refused *RefusedError
-			if res.Class != Refused || !errors.As(res.Err, &refused) || refused.Addr != a.Unmap().String() {
-				t.Errorf("%s as %s: class %v, %v", addr, host, res.Class, res.Err)
-			}
-		}
-	})
-	if c.Stats().Outcomes[Refused] != uint64(4*n) || s.conns.Load() != 0 {
-		t.Errorf("%d connections arrived, stats %+v", s.conns.Load(), c.Stats())
-	}
-}
-
 // TestControl: the check at the socket holds even if every check before it was
 // passed, as it would be by a resolver that answers two ways.
 func TestControl(t *testing.T) {
