@@ -41,6 +41,14 @@
 // about to connect to. A pooled connection belongs to a checked address. The
 // server's own listeners are refused before any rule is looked at.
 //
+// # Hostile servers
+//
+// Whatever a server sends, an attempt ends by its one deadline, keeps at most
+// MaxResponse of a body and MaxHeader of headers in 1,000 lines, and reads at most
+// 256 KiB beyond each. Nothing is unpacked. A connection is used again only after a
+// whole answer with nothing behind it, in the socket or in TLS's buffer. TestHostile
+// and TestAnswers are the catalogue.
+//
 // # Concurrency
 //
 // Client and Policy are safe for concurrent use. A conn is owned by one exchange
