@@ -175,3 +175,63 @@ func TestResultReuse(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 }
+
+// FuzzAnswer: whatever bytes a server answers with, in whatever pieces, the attempt
+// ends with a class that fits, keeps what it may, and sends nothing twice.
+func FuzzAnswer(f *testing.F) {
+	for _, s := range []string{
+		ok200, "", "H", "HTTP/1.1 204 x\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\nabc", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nab",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n2;a=b\r\nab\r\n0\r\nX: y\r\n\r\n",
+		"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\nA: b\r\n c\r\n\r\n" + ok200 + ok200,
+		"HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nabc", "\r\n\r\n", "HTTP/1.1 600 \x00\r\n\r\n",
+	} {
+		f.Add([]byte(s), uint16(7), false)
+		f.Add([]byte(s), uint16(0), true)
+	}
+	const maxBody, maxHeader = 100, readBufferSmall + 100
+	type script struct {
+		raw []byte
+		cut int
+	}
+	next := make(chan script, 1)
+	s := newRawServer(f, func(c *rawConn) {
+		if c.request() == "" {
+			return
+		}
+		sc := <-next
+		cut := min(sc.cut, len(sc.raw))
+		_, _ = c.Write(sc.raw[:cut])
+		_, _ = c.Write(sc.raw[cut:])
+	})
+	c := newClient(f, Options{MaxResponse: maxBody, MaxHeader: maxHeader})
+	f.Fuzz(func(t *testing.T, raw []byte, cut uint16, head bool) {
+		method := "POST"
+		if head {
+			method = "HEAD"
+		}
+		before := s.reqs.Load()
+		next <- script{raw, int(cut)}
+		r := do(t, c, Attempt{Method: method, URL: s.URL})
+		switch r.Class {
+		case OK:
+			if r.Status < 100 || r.Status > 999 || len(r.Body) > maxBody || head && len(r.Body) > 0 || r.Truncated && len(r.Body) == 0 {
+				t.Fatalf("%+v", r)
+			}
+		case Closed, Protocol, TooLarge:
+			if text := r.Err.Error(); len(text) > maxErrorText || strings.ContainsAny(text, "\r\n\x00") {
+				t.Fatalf("error text %q", text)
+			}
+		default:
+			t.Fatalf("class %v, %v", r.Class, r.Err)
+		}
+		size := 0
+		for _, h := range r.Header {
+			if size += len(h.Name) + len(h.Value); h.Name == "" || strings.ContainsAny(h.Name+h.Value, "\r\n\x00") {
+				t.Fatalf("header %q", h)
+			}
+		}
+		if n := s.reqs.Load() - before; n != 1 || size > maxHeader {
+			t.Fatalf("%d requests, %d bytes of headers", n, size)
+		}
+	})
+}
