@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -61,11 +62,18 @@ func portOf(addr string) string {
 // open opens the data directory and recovers what is in it.
 func (s *server) open() (err error) {
 	boundHeap()
-	if s.policy, err = dispatch.NewPolicy(s.cfg.policyOptions()); err != nil {
+	if s.policy, err = dispatch.NewPolicy(s.cfg.policyOptions(s.own())); err != nil {
 		return err
 	}
+	roots, err := loadRoots(s.cfg.CAFile)
+	if err != nil {
+		return err
+	}
+	idle := fitDescriptors(s.cfg, openFiles(), s.log)
 	s.client, err = dispatch.New(dispatch.Options{
 		Policy:          s.policy,
+		MaxIdleConns:    idle,
+		RootCAs:         roots,
 		Timeout:         s.cfg.Attempt,
 		MaxResponse:     int(s.cfg.ResponseMax),
 		MaxConnsPerHost: 2 * s.cfg.HostParallelism, // the engine gates; this is the net under it
@@ -82,6 +90,25 @@ func (s *server) open() (err error) {
 	}
 	s.admin.watch(s.engine)
 	return nil
+}
+
+// own are the listeners that no message may be sent to. In dev the API is none of
+// them: the receiver that the banner's curl publishes to is there.
+func (s *server) own() []netip.AddrPort {
+	addrs := []net.Addr{s.ln.Addr()}
+	if s.cfg.AllowPrivate {
+		addrs = nil
+	}
+	if s.admin != nil {
+		addrs = append(addrs, s.admin.ln.Addr())
+	}
+	var out []netip.AddrPort
+	for _, a := range addrs {
+		if tcp, ok := a.(*net.TCPAddr); ok {
+			out = append(out, tcp.AddrPort())
+		}
+	}
+	return out
 }
 
 // serve answers requests until ctx ends, the engine fails or the listener does.
