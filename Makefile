@@ -50,8 +50,9 @@ crash: ## do harm to the real binary: make crash MODE=kill,power,torn,bitflip,ei
 		TIDEMILL_CRASH_ACKED=$(ACKED) TIDEMILL_CRASH_KEEP=$(abspath $(KEEP)) \
 		CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestCrash$$' ./cmd/tidemill
 
-isolation: ## measure what a dead destination costs a healthy one, and what a backlog costs in memory
-	TIDEMILL_ISOLATION=1 CGO_ENABLED=0 go test -count=1 -v -run '^Test(Isolation|BacklogMemory)$$' ./cmd/tidemill
+isolation: build ## measure what dead, silent and slow destinations cost a healthy one, and what a backlog costs in memory; takes 6 minutes
+	bin/tidemill bench isolation
+	TIDEMILL_BACKLOG=1 CGO_ENABLED=0 go test -count=1 -v -run '^TestBacklogMemory$$' ./cmd/tidemill
 
 scale: ## restart, memory and disk with millions of messages; takes 20 minutes and 10 GB (make scale MILLION=50000: a small one)
 	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestScale' ./cmd/tidemill

@@ -30,7 +30,16 @@ func (run *Run) writeTable(w io.Writer, unit string) {
 	}
 	t.Flush() // to a strings.Builder: no error
 	for _, q := range run.Ratios {
-		fmt.Fprintf(w, "  %s / %s: %.2f (%.2f to %.2f)\n", q.Of, q.Over, q.Median, q.Min, q.Max)
+		what := ""
+		if q.What != "" {
+			what = ", " + q.What
+		}
+		fmt.Fprintf(w, "  %s / %s%s: %.2f (%.2f to %.2f)\n", q.Of, q.Over, what, q.Median, q.Min, q.Max)
+	}
+	for _, s := range run.Sides {
+		if s.Held != nil {
+			fmt.Fprintf(w, "  %s: the server held at most %d file descriptors and %d MiB\n", s.Name, s.Held.Descriptors, s.Held.Resident>>20)
+		}
 	}
 }
 

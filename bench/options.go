@@ -112,6 +112,35 @@ type LatenessOptions struct {
 	DrainTimeout time.Duration
 }
 
+// IsolationOptions are the options of Isolation. Of Common, Concurrency's first number
+// is the producers (default 64), a round lasts 10s by default after a warm-up of 5s,
+// and there are 3 of each side. Each round starts a server, so Server is not used.
+type IsolationOptions struct {
+	Common
+
+	// Hosts is how many hosts of each bad kind there are. Default: 100.
+	Hosts int
+
+	// Rate is how many messages a second the healthy host gets while latency is
+	// measured; each of the three other kinds gets as many. Default: 500: with it the
+	// slow hosts alone ask for a thousand attempts at one time.
+	Rate int
+
+	// Slow is how long a slow host takes to answer. Default: 2s.
+	Slow time.Duration
+
+	// AttemptTimeout is the bad hosts' Upstash-Timeout: how long a black hole holds an
+	// attempt. Default: 30s.
+	AttemptTimeout time.Duration
+
+	// RetryDelay is their Upstash-Retry-Delay. Default: 10s.
+	RetryDelay time.Duration
+
+	// DrainTimeout bounds the wait, after a round, for everything that was
+	// acknowledged. Default: 3m.
+	DrainTimeout time.Duration
+}
+
 func orDefault[T comparable](v *T, d T) {
 	var zero T
 	if *v == zero {
@@ -224,6 +253,36 @@ func (o LatenessOptions) validate() error {
 		return fmt.Errorf("background of %d a second: want 0 to 1000000", o.Background)
 	case o.Hosts < 1 || o.Hosts > 250:
 		return fmt.Errorf("%d hosts: want 1 to 250", o.Hosts)
+	}
+	return o.Common.validate()
+}
+
+func (o IsolationOptions) withDefaults() IsolationOptions {
+	orDefault(&o.Rounds, 3)
+	orDefault(&o.Round, 10*time.Second)
+	orDefault(&o.WarmUp, 5*time.Second)
+	orDefault(&o.Hosts, 100)
+	orDefault(&o.Rate, 500)
+	orDefault(&o.Slow, 2*time.Second)
+	orDefault(&o.AttemptTimeout, 30*time.Second)
+	orDefault(&o.RetryDelay, 10*time.Second)
+	orDefault(&o.DrainTimeout, 3*time.Minute)
+	o.Common.withDefaults(64)
+	return o
+}
+
+func (o IsolationOptions) validate() error {
+	switch {
+	case o.Server.URL != "":
+		return errors.New("each round needs a server of its own: a running one cannot be measured")
+	case o.Hosts < 1 || o.Hosts > 250:
+		return fmt.Errorf("%d hosts of each kind: want 1 to 250", o.Hosts)
+	case o.Rate < 1 || o.Rate > 100_000:
+		return fmt.Errorf("rate %d: want 1 to 100000 a second", o.Rate)
+	case o.Slow < time.Millisecond || o.AttemptTimeout < time.Millisecond || o.RetryDelay < time.Millisecond:
+		return fmt.Errorf("slow hosts of %v, attempts of %v, retries after %v: want at least 1ms each", o.Slow, o.AttemptTimeout, o.RetryDelay)
+	case o.DrainTimeout < 0:
+		return errors.New("the drain timeout must not be negative")
 	}
 	return o.Common.validate()
 }
