@@ -9,7 +9,7 @@ MODE ?= kill
 MILLION ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race lint format check crash isolation scale time bench bench-wheel
+.PHONY: help run build test race lint format check crash isolation overload scale time bench bench-wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -56,6 +56,10 @@ isolation: build ## measure what dead, silent and slow destinations cost a healt
 
 scale: ## restart, memory and disk with millions of messages; takes 20 minutes and 10 GB (make scale MILLION=50000: a small one)
 	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestScale' ./cmd/tidemill
+
+overload: build ## offer twice and ten times what the server delivers: with the processor as the bound, and with attempts as the bound; takes 20 minutes
+	bin/tidemill bench overload --factor 2
+	bin/tidemill bench overload --answer 50ms -- --delivery.parallelism 50
 
 time: build ## an idle server, a million messages due at once, 100,000 schedules, and lateness at 100 and 2,000 a second; takes 20 minutes and 3 GB (make time MILLION=50000: a small one)
 	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestTime' ./cmd/tidemill

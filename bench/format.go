@@ -40,7 +40,17 @@ func (run *Run) writeTable(w io.Writer, unit string) {
 		if s.Held != nil {
 			fmt.Fprintf(w, "  %s: the server held at most %d file descriptors and %d MiB\n", s.Name, s.Held.Descriptors, s.Held.Resident>>20)
 		}
+		if s.Stress != nil {
+			s.Stress.write(w, s.Name)
+		}
 	}
+}
+
+func (s *Stress) write(w io.Writer, name string) {
+	fmt.Fprintf(w, "  %s: offered %.0f/s, accepted %.0f/s, refused %.0f/s (p99 of the answer %s), delivered %.0f/s\n",
+		name, s.Offered, s.Accepted, s.Refused, millis(s.RefusedIn), s.Delivered)
+	fmt.Fprintf(w, "  %s: in the second half accepted within %.1f %% of its median, resident memory within %.1f %%; all had arrived %v after the load\n",
+		name, 100*s.AcceptedSwing, 100*s.ResidentSwing, s.Drained.Round(time.Millisecond))
 }
 
 func millis(d time.Duration) string {

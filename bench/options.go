@@ -141,6 +141,31 @@ type IsolationOptions struct {
 	DrainTimeout time.Duration
 }
 
+// OverloadOptions are the options of Overload. Of Common, Concurrency's first number is
+// the connections that the load is offered on (default 1000), Round is how long it lasts
+// (default 60s) and Rounds is not used.
+type OverloadOptions struct {
+	Common
+
+	// Factors are the loads, in multiples of what the server delivers in a closed loop.
+	// Default: 2 and 10.
+	Factors []int
+
+	// Peak is how long that is measured before each load. Default: 10s.
+	Peak time.Duration
+
+	// Answer is how long the sink takes for each message. With delivery.parallelism it
+	// sets what delivery can take, so that a tenfold load is one that the machine can
+	// make. Default: no time.
+	Answer time.Duration
+
+	// Hosts is as in DeliverOptions. Default: 32.
+	Hosts int
+
+	// DrainTimeout bounds the wait for everything that was accepted. Default: 10m.
+	DrainTimeout time.Duration
+}
+
 func orDefault[T comparable](v *T, d T) {
 	var zero T
 	if *v == zero {
@@ -283,6 +308,33 @@ func (o IsolationOptions) validate() error {
 		return fmt.Errorf("slow hosts of %v, attempts of %v, retries after %v: want at least 1ms each", o.Slow, o.AttemptTimeout, o.RetryDelay)
 	case o.DrainTimeout < 0:
 		return errors.New("the drain timeout must not be negative")
+	}
+	return o.Common.validate()
+}
+
+func (o OverloadOptions) withDefaults() OverloadOptions {
+	orDefault(&o.Round, time.Minute)
+	orDefault(&o.Peak, 10*time.Second)
+	orDefault(&o.Hosts, 32)
+	orDefault(&o.DrainTimeout, 10*time.Minute)
+	if len(o.Factors) == 0 {
+		o.Factors = []int{2, 10}
+	}
+	o.Common.withDefaults(1000)
+	return o
+}
+
+func (o OverloadOptions) validate() error {
+	for _, f := range o.Factors {
+		if f < 1 || f > 1000 {
+			return fmt.Errorf("factor %d: want 1 to 1000", f)
+		}
+	}
+	switch {
+	case o.Peak < 0 || o.Answer < 0 || o.DrainTimeout < 0:
+		return errors.New("peak, answer and drain timeout must not be negative")
+	case o.Hosts < 1 || o.Hosts > 250:
+		return fmt.Errorf("%d hosts: want 1 to 250", o.Hosts)
 	}
 	return o.Common.validate()
 }

@@ -39,7 +39,23 @@ type Side struct {
 	Failed     int64         `json:"failed"`     // requests, the warm-ups' included
 	Duplicates int64         `json:"duplicates"` // arrivals of what had arrived
 	Rounds     []Round       `json:"rounds"`
-	Held       *Usage        `json:"held,omitempty"` // by its process at most, where that is known
+	Held       *Usage        `json:"held,omitempty"`   // by its process at most, where that is known
+	Stress     *Stress       `json:"stress,omitempty"` // of Overload's loads
+}
+
+// Stress is what became of a load that is more than the server can deliver. Rates are
+// per second while the load lasted.
+type Stress struct {
+	Offered   float64       `json:"offered"`
+	Accepted  float64       `json:"accepted"`
+	Refused   float64       `json:"refused"`   // with a Retry-After, and not stored
+	Delivered float64       `json:"delivered"` // of what was accepted
+	RefusedIn time.Duration `json:"refused_p99_ns"`
+	Drained   time.Duration `json:"drained_ns"` // from the end of the load to the last arrival
+
+	// How far a window of the second half was from the median of them, as a fraction.
+	AcceptedSwing float64 `json:"accepted_swing"`
+	ResidentSwing float64 `json:"resident_swing"` // of what was resident at most; 0: not known
 }
 
 // Round is one round of a side.
@@ -53,7 +69,7 @@ type Round struct {
 
 // Ratio compares two sides, round by round.
 type Ratio struct {
-	What   string  `json:"what,omitempty"` // what is compared: p99, or rates if empty
+	What   string  `json:"what,omitempty"` // what is compared: p99 or goodput, or rates if empty
 	Of     string  `json:"of"`
 	Over   string  `json:"over"`
 	Median float64 `json:"median"`
@@ -107,6 +123,17 @@ func pick(rounds []Round, f func(Round) float64) []float64 {
 		out[i] = f(r)
 	}
 	return out
+}
+
+// swing is how far one of the values is from their median, as a fraction of it.
+func swing(values []float64) float64 {
+	m, most := median(values), 0.0
+	for _, v := range values {
+		if m > 0 {
+			most = max(most, v/m-1, 1-v/m)
+		}
+	}
+	return most
 }
 
 // median of at least one value; of an even number, the mean of the middle two.

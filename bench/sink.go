@@ -20,6 +20,7 @@ type sink struct {
 	clock   func() time.Duration     // the present, on the clock of the stamps
 	ledgers []atomic.Pointer[ledger] // by side
 	meter   atomic.Pointer[meter]    // of the round that is measured; may be nil
+	answer  time.Duration            // how long each request takes
 
 	damage atomic.Pointer[error] // the first
 	ctx    context.Context       // until close
@@ -85,6 +86,9 @@ func (s *sink) handle(ctx *fasthttp.RequestCtx) {
 	if err := s.arrive(ctx.Request.Body()); err != nil {
 		s.damage.CompareAndSwap(nil, &err)
 		ctx.SetStatusCode(fasthttp.StatusBadRequest)
+	}
+	if s.answer > 0 {
+		_ = pause(s.ctx, s.answer)
 	}
 }
 
