@@ -238,11 +238,11 @@ func (c *conn) linger() {
 	}
 }
 
-// refuseUnheard answers a connection that is over a limit, without reading.
-func (c *conn) refuseUnheard(f *failure) {
-	defer c.nc.Close()
+// refuseUnheard answers a connection that is over a limit, without reading. The answer
+// fits the socket's buffer, so it waits for nobody.
+func (c *conn) refuseUnheard(f *failure) error {
 	x := c.srv.acquire(c)
 	defer c.srv.release(x)
 	x.fail(f)
-	x.write(false) //nolint:errcheck // it is closed in any case
+	return x.write(false)
 }

@@ -216,6 +216,50 @@ func TestConnectionLimits(t *testing.T) {
 	}
 }
 
+// TestRefusedConnectionIsHeard: a client that has sent its request when its connection
+// is refused gets the answer and no reset, unless too many linger already.
+func TestRefusedConnectionIsHeard(t *testing.T) {
+	s := start(t, func(o *Options) { o.Concurrency = 1 })
+	held := s.dial(t)
+	fmt.Fprint(held, request("GET /v2/keys"))
+	readAnswer(t, bufio.NewReader(held), "GET")
+	for range 20 {
+		a, closed := s.send(t, requestBody("POST /v2/publish/http://h", strings.Repeat("x", 100_000)))
+		if a.StatusCode != 503 || a.Header.Get("Retry-After") == "" || !closed {
+			t.Fatalf("got %d %s %v", a.StatusCode, a.body, a.Header)
+		}
+		waitFor(t, func() bool { return s.refusing.used.Load() == 0 })
+	}
+	lingers := s.dial(t)
+	readAnswer(t, bufio.NewReader(lingers), "GET")
+	waitFor(t, func() bool { return s.refusing.used.Load() == 1 })
+	over := s.dial(t)
+	if a := readAnswer(t, bufio.NewReader(over), "GET"); a.StatusCode != 503 {
+		t.Errorf("one more: %d", a.StatusCode)
+	}
+	if used := s.refusing.used.Load(); used != 1 {
+		t.Errorf("%d connections linger, the bound is 1", used)
+	}
+	lingers.Close()
+}
+
+// TestBatchItemsAreCounted: elements of a few bytes each cannot get past the bound.
+func TestBatchItemsAreCounted(t *testing.T) {
+	s := start(t, func(o *Options) { o.InflightBytes = 8192 * batchItemCost })
+	item := `{"destination":"http://h/"},`
+	batch := func(n int) string {
+		return requestBody("POST /v2/batch", "["+strings.TrimSuffix(strings.Repeat(item, n), ",")+"]")
+	}
+	if a, _ := s.send(t, batch(4000)); a.StatusCode != 200 {
+		t.Fatalf("within the bound: %d %.200s", a.StatusCode, a.body)
+	}
+	stored := len(s.eng.messages())
+	if a, _ := s.send(t, batch(8192)); a.StatusCode != 503 || a.Header.Get("Retry-After") == "" || len(s.eng.messages()) != stored {
+		t.Errorf("above the bound: %d %.200s, %d more stored", a.StatusCode, a.body, len(s.eng.messages())-stored)
+	}
+	waitFor(t, func() bool { return s.inflight.used.Load() == 0 })
+}
+
 // TestShutdown: a request under way is answered, idle connections end, new ones
 // are not taken.
 func TestShutdown(t *testing.T) {
