@@ -157,10 +157,10 @@ func (s *Server) admit(c *conn) *failure {
 	switch {
 	case s.stopping.Load():
 		return errConnections
-	case len(s.mu.conns) >= s.opt.Concurrency:
-		return errConnections
 	case s.opt.MaxConnsPerIP > 0 && s.mu.perIP[c.ip] >= s.opt.MaxConnsPerIP:
 		return errPerIP
+	case len(s.mu.conns) >= s.opt.Concurrency && !s.evictLocked():
+		return errConnections
 	}
 	s.mu.conns[c] = struct{}{}
 	if s.opt.MaxConnsPerIP > 0 {
@@ -170,9 +170,47 @@ func (s *Server) admit(c *conn) *failure {
 	return nil
 }
 
+// evictLook bounds the connections that are looked at, from a random one on, to find
+// one that can make room.
+const evictLook = 64
+
+// evictLocked makes room for a connection by closing one that is doing nothing: it is
+// idle between two requests or, if there is none such, has not sent a whole head yet.
+// So whoever opens all connections there are and then keeps silent, or sends a byte
+// now and then, does not keep the others out.
+func (s *Server) evictLocked() bool {
+	var slow *conn
+	looked := 0
+	for c := range s.mu.conns {
+		if c.closeIn(connIdle) {
+			s.removeLocked(c)
+			return true
+		}
+		if c.state.Load() == connHead {
+			slow = c
+		}
+		if looked++; looked == evictLook {
+			break
+		}
+	}
+	if slow == nil || !slow.closeIn(connHead) {
+		return false
+	}
+	s.removeLocked(slow)
+	return true
+}
+
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.removeLocked(c)
+}
+
+// removeLocked may be called again for the same connection.
+func (s *Server) removeLocked(c *conn) {
+	if _, there := s.mu.conns[c]; !there {
+		return
+	}
 	delete(s.mu.conns, c)
 	if s.opt.MaxConnsPerIP > 0 {
 		if s.mu.perIP[c.ip]--; s.mu.perIP[c.ip] == 0 {
@@ -211,7 +249,7 @@ func (s *Server) stopAccepting() error {
 		}
 	}
 	for c := range s.mu.conns {
-		c.closeIdle()
+		c.closeIn(connIdle)
 	}
 	return errors.Join(errs...)
 }
