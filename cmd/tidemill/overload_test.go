@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -215,5 +216,52 @@ func TestIdleUploadsRealMemory(t *testing.T) {
 		}
 	}
 	sink.allArrive(t, []uint64{1})
+	p.stop(t)
+}
+
+// TestLittleMemory is P36: with a memory limit of 128 MiB, 256 clients that send bodies
+// of 256 KiB as fast as they can, and 2,000 silent connections, the server sheds load
+// and stays within a fifth of the limit; what it acknowledged arrives.
+func TestLittleMemory(t *testing.T) {
+	builtBinary(t)
+	const limit, clients, each, silent = 128 * mib, 256, 4, 2000
+	needDescriptors(t, clients+silent+500)
+	p, pub, sink := stormServer(t, nil, []string{fmt.Sprintf("GOMEMLIMIT=%d", limit)})
+	for range silent {
+		c, err := net.Dial("tcp", pub.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "POST /v2/publish/http://h HTTP/1.1\r\nHost: t\r\nX: ")
+	}
+	pub.once.Do(pub.init)
+	pub.body = make([]byte, 256<<10)
+	rand.NewChaCha8([32]byte{2}).Read(pub.body) // never fails; does not compress
+	var mu sync.Mutex
+	var acked []uint64
+	var publishers sync.WaitGroup
+	for i := range clients {
+		publishers.Go(func() {
+			for k := range each {
+				seq := uint64(i*each + k + 1)
+				if pub.post(destination(sink.url, seq), nil) {
+					mu.Lock()
+					acked = append(acked, seq)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	publishers.Wait()
+	if len(acked) == 0 || len(acked) == clients*each {
+		t.Errorf("%d of %d publishes were acknowledged: want some, and some refused", len(acked), clients*each)
+	}
+	sink.allArrive(t, acked)
+	_, most := residentSet(t, p.pid())
+	t.Logf("%d of %d publishes acknowledged, resident %s at most", len(acked), clients*each, mibs(most))
+	if most > limit+limit/5 {
+		t.Errorf("the resident set went to %s, with a limit of %s", mibs(most), formatSize(limit))
+	}
 	p.stop(t)
 }

@@ -66,6 +66,7 @@ func (s *server) open() (err error) {
 	if err := s.shareOut(); err != nil {
 		return err
 	}
+	s.shareMemory()
 	if s.policy, err = dispatch.NewPolicy(s.cfg.policyOptions()); err != nil {
 		return err
 	}
