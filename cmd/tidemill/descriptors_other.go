@@ -2,7 +2,4 @@
 
 package main
 
-import "math"
-
-// openFiles is unlimited where there is no such limit.
-func openFiles() int { return math.MaxInt32 }
+func descriptorLimit() uint64 { return 0 }

@@ -2,18 +2,14 @@
 
 package main
 
-import (
-	"math"
+import "syscall"
 
-	"golang.org/x/sys/unix"
-)
-
-// openFiles is the process's limit of file descriptors, which Go has raised to the
-// hard one.
-func openFiles() int {
-	var l unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil || uint64(l.Cur) > math.MaxInt32 {
-		return math.MaxInt32
+// descriptorLimit is how many files and connections this process may have open at one
+// time, 0 if that cannot be told. Go has raised it to the hard limit by now.
+func descriptorLimit() uint64 {
+	var r syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
+		return 0
 	}
-	return int(l.Cur)
+	return uint64(r.Cur)
 }

@@ -31,6 +31,8 @@ type server struct {
 	engine *engine.Engine
 	api    *httpapi.Server
 	fatal  chan error // capacity 1: the engine's last words
+
+	descriptors descriptors
 }
 
 // listen takes the ports, before anything is created on disk: a start that fails
@@ -62,6 +64,10 @@ func portOf(addr string) string {
 // open opens the data directory and recovers what is in it.
 func (s *server) open() (err error) {
 	boundHeap()
+	if err := s.shareOut(); err != nil {
+		return err
+	}
+	s.shareMemory()
 	if s.policy, err = dispatch.NewPolicy(s.cfg.policyOptions(s.own())); err != nil {
 		return err
 	}
@@ -69,14 +75,13 @@ func (s *server) open() (err error) {
 	if err != nil {
 		return err
 	}
-	idle := fitDescriptors(s.cfg, openFiles(), s.log)
 	s.client, err = dispatch.New(dispatch.Options{
 		Policy:          s.policy,
-		MaxIdleConns:    idle,
 		RootCAs:         roots,
 		Timeout:         s.cfg.Attempt,
 		MaxResponse:     int(s.cfg.ResponseMax),
 		MaxConnsPerHost: 2 * s.cfg.HostParallelism, // the engine gates; this is the net under it
+		MaxIdleConns:    s.descriptors.idle,
 		Logger:          s.log,
 	})
 	if err != nil {
@@ -120,6 +125,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 		CheckDestination: s.policy.CheckURL,
 		BatchMax:         s.cfg.BatchMax,
 		InflightBytes:    s.cfg.InflightMax,
+		Concurrency:      s.descriptors.clients,
 		Fallback:         fallback,
 		Logger:           s.log,
 	})
