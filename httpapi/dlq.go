@@ -167,8 +167,7 @@ func (x *exchange) deleteDeadLetter() error {
 	if err := x.srv.opt.Engine.DeleteDeadLetter(x.user, string(x.arg)); err != nil {
 		return err
 	}
-	x.out = append(x.out[:0], `{}`...)
-	return x.ok(http.StatusOK)
+	return x.done()
 }
 
 // retryDeadLetter is POST /v2/dlq/retry/{id}.
