@@ -119,8 +119,8 @@ func (x *exchange) endpoints(check func(e *engine.Endpoint) *failure) (es []engi
 		return nil, badRequest("endpoints must be a list of objects with url and name")
 	}
 	for c := (cursor{b: raw}); c.next(']'); {
-		var e engine.Endpoint
-		if fail := cutEndpoint(&c, &e); fail == nil {
+		e, fail := cutEndpoint(&c)
+		if fail == nil {
 			fail = check(&e)
 		}
 		if fail != nil {
@@ -146,9 +146,9 @@ func oneMember(want string, at *[]byte) func(name []byte) *[]byte {
 // endpointNameMax bounds the name of an endpoint, bytes. It is any text.
 const endpointNameMax = 256
 
-func cutEndpoint(c *cursor, e *engine.Endpoint) *failure {
+func cutEndpoint(c *cursor) (e engine.Endpoint, fail *failure) {
 	var rawURL, rawName []byte
-	fail := cutMembers(c, func(name []byte) *[]byte {
+	fail = cutMembers(c, func(name []byte) *[]byte {
 		switch string(name) {
 		case "url":
 			return &rawURL
@@ -158,21 +158,20 @@ func cutEndpoint(c *cursor, e *engine.Endpoint) *failure {
 		return nil
 	})
 	if fail != nil {
-		return fail
+		return e, fail
 	}
 	url, fail := stringMember("url", rawURL)
 	if fail != nil {
-		return fail
+		return e, fail
 	}
 	name, fail := stringMember("name", rawName)
 	if fail != nil {
-		return fail
+		return e, fail
 	}
 	if len(name) > endpointNameMax {
-		return badValue("name", name, fmt.Sprintf("must be at most %d bytes", endpointNameMax))
+		return e, badValue("name", name, fmt.Sprintf("must be at most %d bytes", endpointNameMax))
 	}
-	e.URL, e.Name = string(url), string(name)
-	return nil
+	return engine.Endpoint{URL: string(url), Name: string(name)}, nil
 }
 
 // setGroupHeader is PATCH /v2/topics/{name}: the options of every publish to the group
