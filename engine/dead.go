@@ -395,9 +395,15 @@ func (e *Engine) redrive(d *index.Dead) (submission, error) {
 		return submission{}, err
 	}
 	var m record.Message
-	if err := record.DecodeMessage(p, &m); err != nil {
+	body, err := openMessage(p, &d.Row, &m, nil)
+	if err != nil {
 		return submission{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+	if m.Flags&record.FlagReport != 0 { // it is a message of its own from now on
+		m.Flags &^= record.FlagReport | record.FlagFailure
+		m.SetBody(body, nil)
+	}
+	m.Root = 0
 	now := e.wallMillis()
 	m.Nonce, m.Created, m.Due = new(chance).draw(e.opts.Rand), now, now
 	m.DedupKey, m.FromDead = [16]byte{}, record.FromDead{Dead: d.LSN, Freed: d.Freed()}

@@ -3,6 +3,7 @@ package engine
 import (
 	"sync"
 
+	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/wal"
 )
 
@@ -44,7 +45,7 @@ func (e *Engine) submitUnique(m *scratchMessage) (submission, error) {
 		return submission{}, indexError(err)
 	}
 	if ok {
-		return submission{duplicate: &seen{seq: d.Seq, nonce: d.Nonce}}, nil
+		return submission{duplicate: seenBefore(&d)}, nil
 	}
 	sub, err := e.logBuilt(m)
 	if err != nil {
@@ -52,6 +53,15 @@ func (e *Engine) submitUnique(m *scratchMessage) (submission, error) {
 	}
 	t.add(key, &sub)
 	return sub, nil
+}
+
+// seenBefore is what the index knows of an original.
+func seenBefore(d *index.Deduped) *seen {
+	s := &seen{seq: d.Seq, nonce: d.Nonce}
+	for _, m := range d.Members {
+		s.members = append(s.members, member{m.Nonce, m.URL})
+	}
+	return s
 }
 
 func (t *dedupTable) add(key seenKey, sub *submission) {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -84,11 +83,10 @@ func (e *Engine) fanOut(m *record.Message, g *group, f *fan) error {
 	f.free()
 	for i := range g.Endpoints {
 		ep := &g.Endpoints[i]
-		key, err := dispatch.HostKey(ep.URL)
+		host, err := hostKey(ep.URL)
 		if err != nil { // an earlier version took it
 			return limitError("invalid endpoint %s of topic %s: %v", ep.URL, g.Name, err)
 		}
-		host := hostID(key)
 		f.Members = append(f.Members, record.Member{
 			Nonce: f.rand.draw(e.opts.Rand), Lane: laneTo(m, host), Host: host, URL: ep.URL, Endpoint: ep.Name,
 		})

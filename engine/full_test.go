@@ -33,7 +33,7 @@ func (b *bareCore) message(seq uint64, due int64) uint32 {
 	if !b.place(&r) {
 		b.t.Fatalf("message %d found no place", seq)
 	}
-	i := b.admit(b.laneOf(r.Lane), &r, stTimer)
+	i := b.admit(b.laneOf(&r), &r, stTimer)
 	b.schedule(i)
 	return i
 }

@@ -62,7 +62,7 @@ type goldenMessage struct {
 
 func goldenOptions(fs vfs.FS, w Wire, now time.Time) Options {
 	o := testOptions(fs, w)
-	o.MessageMax, o.ResponseMax, o.SegmentSize = 64<<10, 64<<10, 512<<10
+	o.MessageMax, o.ResponseMax, o.SegmentSize = 32<<10, 32<<10, 512<<10
 	o.Wall = func() time.Time { return now }
 	return o
 }

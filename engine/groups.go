@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -33,6 +34,21 @@ type group struct {
 func decodeGroup(pos uint64, p []byte) (*group, error) {
 	g := &group{pos: pos, len: uint32(len(p))}
 	return g, record.DecodeGroup(p, &g.Group)
+}
+
+// load reads the groups of all accounts.
+func (s *groups) load(x *index.Index) error {
+	err := x.Groups(func(row *index.Group) error {
+		g, err := decodeGroup(row.Pos, row.Payload)
+		if err == nil {
+			s.put(g)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("load URL groups: %w", err)
+	}
+	return nil
 }
 
 // weight is about what a group takes in memory: its texts, and what Go puts around them.

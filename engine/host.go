@@ -6,10 +6,11 @@ type host struct {
 	id       uint64
 	inflight int
 	entries  int
-	failures int      // attempts in a row that got no response
-	answered int64    // unix ms of the last response
-	parked   []uint32 // lanes whose next message waits for a permit here
-	kept     bool     // in core.kept
+	failures int    // attempts in a row that got no response
+	answered int64  // unix ms of the last response
+	parked   parked // who waits for a permit here
+	kept     bool   // in core.kept
+	freed    bool   // in core.freedHosts
 }
 
 // A host that gave no response this many times in a row is probed by one attempt
@@ -29,7 +30,7 @@ func (c *core) hostOf(id uint64) uint32 {
 		i = uint32(len(c.hosts))
 		c.hosts = append(c.hosts, host{})
 	}
-	c.hosts[i] = host{id: id}
+	c.hosts[i] = host{id: id, parked: nobody}
 	c.byHost[id] = i
 	return i
 }
@@ -61,11 +62,14 @@ func (c *core) dropHost(i uint32) {
 
 func (c *core) forgetHost(i uint32) {
 	h := &c.hosts[i]
-	if h.entries > 0 || h.inflight > 0 || len(h.parked) > 0 || h.kept || c.byHost[h.id] != i {
+	if h.entries > 0 || h.inflight > 0 || h.parked.any() || h.kept || h.freed {
+		return
+	}
+	if j, ok := c.byHost[h.id]; !ok || i != j {
 		return
 	}
 	delete(c.byHost, h.id)
-	*h = host{}
+	*h = host{parked: nobody}
 	c.freeHost = append(c.freeHost, i)
 }
 
@@ -102,8 +106,7 @@ func (c *core) proven(h *host) bool {
 	return 0 <= since && since < provenFor
 }
 
-// yield returns an attempt's permit and gives the lanes that waited for it their
-// turn.
+// yield returns an attempt's permit.
 func (c *core) yield(hi uint32, r *attemptResult) {
 	c.inflight--
 	h := &c.hosts[hi]
@@ -115,15 +118,7 @@ func (c *core) yield(hi uint32, r *attemptResult) {
 	default:
 		h.failures++
 	}
-	if !c.permit(h) {
-		return
-	}
-	for _, li := range h.parked {
-		c.lanes[li].parked = false
-		c.giveTurn(li)
-		c.dropLane(li)
-	}
-	h.parked = h.parked[:0]
+	c.freeHosts(hi)
 }
 
 // quantum is what a lane may start in one turn; an attempt costs one, and one
@@ -165,12 +160,12 @@ func (c *core) startReady() {
 }
 
 func (c *core) mayStart() bool {
-	return !c.stuck && c.inflight < c.opts.Parallelism && c.pace.young < c.pace.limit && c.undurable < undurableMax && c.undurableBytes < undurableBytesMax
+	return !c.stuck && c.inflight < c.opts.Parallelism && c.pace.young < c.pace.limit && c.undurable+len(c.held) < undurableMax && c.undurableBytes+c.heldBytes < undurableBytesMax
 }
 
-// startHead starts the lane's first message, or parks the lane at a host that
-// has no permit, or sends the message back to the wheel when the clock was set
-// back (T3).
+// startHead starts the lane's first message, or parks whoever has to wait for a host, a
+// flow-control key or the end of a queue's pause, or sends the message back to the wheel
+// when the clock was set back (T3).
 func (c *core) startHead(li uint32) {
 	l := &c.lanes[li]
 	i := l.ready.head
@@ -180,18 +175,47 @@ func (c *core) startHead(li uint32) {
 		c.schedule(i)
 		return
 	}
-	h := &c.hosts[e.host]
-	if !c.permit(h) {
+	if l.queue != none && c.queues.list[l.queue].paused {
 		l.parked = true
-		h.parked = append(h.parked, li)
+		q := &c.queues.list[l.queue]
+		q.parked = append(q.parked, li)
+		return
+	}
+	h := &c.hosts[e.host]
+	switch {
+	case !c.permit(h):
+		c.park(li, i, &h.parked, 0)
+		return
+	case e.flow != none && c.flowRoom(e.flow) == 0:
+		if l.flowAt == 0 {
+			l.flowAt = c.now
+		}
+		c.park(li, i, &c.flows.list[e.flow].parked, flagAtFlow)
 		return
 	}
 	c.withdraw(i)
+	c.start(li, i)
+}
+
+// start begins an attempt.
+func (c *core) start(li, i uint32) {
+	l, e := &c.lanes[li], &c.entries[i]
 	e.state = stFlight
 	e.flags |= flagFlying
-	h.inflight++
+	c.hosts[e.host].inflight++
 	c.inflight++
 	c.began(i)
+	if e.flow != none {
+		c.drawFlow(e.flow)
+	}
 	l.deficit -= cost(e)
-	c.out.starts = append(c.out.starts, startCommand{slot: i, row: c.row(e), due: e.due, attempt: int(e.tries) + 1})
+	cmd := startCommand{slot: i, row: c.row(e), due: e.due, attempt: int(e.tries) + 1, waited: c.now - e.due}
+	if l.flowAt != 0 {
+		cmd.heldUp = c.now - max(l.flowAt, e.due)
+		cmd.waited -= cmd.heldUp
+	}
+	if l.ready.head == none {
+		l.flowAt = 0
+	}
+	c.out.starts = append(c.out.starts, cmd)
 }

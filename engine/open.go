@@ -47,6 +47,9 @@ func (e *Engine) open() error {
 	if err := e.users.load(e.idx); err != nil {
 		return err
 	}
+	if err := e.groups.load(e.idx); err != nil {
+		return err
+	}
 	lanes, err := e.startCore()
 	if err != nil {
 		return err

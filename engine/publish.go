@@ -156,14 +156,14 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 	if p.Group != "" {
 		return e.buildFanout(p, m)
 	}
-	host, err := dispatch.HostKey(p.URL)
+	host, err := hostKey(p.URL)
 	if err != nil {
 		return limitError("invalid destination url: %v", err)
 	}
 	if err := e.buildShared(p, m); err != nil {
 		return err
 	}
-	m.URL, m.Nonce, m.Host = p.URL, m.rand.draw(e.opts.Rand), hostID(host)
+	m.URL, m.Nonce, m.Host = p.URL, m.rand.draw(e.opts.Rand), host
 	m.Lane = laneTo(&m.Message, m.Host)
 	return nil
 }
@@ -190,6 +190,9 @@ func (e *Engine) buildShared(p *Publish, m *scratchMessage) error {
 		Timeout: uint32(p.Timeout.Milliseconds()), Retries: uint16(p.Retries), Method: p.Method,
 		Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay,
 	}
+	if err := e.buildLine(p, &m.Message); err != nil {
+		return err
+	}
 	m.zstd = m.SetBody(p.Body, m.zstd)
 	m.DedupKey = dedupHash(p)
 	return nil
@@ -208,6 +211,29 @@ func laneTo(m *record.Message, host uint64) uint64 {
 	return host
 }
 
+// buildLine fills in what holds the message back besides its host, and what follows it.
+func (e *Engine) buildLine(p *Publish, m *record.Message) (err error) {
+	if p.Queue != "" {
+		m.QueueName, m.Ordering = p.Queue, p.Ordering
+		m.Line.Queue = record.QueueID(m.User, p.Queue)
+	} else if p.Ordering != "" {
+		return limitError("Tidemill-Ordering-Key needs a queue: use POST /v2/enqueue, or Upstash-Queue-Name")
+	}
+	if err := setFlow(m, &p.Flow); err != nil {
+		return err
+	}
+	if m.Callback, err = e.template(p.Callback, p.User, p.Retries); err != nil {
+		return err
+	}
+	if m.Failure, err = e.template(p.Failure, p.User, p.Retries); err != nil {
+		return err
+	}
+	if metaSize(p)+len(m.Callback)+len(m.Failure) > metaMax-4096 {
+		return errMeta
+	}
+	return nil
+}
+
 func (e *Engine) checkLimits(p *Publish) error {
 	switch {
 	case e.closing.Load():
@@ -216,22 +242,31 @@ func (e *Engine) checkLimits(p *Publish) error {
 		return ErrOverloaded
 	case len(p.Body) > e.opts.MessageMax:
 		return ErrTooLarge
-	case p.Retries < 0:
-		return limitError("Upstash-Retries must be 0 or more")
-	case p.Retries > e.opts.MaxRetries:
-		return quotaError("quota maxRetries exceeded. Maximum allowed: %d", e.opts.MaxRetries)
-	case p.Timeout < 0 || p.Timeout > 0 && p.Timeout < time.Millisecond:
-		return limitError("Upstash-Timeout must be at least 1ms")
-	case p.Timeout > e.opts.AttemptMax:
-		return limitError("Upstash-Timeout of %s is longer than attempt.max-timeout, %s", p.Timeout, e.opts.AttemptMax)
 	case metaSize(p) > metaMax-4096:
-		return limitError("destination, headers and options together exceed %d bytes", metaMax-4096)
+		return errMeta
+	}
+	return e.checkTries(p.Retries, p.Timeout)
+}
+
+// checkTries checks how often and how long a message, or a callback, is tried.
+func (e *Engine) checkTries(retries int, timeout time.Duration) error {
+	switch {
+	case retries < 0:
+		return limitError("Upstash-Retries must be 0 or more")
+	case retries > e.opts.MaxRetries:
+		return quotaError("quota maxRetries exceeded. Maximum allowed: %d", e.opts.MaxRetries)
+	case timeout < 0 || timeout > 0 && timeout < time.Millisecond:
+		return limitError("Upstash-Timeout must be at least 1ms")
+	case timeout > e.opts.AttemptMax:
+		return limitError("Upstash-Timeout of %s is longer than attempt.max-timeout, %s", timeout, e.opts.AttemptMax)
 	}
 	return nil
 }
 
+var errMeta = limitError("destination, headers, callbacks and options together exceed %d bytes", metaMax-4096)
+
 func metaSize(p *Publish) int {
-	n := len(p.URL) + len(p.CallerIP) + len(p.RetryDelay)
+	n := len(p.URL) + len(p.CallerIP) + len(p.RetryDelay) + len(p.Queue) + len(p.Ordering) + len(p.Flow.Key)
 	for i := range p.Header {
 		n += len(p.Header[i].Name) + len(p.Header[i].Value) + 12
 	}
@@ -258,6 +293,12 @@ func (e *Engine) dueTime(p *Publish, now time.Time) (int64, error) {
 	}
 	// Rounded up to the next millisecond: never early (T3).
 	return at.Add(time.Millisecond - 1).UnixMilli(), nil
+}
+
+// hostKey names the host pool that a destination belongs to.
+func hostKey(url string) (uint64, error) {
+	host, err := dispatch.HostKey(url)
+	return hostID(host), err
 }
 
 // hostID names a host pool, and the lane of its messages, by 64 bits. Two hosts

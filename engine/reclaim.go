@@ -318,7 +318,7 @@ func (e *Engine) keepSchedule(lsn uint64, d *record.Schedule, n int, batch *surv
 }
 
 func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
-	pending, k, err := st.At(lsn)
+	pending, k, err := st.At(lsn, lsn)
 	if err != nil {
 		return err
 	}
@@ -347,7 +347,7 @@ func (e *Engine) movedSurvivor(st *index.Standing, lsn uint64, p []byte, batch *
 	if m.What == record.MoveDeadOutcome {
 		return e.deadSurvivor(index.DeadKey{User: m.User, LSN: m.Dead}, m.What, lsn, len(p), m.Record, batch)
 	}
-	_, k, err := st.At(lsn)
+	_, k, err := st.At(lsn, lsn)
 	if err != nil {
 		return err
 	}

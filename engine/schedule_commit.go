@@ -52,13 +52,14 @@ func (c *core) commitTick(lsn uint64, p []byte) error {
 	return c.came(lsn, k.User, k.ID, &k.Ticks, k.Error)
 }
 
-// commitMessageTick takes what a message says of the schedule that it comes from.
-func (c *core) commitMessageTick(lsn uint64, h record.MessageHead) error {
+// commitMessageTick takes what a message says of the schedule that it comes from; nonce is
+// that of the first member if it is what those of a fan-out share.
+func (c *core) commitMessageTick(lsn, nonce uint64, h record.MessageHead) error {
 	id, k, ok, err := h.Tick()
 	if !ok || err != nil {
 		return err
 	}
-	t := record.Ticks{Last: k.Time, Next: k.Next, Run: k.Time, RunSeq: lsn, RunNonce: h.Nonce()}
+	t := record.Ticks{Last: k.Time, Next: k.Next, Run: k.Time, RunSeq: lsn, RunNonce: nonce}
 	return c.came(lsn, h.User(), string(id), &t, "")
 }
 

@@ -272,8 +272,8 @@ func (e *Engine) readSchedule(row *index.Schedule, v *ScheduleInfo) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	callback, err := callbackInfo(m.Callback)
-	failure, err2 := callbackInfo(m.Failure)
+	callback, err := viewCallback(m.Callback)
+	failure, err2 := viewCallback(m.Failure)
 	if err := cmp.Or(err, err2); err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
@@ -281,7 +281,7 @@ func (e *Engine) readSchedule(row *index.Schedule, v *ScheduleInfo) error {
 		ID: row.ID, Cron: d.Cron, Time: rulesOf(d), Created: time.UnixMilli(d.Created), Paused: row.Paused,
 		URL: m.URL, Method: m.Method.String(), Header: m.Header, Body: body, CallerIP: m.CallerIP,
 		Retries: int(m.Retries), RetryDelay: m.RetryDelay, Timeout: millis(int64(m.Timeout)), Delay: millis(m.Due),
-		QueueName: m.QueueName, Ordering: m.Ordering, Flow: flowOf(&m), TopicName: m.Topic, Callback: callback, Failure: failure,
+		QueueName: m.QueueName, Ordering: m.Ordering, Flow: flowControl(&m), TopicName: m.Topic, Callback: callback, Failure: failure,
 		Error: row.Error,
 	}
 	return e.readTicks(row, d, v)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 	"github.com/tidemill/tidemill/wal/powerfs"
 )
@@ -130,7 +131,7 @@ func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 
 func (s *sim) open(cfg simConfig) {
 	o := Options{
-		Dir: "data", Wire: simWire{s}, FS: s.disk, Rand: simRand{s.rng}, SegmentSize: 512 << 10, MessageMax: 64 << 10, ResponseMax: 64 << 10,
+		Dir: "data", Wire: simWire{s}, FS: s.disk, Rand: simRand{s.rng}, SegmentSize: 640 << 10, MessageMax: 64 << 10, ResponseMax: 64 << 10,
 		MemtableSize: 4 << 20, CacheSize: 1 << 20, Parallelism: 20, HostParallelism: 6, Resident: cfg.resident,
 		Wall: func() time.Time { return time.UnixMilli(s.now) }, OnFatal: func(err error) { s.fail("fatal: %v", err) },
 		manual: true, raiseEvery: 5,
@@ -431,6 +432,17 @@ func (s *sim) carryOut(out *commands) {
 	for _, d := range out.scheduled {
 		d.req.done(d.err)
 	}
+	for _, r := range out.flows {
+		if err := s.e.logFlow(r); err != nil {
+			s.fail("log a flow-control key: %v", err)
+		}
+	}
+	for _, d := range out.flowed {
+		d.req.done(d.err)
+	}
+	for _, fn := range out.queries {
+		fn(s.e.core)
+	}
 	s.e.carryBounds(out)
 	s.pages = append(s.pages, out.pages...)
 	s.rows = append(s.rows, out.rows...)
@@ -445,7 +457,7 @@ func (s *sim) carryOut(out *commands) {
 	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels); c.resident > limit {
 		s.fail("S9: %d messages resident, the bound is %d", c.resident, limit)
 	}
-	if n := c.wheel.Len(); n > c.resident+len(c.byLane)+len(c.schedules.byKey) {
+	if n := c.wheel.Len(); n > c.resident+len(c.byLane)+len(c.schedules.byKey)+len(c.flows.byID) {
 		s.fail("S9: %d timers for %d resident messages, %d lanes and %d schedules", n, c.resident, len(c.byLane), len(c.schedules.byKey))
 	}
 }
@@ -495,7 +507,7 @@ func (s *sim) land() {
 	cmd := s.flights[i]
 	s.flights = slices.Delete(s.flights, i, i+1)
 	r := s.att.run(&cmd)
-	r.outcome.Took = 0 // the only thing in a result that real time shows in
+	r.outcome.Took, r.outcome.Timing = 0, record.Timing{} // the only things in a result that real time shows in
 	switch m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]; {
 	case m == nil || r.success || r.final:
 	case r.interrupt: // the clock was set back since: no attempt was made

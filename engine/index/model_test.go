@@ -123,6 +123,7 @@ func (m *model) message(r logged) error {
 func (m *model) seen(user uint32, hash *[16]byte, at int64, lsn, nonce uint64, schedule string) {
 	m.newest = uint64(at / testWindow.Milliseconds())
 	v := be.AppendUint64(be.AppendUint64(be.AppendUint64(nil, lsn), nonce), uint64(at))
+	v = append(v, "\x00\x01"[min(len(schedule), 1)])
 	m.dedup[string(dedupKey(nil, m.newest, user, hash))] = string(v) + schedule
 }
 

@@ -157,7 +157,7 @@ func TestStanding(t *testing.T) {
 	defer func() { b.must(s.Close()) }()
 	found := 0
 	for _, r := range log {
-		pending, k, err := s.At(r.lsn)
+		pending, k, err := s.At(r.lsn, r.lsn)
 		b.must(err)
 		if want := g.m.rows[r.lsn].Pos == r.lsn; pending != want || k != dead[r.lsn] {
 			t.Fatalf("at %d: pending %v, dead letter %+v; the model says %v, %+v", r.lsn, pending, k, want, dead[r.lsn])

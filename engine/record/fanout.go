@@ -100,11 +100,11 @@ func EachMember(p []byte, fn func(n int, m *MemberHead) error) (shared MessageHe
 	if _, _, err := shared.Special(); err != nil {
 		return nil, fmt.Errorf("the message of a fan-out: %w", err)
 	}
-	share := uint32((len(p) + int(n) - 1) / int(n))
-	if err := eachMember(members, int(n), share, func(int, *MemberHead) error { return nil }); err != nil {
+	each := share(len(p), int(n))
+	if err := eachMember(members, int(n), each, func(int, *MemberHead) error { return nil }); err != nil {
 		return nil, err
 	}
-	return shared, eachMember(members, int(n), share, fn)
+	return shared, eachMember(members, int(n), each, fn)
 }
 
 func eachMember(b []byte, n int, share uint32, fn func(int, *MemberHead) error) error {
@@ -156,17 +156,56 @@ func OpenMessage(p []byte, nonce uint64, m *Message) (reports *Outcome, err erro
 	case TypeOutcome:
 		reports = new(Outcome)
 		if err = DecodeOutcome(p, reports); err == nil {
-			found, err = openCallback(reports, nonce, m)
+			var n int
+			if n, err = reports.CallbackOf(nonce); err == nil {
+				found, err = true, DecodeMessage(reports.Callbacks[n], m)
+			}
 		}
 	default:
 		err = DecodeMessage(p, m)
 		found = m.Nonce == nonce && m.Flags&FlagReport == 0
 	}
 	if err == nil && !found {
-		err = fmt.Errorf("%w: the record holds another message", ErrTruncated)
+		err = errOther
 	}
 	return reports, err
 }
+
+// HeadOf returns the head of the message with this nonce in the record that it stands
+// in, like OpenMessage. Of a fan-out it is the head of what its members share.
+func HeadOf(p []byte, nonce uint64) (h MessageHead, err error) {
+	t, err := TypeOf(p)
+	if err != nil {
+		return nil, err
+	}
+	found := false
+	switch t {
+	case TypeFanout:
+		h, err = EachMember(p, func(_ int, m *MemberHead) error {
+			found = found || m.Nonce == nonce
+			return nil
+		})
+	case TypeOutcome:
+		var o Outcome
+		if err = DecodeOutcomeHead(p, &o); err == nil {
+			err = EachCallback(p, func(_ int, c MessageHead, _ []byte) error {
+				if c.Nonce() == nonce {
+					h, found = c, true
+				}
+				return nil
+			})
+		}
+	default:
+		h, err = HeadOfMessage(p)
+		found = err == nil && h.Nonce() == nonce && !h.Report()
+	}
+	if err == nil && !found {
+		err = errOther
+	}
+	return h, err
+}
+
+var errOther = fmt.Errorf("%w: the record holds another message", ErrTruncated)
 
 func openMember(p []byte, nonce uint64, m *Message) (found bool, err error) {
 	var member Member
@@ -182,17 +221,4 @@ func openMember(p []byte, nonce uint64, m *Message) (found bool, err error) {
 		m.Nonce, m.Lane, m.Host, m.URL, m.Endpoint = nonce, member.Lane, member.Host, member.URL, member.Endpoint
 	}
 	return found, err
-}
-
-func openCallback(o *Outcome, nonce uint64, m *Message) (found bool, err error) {
-	for _, c := range o.Callbacks {
-		h, err := HeadOfMessage(c)
-		if err != nil {
-			return false, err
-		}
-		if h.Nonce() == nonce {
-			return true, DecodeMessage(c, m)
-		}
-	}
-	return false, nil
 }

@@ -24,13 +24,22 @@ type Queue struct {
 	Parallelism uint32
 	Created     int64  // unix ms
 	Updated     int64  // unix ms
-	Drop        uint64 // messages published before this LSN are canceled at their turn
+	Drop        uint64 // messages published before this LSN are canceled at their turn; see DropBefore
 	Old         uint64 // where the record stood that this one replaces, 0: nowhere
 	OldLen      uint32
 }
 
 // ID is what the queue is known by.
 func (q *Queue) ID() uint64 { return QueueID(q.User, q.Name) }
+
+// DropBefore returns Drop of a record that stands at lsn: one that deletes the queue and
+// names no LSN means its own.
+func (q *Queue) DropBefore(lsn uint64) uint64 {
+	if q.Drop == 0 && q.Flags&QueueGone != 0 {
+		return lsn
+	}
+	return q.Drop
+}
 
 // Append appends the encoded queue to dst.
 func (q *Queue) Append(dst []byte) []byte {
@@ -106,8 +115,15 @@ type Flow struct {
 func (f *Flow) ID() uint64 { return FlowID(f.User, f.Key) }
 
 // Lasting says whether the record says anything at a time (unix ms): a window that is
-// over and no flags are nothing.
-func (f *Flow) Lasting(now int64) bool { return f.Flags != 0 || f.Window+int64(f.Period) > now }
+// over and no flags are nothing. In the sliding mode a permit may be used until a period
+// after Window, and counts for another one.
+func (f *Flow) Lasting(now int64) bool {
+	period := int64(f.Period)
+	if f.Sliding {
+		period *= 2
+	}
+	return f.Flags != 0 || f.Window != 0 && f.Window+period > now
+}
 
 // Size returns the number of bytes that Append adds.
 func (f *Flow) Size() int { return flowHead + fieldSize(flowRuleSize+len(f.Key)) }

@@ -53,6 +53,11 @@ func (l *Line) find(fs []byte) error {
 	return err
 }
 
+// named says whether a message has the names of what its line leads through.
+func (l *Line) named(queue, flow bool) bool { return (l.Queue == 0 || queue) && (l.Flow == 0 || flow) }
+
+var errUnnamed = fmt.Errorf("%w: a line through a queue or a flow-control key without its name", ErrTruncated)
+
 // Order is what the rows of a lane are sorted by before seq: the time when a message
 // is due, or its turn where it stands in a queue (X4).
 func (r *Row) Order() int64 {
@@ -231,13 +236,16 @@ type LineNames struct {
 }
 
 // LineNames returns the names of queue and flow-control key and what the message says
-// of the latter.
+// of the latter. It refuses a line without them: its summaries are kept by name.
 func (h MessageHead) LineNames() (n LineNames, err error) {
 	if le.Uint16(h[2:])&FlagLine == 0 {
 		return n, nil
 	}
+	var l Line
 	err = fields(h.fields(), func(tag Tag, v []byte) error {
 		switch tag {
+		case tagLine:
+			return l.decode(v)
 		case tagQueue:
 			n.Queue = v
 		case tagFlow:
@@ -248,12 +256,15 @@ func (h MessageHead) LineNames() (n LineNames, err error) {
 		}
 		return nil
 	})
+	if err == nil && !l.named(len(n.Queue) > 0, len(n.FlowKey) > 0) {
+		err = errUnnamed
+	}
 	return n, err
 }
 
-// Stamp sets when an encoded message was created and when it is due, unix ms: what is
-// known last of a callback.
-func Stamp(m []byte, created, due int64) {
-	le.PutUint64(m[16:], uint64(due))
-	le.PutUint64(m[24:], uint64(created))
+// Stamp says when an encoded callback was created and is due, unix ms: until then its Due
+// is the delay.
+func Stamp(m []byte, now int64) {
+	le.PutUint64(m[16:], uint64(int64(le.Uint64(m[16:]))+now))
+	le.PutUint64(m[24:], uint64(now))
 }

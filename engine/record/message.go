@@ -13,7 +13,11 @@ const (
 	// its own but reports the outcome in whose record it stands.
 	FlagReport uint16 = 1 << 3
 
-	messageFlags = FlagZstd | FlagTick | FlagLine | FlagReport
+	// FlagFailure says that a callback reports that its message has failed for good: it
+	// names the dead letter.
+	FlagFailure uint16 = 1 << 4
+
+	messageFlags = FlagZstd | FlagTick | FlagLine | FlagReport | FlagFailure
 )
 
 // messageHead is the length of a Message's fixed head. Offsets:
@@ -331,6 +335,9 @@ func (m *Message) decodeFields(fs []byte) error {
 	m.Header = r.hs
 	if m.Flags&FlagLine != 0 != (m.Line != Line{}) {
 		return fmt.Errorf("%w: a line and its flag do not agree", ErrTruncated)
+	}
+	if !m.Line.named(m.QueueName != "", m.FlowKey != "") {
+		return errUnnamed
 	}
 	if m.Flags&FlagTick != 0 && (m.Schedule == "" || m.Tick.Time == 0) || m.Flags&FlagTick == 0 && m.Tick.Time != 0 {
 		return fmt.Errorf("%w: a tick and its flag, or its schedule, do not agree", ErrTruncated)

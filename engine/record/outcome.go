@@ -213,6 +213,27 @@ func EachCallback(p []byte, fn func(n int, h MessageHead, m []byte) error) error
 	return err
 }
 
+// CallbackOf returns the number of the callback with this nonce.
+func (o *Outcome) CallbackOf(nonce uint64) (n int, err error) {
+	for n, m := range o.Callbacks {
+		h, err := HeadOfMessage(m)
+		if err != nil {
+			return 0, err
+		}
+		if h.Nonce() == nonce {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: the outcome has no such callback", ErrTruncated)
+}
+
+// CallbackShare returns how many bytes of an outcome's payload count for each of the
+// messages that it publishes, which it has. DecodeOutcomeHead has taken p.
+func CallbackShare(p []byte) uint32 { return share(len(p), int(p[81])) }
+
+// share returns an even share of the bytes of a record that publishes n messages.
+func share(size, n int) uint32 { return uint32((size + n - 1) / n) }
+
 // DecodeOutcome decodes a payload. Strings are copied; Body, Callbacks and Source alias p.
 func DecodeOutcome(p []byte, o *Outcome) error {
 	if err := DecodeOutcomeHead(p, o); err != nil {
