@@ -37,7 +37,7 @@ func appendMembers(dst []byte, members []engine.MemberReceipt) []byte {
 		}
 		o := obj{b: dst}
 		o.str("messageId", members[i].MessageID)
-		o.str("url", members[i].URL)
+		o.opt("url", members[i].URL) // unknown where a message to a single URL was the first
 		if members[i].Deduplicated {
 			o.flag("deduplicated", true)
 		}
