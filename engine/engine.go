@@ -55,6 +55,7 @@ type Engine struct {
 	claims    claims
 	users     users
 	groups    groups
+	queues    queueBook
 	health    health
 	backup    sync.Mutex // held by the one that runs
 	space     space

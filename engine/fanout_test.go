@@ -394,3 +394,155 @@ func TestScheduleToGroup(t *testing.T) {
 	}
 	tick(4, "e")
 }
+
+// TestEnqueueToGroup: each member joins the queue, in the order of the endpoints, and has
+// its turn there, after a restart as well.
+func TestEnqueueToGroup(t *testing.T) {
+	o := testOptions(powerfs.New(), newFakeWire())
+	e := openGroup(t, o, "a", "b", "c")
+	paused := true
+	if err := e.SetQueue(1, "q", QueueChange{Paused: &paused}); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for range 3 {
+		for _, r := range publishGroup(t, e, Publish{Queue: "q"}) {
+			want = append(want, r.MessageID)
+		}
+		want = append(want, publish(t, e, Publish{Queue: "q"}))
+	}
+	closeEngine(t, e)
+	wire := newFakeWire()
+	o.Wire = wire
+	e = open(t, o)
+	if q, err := e.Queue(1, "q"); err != nil || q.Lag != len(want) {
+		t.Fatalf("queue %+v, %v; want %d messages", q, err, len(want))
+	}
+	paused = false
+	if err := e.SetQueue(1, "q", QueueChange{Paused: &paused}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for range want {
+		got = append(got, wire.next(t).header["Upstash-Message-Id"])
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("delivered %v, want %v", got, want)
+	}
+}
+
+// TestFanoutFlowControl: all members draw permits of one key.
+func TestFanoutFlowControl(t *testing.T) {
+	wire := newFakeWire()
+	e := openGroup(t, testOptions(vfs.NewMem(), wire), "a", "b", "c")
+	if err := e.PauseFlow(1, "k"); err != nil {
+		t.Fatal(err)
+	}
+	rs := publishGroup(t, e, Publish{Flow: FlowControl{Key: "k", Parallelism: 2}})
+	f, err := e.Flow(1, "k")
+	if err != nil || f.Waiting != 3 || f.InFlight != 0 || f.Parallelism != 2 {
+		t.Errorf("flow %+v, %v", f, err)
+	}
+	if err := e.ResumeFlow(1, "k"); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for range rs {
+		got[wire.next(t).header["Upstash-Message-Id"]] = true
+	}
+	for _, r := range rs {
+		if !got[r.MessageID] {
+			t.Errorf("%s was not delivered", r.MessageID)
+		}
+	}
+}
+
+// TestReclaimingKeepsFanouts: members that wait are moved one by one, and those that have
+// ended are not.
+func TestReclaimingKeepsFanouts(t *testing.T) {
+	fs := vfs.NewMem()
+	wire, wall := newFakeWire(), newTestWall(testMorning)
+	o := reclaimOptions(fs, wire)
+	o.Wall, o.reclaimEvery = wall.now, time.Hour // by hand
+	e := openGroup(t, o, "first=a", "b", "last=c")
+	rs := publishGroup(t, e, Publish{Body: []byte("later"), Delay: time.Hour, DedupID: "id"})
+	if err := e.Cancel(1, rs[1].MessageID); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		giveUpAll(t, e)
+		for i, want := range []string{"http://a.example/ first", "", "http://c.example/ last"} {
+			m, err := e.Message(1, rs[i].MessageID)
+			if want == "" && !errors.Is(err, ErrNotFound) {
+				t.Errorf("the canceled member: %+v, %v", m, err)
+			}
+			if want != "" && (err != nil || m.URL+" "+m.Endpoint != want || string(m.Body) != "later") {
+				t.Errorf("member %d: %+v, %v", i, m, err)
+			}
+		}
+		closeEngine(t, e)
+		if err := fs.RemoveAll("data/index"); err != nil {
+			t.Fatal(err)
+		}
+		e = open(t, o)
+	}
+	wall.move(e, time.Hour)
+	got := []string{wire.next(t).header["Upstash-Message-Id"], wire.next(t).header["Upstash-Message-Id"]}
+	slices.Sort(got)
+	if want := []string{rs[0].MessageID, rs[2].MessageID}; !slices.Equal(got, want) {
+		t.Errorf("delivered %v, want %v", got, want)
+	}
+}
+
+// TestScheduleToQueueAndGroup: each tick has its queue, which the first one makes; what the
+// owner has to mend is the end of a tick, not of the schedule.
+func TestScheduleToQueueAndGroup(t *testing.T) {
+	wire, wall := newFakeWire(), newTestWall(testMorning)
+	o := testOptions(powerfs.New(), wire)
+	o.Wall = wall.now
+	e := openGroup(t, o, "a", "b")
+	s := daily("s")
+	s.Message.URL, s.Message.Delay, s.Message.Group, s.Message.Queue = "", 0, "g", "q"
+	s.Message.Flow = FlowControl{Key: "k", Rate: 10, Period: time.Minute}
+	s.Message.Header = []Header{{Name: "N", Value: strings.Repeat("v", metaMax-groupTextMax-4096)}}
+	s.Message.Callback = &Callback{URL: "http://callback.example/", Header: []Header{{Name: "X", Value: "1"}}}
+	mustDefine(t, e, s)
+	v := mustSchedule(t, e, "s")
+	if v.QueueName != "q" || v.TopicName != "g" || v.Flow != s.Message.Flow || v.Callback == nil || v.Callback.URL != "http://callback.example/" || v.Failure != nil {
+		t.Errorf("%s %s %+v %+v %+v", v.QueueName, v.TopicName, v.Flow, v.Callback, v.Failure)
+	}
+	if err := e.AddEndpoints(1, "g", []Endpoint{{URL: "http://c.example/", Name: strings.Repeat("n", groupTextMax/2)}}); err != nil {
+		t.Fatal(err)
+	}
+	wall.move(e, time.Hour)
+	waitFor(t, func() *ScheduleInfo {
+		if v := mustSchedule(t, e, "s"); v.Error != "" || !v.Last.IsZero() {
+			return v
+		}
+		return nil
+	})
+	if v := mustSchedule(t, e, "s"); v.Error != "" {
+		t.Errorf("the first tick: %s", v.Error)
+	}
+	for _, want := range []string{"http://a.example/", "http://callback.example/", "http://b.example/", "http://callback.example/", "http://c.example/", "http://callback.example/"} {
+		if a := wire.next(t); a.url != want {
+			t.Errorf("delivered to %s, want %s", a.url, want)
+		}
+	}
+	if q, err := e.Queue(1, "q"); err != nil || q.Parallelism != 1 {
+		t.Errorf("queue %+v, %v", q, err)
+	}
+	if err := e.AddEndpoints(1, "g", []Endpoint{{URL: "http://d.example/", Name: strings.Repeat("m", groupTextMax/2-100)}}); err != nil {
+		t.Fatal(err)
+	}
+	wall.move(e, 24*time.Hour)
+	missed := waitFor(t, func() *ScheduleInfo {
+		if v := mustSchedule(t, e, "s"); v.Error != "" {
+			return v
+		}
+		return nil
+	})
+	if !strings.HasPrefix(missed.Error, "the endpoints of topic g, headers and options together exceed") {
+		t.Errorf("a tick with too much to say: %q", missed.Error)
+	}
+}

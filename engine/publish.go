@@ -62,6 +62,11 @@ func (e *Engine) submit(p *Publish) (submission, error) {
 	if err := e.build(p, m); err != nil {
 		return submission{}, err
 	}
+	if p.Queue != "" {
+		if err := e.ensureQueue(p.User, p.Queue); err != nil {
+			return submission{}, err
+		}
+	}
 	if m.DedupKey != [16]byte{} {
 		return e.submitUnique(m)
 	}
@@ -156,12 +161,12 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 	if p.Group != "" {
 		return e.buildFanout(p, m)
 	}
+	if err := e.buildShared(p, m); err != nil {
+		return err
+	}
 	host, err := hostKey(p.URL)
 	if err != nil {
 		return limitError("invalid destination url: %v", err)
-	}
-	if err := e.buildShared(p, m); err != nil {
-		return err
 	}
 	m.URL, m.Nonce, m.Host = p.URL, m.rand.draw(e.opts.Rand), host
 	m.Lane = laneTo(&m.Message, m.Host)

@@ -80,6 +80,13 @@ func (s *sim) beginReclaim() {
 				r.complete = r.complete && err == nil
 			})
 		}
+		for _, req := range batch.flows {
+			r.open++
+			s.e.requestKeepFlow(req, func(err error) {
+				r.open--
+				r.complete = r.complete && err == nil
+			})
+		}
 		s.copied += len(batch.dead)
 		return s.e.moveDead(batch.dead)
 	})

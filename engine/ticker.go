@@ -214,15 +214,16 @@ func (t *ticker) publish(cmd *scheduleCommand, d *record.Schedule, p *tickPlan, 
 	m.Due, m.Created = now+m.Due, now
 	m.Flags |= record.FlagTick
 	m.Schedule, m.Tick = cmd.row.ID, record.ScheduleTick{Time: p.publish, Next: p.next}
+	if err := t.address(m); notByItself(err) {
+		over := tickPlan{from: p.publish, to: p.publish, count: 1, next: p.next}
+		return t.missed(cmd, &over, now, err.Error())
+	} else if err != nil {
+		return err
+	}
 	var err error
 	if m.Topic != "" {
-		if refused := t.resolve(m); refused != nil {
-			over := tickPlan{from: p.publish, to: p.publish, count: 1, next: p.next}
-			return t.missed(cmd, &over, now, refused.Error())
-		}
 		_, err = t.e.logFanout(&t.fan)
 	} else {
-		m.Nonce = t.rand.draw(t.e.opts.Rand)
 		_, err = t.e.logMessage(m)
 	}
 	if err == nil {
@@ -231,14 +232,30 @@ func (t *ticker) publish(cmd *scheduleCommand, d *record.Schedule, p *tickPlan, 
 	return err
 }
 
-// resolve makes the fan-out of a tick, to the endpoints that its group has now. What it
-// fails with is for the schedule's owner to mend, and no reason to try again.
-func (t *ticker) resolve(m *record.Message) error {
+// address says whom the message of a tick goes to: where it is for a group, the endpoints
+// that this has now. It makes the queue that the message is to wait in.
+func (t *ticker) address(m *record.Message) error {
+	if m.QueueName != "" {
+		if err := t.e.ensureQueue(UserID(m.User), m.QueueName); err != nil {
+			return err
+		}
+	}
+	if m.Topic == "" {
+		m.Nonce = t.rand.draw(t.e.opts.Rand)
+		return nil
+	}
 	g, err := t.e.topic(UserID(m.User), m.Topic)
 	if err != nil {
 		return err
 	}
 	return t.e.fanOut(m, g, &t.fan)
+}
+
+// notByItself says whether an error is for the schedule's owner to mend: a tick is over
+// then, and does not hold up others.
+func notByItself(err error) bool {
+	_, limit := errors.AsType[*LimitError](err)
+	return limit || errors.Is(err, ErrNotFound)
 }
 
 // missed logs that ticks went by, and why.

@@ -27,10 +27,14 @@ type Flow struct {
 	ruled uint64
 }
 
-// end returns when the window is over, unix ms; 0: there is none.
+// end returns when the window is over, unix ms; 0: there is none. In the sliding mode a
+// permit may be used for a period from there on, and counts for another.
 func (f *Flow) end() int64 {
-	if f.Window == 0 {
+	switch {
+	case f.Window == 0:
 		return 0
+	case f.Sliding:
+		return f.Window + 2*int64(f.Period)
 	}
 	return f.Window + int64(f.Period)
 }
