@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"strings"
 	"time"
@@ -76,14 +77,15 @@ func periodSeconds(d time.Duration) int64 {
 	return max(int64(math.Ceil(d.Seconds())), 1)
 }
 
-// changeFlow makes the handler of an operation on a key without parameters.
+// changeFlow makes the handler of an operation on a key without parameters. There is
+// nothing to undo of a key that is not known, which is no failure.
 func changeFlow(operation func(e Engine, u engine.UserID, key string) error) func(x *exchange) error {
 	return func(x *exchange) error {
 		key, fail := x.flowKey()
 		if fail != nil {
 			return fail
 		}
-		if err := operation(x.srv.opt.Engine, x.user, key); err != nil {
+		if err := operation(x.srv.opt.Engine, x.user, key); err != nil && !errors.Is(err, engine.ErrNotFound) {
 			return err
 		}
 		return x.done()
