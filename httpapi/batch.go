@@ -146,6 +146,9 @@ func (x *exchange) prepareItem(b *batch, raw *rawItem, limits *bounds) *failure 
 func (x *exchange) finishItem(b *batch, raw *rawItem, limits *bounds) *failure {
 	p := &x.pub
 	queue, fail := stringMember("queue", raw.queue)
+	if fail == nil && len(queue) > 0 {
+		fail = checkName("queue", queue)
+	}
 	if fail == nil {
 		fail = p.set(optQueue, queue, fromHeader)
 	}

@@ -55,7 +55,7 @@ func TestBatch(t *testing.T) {
 		{
 			"mixed", `[{"destination":"http://full"},{"destination":"http://h/","queue":"q"},{"destination":"http://h/"},{"destination":"http://h/","queue":"a b"},
 			{"destination":"http://h/","queue":["q"]},{"destination":"http://h/","queue":"q","headers":{"Upstash-Queue-Name":"q"}}]`, 200,
-			`[{"error":"` + engine.ErrOverloaded.Error() + `"},` + ok + "," + ok + `,{"error":"invalid Upstash-Queue-Name \"a b\": ` + badName + `},` +
+			`[{"error":"` + engine.ErrOverloaded.Error() + `"},` + ok + "," + ok + `,{"error":"invalid queue \"a b\": ` + badName + `},` +
 				`{"error":"queue must be a string without control characters"},{"error":"more than one Upstash-Queue-Name"}]`,
 			[]string{"", "", ""},
 		},

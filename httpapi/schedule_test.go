@@ -347,7 +347,7 @@ func TestScheduleJSONRefuses(t *testing.T) {
 		{`{"destination":"http://h","cron":"* * * * *","callback":"ftp://c"}`, 400, `{"error":"invalid Upstash-Callback \"ftp://c\": must be a URL that starts with http:// or https://"}`},
 		{`{"destination":"http://h","cron":"* * * * *","callback":{}}`, 400, `{"error":"callback must be a string without control characters, or a number"}`},
 		{`{"destination":"http://h","cron":"* * * * *","queue":7}`, 400, `{"error":"queue must be a string without control characters"}`},
-		{`{"destination":"http://h","cron":"* * * * *","queue":"a b"}`, 400, `{"error":"invalid Upstash-Queue-Name \"a b\": must be at most 256 of the characters A-Z a-z 0-9 . _ - and neither . nor .."}`},
+		{`{"destination":"http://h","cron":"* * * * *","queue":"a b"}`, 400, `{"error":"invalid queue \"a b\": must be at most 256 of the characters A-Z a-z 0-9 . _ - and neither . nor .."}`},
 		{`{"destination":"http://h","cron":"* * * * *","headers":[]}`, 400, `{"error":"headers must be an object"}`},
 		{`{"destination":"http://h","cron":"* * * * *","retries":1,"headers":{"Upstash-Retries":"2"}}`, 400, `{"error":"more than one Upstash-Retries"}`},
 		{`{"destination":"http://h","cron":"* * * * *","body":"` + strings.Repeat("a", 1<<20+1) + `"}`, 413, `{"error":"the message is larger than the limit of 1048576 bytes"}`},
