@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -544,5 +546,43 @@ func TestScheduleToQueueAndGroup(t *testing.T) {
 	})
 	if !strings.HasPrefix(missed.Error, "the endpoints of topic g, headers and options together exceed") {
 		t.Errorf("a tick with too much to say: %q", missed.Error)
+	}
+}
+
+// TestGroupsOnABrokenDisk: what the log did not take is not there, before a restart and
+// after it (W8).
+func TestGroupsOnABrokenDisk(t *testing.T) {
+	disk := powerfs.New()
+	var broken atomic.Bool
+	disk.Fault = func(op, name string) error {
+		if broken.Load() && op == "SyncData" && strings.HasSuffix(name, ".seg") {
+			return errors.New("input/output error")
+		}
+		return nil
+	}
+	o, told := testOptions(disk, newFakeWire()), make(chan error, 1)
+	o.OnFatal = func(err error) { told <- err }
+	e := openGroup(t, o, "a", "b")
+	before := mustGroups(t, e)
+	broken.Store(true)
+	_, err := e.PublishGroup(&Publish{User: 1, Group: "g"})
+	for name, err := range map[string]error{
+		"publish": err, "add": e.AddEndpoints(1, "g", endpoints("c")), "remove": e.RemoveEndpoints(1, "g", endpoints("a")),
+		"remove all": e.RemoveEndpoints(1, "g", endpoints("a", "b")), "options": e.SetGroupHeader(1, "new", nil), "delete": e.DeleteGroup(1, "g"),
+	} {
+		if !errors.Is(err, ErrLogFailed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if now := mustGroups(t, e); !reflect.DeepEqual(now, before) {
+		t.Errorf("%v, before that %v", now, before)
+	}
+	<-told
+	closeEngine(t, e)
+	broken.Store(false)
+	o.FS = disk.Cut(1, 0, 512)
+	e = open(t, o)
+	if now := mustGroups(t, e); !reflect.DeepEqual(now, before) {
+		t.Errorf("%v, before the restart %v", now, before)
 	}
 }

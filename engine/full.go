@@ -48,6 +48,9 @@ func (c *core) concludeHeld() {
 	for _, seq := range slices.Sorted(maps.Keys(c.held)) {
 		c.conclude(c.bySeq[seq], c.letGo(seq))
 	}
+	for i := range c.flows.list { // permits can be logged again
+		c.freeFlows(uint32(i))
+	}
 }
 
 // holdBack keeps an attempt's end whose outcome owes callbacks.

@@ -20,8 +20,9 @@ const (
 	groupTextMax = 128 << 10
 	// groupHeaderMax bounds the options of one group, names and values together.
 	groupHeaderMax = 64 << 10
-	// groupsWeightMax bounds what all groups together take in memory.
-	groupsWeightMax = 256 << 20
+	// groupsWeightMax bounds what all groups together take in memory: 1.3 KB for each if
+	// there are as many as there may be.
+	groupsWeightMax = 128 << 20
 )
 
 // AddEndpoints adds endpoints to a group, which it creates if there is none, and

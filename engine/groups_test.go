@@ -401,7 +401,7 @@ func TestGroupsAreWhatAMapSays(t *testing.T) {
 			return endpoints(rapid.SampledFrom([]string{"", "n=", "m=", "o="}).Draw(r, "name") + rapid.SampledFrom([]string{"u", "v", "w", "x"}).Draw(r, "url"))[0]
 		}), 0, 4)
 		rarely := func(r *rapid.T) {
-			if rapid.IntRange(0, 24).Draw(r, "rarely") != 0 {
+			if rapid.IntRange(0, 49).Draw(r, "rarely") != 0 {
 				r.Skip()
 			}
 		}

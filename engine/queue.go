@@ -122,6 +122,8 @@ func (c *core) beginTurns(li uint32) {
 			continue
 		case q.paused || len(l.open) > 0 && !l.wide || len(l.open) >= q.parallelism:
 			return
+		case l.spilled && k > uint64(l.frontier.Due): // somebody before it is in the index alone
+			return
 		case q.open >= q.parallelism:
 			c.wantSlot(li)
 			return

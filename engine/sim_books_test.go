@@ -122,7 +122,7 @@ func (s *sim) parkedLanes() map[uint32]bool {
 	}
 	for i := range c.flows.list {
 		f := &c.flows.list[i]
-		note(&f.parked, f.inflight > 0 || f.freed || f.busy || f.timer != 0 || f.flags&record.FlowPaused != 0, "key", f.id)
+		note(&f.parked, f.inflight > 0 || f.freed || f.busy || f.timer != 0 || f.flags&record.FlowPaused != 0 || c.scarce(), "key", f.id)
 	}
 	for i := range c.queues.list {
 		q := &c.queues.list[i]
@@ -197,7 +197,8 @@ func (s *sim) checkTurnsOf(l *lane, holders map[uint64]int) {
 		if !l.inDrop {
 			s.fail("S10: message %d of a queue that was deleted stays", c.entries[i].seq)
 		}
-	case q.paused || len(l.open) > 0 && !l.wide || len(l.open) >= q.parallelism || q.open >= q.parallelism && l.inQ:
+	case q.paused || len(l.open) > 0 && !l.wide || len(l.open) >= q.parallelism || q.open >= q.parallelism && l.inQ ||
+		l.spilled && k > uint64(l.frontier.Due):
 	default:
 		s.fail("S10: message %d could have its turn in queue %x (%d of %d) and has not", c.entries[i].seq, q.id, q.open, q.parallelism)
 	}

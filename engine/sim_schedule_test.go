@@ -159,9 +159,26 @@ func (s *sim) observeRecord(lsn uint64, p []byte) error {
 		if err := record.DecodeMessage(p, &m); err != nil {
 			return err
 		}
+		s.observeMessage(lsn, &m)
 		if m.Flags&record.FlagTick != 0 {
 			s.observeTick(lsn, &m)
 		}
+	case record.TypeFanout:
+		return s.observeFanout(lsn, p)
+	case record.TypeOutcome:
+		return s.observeOutcome(lsn, p)
+	case record.TypeQueue:
+		var d record.Queue
+		if err := record.DecodeQueue(p, &d); err != nil {
+			return err
+		}
+		s.observeQueue(lsn, &d)
+	case record.TypeFlow:
+		var f record.Flow
+		if err := record.DecodeFlow(p, &f); err != nil {
+			return err
+		}
+		s.observeFlow(&f)
 	case record.TypeSchedule:
 		var d record.Schedule
 		if err := record.DecodeSchedule(p, &d); err != nil {

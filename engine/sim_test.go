@@ -41,6 +41,7 @@ import (
 //	S11 what the index names stands in the log, whatever was reclaimed (sim_reclaim_test.go)
 //	S12 history tells of every message, once (sim_history_test.go)
 //	S13 to S15 schedules (sim_schedule_test.go)
+//	S16 to S19 queues, flow-control keys, callbacks, fan-outs (sim_line_test.go)
 //
 // All of it holds through full disks too (sim_room_test.go).
 type sim struct {
@@ -60,6 +61,7 @@ type sim struct {
 	lateRows  []event // read, and not told yet
 	reclaim   simReclaim
 	schedules simSchedules
+	lines     simLines
 	flights   []startCommand
 	unacked   []*simMessage
 	messages  map[string]*simMessage // by id, acked or not
@@ -120,7 +122,7 @@ func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 	s := &sim{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000,
 		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{}, booksEvery: 8,
-		schedules: simSchedules{byID: map[string]*simSchedule{}},
+		schedules: simSchedules{byID: map[string]*simSchedule{}}, lines: newSimLines(),
 	}
 	s.disk.NoSync = cfg.noSync
 	s.setFree(simPlenty)
@@ -215,7 +217,9 @@ func simHeader(a *dispatch.Attempt, name string) string {
 
 // step does one random thing.
 func (s *sim) step(cfg simConfig) {
-	switch n := s.rng.IntN(111); {
+	switch n := s.rng.IntN(114); {
+	case n > 110:
+		s.lineStep()
 	case n > 102:
 		s.scheduleStep()
 	case n == 100:
@@ -237,6 +241,7 @@ func (s *sim) step(cfg simConfig) {
 		for _, m := range s.messages {
 			m.retryAt -= back // an attempt may have landed and not be decided
 		}
+		s.lines.clockSetBack(s.now)
 		s.advance(-back)
 	case n < 84:
 		s.land()
@@ -284,6 +289,7 @@ func (s *sim) publish() {
 			p.DedupID = "d" + strconv.Itoa(s.rng.IntN(20))
 			m.dedupID = p.DedupID
 		}
+		s.chooseLine(p)
 		p.Body, m.retries, m.behave = m.body, p.Retries, max(0, s.rng.IntN(8)-3)
 		m.due = s.now + p.Delay.Milliseconds()
 		s.submit(p, m)
@@ -491,6 +497,7 @@ func (s *sim) started(cmd *startCommand) {
 		m.life, m.starts = s.crashes, map[int]int{}
 	}
 	s.room.started(m, cmd)
+	s.startedLine(m)
 	m.startDue, s.late = cmd.due, max(s.late, s.now-cmd.due)
 	m.starts[cmd.attempt]++
 	if m.starts[cmd.attempt] > 1 {
@@ -507,6 +514,7 @@ func (s *sim) land() {
 	cmd := s.flights[i]
 	s.flights = slices.Delete(s.flights, i, i+1)
 	r := s.att.run(&cmd)
+	s.landedLine(MessageID(cmd.row.Seq, cmd.row.Nonce))
 	r.outcome.Took, r.outcome.Timing = 0, record.Timing{} // the only things in a result that real time shows in
 	switch m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]; {
 	case m == nil || r.success || r.final:
@@ -637,6 +645,7 @@ func (s *sim) crash(cfg simConfig) {
 	s.abandon()
 	s.disk = next
 	s.crashes++
+	s.lines.crashed()
 	if s.rng.IntN(4) == 0 {
 		s.loseIndex()
 	}
@@ -674,11 +683,14 @@ func (s *sim) abandon() {
 func (s *sim) settleAll() {
 	s.setFree(simPlenty)
 	s.settleSchedules()
+	s.calmLines()
 	for i := 0; s.failed == nil && i < 20_000; i++ {
 		s.commit()
 		s.applyAll()
 		s.look()
 		s.advance(60_000)
+		s.commit() // permits of a window, which would be over by the next round
+		s.advance(0)
 		for len(s.flights) > 0 {
 			s.land()
 		}
@@ -769,6 +781,7 @@ func TestSimulation(t *testing.T) {
 	var crashes, published, attempts, duplicates, copied, reclaimed, rebuilt int
 	var room simRoom
 	var sched simSchedules
+	lines := newSimLines()
 	for seed := from; seed < to; seed++ {
 		s := runSim(t, seed, simConfigOf(seed))
 		if s.failed != nil {
@@ -782,6 +795,7 @@ func TestSimulation(t *testing.T) {
 		reclaimed += s.reclaimed
 		rebuilt += s.rebuilt
 		room.add(&s.room)
+		lines.add(&s.lines)
 		sched.changes += s.schedules.changes
 		sched.ticks += s.schedules.ticks
 		sched.missed += s.schedules.missed
@@ -792,11 +806,16 @@ func TestSimulation(t *testing.T) {
 	t.Logf("schedules: %d changes, %d ticks published, %d times some were missed, %d definitions that go on", sched.changes, sched.ticks, sched.missed, sched.copied)
 	t.Logf("disks were full %d times: %d requests refused, %d attempts after a retry that was not logged, the log stuck %d times",
 		room.episodes, room.refusals, room.unlogged, room.stuck)
+	t.Logf("queues: %d turns, %d beside others, %d discarded; keys: %d starts at the limit; %d callbacks, %d of them of failures; %d members of fan-outs",
+		lines.turns, lines.crowded, lines.discarded, lines.limited, lines.callbacks, lines.failures, lines.members)
 	if to-from >= 40 && (room.refusals == 0 || room.unlogged == 0 || room.stuck == 0) {
 		t.Error("full disks were not tried")
 	}
 	if to-from >= 40 && (sched.changes == 0 || sched.ticks == 0 || sched.missed == 0 || sched.copied == 0) {
 		t.Error("schedules were not tried")
+	}
+	if to-from >= 40 && (lines.crowded == 0 || lines.limited == 0 || lines.failures == 0 || lines.discarded == 0) {
+		t.Error("queues, keys or callbacks were not tried")
 	}
 }
 

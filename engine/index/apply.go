@@ -39,7 +39,7 @@ type Applier struct {
 	dirtyQueues []uint64
 	flows       map[uint64]*flow
 	dirtyFlows  []uint64
-	idle        idleFlows
+	windows     windows             // of the keys that have no more than that
 	members     []record.MemberHead // scratch
 
 	history historian
@@ -235,16 +235,14 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 	if err := record.DecodeOutcomeHead(p, &o); err != nil {
 		return err
 	}
-	var err error
-	if a.readable(o.Pos) {
-		err = a.outcomeOf(lsn, p, &o)
-	} else {
-		err = a.outcomeBelow(lsn, p, &o)
-	}
-	if err != nil {
+	// Callbacks first: the last message of a queue that was deleted keeps it for them.
+	if err := a.callbacks(lsn, p); err != nil {
 		return err
 	}
-	return a.callbacks(lsn, p)
+	if !a.readable(o.Pos) {
+		return a.outcomeBelow(lsn, p, &o)
+	}
+	return a.outcomeOf(lsn, p, &o)
 }
 
 // outcomeOf applies what an outcome says of its own message.

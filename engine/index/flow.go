@@ -7,42 +7,33 @@ import (
 )
 
 // Flow is the row of a flow-control key: its limits, as the newest message or pin says,
-// and how many messages it has. A key without messages has a row only as long as
-// something about it lasts: a pin, a pause, a window that is not over.
+// how many messages it has, and what of its newest record lasts (L6): a pin, a pause, a
+// window that is not over. A key that has neither messages nor that has no row.
 type Flow struct {
 	User uint32
 	Key  string
 	ID   uint64 // record.FlowID
 
-	Flags uint16
 	record.FlowRule
+	Count uint64 // pending messages
+
+	// What lasts: all zero if nothing does.
+	Flags  uint16 // of record.Flow
 	Window int64  // record.Flow.Window, unix ms
 	Drawn  uint32 // permits of it that may have been used
-	Pos    uint64 // where the newest record of it stands, 0: there is none
+	Pos    uint64 // where the record stands
 	Len    uint32 // of the payload there
-	Count  uint64 // pending messages
+	until  int64  // unix ms; when the window is over, as the record says
 
-	// ruled is the seq of the message, or the address of the record, that set the rule. A
-	// rebuild meets messages in the order in which they were copied.
+	// ruled is the seq of the message that set the rule, 1 if it was a record. A rebuild meets
+	// messages in the order in which they were copied.
 	ruled uint64
 }
 
-// end returns when the window is over, unix ms; 0: there is none. In the sliding mode a
-// permit may be used for a period from there on, and counts for another.
-func (f *Flow) end() int64 {
-	switch {
-	case f.Window == 0:
-		return 0
-	case f.Sliding:
-		return f.Window + 2*int64(f.Period)
-	}
-	return f.Window + int64(f.Period)
-}
+// lasts says whether the record means anything at a time (unix ms).
+func (f *Flow) lasts(now int64) bool { return f.Flags != 0 || f.until > now }
 
-// holds says whether the key has anything at a time (unix ms) that a row is for.
-func (f *Flow) holds(now int64) bool { return f.Count > 0 || f.Flags != 0 || f.end() > now }
-
-const flowSize = 2 + 4 + 4 + 4 + 1 + 8 + 4 + 8 + 4 + 8 + 8
+const flowSize = 2 + 4 + 4 + 4 + 1 + 8 + 4 + 8 + 4 + 8 + 8 + 8
 
 func appendFlow(dst []byte, f *Flow) []byte {
 	sliding := byte(0)
@@ -53,7 +44,7 @@ func appendFlow(dst []byte, f *Flow) []byte {
 	dst = append(be.AppendUint32(be.AppendUint32(dst, f.Rate), f.Period), sliding)
 	dst = be.AppendUint32(be.AppendUint64(dst, uint64(f.Window)), f.Drawn)
 	dst = be.AppendUint32(be.AppendUint64(dst, f.Pos), f.Len)
-	return be.AppendUint64(be.AppendUint64(dst, f.Count), f.ruled)
+	return be.AppendUint64(be.AppendUint64(be.AppendUint64(dst, f.Count), f.ruled), uint64(f.until))
 }
 
 func decodeFlow(key, v []byte, f *Flow) error {
@@ -64,7 +55,7 @@ func decodeFlow(key, v []byte, f *Flow) error {
 		User: be.Uint32(key[1:]), Key: string(key[5:]), Flags: be.Uint16(v),
 		FlowRule: record.FlowRule{Parallelism: be.Uint32(v[2:]), Rate: be.Uint32(v[6:]), Period: be.Uint32(v[10:]), Sliding: v[14] == 1},
 		Window:   int64(be.Uint64(v[15:])), Drawn: be.Uint32(v[23:]), Pos: be.Uint64(v[27:]), Len: be.Uint32(v[35:]),
-		Count: be.Uint64(v[39:]), ruled: be.Uint64(v[47:]),
+		Count: be.Uint64(v[39:]), ruled: be.Uint64(v[47:]), until: int64(be.Uint64(v[55:])),
 	}
 	f.ID = record.FlowID(f.User, f.Key)
 	return nil
@@ -75,7 +66,7 @@ type flow struct {
 	Flow
 	stored bool // Pebble has a row of it
 	dirty  bool
-	due    int64 // when Applier.idle has it looked at, unix ms; 0: it is not in there
+	due    int64 // when Applier.windows has it looked at, unix ms; 0: it is not in there
 }
 
 func (a *Applier) loadFlows() error {
@@ -91,21 +82,32 @@ func (a *Applier) loadFlows() error {
 // it, so that a replay does the same. 0: no record of a time was seen.
 func (a *Applier) now() int64 { return max(a.history.second, 0) * 1000 }
 
-// flowOf returns a key, marked for writing. One that holds nothing any more begins anew,
-// though its row may be there to the end of the batch.
+// flowOf returns a key, marked for writing. One that has no row any more begins anew,
+// though that may be there to the end of the batch.
 func (a *Applier) flowOf(user uint32, key string) *flow {
 	id := record.FlowID(user, key)
 	f := a.flows[id]
-	switch {
-	case f == nil:
+	if f == nil {
 		f = &flow{Flow: Flow{User: user, Key: key, ID: id}}
 		a.flows[id] = f
-	case !f.holds(a.now()):
-		a.lose(f.Pos, f.Len)
+	}
+	if a.wane(f, a.now()); f.empty() {
 		f.Flow = Flow{User: user, Key: key, ID: id}
 	}
 	a.touchFlow(f)
 	return f
+}
+
+// empty says whether a key that has waned has no row.
+func (f *flow) empty() bool { return f.Count == 0 && f.Pos == 0 }
+
+// wane takes from a key what lasts no longer at a time (unix ms).
+func (a *Applier) wane(f *flow, now int64) {
+	if f.Pos == 0 || f.lasts(now) {
+		return
+	}
+	a.lose(f.Pos, f.Len)
+	f.Window, f.Drawn, f.Pos, f.Len, f.until = 0, 0, 0, 0, 0
 }
 
 func (a *Applier) touchFlow(f *flow) {
@@ -115,7 +117,9 @@ func (a *Applier) touchFlow(f *flow) {
 	}
 }
 
-// flow applies a record of a key. What it replaces is known here, so Old is not needed.
+// flow applies a record of a key. Its rule counts where it is pinned; else the messages'
+// does, one of which may have been appended before this and committed since it was made.
+// What it replaces is known here, so Old is not needed.
 func (a *Applier) flow(lsn uint64, p []byte) error {
 	var d record.Flow
 	if err := record.DecodeFlow(p, &d); err != nil {
@@ -124,8 +128,17 @@ func (a *Applier) flow(lsn uint64, p []byte) error {
 	f := a.flowOf(d.User, d.Key)
 	a.lose(f.Pos, f.Len)
 	a.gain(lsn, uint32(len(p)))
-	f.Flags, f.FlowRule, f.Window, f.Drawn = d.Flags, d.FlowRule, d.Window, d.Drawn
-	f.Pos, f.Len, f.ruled = lsn, uint32(len(p)), lsn
+	if f.ruled == 0 {
+		f.FlowRule, f.ruled = d.FlowRule, 1 // until a message says something else
+	}
+	if d.Flags&record.FlowPinnedParallelism != 0 {
+		f.Parallelism = d.Parallelism
+	}
+	if d.Flags&record.FlowPinnedRate != 0 {
+		f.Rate, f.Period, f.Sliding = d.Rate, d.Period, d.Sliding
+	}
+	f.Flags, f.Window, f.Drawn, f.until = d.Flags, d.Window, d.Drawn, d.Until()
+	f.Pos, f.Len = lsn, uint32(len(p))
 	return nil
 }
 
@@ -152,89 +165,77 @@ func (a *Applier) joinFlow(r *record.Row, names *record.LineNames) {
 // batch leaves nothing behind (X3).
 func (a *Applier) fillFlows() error {
 	now := a.now()
+	a.ExpireFlows(now)
 	for _, id := range a.dirtyFlows {
 		f := a.flows[id]
-		if f == nil || !f.dirty {
-			continue
-		}
 		f.dirty = false
 		if err := a.setFlow(f, now); err != nil {
 			return err
 		}
 	}
 	a.dirtyFlows = a.dirtyFlows[:0]
-	return a.ExpireFlows(now)
+	return nil
 }
 
 func (a *Applier) setFlow(f *flow, now int64) error {
-	if !f.holds(now) {
-		return a.dropFlow(f)
+	a.wane(f, now)
+	a.key = namedKey(a.key, kindFlow, f.User, []byte(f.Key))
+	if f.empty() {
+		delete(a.flows, f.ID)
+		if !f.stored {
+			return nil
+		}
+		return a.batch.Delete(a.key, nil)
 	}
 	a.watch(f)
 	f.stored = true
-	a.key, a.val = namedKey(a.key, kindFlow, f.User, []byte(f.Key)), appendFlow(a.val[:0], &f.Flow)
+	a.val = appendFlow(a.val[:0], &f.Flow)
 	return a.batch.Set(a.key, a.val, nil)
 }
 
-func (a *Applier) dropFlow(f *flow) error {
-	a.lose(f.Pos, f.Len)
-	delete(a.flows, f.ID)
-	if !f.stored {
-		return nil
-	}
-	a.key = namedKey(a.key, kindFlow, f.User, []byte(f.Key))
-	return a.batch.Delete(a.key, nil)
-}
-
-// ExpireFlows drops the keys that hold nothing any more at a time (unix ms). Batches do
-// so by the times of their records; whoever has opened an index in which nothing happens
-// since may say what time it is.
-func (a *Applier) ExpireFlows(now int64) error {
-	for len(a.idle) > 0 && a.idle[0].end <= now {
-		f := a.flows[heap.Pop(&a.idle).(idleFlow).id]
+// ExpireFlows forgets the windows that are over at a time (unix ms), and the keys that
+// have nothing else. Batches do so by the times of their records; whoever has opened an
+// index in which nothing has happened for a while may say what time it is.
+func (a *Applier) ExpireFlows(now int64) {
+	for len(a.windows) > 0 && a.windows[0].end <= now {
+		f := a.flows[heap.Pop(&a.windows).(window).flow]
 		if f == nil || f.due == 0 {
 			continue
 		}
 		f.due = 0
-		if f.holds(now) {
-			a.watch(f)
-		} else if err := a.dropFlow(f); err != nil {
-			return err
-		}
+		a.wane(f, now)
+		a.touchFlow(f)
 	}
-	return nil
 }
 
-// watch sees to it that a key which has nothing but a window is looked at when that is
-// over.
+// watch sees to it that a key is looked at when its window is over.
 func (a *Applier) watch(f *flow) {
-	if f.Count == 0 && f.Flags == 0 && (f.due == 0 || f.end() < f.due) {
-		f.due = max(f.end(), 1)
-		heap.Push(&a.idle, idleFlow{f.due, f.ID})
+	if f.Pos != 0 && f.Flags == 0 && (f.due == 0 || f.until < f.due) {
+		f.due = f.until
+		heap.Push(&a.windows, window{f.due, f.ID})
 	}
 }
 
-// idleFlow is a key that will hold nothing at end (unix ms) if nothing happens to it. A
-// key may be in the heap more than once.
-type idleFlow struct {
-	end int64
-	id  uint64
+// window says when the window of a key is over, unix ms. It may be another one by then.
+type window struct {
+	end  int64
+	flow uint64
 }
 
-// idleFlows is a heap: the first is the one that ends first.
-type idleFlows []idleFlow
+// windows is a heap: the first is over first.
+type windows []window
 
-func (h idleFlows) Len() int { return len(h) }
+func (h windows) Len() int { return len(h) }
 
-func (h idleFlows) Less(i, j int) bool {
-	return h[i].end < h[j].end || h[i].end == h[j].end && h[i].id < h[j].id
+func (h windows) Less(i, j int) bool {
+	return h[i].end < h[j].end || h[i].end == h[j].end && h[i].flow < h[j].flow
 }
 
-func (h idleFlows) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h windows) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 
-func (h *idleFlows) Push(x any) { *h = append(*h, x.(idleFlow)) }
+func (h *windows) Push(x any) { *h = append(*h, x.(window)) }
 
-func (h *idleFlows) Pop() any {
+func (h *windows) Pop() any {
 	last := (*h)[len(*h)-1]
 	*h = (*h)[:len(*h)-1]
 	return last

@@ -71,7 +71,7 @@ func (a *Applier) published(p *pending, head record.MessageHead, member *record.
 	if err != nil {
 		return err
 	}
-	return a.timeRow(head.Created(), p.row.Seq)
+	return a.timeRow(head.Created(), p.row.Pos)
 }
 
 // ended notes an outcome. p is nil if nothing of its message happened in this batch

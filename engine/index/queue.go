@@ -13,7 +13,7 @@ type Queue struct {
 	Parallelism uint32
 	Created     int64  // unix ms
 	Updated     int64  // unix ms
-	Drop        uint64 // record.Queue.Drop
+	Drop        uint64 // messages published before it are canceled at their turn (record.Queue)
 	Pos         uint64 // where its definition stands; 0: there is none, a message made it
 	Len         uint32 // of the payload there
 	Count       uint64 // pending messages, callbacks included
@@ -97,23 +97,26 @@ func (a *Applier) queue(lsn uint64, p []byte) error {
 		if q.exists && !q.gone() && q.Pos != 0 {
 			return nil // void
 		}
-		d.Drop = q.Drop // one that was deleted begins anew, behind what it had
 	}
 	a.lose(q.Pos, q.Len)
 	a.gain(lsn, uint32(len(p)))
 	q.exists = true
 	q.Queue = Queue{
 		User: q.User, Name: q.Name, ID: q.ID, Flags: d.Flags &^ record.QueueNew, Parallelism: d.Parallelism,
-		Created: d.Created, Updated: d.Updated, Drop: d.Drop, Pos: lsn, Len: uint32(len(p)), Count: q.Count,
+		Created: d.Created, Updated: d.Updated, Drop: max(q.Drop, d.DropBefore(lsn)), Pos: lsn, Len: uint32(len(p)), Count: q.Count,
 	}
 	return nil
 }
 
-// joinQueue counts a message in. One to a queue that nothing has defined makes it.
+// joinQueue counts a message in. One to a queue that nothing has defined makes it, and one
+// that was published while it was being deleted makes it anew.
 func (a *Applier) joinQueue(r *record.Row, names *record.LineNames, created int64) {
 	q := a.queueOf(r.User, string(names.Queue))
 	if !q.exists {
 		q.exists, q.Parallelism, q.Created, q.Updated = true, 1, created, created
+	}
+	if q.gone() && r.Root == 0 && r.Seq >= q.Drop {
+		q.Flags, q.Parallelism = 0, 1
 	}
 	q.Count++
 }

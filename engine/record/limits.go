@@ -114,15 +114,17 @@ type Flow struct {
 // ID is what the key is known by.
 func (f *Flow) ID() uint64 { return FlowID(f.User, f.Key) }
 
-// Lasting says whether the record says anything at a time (unix ms): a window that is
-// over and no flags are nothing. In the sliding mode a permit may be used until a period
-// after Window, and counts for another one.
-func (f *Flow) Lasting(now int64) bool {
-	period := int64(f.Period)
-	if f.Sliding {
-		period *= 2
+// Until returns when the window is over for all that it may mean, unix ms; 0: there is
+// none. In the sliding mode a permit may be used until a period after Window, and counts
+// for another one.
+func (f *Flow) Until() int64 {
+	switch {
+	case f.Window == 0:
+		return 0
+	case f.Sliding:
+		return f.Window + 2*int64(f.Period)
 	}
-	return f.Flags != 0 || f.Window != 0 && f.Window+period > now
+	return f.Window + int64(f.Period)
 }
 
 // Size returns the number of bytes that Append adds.
