@@ -246,7 +246,8 @@ func (f *deadFilter) row(d *index.Dead) bool {
 }
 
 func (f *deadFilter) matches(v *DeadLetter) bool {
-	return oneOf(f.q.URLs, v.URL) && oneOf(f.q.CallerIPs, v.CallerIP) && oneOf(f.q.ScheduleIDs, v.ScheduleID)
+	return oneOf(f.q.URLs, v.URL) && oneOf(f.q.CallerIPs, v.CallerIP) && oneOf(f.q.ScheduleIDs, v.ScheduleID) &&
+		oneOf(f.q.TopicNames, v.TopicName) && oneOf(f.q.QueueNames, v.QueueName) && oneOf(f.q.FlowKeys, v.Flow.Key)
 }
 
 func oneOf(set []string, s string) bool { return len(set) == 0 || slices.Contains(set, s) }

@@ -105,6 +105,9 @@ type DeadLetterQuery struct {
 	URLs        []string
 	CallerIPs   []string
 	ScheduleIDs []string
+	TopicNames  []string
+	QueueNames  []string
+	FlowKeys    []string
 	Statuses    []int
 	From, To    time.Time // inclusive
 	Descending  bool      // latest first
