@@ -61,6 +61,7 @@ func TestLineOptions(t *testing.T) {
 		{"flow, least", "", "", []string{"Upstash-Flow-Control-Key: k", "Upstash-Flow-Control-Value: parallelism=1"}, "flow=k/1/0/0s/false "},
 		{"flow, most", "", "", []string{"Upstash-Flow-Control-Key: " + strings.Repeat("k", 1024), "Upstash-Flow-Control-Value: rate=1000000000,period=7d"}, "flow=" + strings.Repeat("k", 1024) + "/0/1000000000/168h0m0s/false "},
 		{"flow by query", "POST /v2/publish/https://h.test/p?upstash-flow-control-key=a%20b&upstash-flow-control-value=rate%3D3,period%3D2s", "", nil, "flow=a b/0/3/2s/false "},
+		{"flow by a form", "POST /v2/publish/https://h.test/p?upstash-flow-control-key=a+b&upstash-flow-control-value=rate=3,+period=2s", "", nil, "flow=a+b/0/3/2s/false "},
 		{"sliding", "", "", []string{"Upstash-Flow-Control-Key: k", "Upstash-Flow-Control-Value: rate=1", "Tidemill-Flow-Control-Mode: Sliding"}, "flow=k/0/1/0s/true "},
 		{"fixed", "", "", []string{"Upstash-Flow-Control-Key: k", "Upstash-Flow-Control-Value: rate=1", "Tidemill-Flow-Control-Mode: fixed"}, "flow=k/0/1/0s/false "},
 		{"callback", "", "", []string{"Upstash-Callback: https://c.test/done?x=1&qstash_token=theirs"}, "callback(POST https://c.test/done?x=1&qstash_token=theirs " + bare + ")"},

@@ -393,6 +393,7 @@ func TestCallbacksEndToEnd(t *testing.T) {
 	}
 
 	s.want(t, requestBody("POST /v2/enqueue/q/"+sink+"/fails/1", "body", "Upstash-Retries: 0", "Upstash-Failure-Callback: "+sink+"/failed",
+		"Upstash-Flow-Control-Key: a,b", "Upstash-Flow-Control-Value: rate=9",
 		"Upstash-Failure-Callback-Flow-Control-Key: fk", "Upstash-Failure-Callback-Flow-Control-Value: parallelism=1"), 200, &sent)
 	if a := receive(t, arrivals); a.uri != "POST /fails/1" {
 		t.Fatalf("arrived %+v", a)
@@ -406,11 +407,12 @@ func TestCallbacksEndToEnd(t *testing.T) {
 		t.Errorf("the failure callback is %+v, it reports %+v", a, r)
 	}
 	var dead struct{ Messages []map[string]any }
-	s.want(t, request("GET /v2/dlq?queueName=none"), 200, &dead)
-	if len(dead.Messages) != 0 {
-		t.Errorf("dead letters of no queue: %v", dead)
+	for _, none := range []string{"queueName=none", "topicName=q", "flowControlKey=a", "queueName=q&flowControlKey=fk"} {
+		if s.want(t, request("GET /v2/dlq?"+none), 200, &dead); len(dead.Messages) != 0 {
+			t.Errorf("dead letters with %s: %v", none, dead)
+		}
 	}
-	s.want(t, request("GET /v2/dlq?queueName=none,q"), 200, &dead)
+	s.want(t, request("GET /v2/dlq?queueName=none,q&flowControlKey=x&flowControlKey=a%2Cb"), 200, &dead)
 	if len(dead.Messages) != 1 || dead.Messages[0]["dlqId"] != r.DlqID || dead.Messages[0]["queueName"] != "q" || dead.Messages[0]["failureCallback"] != sink+"/failed" {
 		t.Errorf("dead letters of the queue: %v", dead)
 	}

@@ -322,7 +322,7 @@ func (p *publisher) addQuery(query []byte) *failure {
 			continue
 		}
 		name = p.unescape(name)
-		if equalFold(name, "upstash-cron") { // it is full of blanks, and forms write them as plus signs
+		if plusIsBlank(name) {
 			value = bytes.ReplaceAll(value, []byte{'+'}, []byte{' '})
 		}
 		value = trimSpace(p.unescape(value))
@@ -334,6 +334,13 @@ func (p *publisher) addQuery(query []byte) *failure {
 		}
 	}
 	return nil
+}
+
+// plusIsBlank says whether a plus sign in the value of a parameter is a blank: forms write
+// it so, and these values are full of blanks and have no plus signs of their own.
+func plusIsBlank(name []byte) bool {
+	const flow = "flow-control-value"
+	return equalFold(name, "upstash-cron") || len(name) > len(flow) && equalFold(name[len(name)-len(flow):], flow)
 }
 
 // unescape copies s, decoded, into the scratch memory, so that it can be
