@@ -196,10 +196,12 @@ func (e *Engine) changeQueue(u UserID, name string, change func(*queueDef)) erro
 	if err != nil {
 		return err
 	}
+	// It shows at once, as in the core: if the disk hangs it is in the log, and stored if the
+	// disk goes on.
+	e.queues.put(d)
 	if err := e.log.Wait(&t); err != nil {
 		return logError(err)
 	}
-	e.queues.put(d)
 	return nil
 }
 
