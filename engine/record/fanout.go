@@ -94,11 +94,11 @@ func EachMember(p []byte, fn func(n int, m *MemberHead) error) (shared MessageHe
 		return nil, fmt.Errorf("%w: a fan-out with %d members in %d bytes", ErrTruncated, n, size)
 	}
 	members, rest := p[fanoutHead:fanoutHead+size], p[fanoutHead+size:]
-	if shared, err = HeadOfMessage(rest); err != nil {
+	if err := checkTemplate(rest); err != nil {
 		return nil, fmt.Errorf("the message of a fan-out: %w", err)
 	}
-	if _, _, err := shared.Special(); err != nil {
-		return nil, fmt.Errorf("the message of a fan-out: %w", err)
+	if shared = MessageHead(rest); shared.Report() {
+		return nil, fmt.Errorf("%w: a fan-out of a callback", ErrUnknown)
 	}
 	each := share(len(p), int(n))
 	if err := eachMember(members, int(n), each, func(int, *MemberHead) error { return nil }); err != nil {

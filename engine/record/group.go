@@ -2,7 +2,7 @@ package record
 
 import "fmt"
 
-// groupHead: 4 user u32, 8 created i64, 16 updated i64, 24 old u64, 32 old len u32, 36 zero u32.
+// groupHead: 4 user u32, 8 created i64, 16 updated i64, 24 old u64, 32 old len u32, 36 fields u32.
 const groupHead = 40
 
 // Group is the newest definition of a URL group (QSTASH.md §8.5). The newest record of a
@@ -24,6 +24,17 @@ type Endpoint struct {
 	Name string // "" for none
 }
 
+// Size returns the number of bytes that Append adds.
+func (g *Group) Size() int { return groupHead + g.fieldsSize() }
+
+func (g *Group) fieldsSize() int {
+	n := fieldSize(len(g.Name)) + headersSize(g.Header)
+	for i := range g.Endpoints {
+		n += fieldSize(len(g.Endpoints[i].URL)) + fieldSize(len(g.Endpoints[i].Name))
+	}
+	return n
+}
+
 // Append appends the encoded definition to dst. It keeps nothing of g.
 func (g *Group) Append(dst []byte) []byte {
 	var h [groupHead]byte
@@ -33,6 +44,7 @@ func (g *Group) Append(dst []byte) []byte {
 	le.PutUint64(h[16:], uint64(g.Updated))
 	le.PutUint64(h[24:], g.Old)
 	le.PutUint32(h[32:], g.OldLen)
+	le.PutUint32(h[36:], uint32(g.fieldsSize()))
 	dst = appendField(append(dst, h[:]...), tagTopic, g.Name)
 	for i := range g.Endpoints {
 		dst = appendField(dst, tagURL, g.Endpoints[i].URL)
@@ -46,16 +58,20 @@ func DecodeGroup(p []byte, g *Group) error {
 	if err := check(p, TypeGroup, groupHead, 0); err != nil {
 		return err
 	}
-	if err := zero(TypeGroup, p[36:groupHead]); err != nil {
-		return err
+	if n := le.Uint32(p[36:]); uint64(n) != uint64(len(p)-groupHead) {
+		return fmt.Errorf("%w: a group with %d bytes of fields, and it has %d", ErrTruncated, n, len(p)-groupHead)
 	}
 	*g = Group{
 		User: le.Uint32(p[4:]), Created: int64(le.Uint64(p[8:])), Updated: int64(le.Uint64(p[16:])),
 		Old: le.Uint64(p[24:]), OldLen: le.Uint32(p[32:]),
 	}
+	return g.decodeFields(p[groupHead:])
+}
+
+func (g *Group) decodeFields(p []byte) error {
 	var r headerReader
-	open := false // an endpoint's name is to come
-	err := fields(p[groupHead:], func(tag Tag, v []byte) error {
+	open, names := false, 0 // open: an endpoint's name is to come
+	err := fields(p, func(tag Tag, v []byte) error {
 		if open != (tag == tagEndpoint) {
 			return fmt.Errorf("%w: an endpoint's destination without its name", ErrTruncated)
 		}
@@ -63,6 +79,7 @@ func DecodeGroup(p []byte, g *Group) error {
 		switch tag {
 		case tagTopic:
 			g.Name = string(v)
+			names++
 		case tagURL:
 			g.Endpoints = append(g.Endpoints, Endpoint{URL: string(v)})
 		case tagEndpoint:
@@ -79,8 +96,8 @@ func DecodeGroup(p []byte, g *Group) error {
 	if err != nil {
 		return err
 	}
-	if open || g.Name == "" || len(g.Endpoints) > MembersMax {
-		return fmt.Errorf("%w: a group without a name, or of %d endpoints", ErrTruncated, len(g.Endpoints))
+	if open || names != 1 || g.Name == "" || len(g.Endpoints) > MembersMax {
+		return fmt.Errorf("%w: a group of %d names and %d endpoints", ErrTruncated, names, len(g.Endpoints))
 	}
 	g.Header = r.hs
 	return r.done()

@@ -33,10 +33,9 @@ func (h MessageHead) HistoryFields(dst []byte, member *MemberHead, limit int) (o
 		case tagCallerIP, tagSchedule, tagQueue, tagTopic:
 			take(tag, v)
 		case tagFlow:
-			if len(v) < flowRuleSize {
-				return ErrTruncated
-			}
-			take(tag, v[flowRuleSize:])
+			_, key, err := cutFlow(v)
+			take(tag, key)
+			return err
 		}
 		return nil
 	})

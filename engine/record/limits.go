@@ -156,11 +156,7 @@ func DecodeFlow(p []byte, f *Flow) error {
 	if err := onlyField(TypeFlow, p[flowHead:], tagFlow, &v); err != nil {
 		return err
 	}
-	if err := f.FlowRule.decode([]byte(v)); err != nil {
-		return err
-	}
-	if f.Key = v[flowRuleSize:]; f.Key == "" {
-		return fmt.Errorf("%w: a flow-control key without a name", ErrTruncated)
-	}
-	return nil
+	rule, key, err := cutFlow([]byte(v))
+	f.FlowRule, f.Key = rule, string(key)
+	return err
 }

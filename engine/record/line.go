@@ -29,8 +29,8 @@ func (l *Line) append(dst []byte) []byte {
 }
 
 func (l *Line) decode(v []byte) error {
-	if len(v) != lineSize {
-		return ErrTruncated
+	if len(v) != lineSize || *l != (Line{}) {
+		return fmt.Errorf("%w: a line of %d bytes, or a second one", ErrTruncated, len(v))
 	}
 	*l = Line{Queue: le.Uint64(v), Root: le.Uint64(v[8:]), Flow: le.Uint64(v[16:])}
 	if *l == (Line{}) || l.Root != 0 && l.Queue == 0 {
@@ -48,10 +48,12 @@ func (l *Line) find(fs []byte) error {
 		return nil
 	})
 	if err == nil && *l == (Line{}) {
-		err = fmt.Errorf("%w: a line and its flag do not agree", ErrTruncated)
+		err = errLineFlag
 	}
 	return err
 }
+
+var errLineFlag = fmt.Errorf("%w: a line and its flag do not agree", ErrTruncated)
 
 // named says whether a message has the names of what its line leads through.
 func (l *Line) named(queue, flow bool) bool { return (l.Queue == 0 || queue) && (l.Flow == 0 || flow) }
@@ -136,6 +138,17 @@ func (f *FlowRule) decode(v []byte) error {
 	return nil
 }
 
+// cutFlow decodes a field of a flow-control key, which has a name. It aliases v.
+func cutFlow(v []byte) (f FlowRule, key []byte, err error) {
+	if err := f.decode(v); err != nil {
+		return f, nil, err
+	}
+	if key = v[flowRuleSize:]; len(key) == 0 {
+		err = fmt.Errorf("%w: a flow-control key without a name", ErrTruncated)
+	}
+	return f, key, err
+}
+
 func appendFlow(dst []byte, f *FlowRule, key string) []byte {
 	dst = append(dst, byte(tagFlow))
 	dst = binary.AppendUvarint(dst, uint64(flowRuleSize+len(key)))
@@ -202,10 +215,9 @@ func (m *Message) decodeLine(tag Tag, v []byte) error {
 	case tagEndpoint:
 		m.Endpoint = string(v)
 	case tagFlow:
-		if err := m.FlowRule.decode(v); err != nil {
-			return err
-		}
-		m.FlowKey = string(v[flowRuleSize:])
+		rule, key, err := cutFlow(v)
+		m.FlowRule, m.FlowKey = rule, string(key)
+		return err
 	case tagCallback:
 		m.Callback = v
 		return checkTemplate(v)
@@ -242,19 +254,16 @@ func (h MessageHead) LineNames() (n LineNames, err error) {
 		return n, nil
 	}
 	var l Line
-	err = fields(h.fields(), func(tag Tag, v []byte) error {
+	err = fields(h.fields(), func(tag Tag, v []byte) (err error) {
 		switch tag {
 		case tagLine:
 			return l.decode(v)
 		case tagQueue:
 			n.Queue = v
 		case tagFlow:
-			if err := n.FlowRule.decode(v); err != nil {
-				return err
-			}
-			n.FlowKey = v[flowRuleSize:]
+			n.FlowRule, n.FlowKey, err = cutFlow(v)
 		}
-		return nil
+		return err
 	})
 	if err == nil && !l.named(len(n.Queue) > 0, len(n.FlowKey) > 0) {
 		err = errUnnamed

@@ -278,8 +278,8 @@ func (h MessageHead) fields() []byte {
 	return h[messageHead : messageHead+int(le.Uint32(h[60:]))]
 }
 
-// DecodeMessage decodes a payload. Strings are copied; Body, Callback and Failure alias p. The memory
-// of m.Header is used again: a caller that decodes into the same Message twice
+// DecodeMessage decodes a payload. Strings are copied; Body, Callback and Failure alias
+// p. The memory of m.Header is used again: a caller that decodes into the same Message twice
 // must not keep the first one's Header. On an error m holds nothing of use.
 func DecodeMessage(p []byte, m *Message) error {
 	h, err := HeadOfMessage(p)
@@ -334,7 +334,7 @@ func (m *Message) decodeFields(fs []byte) error {
 	}
 	m.Header = r.hs
 	if m.Flags&FlagLine != 0 != (m.Line != Line{}) {
-		return fmt.Errorf("%w: a line and its flag do not agree", ErrTruncated)
+		return errLineFlag
 	}
 	if !m.Line.named(m.QueueName != "", m.FlowKey != "") {
 		return errUnnamed

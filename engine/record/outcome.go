@@ -197,15 +197,11 @@ func EachCallback(p []byte, fn func(n int, h MessageHead, m []byte) error) error
 		if tag != tagCallback {
 			return nil
 		}
-		h, err := HeadOfMessage(v)
-		if err == nil && !h.Report() {
-			err = fmt.Errorf("%w: a callback that is none", ErrUnknown)
-		}
-		if err != nil {
+		if err := checkCallback(v); err != nil {
 			return err
 		}
 		n++
-		return fn(n-1, h, v)
+		return fn(n-1, MessageHead(v), v)
 	})
 	if err == nil && n != int(p[81]) {
 		err = fmt.Errorf("%w: %d callbacks where there are %d", ErrTruncated, n, p[81])
@@ -227,6 +223,15 @@ func (o *Outcome) CallbackOf(nonce uint64) (n int, err error) {
 	return 0, fmt.Errorf("%w: the outcome has no such callback", ErrTruncated)
 }
 
+// checkCallback refuses a message that does not report, or that a later version wrote.
+func checkCallback(p []byte) error {
+	err := checkTemplate(p)
+	if err == nil && !MessageHead(p).Report() {
+		err = fmt.Errorf("%w: a callback that reports nothing", ErrUnknown)
+	}
+	return err
+}
+
 // CallbackShare returns how many bytes of an outcome's payload count for each of the
 // messages that it publishes, which it has. DecodeOutcomeHead has taken p.
 func CallbackShare(p []byte) uint32 { return share(len(p), int(p[81])) }
@@ -244,7 +249,10 @@ func DecodeOutcome(p []byte, o *Outcome) error {
 	var r headerReader
 	err := fields(fs, func(tag Tag, v []byte) error {
 		switch tag {
-		case tagLine: // DecodeOutcomeHead has it
+		case tagLine: // DecodeOutcomeHead has it, if its flag is there
+			if o.Line == (Line{}) {
+				return errLineFlag
+			}
 		case tagTiming:
 			return o.Timing.decode(v)
 		case tagError:
@@ -255,7 +263,7 @@ func DecodeOutcome(p []byte, o *Outcome) error {
 			return r.value(v)
 		case tagCallback:
 			o.Callbacks = append(o.Callbacks, v)
-			return checkTemplate(v)
+			return checkCallback(v)
 		case tagSource:
 			o.Source = v
 			return checkTemplate(v)
