@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/timerwheel"
 )
@@ -143,6 +144,9 @@ func (c *core) swap(li uint32, r *record.Row) bool {
 // message per lane is always allowed.
 func (c *core) room(l *lane) int {
 	free := c.opts.Resident - c.resident
+	if plant.Bug("lane-takes-all-room") {
+		free = c.opts.Resident
+	}
 	n := min((free-l.resident+1)/2, laneResidentMax-l.resident)
 	if n <= 0 && l.resident == 0 {
 		return 1
@@ -230,7 +234,7 @@ func (c *core) wantPage(li uint32) {
 			c.wheel.Cancel(l.timer)
 			l.timer = 0
 		}
-		if at != never {
+		if at != never && !plant.Bug("lane-is-never-woken") {
 			l.timer = c.wheel.Add(at, timerLane|uint64(li))
 		}
 		return
@@ -362,7 +366,7 @@ func (c *core) paged(li uint32, p *index.Page) {
 		l = &c.lanes[li]
 	}
 	l.paging = false
-	if l.behind && (!more || l.after.Before(next)) {
+	if l.behind && !plant.Bug("page-forgets-what-came-behind") && (!more || l.after.Before(next)) {
 		next, more = l.after, true
 	}
 	l.spilled, l.frontier, l.behind = more, next, false

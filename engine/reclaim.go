@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -332,7 +333,7 @@ func (e *Engine) outcomeSurvivor(st *index.Standing, lsn uint64, p []byte, batch
 	if err := record.DecodeOutcomeHead(p, &o); err != nil {
 		return err
 	}
-	if o.Kind == record.Dead {
+	if o.Kind == record.Dead && !plant.Bug("outcome-left-behind") {
 		err := e.deadSurvivor(index.DeadKey{User: o.User, LSN: lsn}, record.MoveDeadOutcome, lsn, len(p), p, batch)
 		if err != nil {
 			return err
@@ -348,7 +349,7 @@ func (e *Engine) outcomeSurvivor(st *index.Standing, lsn uint64, p []byte, batch
 // definition, so no other record of a schedule needs to be kept.
 func (e *Engine) keepSchedule(lsn uint64, d *record.Schedule, n int, batch *survivors) error {
 	row, ok, err := e.idx.Schedule(d.User, d.ID)
-	if err != nil || !ok || row.Pos != lsn {
+	if err != nil || !ok || row.Pos != lsn || plant.Bug("schedule-left-behind") {
 		return err
 	}
 	batch.bytes += n
@@ -376,7 +377,7 @@ func (e *Engine) messageSurvivor(st *index.Standing, m publication, lsn uint64, 
 // up as of one moment.
 func (e *Engine) movedSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
 	var m record.Move
-	if err := record.DecodeMove(p, &m); err != nil {
+	if err := record.DecodeMove(p, &m); err != nil || plant.Bug("moved-once-is-enough") {
 		return err
 	}
 	if m.What == record.MoveDeadOutcome {

@@ -22,7 +22,7 @@ func (s *sim) checkBooks() {
 
 // books are counts taken from the entries.
 type books struct {
-	unlogged                                      int
+	entries, unlogged                             int
 	resident, flying                              int
 	laneResident, laneEntries, hostEntries, flown map[uint32]int
 }
@@ -32,8 +32,12 @@ func (s *sim) checkEntries() {
 	b := books{laneResident: map[uint32]int{}, laneEntries: map[uint32]int{}, hostEntries: map[uint32]int{}, flown: map[uint32]int{}}
 	for i := range c.entries {
 		if c.entries[i].state != stFree {
+			b.entries++
 			s.count(&b, uint32(i))
 		}
+	}
+	if len(c.bySeq) != b.entries {
+		s.fail("S9: %d messages can be found, %d have an entry", len(c.bySeq), b.entries)
 	}
 	if b.resident != c.resident || b.flying != c.inflight {
 		s.fail("S10: %d resident and %d in flight, the core counts %d and %d", b.resident, b.flying, c.resident, c.inflight)

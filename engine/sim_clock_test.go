@@ -78,7 +78,7 @@ func (s *simClock) settleNow() {
 }
 
 func (s *simClock) quiet() bool {
-	return len(s.e.inbox.events)+len(s.pages)+len(s.rows)+len(s.lateRows)+len(s.flights) == 0 && s.e.core.undurable == 0
+	return len(s.e.inbox.events)+len(s.pages)+len(s.latePages)+len(s.rows)+len(s.lateRows)+len(s.flights) == 0 && s.e.core.undurable == 0
 }
 
 // checkOverdue: with everybody idle, no message waits that the clock says is due. A

@@ -493,14 +493,19 @@ func (s *sim) startedFlow(m *simMessage, k *simKey) {
 	}
 }
 
-// clockSetBack: what was over by the clock as it read may have been forgotten.
-func (l *simLines) clockSetBack(now int64) {
+// clockSetBack: what was over by the clock as it read may have been forgotten, and what
+// lies ahead now has begun by now at the latest.
+func (l *simLines) clockSetBack(now, back int64) {
 	for _, k := range l.keys {
 		period := int64(k.rule.Period)
 		k.starts = slices.DeleteFunc(k.starts, func(at int64) bool { return at <= now-period })
 		if now >= k.window+period {
 			k.window = 0
 		}
+		for i := range k.starts {
+			k.starts[i] = min(k.starts[i], now-back)
+		}
+		k.window = min(k.window, now-back)
 	}
 }
 

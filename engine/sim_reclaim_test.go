@@ -15,6 +15,22 @@ type simReclaim struct {
 	complete bool
 }
 
+// reclaimSteps takes one step, or so many with so little between them that copies are
+// copied again.
+func (s *sim) reclaimSteps() {
+	s.reclaimStep()
+	if s.rng.IntN(8) > 0 {
+		return
+	}
+	for i := 0; i < 12 && s.failed == nil; i++ {
+		s.commit()
+		s.apply()
+		s.read()
+		s.advance(0)
+		s.reclaimStep()
+	}
+}
+
 // reclaimStep does the next thing that reclaiming would do: it begins a segment, asks
 // for the moves of the oldest one, or gives that up when all have been made. The
 // message's life goes on between these steps.

@@ -39,6 +39,8 @@ type simSchedule struct {
 	paused  bool
 	dropped bool
 	last    int64
+
+	pausedAt int64 // less every step back of the clock since; if paused
 }
 
 // simCron is an expression whose ticks are that far apart, from the epoch on.
@@ -166,6 +168,9 @@ func (s *sim) observeRecord(lsn uint64, p []byte) error {
 	case record.TypeFanout:
 		return s.observeFanout(lsn, p)
 	case record.TypeOutcome:
+		if err := s.observeEnd(p); err != nil {
+			return err
+		}
 		return s.observeOutcome(lsn, p)
 	case record.TypeQueue:
 		var d record.Queue
@@ -265,8 +270,27 @@ func (s *sim) observeDefinition(d *record.Schedule) {
 		if goesOn := old.rule == now.rule && (!old.paused || paused); d.Last < old.last || goesOn && d.Last != old.last {
 			s.fail("S13: schedule %s goes on at %d, it was at %d", d.ID, d.Last, old.last)
 		}
+		s.checkPause(old, now)
 	}
 	t.byID[d.ID] = now
+}
+
+// checkPause: the ticks that go by during a pause are over.
+func (s *sim) checkPause(old, now *simSchedule) {
+	switch now.pausedAt = s.now; {
+	case !old.paused:
+	case now.paused:
+		now.pausedAt = old.pausedAt
+	case now.last < old.pausedAt-old.offset:
+		s.fail("S13: schedule %s was paused from %d on and goes on at %d", now.id, old.pausedAt, now.last)
+	}
+}
+
+// clockMoved takes a step of the clock, which may be one back.
+func (t *simSchedules) clockMoved(ms int64) {
+	for _, d := range t.byID {
+		d.pausedAt += min(ms, 0)
+	}
 }
 
 // checkSchedules is S15.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -164,6 +165,9 @@ func (c *core) commitCallbacks(lsn uint64, p []byte) error {
 // commitRetry places a message whose retry is durable.
 func (c *core) commitRetry(i uint32, lsn uint64, o *record.Outcome) {
 	e := &c.entries[i]
+	if plant.Bug("retry-at-once") {
+		o.Next = o.At
+	}
 	e.due, e.tries = o.Next, o.Attempt
 	if c.doomed(i) {
 		c.appendCancel(i)
@@ -249,9 +253,9 @@ func ceilMillis(d time.Duration) int64 {
 // decide says what the end of the given attempt means.
 func decide(r *attemptResult, attempt int) record.Kind {
 	switch {
-	case r.success:
+	case r.success, plant.Bug("given-up-as-delivered") && attempt > r.retries:
 		return record.Delivered
-	case r.final || attempt > r.retries:
+	case r.final || attempt > r.retries && (attempt > r.retries+1 || !plant.Bug("one-attempt-more")):
 		return record.Dead
 	default:
 		return record.Retry
@@ -292,6 +296,9 @@ func (c *core) cancel(req *cancelRequest) {
 		return
 	}
 	c.cancels[req.seq] = append(c.cancels[req.seq], req)
+	if plant.Bug("cancel-answered-early") {
+		c.answer(req, nil)
+	}
 	if e.state != stDeciding && e.flags&(flagCanceling|flagMoving) == 0 {
 		c.appendCancel(i)
 	}

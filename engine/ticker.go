@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -134,7 +135,9 @@ func (t *ticker) redefine(cmd *scheduleCommand) error {
 		d.Flags |= record.FlagPaused
 	case askResume:
 		d.Flags &^= record.FlagPaused
-		d.Last = max(d.Last, t.e.wallMillis()-cmd.offset)
+		if !plant.Bug("pause-is-caught-up") {
+			d.Last = max(d.Last, t.e.wallMillis()-cmd.offset)
+		}
 	case askKeep:
 		err := t.log(d.Append(nil), wal.Reclaiming)
 		if err == nil {
@@ -165,6 +168,9 @@ func (t *ticker) fire(cmd *scheduleCommand, a *scheduleAnswer) (logged bool) {
 		return false
 	}
 	now := t.e.wallMillis()
+	if plant.Bug("jitter-is-ignored") {
+		cmd.offset = 0
+	}
 	p := planTicks(x, cmd.row.Last, now-cmd.offset, t.caught[cmd.row.Pos], &r)
 	t.note(cmd.row.Pos, &p)
 	switch {
@@ -265,7 +271,9 @@ func (t *ticker) missed(cmd *scheduleCommand, p *tickPlan, now int64, why string
 		From: p.from, To: p.to, Count: uint32(p.count), More: p.more,
 		Error: why,
 	}
-	k.Last, k.Next = p.to, p.next
+	if k.Last, k.Next = p.to, p.next; plant.Bug("missed-is-the-end") {
+		k.Next = 0
+	}
 	err := t.log(k.Append(t.buf[:0]), wal.Producer)
 	if err == nil {
 		t.e.scheduler.missed.Add(uint64(p.count))

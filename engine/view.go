@@ -53,12 +53,16 @@ func (e *Engine) Message(u UserID, id string) (*Message, error) {
 const readTries = 3
 
 // readMoved reads a row's record. An address held in memory is a hint, the id is the
-// truth (W10): if the log no longer has it, the index knows where the record is.
+// truth (W10): if the log no longer has it, the index knows where the record is, or that
+// the message has ended (errEnded).
 func (e *Engine) readMoved(row *record.Row, buf []byte) ([]byte, error) {
 	p, err := e.log.Read(wal.LSN(row.Pos), int(row.Len), buf)
 	for i := 1; i < readTries && errors.Is(err, wal.ErrNotFound); i++ {
 		now, ok, indexErr := e.idx.Row(row.Seq)
-		if indexErr != nil || !ok || now.Pos == row.Pos {
+		if indexErr == nil && !ok {
+			return nil, errEnded // or its segment could not have been given up
+		}
+		if indexErr != nil || now.Pos == row.Pos {
 			break
 		}
 		p, err = e.log.Read(wal.LSN(now.Pos), int(now.Len), buf)

@@ -28,12 +28,20 @@ func (x *exchange) batch() error {
 		if fail != nil {
 			return badRequest("message %d: %s", len(b.items), fail.text)
 		}
+		if !x.body.reserve(batchItemCost) {
+			return errBusy
+		}
 		b.items = append(b.items, batchItem{raw: raw})
 	}
 	x.prepare(&b)
 	x.publishAll(&b)
 	return x.answerBatch(&b)
 }
+
+// batchItemCost is what an element takes of Options.InflightBytes beside its text: an
+// element can be 27 bytes long, and what is made of it is not. So the budget bounds the
+// number of messages that wait for the disk, too.
+const batchItemCost = 1 << 10
 
 // batch is one call under way. Items and publishes refer to the body.
 type batch struct {

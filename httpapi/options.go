@@ -62,7 +62,7 @@ type Options struct {
 	CheckDestination func(url string) error
 
 	BatchMax      int64 // [batch.max-size] bytes of one /v2/batch call. Default: 100 MiB
-	InflightBytes int64 // [publish.inflight-bytes] body bytes read and not yet answered, over all requests. Default: 256 MiB
+	InflightBytes int64 // [publish.inflight-bytes] body bytes read and not yet answered, over all requests; 1 KiB more for each element of a batch. Default: 256 MiB
 	HeaderMax     int   // bytes of a request's head, request line included. Default: 64 KiB
 
 	// ReadTimeout bounds the reading of a head, and of each MiB begun of a body.

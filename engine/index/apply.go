@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -239,7 +240,7 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 	if err := a.callbacks(lsn, p); err != nil {
 		return err
 	}
-	if !a.readable(o.Pos) {
+	if !a.readable(o.Pos) || plant.Bug("end-of-a-moved-is-skipped") && !a.readable(o.Seq) {
 		return a.outcomeBelow(lsn, p, &o)
 	}
 	return a.outcomeOf(lsn, p, &o)
@@ -260,7 +261,9 @@ func (a *Applier) outcomeOf(lsn uint64, p []byte, o *record.Outcome) error {
 	}
 	if !o.Kind.Final() {
 		next := o.Row
-		next.Due, next.Tries = o.Next, o.Attempt
+		if next.Due, next.Tries = o.Next, o.Attempt; plant.Bug("row-forgets-its-tries") {
+			next.Tries = 0
+		}
 		a.add(next, true)
 		return nil
 	}
@@ -289,7 +292,7 @@ func (a *Applier) outcomeBelow(lsn uint64, p []byte, o *record.Outcome) error {
 func (a *Applier) remove(p *pending, seq uint64) error {
 	if p != nil {
 		p.live = false
-		if !p.stored {
+		if !p.stored || plant.Bug("row-of-the-ended-stays") {
 			return nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -86,7 +87,7 @@ func (a *Applier) ended(p *pending, o *record.Outcome, lsn uint64, payload []byt
 	if err != nil {
 		return err
 	}
-	if p == nil || p.life.first.to == 0 {
+	if p == nil || p.life.first.to == 0 && !plant.Bug("history-in-no-row") {
 		return a.laterRow(&o.Row, lsn, o.At, buf[from:])
 	}
 	h.buf = buf
