@@ -245,7 +245,10 @@ func TestFlowExpiry(t *testing.T) {
 	b.apply(&record.Flow{User: 1, Key: "over", FlowRule: minute, Window: testNow - 60_000, Drawn: 1})
 	b.apply(&record.Flow{User: 1, Key: "paused", Flags: record.FlowPaused})
 	b.apply(&record.Flow{User: 1, Key: "second", FlowRule: minute, Window: testNow + 1000, Drawn: 1})
-	check("busy", "first", "paused", "second")
+	b.apply(&record.Flow{User: 1, Key: "shorter", FlowRule: record.FlowRule{Period: 3_600_000}, Window: testNow, Drawn: 1})
+	check("busy", "first", "paused", "second", "shorter")
+	b.apply(&record.Flow{User: 1, Key: "shorter", FlowRule: minute, Window: testNow, Drawn: 1})
+	check("busy", "first", "paused", "second", "shorter")
 	b.publish(record.Message{User: 1, Created: testNow + 60_000}) // a minute later
 	check("busy", "paused", "second")
 	if f, _, err := b.x.Flow(1, "busy"); err != nil || f.Window != 0 || f.Drawn != 0 || f.Pos != 0 || f.Count != 1 {
@@ -263,6 +266,26 @@ func TestFlowExpiry(t *testing.T) {
 	check()
 	if want := recordBytes(uint32((&record.Message{URL: "http://a.example/"}).Size())); b.a.LiveBytes() != want {
 		t.Fatalf("%d bytes count, want those of one message, %d", b.a.LiveBytes(), want)
+	}
+}
+
+// TestFlowRuleOfARebuild: the newest message says what a key's limits are, whichever was
+// copied first.
+func TestFlowRuleOfARebuild(t *testing.T) {
+	b := &bench{t: t, lsn: 1 << 32}
+	b.open(smallOptions(powerfs.New()))
+	defer func() { b.must(b.x.Close()) }()
+	b.must(b.a.Begin(b.lsn))
+	older, newer := inLine("", "key"), inLine("", "key")
+	newer.Parallelism = 7
+	for seq, m := range []*record.Message{&newer, &older} {
+		row := record.Row{User: 1, Nonce: m.Nonce, Seq: uint64(900 - seq), Pos: uint64(900 - seq), Lane: m.Lane, Host: m.Host, Due: m.Due, Line: m.Line}
+		b.apply(&record.Move{Row: row, Old: row.Pos, What: record.MovePending, Record: m.Append(nil)})
+	}
+	b.must(b.a.Replayed())
+	b.flush()
+	if f, ok, err := b.x.Flow(1, "key"); !ok || err != nil || f.FlowRule != newer.FlowRule || f.Count != 2 {
+		t.Fatalf("%+v, %v, %v; want %+v", f, ok, err, newer.FlowRule)
 	}
 }
 

@@ -280,6 +280,7 @@ func drawMove(t *rapid.T) *Move {
 		Row: drawRow(t), Dead: rapid.Uint64().Draw(t, "dead"), Old: rapid.Uint64().Draw(t, "old"),
 		OldLen: rapid.Uint32().Draw(t, "old length"), What: What(rapid.IntRange(int(MovePending), int(MoveDeadOutcome)).Draw(t, "what")),
 	}
+	m.Line = drawLine(t)
 	if m.What == MoveDeadOutcome {
 		m.Record = drawOutcome(t).Append(nil)
 	} else {
@@ -289,13 +290,15 @@ func drawMove(t *rapid.T) *Move {
 }
 
 func drawOutcome(t *rapid.T) *Outcome {
-	return &Outcome{
+	o := &Outcome{
 		Row:  drawRow(t),
 		Kind: Kind(rapid.IntRange(int(Delivered), int(Canceled)).Draw(t, "kind")),
 		Next: rapid.Int64().Draw(t, "next"), At: rapid.Int64().Draw(t, "at"), Attempt: rapid.Uint16().Draw(t, "attempt"),
 		Status: rapid.Uint16().Draw(t, "status"), Took: rapid.Uint32().Draw(t, "took"),
 		Error: text(t, "error"), Header: drawHeaders(t), Body: rapid.SliceOf(rapid.Byte()).Draw(t, "body"),
 	}
+	drawReports(t, o)
+	return o
 }
 
 func drawUser(t *rapid.T) *User {
