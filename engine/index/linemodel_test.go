@@ -58,9 +58,14 @@ func (l *modelLines) joined(r *record.Row, p *record.Message, now int64) {
 	l.left[r.Queue]++
 	l.left[r.Flow]++
 	if id := (scheduleID{p.User, p.QueueName}); r.Queue != 0 {
-		if _, ok := l.queues[id]; !ok {
-			l.queues[id] = Queue{User: p.User, Name: p.QueueName, ID: r.Queue, Parallelism: 1, Created: p.Created, Updated: p.Created}
+		q, ok := l.queues[id]
+		if !ok {
+			q = Queue{User: p.User, Name: p.QueueName, ID: r.Queue, Parallelism: 1, Created: p.Created, Updated: p.Created}
 		}
+		if q.Flags&record.QueueGone != 0 && r.Root == 0 && r.Seq >= q.Drop {
+			q.Flags, q.Parallelism = 0, 1
+		}
+		l.queues[id] = q
 	}
 	if r.Flow == 0 {
 		return
@@ -91,11 +96,10 @@ func (m *model) queue(r logged) error {
 		if ok && was.Pos != 0 && was.Flags&record.QueueGone == 0 {
 			return nil
 		}
-		d.Drop = was.Drop
 	}
 	m.lines.queues[id] = Queue{
 		User: d.User, Name: d.Name, ID: record.QueueID(d.User, d.Name), Flags: d.Flags &^ record.QueueNew, Parallelism: d.Parallelism,
-		Created: d.Created, Updated: d.Updated, Drop: d.Drop, Pos: r.lsn, Len: uint32(len(r.payload)),
+		Created: d.Created, Updated: d.Updated, Drop: max(was.Drop, d.DropBefore(r.lsn)), Pos: r.lsn, Len: uint32(len(r.payload)),
 	}
 	return nil
 }
@@ -105,13 +109,18 @@ func (m *model) flow(r logged) error {
 	if err := record.DecodeFlow(r.payload, &d); err != nil {
 		return err
 	}
-	f := Flow{
-		User: d.User, Key: d.Key, ID: record.FlowID(d.User, d.Key), Flags: d.Flags, FlowRule: d.FlowRule, Window: d.Window, Drawn: d.Drawn,
-		Pos: r.lsn, Len: uint32(len(r.payload)), ruled: r.lsn,
+	f := m.lines.flows[scheduleID{d.User, d.Key}]
+	if f.ruled == 0 {
+		f.FlowRule, f.ruled = d.FlowRule, 1
 	}
-	if d.Window != 0 {
-		f.until = d.Window + int64(d.Period)
+	if d.Flags&record.FlowPinnedParallelism != 0 {
+		f.Parallelism = d.Parallelism
 	}
+	if d.Flags&record.FlowPinnedRate != 0 {
+		f.Rate, f.Period, f.Sliding = d.Rate, d.Period, d.Sliding
+	}
+	f.User, f.Key, f.ID, f.Flags, f.Window, f.Drawn = d.User, d.Key, record.FlowID(d.User, d.Key), d.Flags, d.Window, d.Drawn
+	f.Pos, f.Len, f.until = r.lsn, uint32(len(r.payload)), d.Until()
 	m.lines.flows[scheduleID{d.User, d.Key}] = f
 	return nil
 }

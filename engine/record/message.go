@@ -211,6 +211,9 @@ func HeadOfMessage(p []byte) (MessageHead, error) {
 	if err := check(p, TypeMessage, messageHead, messageFlags); err != nil {
 		return nil, err
 	}
+	if f := le.Uint16(p[2:]); f&FlagFailure != 0 && f&FlagReport == 0 {
+		return nil, fmt.Errorf("%w: a failure callback that reports nothing", ErrUnknown)
+	}
 	if uint64(messageHead)+uint64(le.Uint32(p[60:])) > uint64(len(p)) {
 		return nil, ErrTruncated
 	}
