@@ -70,7 +70,7 @@ type Options struct {
 	IdleTimeout  time.Duration // between two requests of one connection. Default: 2 min
 	WriteTimeout time.Duration // of one response. Default: 30 s
 
-	Concurrency   int // connections at one time. Default: 16384
+	Concurrency   int // connections at one time; then idle ones and those without a whole head make room, else 503. Default: 16384
 	MaxConnsPerIP int // of them from one address. Default: unlimited
 
 	// Fallback serves every path outside /v1, /v2, /llm and /healthz, without
