@@ -55,6 +55,7 @@ type core struct {
 	byHost   map[uint64]uint32
 
 	inflight       int
+	wary           int // of them, those at hosts that are not quick
 	pace           pace
 	undurable      int    // outcomes appended and not yet durable (L5)
 	undurableBytes int    // their size
@@ -133,6 +134,7 @@ const (
 	timerLane     uint64 = 1 << 32
 	timerSchedule uint64 = 1 << 33
 	timerFlow     uint64 = 1 << 34
+	timerHost     uint64 = 1 << 35
 )
 
 // commands are what a step asks its driver to do, in order. The driver empties
@@ -243,6 +245,7 @@ func (c *core) setNow(now int64) {
 	}
 	c.rearmSchedules()
 	c.rearmFlows()
+	c.rearmHosts()
 }
 
 // advanceMax bounds the timers that one step handles, so that a herd never
@@ -264,6 +267,10 @@ func (c *core) tick() (more bool) {
 		}
 		if v&timerFlow != 0 {
 			c.flowDue(i)
+			continue
+		}
+		if v&timerHost != 0 {
+			c.probeDue(i)
 			continue
 		}
 		c.entries[i].timer = 0

@@ -53,6 +53,7 @@ type Engine struct {
 	dedup     dedupTable
 	defining  sync.Mutex // held by the one definition that has a deduplication id
 	claims    claims
+	admission admission
 	users     users
 	groups    groups
 	queues    queueBook

@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/tidemill/tidemill/engine/plant"
+import (
+	"github.com/tidemill/tidemill/engine/plant"
+	"github.com/tidemill/tidemill/timerwheel"
+)
 
 // host is what is known of one destination host: how many attempts are under
 // way, and whether it answers at all (L4).
@@ -8,8 +11,12 @@ type host struct {
 	id       uint64
 	inflight int
 	entries  int
-	failures int    // attempts in a row that got no response
-	answered int64  // unix ms of the last response
+	failures int   // attempts in a row that got no response
+	answered int64 // unix ms of the last response
+	took     int64 // what its responses take, ms x 8: a moving average
+	wary     int   // of its attempts in flight, those that count against core.wary
+	probe    int64 // half-open: no attempt before, unix ms
+	timer    timerwheel.Handle
 	parked   parked // who waits for a permit here
 	kept     bool   // in core.kept
 	freed    bool   // in core.freedHosts
@@ -64,7 +71,7 @@ func (c *core) dropHost(i uint32) {
 
 func (c *core) forgetHost(i uint32) {
 	h := &c.hosts[i]
-	if h.entries > 0 || h.inflight > 0 || h.parked.any() || h.kept || h.freed {
+	if h.entries > 0 || h.inflight > 0 || h.parked.any() || h.kept || h.freed || h.timer != 0 {
 		return
 	}
 	if j, ok := c.byHost[h.id]; !ok || i != j {
@@ -75,37 +82,83 @@ func (c *core) forgetHost(i uint32) {
 	c.freeHost = append(c.freeHost, i)
 }
 
-// A host that answered within the last provenFor ms may have its full cap in
-// flight. Any other is held to one in freeShare of the permits that are still
-// free: hosts that hang until their timeout, each with a full share, would
-// otherwise hold all of delivery.parallelism; like this each of them takes a
-// tenth of what the ones before it left. One first answer is enough to be proven.
+// Permits are what hosts compete for, and what a host takes of them is how long its
+// attempts last. So there are two kinds of hosts:
+//
+//   - quick ones, which answered within the last quickFor ms, and in quickMillis on
+//     average: each may have its full cap;
+//   - all others, slow, silent or not known yet, share waryPart of ten of the permits.
+//     Each may hold one in waryShare of those that are free among them, so hosts that hang
+//     until their timeout leave room for one another, and a first one even beyond, up to
+//     firstPart of ten; one answer in time is enough to be quick.
+//
+// A host with nobody to share with is held to its own cap only.
 const (
-	provenFor = 10_000
-	freeShare = 10
+	quickFor    = 10_000
+	quickMillis = 200
+	waryPart    = 5
+	firstPart   = 9
+	waryShare   = 10
 )
 
-// permit says whether one more attempt may start. A first one is allowed to
-// every host, and a host with nobody to share with is held to its own cap only.
+// permit says whether one more attempt may start.
 func (c *core) permit(h *host) bool {
 	free := c.opts.Parallelism - c.inflight
 	switch {
 	case free <= 0:
 		return false
-	case h.inflight == 0:
-		return true
-	case h.failures >= failuresToHalfOpen || h.inflight >= c.opts.HostParallelism:
-		return false
-	default:
-		return c.proven(h) || h.inflight == c.inflight || h.inflight < free/freeShare
+	case h.failures >= failuresToHalfOpen:
+		return h.inflight == 0 && c.now >= h.probe
+	case h.inflight == c.inflight: // nobody else has any
+		return h.inflight < c.opts.HostParallelism
+	case c.quick(h):
+		return h.inflight < c.opts.HostParallelism
 	}
+	if h.inflight == 0 {
+		return c.wary < max(1, c.opts.Parallelism*firstPart/10)
+	}
+	left := c.opts.Parallelism*waryPart/10 - c.wary
+	return h.inflight < min(c.opts.HostParallelism, left/waryShare)
 }
 
-// proven says whether the host answered a moment ago. An answer that lies ahead came
-// before the clock was set back, nobody knows how long.
-func (c *core) proven(h *host) bool {
+// quick says whether the host answered a moment ago, and soon. An answer that lies ahead
+// came before the clock was set back, nobody knows how long.
+func (c *core) quick(h *host) bool {
 	since := c.now - h.answered
-	return 0 <= since && since < provenFor
+	return 0 <= since && since < quickFor && h.took < 8*quickMillis
+}
+
+// A half-open host is probed so often that its next answer is noticed within a second.
+const (
+	probeStep = 20 // ms for each failure in a row
+	probeMax  = 1000
+)
+
+// waitForProbe has the wheel wake those who wait for a half-open host.
+func (c *core) waitForProbe(i uint32) {
+	h := &c.hosts[i]
+	if h.failures < failuresToHalfOpen || h.timer != 0 || c.now >= h.probe {
+		return
+	}
+	h.timer = c.wheel.Add(h.probe, timerHost|uint64(i))
+}
+
+// probeDue takes a host's timer.
+func (c *core) probeDue(i uint32) {
+	c.hosts[i].timer = 0
+	c.freeHosts(i)
+	c.dropHost(i)
+}
+
+// rearmHosts puts all timers into a new wheel. The clock was set back: the probes come
+// sooner rather than too late.
+func (c *core) rearmHosts() {
+	for i := range c.hosts {
+		if h := &c.hosts[i]; h.timer != 0 {
+			h.probe = min(h.probe, c.now+probeMax)
+			h.timer = c.wheel.Add(h.probe, timerHost|uint64(i))
+		}
+	}
 }
 
 // yield returns an attempt's permit.
@@ -113,12 +166,18 @@ func (c *core) yield(hi uint32, r *attemptResult) {
 	c.inflight--
 	h := &c.hosts[hi]
 	h.inflight--
+	if h.wary > 0 {
+		h.wary--
+		c.wary--
+	}
 	switch {
 	case r.interrupt: // says nothing about the host
 	case r.answered:
 		h.failures, h.answered = 0, c.now
+		h.took += int64(r.outcome.Took) - h.took/8
 	default:
 		h.failures++
+		h.probe = c.now + min(probeMax, int64(h.failures)*probeStep)
 	}
 	c.freeHosts(hi)
 }
@@ -186,6 +245,7 @@ func (c *core) startHead(li uint32) {
 	h := &c.hosts[e.host]
 	switch {
 	case !c.permit(h):
+		c.waitForProbe(e.host)
 		c.park(li, i, &h.parked, 0)
 		return
 	case e.flow != none && c.flowRoom(e.flow) == 0:
@@ -204,9 +264,17 @@ func (c *core) start(li, i uint32) {
 	l, e := &c.lanes[li], &c.entries[i]
 	e.state = stFlight
 	e.flags |= flagFlying
-	c.hosts[e.host].inflight++
+	h := &c.hosts[e.host]
+	quick := c.quick(h)
+	if !quick {
+		h.wary++
+		c.wary++
+	}
+	h.inflight++
 	c.inflight++
-	c.began(i)
+	if quick {
+		c.began(i) // others leave the processor alone
+	}
 	if e.flow != none {
 		c.drawFlow(e.flow)
 	}

@@ -109,7 +109,7 @@ func (e *Engine) loop() {
 		events = e.inbox.swap(events)
 		if e.core.inflight > paceFloor {
 			if wait, ok := e.waits.read(); ok {
-				e.core.adapt(wait)
+				e.core.adapt(wait, e.admission.pressed(e.wallMillis()))
 			}
 		}
 		more, err := e.core.step(e.wallMillis(), events)
@@ -117,6 +117,7 @@ func (e *Engine) loop() {
 			e.fatal(err)
 			return
 		}
+		e.admission.observe(e.core.lateness(), len(e.core.out.starts))
 		for i := range events {
 			if g := events[i].group; g != nil {
 				e.coreLag.Add(-int64(g.Buffer()))

@@ -340,6 +340,7 @@ func (e *Engine) replay() (bytes int64, err error) {
 	// The index is now as far as the log, also where that is only its beginning:
 	// a read that waits for everything durable (X5) must not wait for the first record.
 	a.EndGroup(position(e.log.ID(), end))
+	a.ExpireFlows(e.wallMillis())
 	if err := errors.Join(a.Replayed(), a.Forget(uint64(e.log.First()))); err != nil {
 		return bytes, fmt.Errorf("replay the log: %w", err)
 	}

@@ -88,6 +88,9 @@ func (c *core) wakeParked() (woken bool) {
 			woken = true
 			c.freeHosts(i)
 		}
+		if h.parked.any() {
+			c.waitForProbe(i)
+		}
 		c.dropHost(i)
 	}
 	for n := c.freedFlows.len(); n > 0; n-- {
@@ -108,7 +111,7 @@ func (c *core) hostRoom(h *host) int {
 	switch {
 	case !c.permit(h):
 		return 0
-	case h.failures >= failuresToHalfOpen || !c.proven(h):
+	case h.failures >= failuresToHalfOpen || !c.quick(h):
 		return 1
 	default:
 		return max(1, min(c.opts.HostParallelism-h.inflight, c.opts.Parallelism-c.inflight))

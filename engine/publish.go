@@ -247,7 +247,7 @@ func (e *Engine) checkLimits(p *Publish) error {
 	switch {
 	case e.closing.Load():
 		return ErrClosed
-	case e.overloaded():
+	case e.overloaded() || !e.admission.admit(e.wallMillis):
 		return ErrOverloaded
 	case len(p.Body) > e.opts.MessageMax:
 		return ErrTooLarge

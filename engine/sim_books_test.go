@@ -122,7 +122,7 @@ func (s *sim) parkedLanes() map[uint32]bool {
 	}
 	for i := range c.hosts {
 		h := &c.hosts[i]
-		note(&h.parked, h.inflight > 0 || h.freed, "host", h.id)
+		note(&h.parked, h.inflight > 0 || h.freed || h.timer != 0, "host", h.id)
 	}
 	for i := range c.flows.list {
 		f := &c.flows.list[i]

@@ -469,7 +469,7 @@ func (s *sim) carryOut(out *commands) {
 	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels); c.resident > limit {
 		s.fail("S9: %d messages resident, the bound is %d", c.resident, limit)
 	}
-	if n := c.wheel.Len(); n > c.resident+len(c.byLane)+len(c.schedules.byKey)+len(c.flows.byID) {
+	if n := c.wheel.Len(); n > c.resident+len(c.byLane)+len(c.schedules.byKey)+len(c.flows.byID)+len(c.byHost) {
 		s.fail("S9: %d timers for %d resident messages, %d lanes and %d schedules", n, c.resident, len(c.byLane), len(c.schedules.byKey))
 	}
 }
@@ -523,7 +523,7 @@ func (s *sim) land() {
 	r := s.att.run(&cmd)
 	s.landedLine(MessageID(cmd.row.Seq, cmd.row.Nonce))
 	s.checkUndamaged(&cmd)
-	r.outcome.Took, r.outcome.Timing = 0, record.Timing{} // the only things in a result that real time shows in
+	r.outcome.Took, r.outcome.Timing = uint32(s.rng.IntN(2)*s.rng.IntN(600)), record.Timing{} // the only things in a result that real time shows in
 	switch m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]; {
 	case m == nil || r.success || r.final:
 	case r.interrupt: // the clock was set back since: no attempt was made

@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tidemill/tidemill/engine/record"
+)
+
+// TestWaryHostsLeavePermits: hosts that take their time, or say nothing, may hold half of
+// the permits between them, and a first one each up to nine of ten; the rest is for those that answer
+// at once, however many there are of the others (L4).
+func TestWaryHostsLeavePermits(t *testing.T) {
+	b := newBareCore(t, 100_000)
+	const hosts, each = 300, 20
+	seq := uint64(0)
+	put := func(host uint64, n int) {
+		for range n {
+			seq++
+			r := record.Row{User: 1, Nonce: seq, Seq: seq, Pos: seq, Len: 100, Lane: host, Host: host, Due: bareNow}
+			b.place(&r)
+			b.schedule(b.admit(b.laneOf(&r), &r, stTimer))
+		}
+	}
+	for h := range uint64(hosts) {
+		put(100+h, each)
+	}
+	b.after(0)
+	if b.inflight > b.opts.Parallelism*firstPart/10 || b.inflight < hosts {
+		t.Fatalf("%d hosts of which nobody knows anything hold %d permits of %d", hosts, b.inflight, b.opts.Parallelism)
+	}
+	put(7, 300)
+	first := b.after(0).starts
+	if len(first) != 1 {
+		t.Fatalf("%d attempts start at a host of which nothing is known, beside all of these", len(first))
+	}
+	b.after(0, event{kind: evFinished, slot: first[0].slot, result: &attemptResult{success: true, answered: true}})
+	if n := b.hosts[b.byHost[7]].inflight; n != min(b.opts.HostParallelism, b.pace.limit) { // as many as may begin at one time
+		t.Errorf("a host that answered at once has %d attempts in flight", n)
+	}
+}
+
+// TestSlowHostIsWary: answers are not enough, they must come soon: a host whose attempts
+// last seconds holds its permits as one that hangs.
+func TestSlowHostIsWary(t *testing.T) {
+	b := newBareCore(t, 1000)
+	b.message(1, bareNow)
+	slow := &attemptResult{success: true, answered: true}
+	slow.outcome.Took = 2000
+	b.after(0, event{kind: evFinished, slot: b.after(0).starts[0].slot, result: slow})
+	h := &b.hosts[b.byHost[7]]
+	if b.quick(h) {
+		t.Error("a host that took two seconds counts as quick")
+	}
+	for range 40 {
+		h.took += -h.took / 8 // what 40 answers at once make of it
+	}
+	if !b.quick(h) {
+		t.Error("a host that answers at once again does not count as quick")
+	}
+}
+
+// TestProbesAreSpaced: a host that refuses at once is not probed at once again, and is no
+// later than after a second.
+func TestProbesAreSpaced(t *testing.T) {
+	b := newBareCore(t, 1000)
+	for seq := range uint64(200) {
+		b.message(seq+1, bareNow)
+	}
+	failed := &attemptResult{final: true}
+	var ends []event
+	for _, cmd := range b.after(0).starts {
+		ends = append(ends, event{kind: evFinished, slot: cmd.slot, result: failed})
+	}
+	b.after(0, ends...)
+	h := &b.hosts[b.byHost[7]]
+	if h.failures < failuresToHalfOpen || h.inflight != 0 {
+		t.Fatalf("%d failures, %d in flight", h.failures, h.inflight)
+	}
+	if out := b.after((probeMax - 1) * time.Millisecond); len(out.starts) != 0 {
+		t.Errorf("%d attempts before it is time", len(out.starts))
+	}
+	if out := b.after(time.Millisecond); len(out.starts) != 1 {
+		t.Errorf("%d attempts when it is time, want a probe", len(out.starts))
+	}
+}
