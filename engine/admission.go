@@ -7,20 +7,25 @@ import (
 
 // Admission (DESIGN.md, "Overload"). Publishes and deliveries share the processor, and a
 // publish is the cheaper half: where more comes in than the processor can deliver, it
-// would take all of it, and what is accepted would be late by more and more. So while
-// messages that could be attempted wait for the processor for longer than lateMax, one
-// publish is accepted for each attempt that starts; the others are refused at once, and
-// nothing of theirs is stored. Messages that wait for a destination, a flow-control key or
-// their queue are nobody's fault: a backlog of theirs is what the disk is for.
+// would take all of it, and what is accepted would be late by more and more. So once
+// messages that could be attempted have waited for the processor for longer than lateMax,
+// publishes are accepted at the rate at which attempts start: at half of that rate when the
+// wait is lateMax and more, at one and a half times when there is none, so that it settles
+// in between. The others are refused at once, and nothing of theirs is stored. It ends when
+// nothing has waited for a while. Messages that wait for a destination, a flow-control key
+// or their queue are nobody's fault: a backlog of theirs is what the disk is for.
 type admission struct {
 	late    atomic.Bool
+	calm    int64 // unix ms: since when nothing waits; owned by the loop
 	tokens  atomic.Int64
 	refused atomic.Int64 // unix ms of the newest refusal
 }
 
 const (
 	lateMax   = time.Second
+	lateOver  = lateMax / 8
 	tokensMax = 1024 // accepted in a burst
+	tokenCost = 1000 // tokens of a publish
 )
 
 // lateness returns how long the message has waited that would be attempted next if there
@@ -37,25 +42,31 @@ func (c *core) lateness() time.Duration {
 }
 
 // observe takes how late deliveries are, and how many began in a step.
-func (a *admission) observe(late time.Duration, starts int) {
-	if late <= lateMax {
+func (a *admission) observe(now int64, late time.Duration, starts int) {
+	switch {
+	case late > lateMax:
+		a.late.Store(true)
+	case late < lateOver && now-a.calm > lateMax.Milliseconds():
 		a.late.Store(false)
+	}
+	if late >= lateOver || a.calm > now {
+		a.calm = now
+	}
+	if !a.late.Load() || starts == 0 {
 		return
 	}
-	if !a.late.Swap(true) {
-		a.tokens.Store(0)
-	}
-	if a.tokens.Add(int64(starts)) > tokensMax {
-		a.tokens.Store(tokensMax)
+	each := tokenCost*3/2 - tokenCost*min(late, lateMax).Milliseconds()/lateMax.Milliseconds()
+	if a.tokens.Add(int64(starts)*each) > tokensMax*tokenCost {
+		a.tokens.Store(tokensMax * tokenCost)
 	}
 }
 
 // admit says whether a publish is accepted.
 func (a *admission) admit(wall func() int64) bool {
-	if !a.late.Load() || a.tokens.Add(-1) >= 0 {
+	if !a.late.Load() || a.tokens.Add(-tokenCost) >= 0 {
 		return true
 	}
-	a.tokens.Add(1)
+	a.tokens.Add(tokenCost)
 	a.refused.Store(wall())
 	return false
 }

@@ -117,7 +117,7 @@ func (e *Engine) loop() {
 			e.fatal(err)
 			return
 		}
-		e.admission.observe(e.core.lateness(), len(e.core.out.starts))
+		e.admission.observe(e.core.now, e.core.lateness(), len(e.core.out.starts))
 		for i := range events {
 			if g := events[i].group; g != nil {
 				e.coreLag.Add(-int64(g.Buffer()))
