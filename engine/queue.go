@@ -75,14 +75,15 @@ func (c *core) dropQueue(i uint32) {
 	c.queues.free = append(c.queues.free, i)
 }
 
-// enqueue puts an entry where its turn is: at work if that has begun, else into line.
+// enqueue puts an entry where its turn is: at work if that has begun, else into line. What
+// comes to a turn of a queue that was deleted since goes into line to be canceled.
 func (c *core) enqueue(i uint32) {
 	e := &c.entries[i]
-	if _, begun := c.queues.turns[e.turn()]; begun {
+	l := &c.lanes[e.lane]
+	if _, begun := c.queues.turns[e.turn()]; begun && e.turn() >= c.queues.list[l.queue].drop {
 		c.hold(i)
 		return
 	}
-	l := &c.lanes[e.lane]
 	e.state = stLine
 	after := l.line.tail
 	for after != none && c.entries[after].turn() > e.turn() {
@@ -114,12 +115,12 @@ func (c *core) beginTurns(li uint32) {
 		k := c.entries[i].turn()
 		_, begun := c.queues.turns[k]
 		switch {
-		case begun:
 		case k < q.drop:
 			if c.entries[i].flags&flagMoving != 0 || !c.discard(li, i) { // stopMoving goes on
 				return
 			}
 			continue
+		case begun: // it came out of the index, or of an outcome that was on its way
 		case q.paused || len(l.open) > 0 && !l.wide || len(l.open) >= q.parallelism:
 			return
 		case l.spilled && k > uint64(l.frontier.Due): // somebody before it is in the index alone

@@ -1,0 +1,90 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/tidemill/tidemill/engine/record"
+)
+
+// queued makes a message of a queue resident, whose turn begins if it can.
+func (b *bareCore) queued(seq uint64, queue string) uint32 {
+	b.t.Helper()
+	id := record.QueueID(1, queue)
+	r := record.Row{
+		User: 1, Nonce: seq, Seq: seq, Pos: seq, Len: 100, Lane: id, Host: 7, Due: b.now, Line: record.Line{Queue: id},
+	}
+	b.heardQueue(&r)
+	if !b.place(&r) {
+		b.t.Fatalf("message %d found no place", seq)
+	}
+	i := b.admit(b.laneOf(&r), &r, stTimer)
+	b.arrange(i)
+	return i
+}
+
+// callbackOf is a callback of a message of a queue, as an outcome carries it.
+func callbackOf(seq uint64, queue string) []byte {
+	id := record.QueueID(1, queue)
+	m := record.Message{
+		User: 1, Nonce: seq + 1000, Flags: record.FlagReport, URL: "http://cb.example/", Host: 8, Lane: id,
+		QueueName: queue, Line: record.Line{Queue: id, Root: seq},
+	}
+	return m.Append(nil)
+}
+
+// TestDeletedQueueCancelsWhatIsOnItsWay: the callback of a message whose outcome was on
+// its way to the log when its queue was deleted is canceled like all else, though its turn
+// has begun.
+func TestDeletedQueueCancelsWhatIsOnItsWay(t *testing.T) {
+	b := newBareCore(t, 100)
+	i := b.queued(50, "q")
+	b.oneStart(b.after(0))
+	r := &attemptResult{success: true, answered: true}
+	r.outcome.Status, r.outcome.Callbacks, r.outcome.Source = 200, [][]byte{callbackOf(50, "q")}, sourceOf(50)
+	o := b.oneAppend(b.after(1, event{kind: evFinished, slot: i, result: r}))
+
+	b.lsn++
+	gone := record.Queue{Flags: record.QueueGone, User: 1, Name: "q", Parallelism: 1}
+	if err := b.commit(b.lsn, gone.Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	b.out.reset()
+	b.logged(o)
+	callback := b.oneAppend(&b.out)
+	if callback.Kind != record.Canceled || callback.Seq != b.lsn+1 {
+		t.Fatalf("the callback's outcome is %v of %d", callback.Kind, callback.Seq)
+	}
+	if out := b.after(1); len(out.starts) > 0 {
+		t.Errorf("attempt of %d starts after the queue was deleted", out.starts[0].row.Seq)
+	}
+	b.logged(callback)
+	if len(b.queues.turns) > 0 || b.queues.list[0].open > 0 {
+		t.Errorf("turns are left: %v", b.queues.turns)
+	}
+}
+
+// TestDeletedQueueCancelsWhatTheIndexHas: so is a callback that was in the index alone.
+func TestDeletedQueueCancelsWhatTheIndexHas(t *testing.T) {
+	b := newBareCore(t, 100)
+	b.queued(50, "q")
+	b.oneStart(b.after(0))
+	b.lsn++
+	gone := record.Queue{Flags: record.QueueGone, User: 1, Name: "q", Parallelism: 1}
+	if err := b.commit(b.lsn, gone.Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	id := record.QueueID(1, "q")
+	b.out.reset()
+	if !b.load(b.byLane[id], &record.Row{User: 1, Nonce: 9, Seq: 60, Pos: 59, Len: 100, Lane: id, Host: 8, Due: b.now, Line: record.Line{Queue: id, Root: 50}}) {
+		t.Fatal("the row was not taken")
+	}
+	if o := b.oneAppend(&b.out); o.Kind != record.Canceled || o.Seq != 60 {
+		t.Errorf("the callback's outcome is %v of %d", o.Kind, o.Seq)
+	}
+}
+
+// sourceOf is what a report says of the message that it is about.
+func sourceOf(seq uint64) []byte {
+	m := record.Message{User: 1, Nonce: seq, URL: "http://h.example/", Host: 7, Lane: 7}
+	return m.Append(nil)
+}
