@@ -77,6 +77,7 @@ type core struct {
 	queues    queues
 	flows     flows
 
+	firsts                 ring // hosts that wait for their first permit
 	freedHosts, freedFlows ring // that gave permits back, and may have lanes that wait for one
 
 	held      map[uint64]*attemptResult // by seq: ends of attempts that wait for room, since they owe callbacks (full.go)

@@ -45,18 +45,19 @@ type entry struct {
 	prev, next      uint32 // in one list of its lane, host or key; next alone in the free list
 	tries           uint16
 	state           entryState
-	flags           uint8
+	flags           uint16
 }
 
 const (
-	flagFlying    uint8 = 1 << iota // an attempt is under way, whatever the state says
-	flagCanceling                   // a cancel is appended: the attempt's outcome no longer counts
-	flagRetired                     // nothing waits for it but the end of its attempt, row read or move
-	flagMoving                      // a copy of its record is appended: no outcome is, until that is committed
-	flagUnlogged                    // due and tries are in memory only: it must stay there (full.go)
-	flagYoung                       // its attempt is counted in core.pace
-	flagSlot                        // it holds its root's slot in its queue, with others of that root
-	flagAtFlow                      // stParked: it waits for its flow-control key, not for its host
+	flagFlying    uint16 = 1 << iota // an attempt is under way, whatever the state says
+	flagCanceling                    // a cancel is appended: the attempt's outcome no longer counts
+	flagRetired                      // nothing waits for it but the end of its attempt, row read or move
+	flagMoving                       // a copy of its record is appended: no outcome is, until that is committed
+	flagUnlogged                     // due and tries are in memory only: it must stay there (full.go)
+	flagYoung                        // its attempt is counted in core.pace
+	flagSlot                         // it holds its root's slot in its queue, with others of that root
+	flagAtFlow                       // stParked: it waits for its flow-control key, not for its host
+	flagLined                        // canceled in its queue's line, where it stays until that is durable (L5)
 )
 
 // turn names what an entry's turn in its queue is known by.

@@ -75,6 +75,9 @@ func (c *core) flowInfo(f *flow) FlowInfo {
 	} else if f.window != 0 && c.now < f.window+period {
 		info.Count, info.PeriodStart = f.used, millisTime(f.window)
 	}
+	if f.busy && f.req == nil { // permits of a long window are on their way for those who wait
+		info.Count += min(f.block, info.Waiting)
+	}
 	return info
 }
 

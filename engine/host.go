@@ -20,6 +20,7 @@ type host struct {
 	parked   parked // who waits for a permit here
 	kept     bool   // in core.kept
 	freed    bool   // in core.freedHosts
+	first    bool   // in core.firsts
 }
 
 // A host that gave no response this many times in a row is probed by one attempt
@@ -71,7 +72,7 @@ func (c *core) dropHost(i uint32) {
 
 func (c *core) forgetHost(i uint32) {
 	h := &c.hosts[i]
-	if h.entries > 0 || h.inflight > 0 || h.parked.any() || h.kept || h.freed || h.timer != 0 {
+	if h.entries > 0 || h.inflight > 0 || h.parked.any() || h.kept || h.freed || h.first || h.timer != 0 {
 		return
 	}
 	if j, ok := c.byHost[h.id]; !ok || i != j {
@@ -115,10 +116,22 @@ func (c *core) permit(h *host) bool {
 		return h.inflight < c.opts.HostParallelism
 	}
 	if h.inflight == 0 {
-		return c.wary < max(1, c.opts.Parallelism*firstPart/10)
+		return c.wary < c.firstMax()
 	}
 	left := c.opts.Parallelism*waryPart/10 - c.wary
 	return h.inflight < min(c.opts.HostParallelism, left/waryShare)
+}
+
+// firstMax bounds the permits of hosts that are not quick, their first ones included.
+func (c *core) firstMax() int { return max(1, c.opts.Parallelism*firstPart/10) }
+
+// waitForFirst lines a host up that may not even have a first permit now: no end of an
+// attempt of its own will wake those who wait for it.
+func (c *core) waitForFirst(i uint32) {
+	if h := &c.hosts[i]; h.inflight == 0 && h.failures < failuresToHalfOpen && !h.first {
+		h.first = true
+		c.firsts.push(i)
+	}
 }
 
 // quick says whether the host answered a moment ago, and soon. An answer that lies ahead
@@ -246,6 +259,7 @@ func (c *core) startHead(li uint32) {
 	switch {
 	case !c.permit(h):
 		c.waitForProbe(e.host)
+		c.waitForFirst(e.host)
 		c.park(li, i, &h.parked, 0)
 		return
 	case e.flow != none && c.flowRoom(e.flow) == 0:

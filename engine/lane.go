@@ -182,7 +182,7 @@ func (c *core) evict(li uint32, n int) {
 		} else if !c.spillable(l) {
 			i = l.ready.tail
 		}
-		if i == none || c.entries[i].flags&flagUnlogged != 0 {
+		if i == none || c.entries[i].flags&(flagUnlogged|flagLined) != 0 {
 			return
 		}
 		c.withdraw(i)

@@ -15,7 +15,7 @@ var nobody = parked{entries: emptyList}
 func (p *parked) any() bool { return p.lanes.len() > 0 || p.entries.head != none }
 
 // park has a lane wait, or its first entry if it is a queue's.
-func (c *core) park(li, i uint32, p *parked, at uint8) {
+func (c *core) park(li, i uint32, p *parked, at uint16) {
 	l, e := &c.lanes[li], &c.entries[i]
 	if l.queue == none {
 		l.parked = true
@@ -79,6 +79,12 @@ func (c *core) freeFlows(i uint32) {
 func (c *core) wakeParked() (woken bool) {
 	if !c.mayStart() {
 		return false
+	}
+	for n := min(c.firsts.len(), c.firstMax()-c.wary); n > 0; n-- {
+		i := c.firsts.pop()
+		c.hosts[i].first = false
+		c.freeHosts(i)
+		c.dropHost(i)
 	}
 	for n := c.freedHosts.len(); n > 0; n-- {
 		i := c.freedHosts.pop()

@@ -111,6 +111,9 @@ func (c *core) beginTurns(li uint32) {
 		if i == none {
 			return
 		}
+		if c.entries[i].flags&flagLined != 0 {
+			return // until it has ended for good
+		}
 		q := &c.queues.list[l.queue]
 		k := c.entries[i].turn()
 		_, begun := c.queues.turns[k]
@@ -169,9 +172,15 @@ func (c *core) discardMore() {
 	}
 }
 
-// endTurn takes an entry that has ended out of its turn, which ends with the last one.
+// endTurn takes an entry that has ended out of its turn, which ends with the last one, or
+// out of its line.
 func (c *core) endTurn(i uint32) {
 	e := &c.entries[i]
+	if e.flags&flagLined != 0 {
+		e.flags &^= flagLined
+		c.unlink(&c.lanes[e.lane].line, i)
+		c.beginTurns(e.lane)
+	}
 	if e.flags&flagSlot == 0 || e.state != stEnded {
 		return
 	}
@@ -235,10 +244,12 @@ func (c *core) paging(li uint32) {
 // doomed says whether an entry is to be canceled as soon as nothing else of it is on
 // its way to the log.
 func (c *core) doomed(i uint32) bool {
+	return len(c.cancels[c.entries[i].seq]) > 0 || c.discarded(i)
+}
+
+// discarded says whether an entry's queue was deleted after its turn was published.
+func (c *core) discarded(i uint32) bool {
 	e := &c.entries[i]
-	if len(c.cancels[e.seq]) > 0 {
-		return true
-	}
 	q := c.lanes[e.lane].queue
 	return q != none && e.turn() < c.queues.list[q].drop
 }

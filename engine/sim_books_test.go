@@ -122,7 +122,7 @@ func (s *sim) parkedLanes() map[uint32]bool {
 	}
 	for i := range c.hosts {
 		h := &c.hosts[i]
-		note(&h.parked, h.inflight > 0 || h.freed || h.timer != 0, "host", h.id)
+		note(&h.parked, h.inflight > 0 || h.freed || h.first || h.timer != 0, "host", h.id)
 	}
 	for i := range c.flows.list {
 		f := &c.flows.list[i]
@@ -192,7 +192,7 @@ func (s *sim) checkTurnsOf(l *lane, holders map[uint64]int) {
 		}
 	}
 	i := l.line.head
-	if i == none || c.entries[i].flags&flagMoving != 0 {
+	if i == none || c.entries[i].flags&(flagMoving|flagLined) != 0 {
 		return
 	}
 	k := c.entries[i].turn()

@@ -352,7 +352,11 @@ func (c *core) cancelRow(req *cancelRequest, r *record.Row) {
 // appendCancel logs the cancel of an entry and takes it out of its line.
 func (c *core) appendCancel(i uint32) {
 	e := &c.entries[i]
-	c.withdraw(i)
+	if e.state == stLine && !c.discarded(i) {
+		e.flags |= flagLined
+	} else {
+		c.withdraw(i)
+	}
 	e.state = stDeciding
 	e.flags |= flagCanceling
 	c.decided(&record.Outcome{Row: c.row(e), Kind: record.Canceled, At: c.now})
