@@ -229,8 +229,8 @@ func (c *core) freeFlow(i uint32, err error) {
 // woken when there is room (setFull), or looks again in a while.
 func (c *core) flowRefused(r *record.Flow, err error) {
 	if i, ok := c.flows.byID[r.ID()]; ok && c.flows.list[i].busy {
+		c.armFlow(i, c.now+flowRetry) // first: freeFlow may forget the key
 		c.freeFlow(i, err)
-		c.armFlow(i, c.now+flowRetry)
 	}
 }
 

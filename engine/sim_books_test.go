@@ -11,6 +11,7 @@ func (s *sim) checkBooks() {
 	s.checkEntries()
 	s.checkLanes()
 	s.checkTurns()
+	s.checkLag()
 	s.checkSchedules()
 	if err := s.e.idx.Lanes(s.checkRows); err != nil {
 		s.fail("S10: lanes: %v", err)

@@ -103,7 +103,10 @@ func (s *sim) beginReclaim() {
 				r.complete = r.complete && err == nil
 			})
 		}
-		s.copied += len(batch.dead)
+		s.copied += len(batch.dead) + len(batch.groups)
+		if err := s.e.moveGroups(batch.groups); err != nil {
+			return false, err
+		}
 		return s.e.moveDead(batch.dead)
 	})
 	if errors.Is(err, wal.ErrNoSpace) && s.room.episodes > 0 {

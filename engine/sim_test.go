@@ -31,7 +31,7 @@ import (
 //	S1 no message that was acked is lost: the log says how it ended, and that is so
 //	   (sim_ends_test.go)
 //	S2 no attempt starts before the message is due, nor before its retry is
-//	S3 every body arrives as it was published, and no record is found damaged
+//	S3 every body arrives as and where it was published, and no record is found damaged
 //	S4 no attempt starts after a cancel was answered
 //	S5 nothing is attempted that was not published
 //	S6 without a crash no attempt is made twice; none is after an end that is durable,
@@ -87,17 +87,21 @@ type sim struct {
 // simMessage is the model of one message.
 type simMessage struct {
 	id       string
+	url      string // where it goes; "": not checked
 	sub      submission
+	fan      *simFan // what it is a member of
 	dedupID  string
 	body     []byte
 	due      int64 // of the next attempt, as far as the model knows
 	created  int64
 	retries  int
-	behave   int  // how many attempts fail before one succeeds
-	acked    bool // its publish was answered
-	canceled bool // its cancel was answered
-	maybe    bool // a cancel was asked for: it may end either way
-	ended    bool // a 2xx was given
+	behave   int         // how many attempts fail before one succeeds
+	refused  bool        // its destination is one that may not be called
+	answers  map[int]int // attempts' statuses, 0 for those that were not answered
+	acked    bool        // its publish was answered
+	canceled bool        // its cancel was answered
+	maybe    bool        // a cancel was asked for: it may end either way
+	ended    bool        // a 2xx was given
 	starts   map[int]int
 	life     int // the crash count when starts was last reset
 	dead     bool
@@ -166,6 +170,8 @@ func (s *sim) open(cfg simConfig) {
 		}
 	}
 	s.opened()
+	s.checkGroups()
+	s.checkFans()
 	s.note("open", uint64(e.log.Durable().LSN))
 }
 
@@ -204,7 +210,12 @@ func (w simWire) Do(a *dispatch.Attempt, r *dispatch.Result) {
 	if s.now < m.startDue {
 		s.fail("S2: %s is on the wire at %d, due at %d", m.id, s.now, m.startDue)
 	}
+	if m.url != "" && a.URL != m.url {
+		s.fail("S3: %s goes to %s, published to %s", m.id, a.URL, m.url)
+	}
 	switch {
+	case m.refused:
+		r.Class, r.Err = dispatch.Refused, errors.New("a loopback address")
 	case m.behave > 0 && s.rng.IntN(3) == 0:
 		r.Class, r.Err = dispatch.Connect, errors.New("connection refused")
 	case m.behave > 0:
@@ -217,6 +228,17 @@ func (w simWire) Do(a *dispatch.Attempt, r *dispatch.Result) {
 		m.ended = true
 	}
 	m.behave--
+	m.answered(simHeader(a, "Upstash-Retried"), r.Status)
+}
+
+// answered notes what an attempt was answered with.
+func (m *simMessage) answered(retried string, status int) {
+	if n, err := strconv.Atoi(retried); err == nil {
+		if m.answers == nil {
+			m.answers = map[int]int{}
+		}
+		m.answers[n+1] = status
+	}
 }
 
 func simHeader(a *dispatch.Attempt, name string) string {
@@ -295,8 +317,9 @@ func (s *sim) publish() {
 			m.dedupID = p.DedupID
 		}
 		s.chooseLine(p)
+		s.chooseGroup(p)
 		p.Body, m.retries, m.behave = m.body, p.Retries, max(0, s.rng.IntN(8)-3)
-		m.due = s.now + p.Delay.Milliseconds()
+		m.due, m.url, m.refused = s.now+p.Delay.Milliseconds(), p.URL, s.rng.IntN(30) == 0
 		s.submit(p, m)
 	}
 	if s.room.scarce() {
@@ -309,16 +332,22 @@ func (s *sim) submit(p *Publish, m *simMessage) {
 	if errors.Is(err, wal.ErrLagging) || errors.Is(err, ErrLogFailed) && errors.Is(err, wal.ErrLagging) {
 		return
 	}
+	if p.Group != "" && len(s.lines.groups.acked[p.Group]) == 0 && errors.Is(err, ErrNotFound) {
+		return
+	}
 	if err != nil {
 		s.refused("publish", err)
 		return
 	}
 	if d := sub.duplicate; d != nil {
-		s.duplicate(m, MessageID(d.seq, d.nonce))
+		s.duplicate(m, idsOf(d))
 		return
 	}
 	s.published++
 	m.sub, m.id = sub, MessageID(uint64(sub.ticket.LSN), sub.nonce)
+	if p.Group != "" {
+		s.addFan(p, m, &sub)
+	}
 	if m.dedupID != "" && !s.forgot {
 		if o := s.dedup[m.dedupID]; o != nil && o.acked && s.now-o.created < s.e.opts.DedupWindow.Milliseconds() {
 			s.fail("S8: %s stored again as %s", o.id, m.id)
@@ -330,13 +359,13 @@ func (s *sim) submit(p *Publish, m *simMessage) {
 	s.note("publish", uint64(sub.ticket.LSN))
 }
 
-func (s *sim) duplicate(m *simMessage, id string) {
+func (s *sim) duplicate(m *simMessage, ids []string) {
 	s.duplicates++
 	if s.forgot {
 		return
 	}
-	if o := s.dedup[m.dedupID]; o == nil || o.id != id {
-		s.fail("S8: a duplicate under %q was answered with %s", m.dedupID, id)
+	if o := s.dedup[m.dedupID]; o == nil || !slices.Equal(o.ids(), ids) {
+		s.fail("S8: a duplicate under %q was answered with %v", m.dedupID, ids)
 	}
 }
 
@@ -347,14 +376,23 @@ func (s *sim) commit() {
 		return
 	}
 	for _, m := range s.unacked {
-		if _, err := s.e.settle(&m.sub); err != nil {
+		if err := s.settle(m); err != nil {
 			s.fail("settle: %v", err)
 			return
 		}
-		m.acked = true
 	}
 	s.unacked = s.unacked[:0]
 	s.note("commit", uint64(s.e.log.Durable().LSN))
+}
+
+// settle answers a publish whose group is durable.
+func (s *sim) settle(m *simMessage) error {
+	if m.fan != nil {
+		return s.settleFan(m.fan, &m.sub)
+	}
+	_, err := s.e.settle(&m.sub)
+	m.acked = err == nil
+	return err
 }
 
 // apply hands some of the queued groups to the applier and ends its batch.
@@ -635,7 +673,9 @@ func (s *sim) redrive() {
 	if s.rng.IntN(2) == 0 {
 		err = s.e.DeleteDeadLetter(1, d.ID)
 	} else {
-		m := &simMessage{created: s.now, due: s.now, body: old.body, retries: old.retries, starts: map[int]int{}, life: s.crashes, acked: true}
+		m := &simMessage{
+			url: old.url, created: s.now, due: s.now, body: old.body, retries: old.retries, starts: map[int]int{}, life: s.crashes, acked: true,
+		}
 		if m.id, err = s.e.RetryDeadLetter(1, d.ID); err == nil {
 			s.messages[m.id] = m
 		}
@@ -742,12 +782,15 @@ func (s *sim) checkEnds() {
 			break
 		}
 	}
+	if len(s.e.core.bySeq) > 0 {
+		s.fail("S9: %d entries left at the end", len(s.e.core.bySeq))
+	}
+	s.checkLeft()
+	s.checkGroups()
+	s.checkFanEnds()
 	s.checkHistory()
 	for _, m := range s.messages {
 		s.checkEnd(m, m.dead || dead[m.id])
-		if len(s.e.core.bySeq) > 0 {
-			s.fail("S9: %d entries left at the end", len(s.e.core.bySeq))
-		}
 	}
 }
 
@@ -792,7 +835,7 @@ func TestSimulation(t *testing.T) {
 	var crashes, published, attempts, duplicates, copied, reclaimed, rebuilt int
 	var room simRoom
 	var sched simSchedules
-	lines := newSimLines()
+	var lines simLineTotals
 	for seed := from; seed < to; seed++ {
 		s := runSim(t, seed, simConfigOf(seed))
 		if s.failed != nil {
@@ -806,7 +849,7 @@ func TestSimulation(t *testing.T) {
 		reclaimed += s.reclaimed
 		rebuilt += s.rebuilt
 		room.add(&s.room)
-		lines.add(&s.lines)
+		lines.add(&s.lines.simLineTotals)
 		sched.changes += s.schedules.changes
 		sched.ticks += s.schedules.ticks
 		sched.missed += s.schedules.missed
@@ -817,16 +860,16 @@ func TestSimulation(t *testing.T) {
 	t.Logf("schedules: %d changes, %d ticks published, %d times some were missed, %d definitions that go on", sched.changes, sched.ticks, sched.missed, sched.copied)
 	t.Logf("disks were full %d times: %d requests refused, %d attempts after a retry that was not logged, the log stuck %d times",
 		room.episodes, room.refusals, room.unlogged, room.stuck)
-	t.Logf("queues: %d turns, %d beside others, %d discarded; keys: %d starts at the limit; %d callbacks, %d of them of failures; %d members of fan-outs",
-		lines.turns, lines.crowded, lines.discarded, lines.limited, lines.callbacks, lines.failures, lines.members)
+	t.Logf("queues: %d turns, %d beside others, %d discarded; keys: starts at the limit of a short and a long window, of short and long sliding ones, and in flight: %v; %d callbacks, %d of them of failures; %d fan-outs of %d members",
+		lines.turns, lines.crowded, lines.discarded, lines.limited, lines.callbacks, lines.failures, lines.fans, lines.members)
 	if to-from >= 40 && (room.refusals == 0 || room.unlogged == 0 || room.stuck == 0) {
 		t.Error("full disks were not tried")
 	}
 	if to-from >= 40 && (sched.changes == 0 || sched.ticks == 0 || sched.missed == 0 || sched.copied == 0) {
 		t.Error("schedules were not tried")
 	}
-	if to-from >= 40 && (lines.crowded == 0 || lines.limited == 0 || lines.failures == 0 || lines.discarded == 0) {
-		t.Error("queues, keys or callbacks were not tried")
+	if to-from >= 40 && (lines.crowded == 0 || slices.Contains(lines.limited[:], 0) || lines.failures == 0 || lines.discarded == 0 || lines.fans == 0) {
+		t.Error("queues, keys, callbacks or fan-outs were not tried")
 	}
 }
 
