@@ -78,6 +78,7 @@ type core struct {
 	flows     flows
 
 	freedHosts, freedFlows ring // that gave permits back, and may have lanes that wait for one
+	crowdedHosts           ring // that wait for a permit that other hosts have
 
 	held      map[uint64]*attemptResult // by seq: ends of attempts that wait for room, since they owe callbacks (full.go)
 	heldBytes int

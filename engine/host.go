@@ -20,6 +20,7 @@ type host struct {
 	parked   parked // who waits for a permit here
 	kept     bool   // in core.kept
 	freed    bool   // in core.freedHosts
+	crowded  bool   // in core.crowdedHosts
 }
 
 // A host that gave no response this many times in a row is probed by one attempt
@@ -71,7 +72,7 @@ func (c *core) dropHost(i uint32) {
 
 func (c *core) forgetHost(i uint32) {
 	h := &c.hosts[i]
-	if h.entries > 0 || h.inflight > 0 || h.parked.any() || h.kept || h.freed || h.timer != 0 {
+	if h.entries > 0 || h.inflight > 0 || h.parked.any() || h.kept || h.freed || h.crowded || h.timer != 0 {
 		return
 	}
 	if j, ok := c.byHost[h.id]; !ok || i != j {
@@ -115,11 +116,14 @@ func (c *core) permit(h *host) bool {
 		return h.inflight < c.opts.HostParallelism
 	}
 	if h.inflight == 0 {
-		return c.wary < max(1, c.opts.Parallelism*firstPart/10)
+		return c.wary < c.waryFirst()
 	}
 	left := c.opts.Parallelism*waryPart/10 - c.wary
 	return h.inflight < min(c.opts.HostParallelism, left/waryShare)
 }
+
+// waryFirst is how many permits the hosts that are not quick may have between them.
+func (c *core) waryFirst() int { return max(1, c.opts.Parallelism*firstPart/10) }
 
 // quick says whether the host answered a moment ago, and soon. An answer that lies ahead
 // came before the clock was set back, nobody knows how long.
@@ -134,13 +138,30 @@ const (
 	probeMax  = 1000
 )
 
-// waitForProbe has the wheel wake those who wait for a half-open host.
-func (c *core) waitForProbe(i uint32) {
+// waitForHost sees to it that those are woken who wait for a host, where no attempt there
+// ends that would do it: the wheel does for a half-open one, and for one that has no
+// attempt in flight since others have all permits, whoever gives one back.
+func (c *core) waitForHost(i uint32) {
 	h := &c.hosts[i]
-	if h.failures < failuresToHalfOpen || h.timer != 0 || c.now >= h.probe {
-		return
+	switch {
+	case h.failures < failuresToHalfOpen:
+		if h.inflight == 0 && !h.crowded {
+			h.crowded = true
+			c.crowdedHosts.push(i)
+		}
+	case h.timer == 0 && c.now < h.probe:
+		h.timer = c.wheel.Add(h.probe, timerHost|uint64(i))
 	}
-	h.timer = c.wheel.Add(h.probe, timerHost|uint64(i))
+}
+
+// freeCrowded notes hosts that found no permit, as many as there are permits now.
+func (c *core) freeCrowded() {
+	for n := min(c.waryFirst()-c.wary, c.crowdedHosts.len()); n > 0; n-- {
+		i := c.crowdedHosts.pop()
+		c.hosts[i].crowded = false
+		c.freeHosts(i)
+		c.dropHost(i)
+	}
 }
 
 // probeDue takes a host's timer.
@@ -154,8 +175,9 @@ func (c *core) probeDue(i uint32) {
 // sooner rather than too late.
 func (c *core) rearmHosts() {
 	for i := range c.hosts {
-		if h := &c.hosts[i]; h.timer != 0 {
-			h.probe = min(h.probe, c.now+probeMax)
+		h := &c.hosts[i]
+		h.probe = min(h.probe, c.now+probeMax)
+		if h.timer != 0 {
 			h.timer = c.wheel.Add(h.probe, timerHost|uint64(i))
 		}
 	}
@@ -245,7 +267,7 @@ func (c *core) startHead(li uint32) {
 	h := &c.hosts[e.host]
 	switch {
 	case !c.permit(h):
-		c.waitForProbe(e.host)
+		c.waitForHost(e.host)
 		c.park(li, i, &h.parked, 0)
 		return
 	case e.flow != none && c.flowRoom(e.flow) == 0:

@@ -80,6 +80,7 @@ func (c *core) wakeParked() (woken bool) {
 	if !c.mayStart() {
 		return false
 	}
+	c.freeCrowded()
 	for n := c.freedHosts.len(); n > 0; n-- {
 		i := c.freedHosts.pop()
 		h := &c.hosts[i]
@@ -89,7 +90,7 @@ func (c *core) wakeParked() (woken bool) {
 			c.freeHosts(i)
 		}
 		if h.parked.any() {
-			c.waitForProbe(i)
+			c.waitForHost(i)
 		}
 		c.dropHost(i)
 	}
