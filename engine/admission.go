@@ -31,7 +31,7 @@ const (
 // lateness returns how long the message has waited that would be attempted next if there
 // were processor for it; 0 when there is.
 func (c *core) lateness() time.Duration {
-	if !c.paced() || c.stuck {
+	if !c.paced() || c.turn.len() == 0 || c.stuck {
 		return 0
 	}
 	i := c.lanes[c.turn.buf[c.turn.head]].ready.head

@@ -77,8 +77,8 @@ type core struct {
 	queues    queues
 	flows     flows
 
-	firsts                 ring // hosts that wait for their first permit
 	freedHosts, freedFlows ring // that gave permits back, and may have lanes that wait for one
+	crowdedHosts           ring // that wait for a permit that other hosts have
 
 	held      map[uint64]*attemptResult // by seq: ends of attempts that wait for room, since they owe callbacks (full.go)
 	heldBytes int

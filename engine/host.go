@@ -20,7 +20,7 @@ type host struct {
 	parked   parked // who waits for a permit here
 	kept     bool   // in core.kept
 	freed    bool   // in core.freedHosts
-	first    bool   // in core.firsts
+	crowded  bool   // in core.crowdedHosts
 }
 
 // A host that gave no response this many times in a row is probed by one attempt
@@ -72,7 +72,7 @@ func (c *core) dropHost(i uint32) {
 
 func (c *core) forgetHost(i uint32) {
 	h := &c.hosts[i]
-	if h.entries > 0 || h.inflight > 0 || h.parked.any() || h.kept || h.freed || h.first || h.timer != 0 {
+	if h.entries > 0 || h.inflight > 0 || h.parked.any() || h.kept || h.freed || h.crowded || h.timer != 0 {
 		return
 	}
 	if j, ok := c.byHost[h.id]; !ok || i != j {
@@ -116,23 +116,14 @@ func (c *core) permit(h *host) bool {
 		return h.inflight < c.opts.HostParallelism
 	}
 	if h.inflight == 0 {
-		return c.wary < c.firstMax()
+		return c.wary < c.waryFirst()
 	}
 	left := c.opts.Parallelism*waryPart/10 - c.wary
 	return h.inflight < min(c.opts.HostParallelism, left/waryShare)
 }
 
-// firstMax bounds the permits of hosts that are not quick, their first ones included.
-func (c *core) firstMax() int { return max(1, c.opts.Parallelism*firstPart/10) }
-
-// waitForFirst lines a host up that may not even have a first permit now: no end of an
-// attempt of its own will wake those who wait for it.
-func (c *core) waitForFirst(i uint32) {
-	if h := &c.hosts[i]; h.inflight == 0 && h.failures < failuresToHalfOpen && !h.first {
-		h.first = true
-		c.firsts.push(i)
-	}
-}
+// waryFirst is how many permits the hosts that are not quick may have between them.
+func (c *core) waryFirst() int { return max(1, c.opts.Parallelism*firstPart/10) }
 
 // quick says whether the host answered a moment ago, and soon. An answer that lies ahead
 // came before the clock was set back, nobody knows how long.
@@ -147,13 +138,30 @@ const (
 	probeMax  = 1000
 )
 
-// waitForProbe has the wheel wake those who wait for a half-open host.
-func (c *core) waitForProbe(i uint32) {
+// waitForHost sees to it that those are woken who wait for a host, where no attempt there
+// ends that would do it: the wheel does for a half-open one, and for one that has no
+// attempt in flight since others have all permits, whoever gives one back.
+func (c *core) waitForHost(i uint32) {
 	h := &c.hosts[i]
-	if h.failures < failuresToHalfOpen || h.timer != 0 || c.now >= h.probe {
-		return
+	switch {
+	case h.failures < failuresToHalfOpen:
+		if h.inflight == 0 && !h.crowded {
+			h.crowded = true
+			c.crowdedHosts.push(i)
+		}
+	case h.timer == 0 && c.now < h.probe:
+		h.timer = c.wheel.Add(h.probe, timerHost|uint64(i))
 	}
-	h.timer = c.wheel.Add(h.probe, timerHost|uint64(i))
+}
+
+// freeCrowded notes hosts that found no permit, as many as there are permits now.
+func (c *core) freeCrowded() {
+	for n := min(c.waryFirst()-c.wary, c.crowdedHosts.len()); n > 0; n-- {
+		i := c.crowdedHosts.pop()
+		c.hosts[i].crowded = false
+		c.freeHosts(i)
+		c.dropHost(i)
+	}
 }
 
 // probeDue takes a host's timer.
@@ -167,8 +175,9 @@ func (c *core) probeDue(i uint32) {
 // sooner rather than too late.
 func (c *core) rearmHosts() {
 	for i := range c.hosts {
-		if h := &c.hosts[i]; h.timer != 0 {
-			h.probe = min(h.probe, c.now+probeMax)
+		h := &c.hosts[i]
+		h.probe = min(h.probe, c.now+probeMax)
+		if h.timer != 0 {
 			h.timer = c.wheel.Add(h.probe, timerHost|uint64(i))
 		}
 	}
@@ -258,8 +267,7 @@ func (c *core) startHead(li uint32) {
 	h := &c.hosts[e.host]
 	switch {
 	case !c.permit(h):
-		c.waitForProbe(e.host)
-		c.waitForFirst(e.host)
+		c.waitForHost(e.host)
 		c.park(li, i, &h.parked, 0)
 		return
 	case e.flow != none && c.flowRoom(e.flow) == 0:

@@ -84,3 +84,51 @@ func TestProbesAreSpaced(t *testing.T) {
 		t.Errorf("%d attempts when it is time, want a probe", len(out.starts))
 	}
 }
+
+// TestHostsWithoutPermitsAreWoken: a host that finds no permit because other hosts have
+// them all, and has no attempt of its own whose end would wake it, gets its turn when they
+// give one back (L4: never silently dropped).
+func TestHostsWithoutPermitsAreWoken(t *testing.T) {
+	b := newBareCore(t, 100_000)
+	const hosts = 1000
+	for seq := range uint64(hosts) {
+		r := record.Row{User: 1, Nonce: seq, Seq: seq + 1, Pos: seq + 1, Len: 100, Lane: 100 + seq, Host: 100 + seq, Due: bareNow}
+		b.place(&r)
+		b.schedule(b.admit(b.laneOf(&r), &r, stTimer))
+	}
+	started := 0
+	for ends := []event(nil); ; {
+		starts := b.after(time.Second, ends...).starts
+		if len(starts) == 0 {
+			break
+		}
+		started += len(starts)
+		ends = nil
+		for _, cmd := range starts {
+			ends = append(ends, event{kind: evFinished, slot: cmd.slot, result: &attemptResult{final: true}})
+		}
+	}
+	if started != hosts {
+		t.Errorf("%d of %d hosts got their attempt", started, hosts)
+	}
+}
+
+// TestProbeAfterClockStep: a clock that is set back does not put off the next probe of a
+// host for which nobody waits at the moment.
+func TestProbeAfterClockStep(t *testing.T) {
+	b := newBareCore(t, 1000)
+	for seq := range uint64(failuresToHalfOpen) {
+		b.message(seq+1, bareNow)
+	}
+	var ends []event
+	for _, cmd := range b.after(0).starts {
+		ends = append(ends, event{kind: evFinished, slot: cmd.slot, result: &attemptResult{final: true}})
+	}
+	b.after(0, ends...)
+	b.after(-time.Hour)
+	b.message(100, b.now)
+	b.after(0)
+	if out := b.after(probeMax * time.Millisecond); len(out.starts) != 1 {
+		t.Errorf("%d attempts a second after the clock was set back", len(out.starts))
+	}
+}

@@ -81,3 +81,23 @@ func TestProcessorWait(t *testing.T) {
 		t.Error("this runtime does not tell")
 	}
 }
+
+// TestPacedLooksAtThoseWhoWait: while young attempts are as many as may be, the loop looks
+// again soon for those, too, that wait for a host which has a permit by now.
+func TestPacedLooksAtThoseWhoWait(t *testing.T) {
+	b := newBareCore(t, 1000)
+	b.opts.HostParallelism = 1
+	one := b.message(1, bareNow)
+	b.message(2, bareNow)
+	if out := b.after(0); len(out.starts) != 1 || b.turn.len() != 0 {
+		t.Fatalf("%d attempts start, %d lanes in turn", len(out.starts), b.turn.len())
+	}
+	b.pace.young = b.pace.limit
+	b.after(0, event{kind: evFinished, slot: one, result: &attemptResult{success: true, answered: true}})
+	if !b.paced() {
+		t.Error("nobody looks when the young attempts have grown")
+	}
+	if b.lateness() != 0 {
+		t.Errorf("lateness %s", b.lateness())
+	}
+}

@@ -80,12 +80,7 @@ func (c *core) wakeParked() (woken bool) {
 	if !c.mayStart() {
 		return false
 	}
-	for n := min(c.firsts.len(), c.firstMax()-c.wary); n > 0; n-- {
-		i := c.firsts.pop()
-		c.hosts[i].first = false
-		c.freeHosts(i)
-		c.dropHost(i)
-	}
+	c.freeCrowded()
 	for n := c.freedHosts.len(); n > 0; n-- {
 		i := c.freedHosts.pop()
 		h := &c.hosts[i]
@@ -95,7 +90,7 @@ func (c *core) wakeParked() (woken bool) {
 			c.freeHosts(i)
 		}
 		if h.parked.any() {
-			c.waitForProbe(i)
+			c.waitForHost(i)
 		}
 		c.dropHost(i)
 	}

@@ -123,7 +123,7 @@ func (s *sim) parkedLanes() map[uint32]bool {
 	}
 	for i := range c.hosts {
 		h := &c.hosts[i]
-		note(&h.parked, h.inflight > 0 || h.freed || h.first || h.timer != 0, "host", h.id)
+		note(&h.parked, h.inflight > 0 || h.freed || h.crowded || h.timer != 0, "host", h.id)
 	}
 	for i := range c.flows.list {
 		f := &c.flows.list[i]
