@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -108,7 +109,7 @@ func openMessage(p []byte, row *record.Row, m *record.Message, scratch []byte) (
 func (a *attempter) callbacks(r *attemptResult, cmd *startCommand, body []byte) error {
 	m := &a.message
 	templates := [...][]byte{m.Callback, m.Failure}
-	if decide(r, cmd.attempt) != record.Dead {
+	if decide(r, cmd.attempt) != record.Dead || r.final && plant.Bug("refusal-is-not-reported") {
 		templates[1] = nil
 	}
 	for i, t := range templates {
@@ -148,6 +149,9 @@ func (a *attempter) callback(template []byte, cmd *startCommand, failure bool) (
 	}
 	if cmd.row.Queue != 0 {
 		t.Lane, t.Queue, t.Root = cmd.row.Lane, cmd.row.Queue, uint64(cmd.row.Order())
+		if plant.Bug("callback-begins-a-turn") {
+			t.Root = 0
+		}
 		t.QueueName, t.Ordering = a.message.QueueName, a.message.Ordering
 	}
 	return t.Append(make([]byte, 0, t.Size())), nil

@@ -3,6 +3,7 @@ package engine
 import (
 	"math"
 
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/timerwheel"
 )
@@ -153,7 +154,7 @@ func (c *core) flowRoom(i uint32) int {
 // look again, unix ms.
 func (c *core) rateLeft(f *flow) (left int, again int64) {
 	period := int64(f.rule.Period)
-	if t := &c.flows; t.began != 0 && !f.long() {
+	if t := &c.flows; t.began != 0 && !f.long() && !plant.Bug("short-window-begins-anew") {
 		t.began = min(t.began, c.now) // the clock may have been set back
 		if until := t.began + period; c.now < until {
 			return 0, until
@@ -198,7 +199,7 @@ func (c *core) yieldFlow(i uint32) {
 		return
 	}
 	f := &c.flows.list[i]
-	if f.pardoned > 0 {
+	if f.pardoned > 0 && !plant.Bug("pardoned-is-freed-twice") {
 		f.pardoned--
 	} else {
 		f.inflight--

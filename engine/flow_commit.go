@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -147,6 +148,9 @@ func (c *core) askBlock(i uint32, left int) {
 		r.Window = c.now
 	}
 	r.Drawn += uint32(n)
+	if plant.Bug("block-is-used-before-it-is-durable") {
+		f.granted, f.grantAt, n = f.granted+n, c.now, 0
+	}
 	c.logFlow(i, r, n)
 }
 
@@ -249,7 +253,7 @@ func (c *core) heardFlow(r *record.Row, n *record.LineNames) {
 	if f.flags&record.FlowPinnedParallelism != 0 {
 		rule.Parallelism = f.rule.Parallelism
 	}
-	if f.flags&record.FlowPinnedRate != 0 {
+	if f.flags&record.FlowPinnedRate != 0 && !plant.Bug("pin-is-overwritten") {
 		rule.Rate, rule.Period, rule.Sliding = f.rule.Rate, f.rule.Period, f.rule.Sliding
 	}
 	if rule == f.rule {

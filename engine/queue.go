@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -97,7 +98,9 @@ func (c *core) enqueue(i uint32) {
 func (c *core) hold(i uint32) {
 	e := &c.entries[i]
 	t := c.queues.turns[e.turn()]
-	t.holders++
+	if e.root == 0 || !plant.Bug("callback-holds-no-turn") {
+		t.holders++
+	}
 	c.queues.turns[e.turn()] = t
 	e.flags |= flagSlot
 	c.schedule(i)
@@ -128,7 +131,7 @@ func (c *core) beginTurns(li uint32) {
 			return
 		case l.spilled && k > uint64(l.frontier.Due): // somebody before it is in the index alone
 			return
-		case q.open >= q.parallelism:
+		case q.open >= q.parallelism && !plant.Bug("each-lane-has-all-slots"):
 			c.wantSlot(li)
 			return
 		default:
@@ -189,7 +192,7 @@ func (c *core) endTurn(i uint32) {
 	t := c.queues.turns[k]
 	t.holders--
 	c.queues.turns[k] = t
-	if t.holders == 0 && !c.outside(&c.lanes[t.lane], k) {
+	if t.holders == 0 && (!c.outside(&c.lanes[t.lane], k) || plant.Bug("turn-ends-before-what-the-index-has")) {
 		c.freeSlot(k, t.lane)
 	}
 }

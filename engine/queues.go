@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -323,6 +324,8 @@ func (c *core) recoverQueue(x *index.Queue) {
 	q := &c.queues.list[i]
 	q.parallelism, q.pending = int(x.Parallelism), int(x.Count)
 	q.paused, q.gone = x.Flags&record.QueuePaused != 0, x.Flags&record.QueueGone != 0
-	q.drop = (&record.Queue{Flags: x.Flags, Drop: x.Drop}).DropBefore(x.Pos)
+	if !plant.Bug("start-forgets-what-was-dropped") {
+		q.drop = (&record.Queue{Flags: x.Flags, Drop: x.Drop}).DropBefore(x.Pos)
+	}
 	c.dropQueue(i)
 }

@@ -18,6 +18,7 @@ type simKey struct {
 	starts   []int64 // attempts of the last period
 	inflight int
 	pardoned int
+	resets   int // that were asked for and not answered
 }
 
 // simRules are the limits that the keys of a simulation have, by the number of the key.
@@ -84,13 +85,25 @@ func (s *sim) flowStep() {
 }
 
 func (s *sim) askFlow(req *flowRequest) {
+	k := s.key(record.FlowID(req.user, req.key))
+	if req.resets() {
+		k.resets++
+	}
 	req.done = func(err error) {
+		if req.resets() {
+			k.resets--
+		}
 		s.note("flow", uint64(req.ask))
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			s.refused("change of key "+req.key, err)
 		}
 	}
 	s.e.inbox.push(event{kind: evFlow, flow: req})
+}
+
+// resets says whether a request begins a new window.
+func (req *flowRequest) resets() bool {
+	return req.ask == flowResetRate || req.ask == flowReset || req.ask == flowPin && req.rate
 }
 
 func (s *sim) key(id uint64) *simKey {
@@ -128,9 +141,9 @@ func (s *sim) observeFlow(r *record.Flow) {
 	if r.Flags&record.FlowPinnedRate != 0 {
 		k.rule.Rate, k.rule.Period = r.Rate, r.Period
 	}
-	reset := r.Period > shortWindow && r.Window == 0
+	reset := r.Period > shortWindow && r.Window == 0 && k.resets > 0 // read after a power cut
 	if req != nil {
-		reset = req.ask == flowResetRate || req.ask == flowReset || req.ask == flowPin && req.rate
+		reset = req.resets()
 		if req.ask == flowReset {
 			k.inflight, k.pardoned = 0, k.pardoned+k.inflight
 		}

@@ -109,6 +109,14 @@ func (l *simLines) crashed() {
 	}
 }
 
+// opened: what was asked for and not answered before the power was cut is in the log that
+// was read now, or never was.
+func (l *simLines) opened() {
+	for _, k := range l.keys {
+		k.resets = 0
+	}
+}
+
 // observeMessage takes a message that is in the log. It keeps nothing of m.
 func (s *sim) observeMessage(seq uint64, m *record.Message) error {
 	l := &simLine{Line: m.Line, lane: m.Lane, turn: m.Root}

@@ -46,6 +46,23 @@ var simPlants = []simPlant{
 	{"hold-never-ends", "S14"},
 	{"run-is-not-noted", "S15"},
 	{"schedule-is-not-armed", "S15"},
+	{"callback-holds-no-turn", "S16"},
+	{"callback-begins-a-turn", "S16"},
+	{"each-lane-has-all-slots", "S16"},
+	{"turn-ends-before-what-the-index-has", "S16"},
+	{"start-forgets-what-was-dropped", "S16"},
+	{"pause-lets-the-ready-go", "S16"},
+	{"window-is-not-restored", "S17"},
+	{"block-is-used-before-it-is-durable", "S17"},
+	{"pin-is-overwritten", "S17"},
+	{"part-is-forgotten-early", "S17"},
+	{"pardoned-is-freed-twice", "S17"},
+	{"short-window-begins-anew", "S17"},
+	{"callback-is-lost-on-a-full-disk", "S18"},
+	{"refusal-is-not-reported", "S18"},
+	{"member-in-no-row", "S19"},
+	{"group-left-behind", "S19"},
+	{"deleted-group-comes-back", "S19"},
 }
 
 // TestPlants: every invariant that the simulator's comments list is checked somewhere

@@ -170,6 +170,7 @@ func (s *sim) open(cfg simConfig) {
 		}
 	}
 	s.opened()
+	s.lines.opened()
 	s.checkGroups()
 	s.checkFans()
 	s.note("open", uint64(e.log.Durable().LSN))
