@@ -102,7 +102,6 @@ func (c *core) serveFlow(i uint32, req *flowRequest) {
 	case flowKeep:
 		if req.keep != f.pos {
 			c.answerFlow(req, nil)
-			c.dropFlow(i)
 			return
 		}
 	}
@@ -216,12 +215,16 @@ func (c *core) freeFlow(i uint32, err error) {
 		c.answerFlow(f.req, err)
 	}
 	f.busy, f.req, f.block = false, nil, 0
-	if len(f.waiting) > 0 {
+	for !f.busy && len(f.waiting) > 0 {
 		req := f.waiting[0]
 		f.waiting = f.waiting[1:]
 		c.serveFlow(i, req)
 	}
-	c.freeFlows(i)
+	if err == nil {
+		c.freeFlows(i)
+	} else if f.parked.any() {
+		c.armFlow(i, c.now+flowRetry)
+	}
 	c.dropFlow(i)
 }
 
@@ -230,7 +233,6 @@ func (c *core) freeFlow(i uint32, err error) {
 func (c *core) flowRefused(r *record.Flow, err error) {
 	if i, ok := c.flows.byID[r.ID()]; ok && c.flows.list[i].busy {
 		c.freeFlow(i, err)
-		c.armFlow(i, c.now+flowRetry)
 	}
 }
 
