@@ -103,7 +103,6 @@ func (c *core) serveFlow(i uint32, req *flowRequest) {
 	case flowKeep:
 		if req.keep != f.pos {
 			c.answerFlow(req, nil)
-			c.dropFlow(i)
 			return
 		}
 	}
@@ -220,12 +219,16 @@ func (c *core) freeFlow(i uint32, err error) {
 		c.answerFlow(f.req, err)
 	}
 	f.busy, f.req, f.block = false, nil, 0
-	if len(f.waiting) > 0 {
+	for !f.busy && len(f.waiting) > 0 {
 		req := f.waiting[0]
 		f.waiting = f.waiting[1:]
 		c.serveFlow(i, req)
 	}
-	c.freeFlows(i)
+	if err == nil {
+		c.freeFlows(i)
+	} else if f.parked.any() {
+		c.armFlow(i, c.now+flowRetry)
+	}
 	c.dropFlow(i)
 }
 

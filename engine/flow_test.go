@@ -1,134 +1,77 @@
 package engine
 
 import (
-	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/wal"
 )
 
-// keyed makes a message with a flow-control key resident.
-func (b *bareCore) keyed(seq uint64, key string, rule record.FlowRule) {
-	b.t.Helper()
-	m := record.Message{User: 1, Nonce: seq, Due: b.now, Created: b.now, Host: 7, FlowKey: key, FlowRule: rule}
-	m.Flow = record.FlowID(1, key)
-	m.Lane = laneTo(&m, m.Host)
-	if err := b.commitMessage(seq, m.Append(nil)); err != nil {
-		b.t.Fatal(err)
+// TestFlowRefusedLooksAgainLater: a block of permits that the log has no room for is not
+// asked for again at once, which nothing would bound, but in a while.
+func TestFlowRefusedLooksAgainLater(t *testing.T) {
+	b := newBareCore(t, 100)
+	key := record.FlowID(1, "k")
+	f := b.flowOf(key)
+	b.flows.list[f].user, b.flows.list[f].key, b.flows.list[f].pending = 1, "k", 1
+	b.flows.list[f].rule = record.FlowRule{Rate: 10, Period: 60_000}
+	r := record.Row{User: 1, Nonce: 1, Seq: 1, Pos: 1, Len: 100, Lane: 5, Host: 7, Due: bareNow, Line: record.Line{Flow: key}}
+	b.place(&r)
+	b.arrange(b.admit(b.laneOf(&r), &r, stTimer))
+	out := b.after(0)
+	if len(out.flows) != 1 {
+		t.Fatalf("%d blocks are asked for, want 1", len(out.flows))
+	}
+	if out = b.after(0, event{kind: evFlowRefused, flowRecord: out.flows[0], err: wal.ErrNoSpace}); len(out.flows) != 0 {
+		t.Fatal("a block that was refused is asked for again at once")
+	}
+	if out = b.after(flowRetry * time.Millisecond); len(out.flows) != 1 {
+		t.Errorf("%d blocks are asked for after a while, want 1", len(out.flows))
 	}
 }
 
-// TestManyKeys: 100,000 keys with a message each, all for one host. What waits costs
-// nothing: each end of an attempt wakes as many as may begin, and not all of them, which
-// would take this test an hour; and nothing of a key is left when its message has ended
-// and its window is over.
-func TestManyKeys(t *testing.T) {
-	const keys = 100_000
-	b := newBareCore(t, 2*keys)
-	for i := range uint64(keys) {
-		b.keyed(8*(i+1), fmt.Sprint("k", i), record.FlowRule{Rate: 1, Period: 1000})
+// TestFlowRefusedLeavesNothing: a pause of a key that nobody knows, for which the log has
+// no room, leaves no key and no timer behind.
+func TestFlowRefusedLeavesNothing(t *testing.T) {
+	b := newBareCore(t, 100)
+	var got error
+	req := &flowRequest{ask: flowPause, user: 1, key: "k", done: func(err error) { got = err }}
+	out := b.after(0, event{kind: evFlow, flow: req})
+	out = b.after(0, event{kind: evFlowRefused, flowRecord: out.flows[0], err: wal.ErrNoSpace})
+	if len(out.flowed) != 1 || out.flowed[0].err == nil || got != nil {
+		t.Errorf("answered %+v", out.flowed)
 	}
-	ended := 0
-	starts := append([]startCommand(nil), b.after(0).starts...)
-	for ended < keys {
-		var events []event
-		for _, cmd := range starts {
-			events = append(events, event{kind: evFinished, slot: cmd.slot, result: &attemptResult{success: true, answered: true}})
-		}
-		if len(events) == 0 {
-			t.Fatalf("%d of %d began, and nobody goes on", ended, keys)
-		}
-		ended += len(events)
-		out := b.after(time.Millisecond, events...)
-		starts = append(starts[:0], out.starts...)
-		lsn := uint64(1 << 40)
-		for _, cmd := range out.appends {
-			lsn += 8
-			if err := b.commitOutcome(lsn, cmd.outcome.Append(nil)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		b.commitGroup(lsn)
-		b.setApplied(lsn + 8)
-	}
-	b.after(5 * time.Second)
-	for range keys/advanceMax + 1 { // timers that one step handles
-		b.after(0)
-	}
-	if len(b.flows.byID) != 0 || len(b.byLane) != 0 {
-		t.Errorf("%d keys and %d lanes are left", len(b.flows.byID), len(b.byLane))
+	if _, ok := b.nextTimer(); ok || len(b.flows.byID) != 0 {
+		t.Errorf("%d keys are left, timer %v", len(b.flows.byID), ok)
 	}
 }
 
-// rateWire answers at once and notes when attempts began.
-type rateWire struct{ at chan time.Time }
-
-func (w rateWire) Do(_ *dispatch.Attempt, r *dispatch.Result) {
-	w.at <- time.Now()
-	*r = dispatch.Result{Status: 200}
-}
-
-// TestRateIsKept is L6 in virtual time, by the starts themselves: fixed windows, of which
-// the long one draws its permits from blocks in the log, and the sliding mode.
-func TestRateIsKept(t *testing.T) {
-	for name, f := range map[string]FlowControl{
-		"second":  {Key: "a", Rate: 5},
-		"minute":  {Key: "b", Rate: 100, Period: time.Minute},
-		"sliding": {Key: "c", Rate: 5, Period: 2 * time.Second, Sliding: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				const n = 320
-				w := rateWire{make(chan time.Time, n)}
-				e := open(t, testOptions(vfs.NewMem(), w))
-				ps := make([]Publish, n)
-				for i := range ps {
-					ps[i] = Publish{User: 1, URL: fmt.Sprintf("http://h%d.example/", i%3), Flow: f}
-				}
-				publishAll(t, e, ps)
-				time.Sleep(time.Hour)
-				synctest.Wait()
-				close(w.at)
-				var starts []time.Time
-				for at := range w.at {
-					starts = append(starts, at)
-				}
-				if len(starts) != n {
-					t.Fatalf("%d of %d began", len(starts), n)
-				}
-				checkRate(t, starts, &f)
-			})
-		})
+// TestFlowAnswersAllWhoWaited: one who waited for a key and turns out to have nothing to
+// do there does not keep from their answers who came behind: reclaiming asks for each
+// record of a key that it meets, all but one of which are of the past, and waits.
+func TestFlowAnswersAllWhoWaited(t *testing.T) {
+	b := newBareCore(t, 100)
+	ask := func(a flowAsk, keep uint64) event {
+		return event{kind: evFlow, flow: &flowRequest{ask: a, user: 1, key: "k", keep: keep}}
 	}
-}
-
-// checkRate: no window, from wherever it is counted, holds more attempts than it may, and
-// none is wasted: the last attempt begins when it can.
-func checkRate(t *testing.T, starts []time.Time, f *FlowControl) {
-	t.Helper()
-	period := f.Period
-	if period == 0 {
-		period = time.Second
+	events := []event{ask(flowPause, 0)}
+	for old := range uint64(5) {
+		events = append(events, ask(flowKeep, old+1))
 	}
-	for i, n := 0, 0; i < len(starts); i += n {
-		for n = 0; i+n < len(starts) && starts[i+n].Sub(starts[i]) < period; n++ {
+	out := b.after(0, append(events, ask(flowResume, 0), ask(flowKeep, 6))...)
+	answered := 0
+	for len(out.flows) > 0 {
+		p := out.flows[0].Append(nil)
+		b.out.reset()
+		b.lsn++
+		if err := b.commit(b.lsn, p); err != nil {
+			t.Fatal(err)
 		}
-		if n > f.Rate {
-			t.Errorf("%d attempts within %v, of %d", n, period, f.Rate)
-		}
+		answered += len(b.out.flowed)
+		out = &b.out
 	}
-	for i := f.Rate; f.Sliding && i < len(starts); i++ {
-		if gap := starts[i].Sub(starts[i-f.Rate]); gap < period {
-			t.Errorf("attempts %d to %d begin within %v, a period is %v", i-f.Rate, i, gap, period)
-		}
-	}
-	least := period * time.Duration((len(starts)-1)/f.Rate)
-	if took := starts[len(starts)-1].Sub(starts[0]); took > least+least/20+period/8 {
-		t.Errorf("all of them took %v, %v would do", took, least)
+	if answered != 8 || len(b.flows.byID) != 0 {
+		t.Errorf("%d of 8 requests were answered, %d keys are left", answered, len(b.flows.byID))
 	}
 }

@@ -90,5 +90,5 @@ func (c *core) adapt(wait time.Duration, pressed bool) {
 
 // paced reports whether the bound of young attempts may keep one from starting.
 func (c *core) paced() bool {
-	return c.pace.young >= c.pace.limit && (c.turn.len() > 0 || c.freedHosts.len() > 0 || c.freedFlows.len() > 0)
+	return c.pace.young >= c.pace.limit && (c.turn.len() > 0 || c.freedHosts.len() > 0 || c.freedFlows.len() > 0 || c.crowdedHosts.len() > 0)
 }
