@@ -314,7 +314,7 @@ func (c *core) setQueue(i uint32, lsn uint64, r *record.Queue) {
 		}
 		q.parked = nil
 	}
-	for li := range c.lanes { // a queue is changed seldom
+	for li := 0; li < len(c.lanes) && q.lanes > 0; li++ { // a queue that has lanes is changed seldom
 		if l := &c.lanes[li]; l.used && l.queue == i {
 			c.beginTurns(uint32(li))
 		}
