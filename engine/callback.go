@@ -129,10 +129,25 @@ func (a *attempter) callbacks(r *attemptResult, cmd *startCommand, body []byte) 
 	src.Callback, src.Failure, src.Tick, src.Line = nil, nil, record.ScheduleTick{}, record.Line{}
 	src.Flags &^= record.FlagTick | record.FlagReport | record.FlagFailure
 	if m.Flags&record.FlagReport != 0 {
-		src.SetBody(body, nil)
+		src.SetBody(body[:min(len(body), messageMaxLimit)], nil)
 	}
+	a.fitSource(&r.outcome, &src, body)
 	r.outcome.Source = src.Append(make([]byte, 0, src.Size()))
 	return nil
+}
+
+// outcomeSlack bounds what an outcome grows by until it is logged, bytes.
+const outcomeSlack = 1 << 10
+
+// fitSource cuts the body of what is reported to what the record of the outcome has room
+// for. Only that of a callback may have to be cut, which holds a message and an answer as
+// base64, or one from before message.max-size or response.max-size were made less. The log
+// refuses a record that is longer, which would end the server whenever it came to it.
+func (a *attempter) fitSource(o *record.Outcome, src *record.Message, body []byte) {
+	room := a.e.opts.recordMax() - record.MoveOverhead - outcomeSlack - o.Size() - (src.Size() - len(src.Body))
+	if len(src.Body) > room {
+		src.SetBody(body[:min(len(body), max(room, 0))], nil)
+	}
 }
 
 // callback makes one callback of its template. A callback of a message that stands in a

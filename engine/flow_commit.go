@@ -219,7 +219,7 @@ func (c *core) freeFlow(i uint32, err error) {
 		c.answerFlow(f.req, err)
 	}
 	f.busy, f.req, f.block = false, nil, 0
-	for !f.busy && len(f.waiting) > 0 {
+	for len(f.waiting) > 0 && !f.busy { // there are requests that nothing has to be logged for
 		req := f.waiting[0]
 		f.waiting = f.waiting[1:]
 		c.serveFlow(i, req)

@@ -314,16 +314,22 @@ func (c *core) setQueue(i uint32, lsn uint64, r *record.Queue) {
 		}
 		q.parked = nil
 	}
-	for li := 0; li < len(c.lanes) && q.lanes > 0; li++ { // a queue that has lanes is changed seldom
-		if l := &c.lanes[li]; l.used && l.queue == i {
-			c.beginTurns(uint32(li))
+	if q.lanes > 0 { // else it is one of those that publishes make, of which there may be many
+		for li := range c.lanes {
+			if l := &c.lanes[li]; l.used && l.queue == i {
+				c.beginTurns(uint32(li))
+			}
 		}
+		c.serveQueue(i)
 	}
 	c.dropQueue(i)
 }
 
 // cancelTurns cancels what has its turn in a queue that was deleted.
 func (c *core) cancelTurns(qi uint32) {
+	if c.queues.list[qi].open == 0 {
+		return
+	}
 	for i := range c.entries {
 		e := &c.entries[i]
 		if e.state == stFree || e.flags&flagSlot == 0 || c.lanes[e.lane].queue != qi || !c.doomed(uint32(i)) {

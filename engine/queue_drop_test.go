@@ -88,3 +88,30 @@ func sourceOf(seq uint64) []byte {
 	m := record.Message{User: 1, Nonce: seq, URL: "http://h.example/", Host: 7, Lane: 7}
 	return m.Append(nil)
 }
+
+// TestResumedQueueForgetsLanes: a lane that wanted a slot when its queue was paused, and
+// holds nothing any more when that goes on, is forgotten.
+func TestResumedQueueForgetsLanes(t *testing.T) {
+	b := newBareCore(t, 100)
+	state := func(flags uint16) {
+		b.lsn++
+		if err := b.commit(b.lsn, (&record.Queue{Flags: flags, User: 1, Name: "q", Parallelism: 1}).Append(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one := b.queued(50, "q")
+	id := record.QueueID(1, "q")
+	r := record.Row{User: 1, Nonce: 51, Seq: 51, Pos: 51, Len: 100, Lane: record.OrderingLane(id, "k"), Host: 7, Due: b.now, Line: record.Line{Queue: id}}
+	b.heardQueue(&r)
+	b.place(&r)
+	b.arrange(b.admit(b.laneOf(&r), &r, stTimer)) // wants the slot
+	b.oneStart(b.after(0))
+	state(record.QueuePaused)
+	b.logged(b.oneAppend(b.after(0, event{kind: evFinished, slot: one, result: &attemptResult{success: true, answered: true}})))
+	b.logged(b.oneAppend(b.after(0, cancelOf(51))))
+	state(0)
+	b.after(0, event{kind: evApplied, lsn: b.lsn + 1})
+	if len(b.byLane) != 0 {
+		t.Errorf("%d lanes are left", len(b.byLane))
+	}
+}

@@ -169,9 +169,12 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 	}
 }
 
-// giveUp tells the log that nothing below first is needed any more. The copies
-// must be durable.
+// giveUp tells the log that nothing below first is needed any more. It waits for the
+// copies to be durable: nobody did for those of queues.
 func (e *Engine) giveUp(first wal.LSN) error {
+	if err := e.log.Commit(); err != nil {
+		return err
+	}
 	if err := e.waitApplied(uint64(e.log.Durable().LSN)); err != nil {
 		return err
 	}

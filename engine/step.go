@@ -222,6 +222,10 @@ func (c *core) conclude(i uint32, r *attemptResult) {
 	o.Row, o.At, o.Attempt = c.row(e), c.now, e.tries+1
 	o.Kind = decide(r, int(o.Attempt))
 	if len(o.Callbacks) > 0 && c.scarce() && !plant.Bug("callback-is-lost-on-a-full-disk") {
+		if c.doomed(i) { // that needs no room, and there may be none for long
+			c.appendCancel(i)
+			return
+		}
 		c.holdBack(i, r)
 		return
 	}
@@ -299,7 +303,10 @@ func (c *core) cancel(req *cancelRequest) {
 	if plant.Bug("cancel-answered-early") {
 		c.answer(req, nil)
 	}
-	if e.state != stDeciding && e.flags&(flagCanceling|flagMoving) == 0 {
+	if c.held[req.seq] != nil {
+		c.letGo(req.seq)
+		c.appendCancel(i)
+	} else if e.state != stDeciding && e.flags&(flagCanceling|flagMoving) == 0 {
 		c.appendCancel(i)
 	}
 }
