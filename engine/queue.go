@@ -126,6 +126,8 @@ func (c *core) beginTurns(li uint32) {
 		case begun: // it came out of the index, or of an outcome that was on its way
 		case q.paused || len(l.open) > 0 && !l.wide || len(l.open) >= q.parallelism:
 			return
+		case slices.ContainsFunc(l.going, func(before uint64) bool { return before < k }):
+			return
 		case l.spilled && k > uint64(l.frontier.Due): // somebody before it is in the index alone
 			return
 		case q.open >= q.parallelism && !plant.Bug("each-lane-has-all-slots"):
@@ -146,6 +148,25 @@ func (c *core) wantSlot(li uint32) {
 	if l := &c.lanes[li]; !l.inQ {
 		l.inQ = true
 		c.queues.list[l.queue].want.push(li)
+	}
+}
+
+// goes notes that a message is being canceled that has not had its turn. What stands
+// behind it waits for that: a power cut may bring it back.
+func (c *core) goes(i uint32) {
+	e := &c.entries[i]
+	if l := &c.lanes[e.lane]; l.queue != none && e.flags&flagSlot == 0 && e.turn() >= c.queues.list[l.queue].drop {
+		l.going = append(l.going, e.turn())
+	}
+}
+
+// gone notes that it is, and goes on behind it.
+func (c *core) gone(i uint32) {
+	e := &c.entries[i]
+	l := &c.lanes[e.lane]
+	if n := slices.Index(l.going, e.turn()); n >= 0 && e.flags&flagSlot == 0 {
+		l.going = slices.Delete(l.going, n, n+1)
+		c.beginTurns(e.lane)
 	}
 }
 

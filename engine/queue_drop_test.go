@@ -88,3 +88,34 @@ func sourceOf(seq uint64) []byte {
 	m := record.Message{User: 1, Nonce: seq, URL: "http://h.example/", Host: 7, Lane: 7}
 	return m.Append(nil)
 }
+
+// TestCanceledInLineHoldsUpTheNext: a message that is canceled before its turn is passed
+// by the next one when that is durable, not before: a power cut would bring it back, behind
+// its place.
+func TestCanceledInLineHoldsUpTheNext(t *testing.T) {
+	b := newBareCore(t, 100)
+	first := b.queued(50, "q")
+	b.queued(51, "q")
+	b.queued(52, "q")
+	b.oneStart(b.after(0))
+	var canceled error = ErrClosed
+	cancel := b.oneAppend(b.after(0, event{kind: evCancel, req: &cancelRequest{user: 1, seq: 51, nonce: 51, done: func(err error) { canceled = err }}}))
+
+	r := &attemptResult{success: true, answered: true}
+	r.outcome.Status = 200
+	delivered := b.oneAppend(b.after(0, event{kind: evFinished, slot: first, result: r}))
+	b.logged(delivered)
+	if out := b.after(0); len(out.starts) > 0 {
+		t.Fatalf("%d starts before the cancel of 51 is durable", out.starts[0].row.Seq)
+	}
+	b.logged(cancel)
+	for _, a := range b.out.answers {
+		a.req.done(a.err)
+	}
+	if canceled != nil {
+		t.Errorf("the cancel is answered with %v", canceled)
+	}
+	if out := b.after(0); len(out.starts) != 1 || out.starts[0].row.Seq != 52 {
+		t.Errorf("%d attempts start, want the one of 52", len(out.starts))
+	}
+}

@@ -139,6 +139,7 @@ func (c *core) commitOutcome(lsn uint64, p []byte) error {
 		return err
 	}
 	if o.Kind.Final() {
+		c.gone(i)
 		c.leave(i, stEnded, lsn)
 		c.unheard(&o.Line)
 		c.answerCancels(o.Seq, o.Kind)
@@ -355,6 +356,7 @@ func (c *core) appendCancel(i uint32) {
 	c.withdraw(i)
 	e.state = stDeciding
 	e.flags |= flagCanceling
+	c.goes(i)
 	c.decided(&record.Outcome{Row: c.row(e), Kind: record.Canceled, At: c.now})
 }
 
