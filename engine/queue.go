@@ -339,8 +339,13 @@ func (c *core) cancelTurns(qi uint32) {
 		if e.state == stFree || e.flags&flagSlot == 0 || c.lanes[e.lane].queue != qi || !c.doomed(uint32(i)) {
 			continue
 		}
-		if e.state != stDeciding && e.state != stEnded && e.flags&(flagCanceling|flagMoving) == 0 {
+		switch {
+		case e.state == stDeciding || e.state == stEnded || e.flags&flagCanceling != 0:
+		case e.flags&flagMoving == 0:
 			c.appendCancel(uint32(i))
+		case e.state != stFlight: // stopMoving cancels it, and no attempt begins before
+			c.withdraw(uint32(i))
+			e.state = stDeciding
 		}
 	}
 }

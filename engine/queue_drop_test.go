@@ -2,6 +2,7 @@ package engine
 
 import (
 	"testing"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/record"
 )
@@ -80,6 +81,33 @@ func TestDeletedQueueCancelsWhatTheIndexHas(t *testing.T) {
 	}
 	if o := b.oneAppend(&b.out); o.Kind != record.Canceled || o.Seq != 60 {
 		t.Errorf("the callback's outcome is %v of %d", o.Kind, o.Seq)
+	}
+}
+
+// TestDeletedQueueStopsWhatIsMoving: a message whose record is being copied when its queue
+// is deleted begins no attempt until it can be canceled.
+func TestDeletedQueueStopsWhatIsMoving(t *testing.T) {
+	b := newBareCore(t, 100)
+	i := b.queued(50, "q")
+	b.oneStart(b.after(0))
+	b.logged(b.oneAppend(b.after(0, failed(i, 3))))
+	b.out.reset()
+	req := &moveRequest{seq: 50, nonce: 50, old: 50, oldLen: 100, done: func(error) {}}
+	b.move(req)
+	if len(b.out.moves) != 1 {
+		t.Fatalf("%d moves are logged, want 1", len(b.out.moves))
+	}
+	b.lsn++
+	gone := record.Queue{Flags: record.QueueGone, User: 1, Name: "q", Parallelism: 1}
+	if err := b.commit(b.lsn, gone.Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if out := b.after(time.Hour); len(out.starts)+len(out.appends) > 0 {
+		t.Fatalf("%d attempts start and %d outcomes are logged during the move", len(out.starts), len(out.appends))
+	}
+	b.moveRefused(req, ErrDiskFull)
+	if o := b.oneAppend(&b.out); o.Kind != record.Canceled || o.Seq != 50 {
+		t.Errorf("its outcome is %v of %d", o.Kind, o.Seq)
 	}
 }
 
