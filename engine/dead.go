@@ -407,7 +407,7 @@ func (e *Engine) redrive(d *index.Dead) (submission, error) {
 	now := e.wallMillis()
 	m.Nonce, m.Created, m.Due = new(chance).draw(e.opts.Rand), now, now
 	m.DedupKey, m.FromDead = [16]byte{}, record.FromDead{Dead: d.LSN, Freed: d.Freed()}
-	m.Flags, m.Tick = m.Flags&^record.FlagTick, record.ScheduleTick{} // its schedule has gone on
+	m.Flags, m.Tick = m.Flags&^record.FlagTick, record.ScheduleTick{}                     // its schedule has gone on
 	if len(body) > messageMaxLimit || m.Size() > e.opts.recordMax()-record.MoveOverhead { // as a callback may be that had no body of its own
 		return submission{}, ErrTooLarge
 	}

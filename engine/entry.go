@@ -57,7 +57,6 @@ const (
 	flagYoung                        // its attempt is counted in core.pace
 	flagSlot                         // it holds its root's slot in its queue, with others of that root
 	flagAtFlow                       // stParked: it waits for its flow-control key, not for its host
-	flagLined                        // canceled in its queue's line, where it stays until that is durable (L5)
 )
 
 // turn names what an entry's turn in its queue is known by.

@@ -118,7 +118,7 @@ func (c *core) settled(i uint32) {
 // Of a queue only those may be that have not had their turn.
 func (c *core) spillable(l *lane) bool {
 	if l.queue != none {
-		return l.line.tail != none && c.entries[l.line.tail].flags&flagLined == 0
+		return l.line.tail != none
 	}
 	i := l.waiting.tail
 	return i != none && c.entries[i].flags&flagUnlogged == 0

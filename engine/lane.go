@@ -27,6 +27,7 @@ type lane struct {
 
 	line   list     // of a queue: entries without a slot, in their order
 	open   []uint64 // of a queue: the turns that have a slot, in no order
+	going  []uint64 // of a queue: turns that end before they begin, as soon as that is durable
 	inQ    bool     // in its queue's ring of lanes that want a slot
 	inDrop bool     // in queues.drops
 
@@ -182,7 +183,7 @@ func (c *core) evict(li uint32, n int) {
 		} else if !c.spillable(l) {
 			i = l.ready.tail
 		}
-		if i == none || c.entries[i].flags&(flagUnlogged|flagLined) != 0 {
+		if i == none || c.entries[i].flags&flagUnlogged != 0 {
 			return
 		}
 		c.withdraw(i)

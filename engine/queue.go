@@ -114,9 +114,6 @@ func (c *core) beginTurns(li uint32) {
 		if i == none {
 			return
 		}
-		if c.entries[i].flags&flagLined != 0 {
-			return // until it has ended for good
-		}
 		q := &c.queues.list[l.queue]
 		k := c.entries[i].turn()
 		_, begun := c.queues.turns[k]
@@ -128,6 +125,8 @@ func (c *core) beginTurns(li uint32) {
 			continue
 		case begun: // it came out of the index, or of an outcome that was on its way
 		case q.paused || len(l.open) > 0 && !l.wide || len(l.open) >= q.parallelism:
+			return
+		case slices.ContainsFunc(l.going, func(before uint64) bool { return before < k }):
 			return
 		case l.spilled && k > uint64(l.frontier.Due): // somebody before it is in the index alone
 			return
@@ -149,6 +148,25 @@ func (c *core) wantSlot(li uint32) {
 	if l := &c.lanes[li]; !l.inQ {
 		l.inQ = true
 		c.queues.list[l.queue].want.push(li)
+	}
+}
+
+// goes notes that a message is being canceled that has not had its turn. What stands
+// behind it waits for that: a power cut may bring it back.
+func (c *core) goes(i uint32) {
+	e := &c.entries[i]
+	if l := &c.lanes[e.lane]; l.queue != none && e.flags&flagSlot == 0 && e.turn() >= c.queues.list[l.queue].drop {
+		l.going = append(l.going, e.turn())
+	}
+}
+
+// gone notes that it is, and goes on behind it.
+func (c *core) gone(i uint32) {
+	e := &c.entries[i]
+	l := &c.lanes[e.lane]
+	if n := slices.Index(l.going, e.turn()); n >= 0 && e.flags&flagSlot == 0 {
+		l.going = slices.Delete(l.going, n, n+1)
+		c.beginTurns(e.lane)
 	}
 }
 
@@ -175,15 +193,9 @@ func (c *core) discardMore() {
 	}
 }
 
-// endTurn takes an entry that has ended out of its turn, which ends with the last one, or
-// out of its line.
+// endTurn takes an entry that has ended out of its turn, which ends with the last one.
 func (c *core) endTurn(i uint32) {
 	e := &c.entries[i]
-	if e.flags&flagLined != 0 {
-		e.flags &^= flagLined
-		c.unlink(&c.lanes[e.lane].line, i)
-		c.beginTurns(e.lane)
-	}
 	if e.flags&flagSlot == 0 || e.state != stEnded {
 		return
 	}
@@ -335,8 +347,13 @@ func (c *core) cancelTurns(qi uint32) {
 		if e.state == stFree || e.flags&flagSlot == 0 || c.lanes[e.lane].queue != qi || !c.doomed(uint32(i)) {
 			continue
 		}
-		if e.state != stDeciding && e.state != stEnded && e.flags&(flagCanceling|flagMoving) == 0 {
+		switch {
+		case e.state == stDeciding || e.state == stEnded || e.flags&flagCanceling != 0:
+		case e.flags&flagMoving == 0:
 			c.appendCancel(uint32(i))
+		case e.state != stFlight: // stopMoving cancels it, and no attempt begins before
+			c.withdraw(uint32(i))
+			e.state = stDeciding
 		}
 	}
 }

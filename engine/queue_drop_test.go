@@ -2,6 +2,7 @@ package engine
 
 import (
 	"testing"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/record"
 )
@@ -83,6 +84,33 @@ func TestDeletedQueueCancelsWhatTheIndexHas(t *testing.T) {
 	}
 }
 
+// TestDeletedQueueStopsWhatIsMoving: a message whose record is being copied when its queue
+// is deleted begins no attempt until it can be canceled.
+func TestDeletedQueueStopsWhatIsMoving(t *testing.T) {
+	b := newBareCore(t, 100)
+	i := b.queued(50, "q")
+	b.oneStart(b.after(0))
+	b.logged(b.oneAppend(b.after(0, failed(i, 3))))
+	b.out.reset()
+	req := &moveRequest{seq: 50, nonce: 50, old: 50, oldLen: 100, done: func(error) {}}
+	b.move(req)
+	if len(b.out.moves) != 1 {
+		t.Fatalf("%d moves are logged, want 1", len(b.out.moves))
+	}
+	b.lsn++
+	gone := record.Queue{Flags: record.QueueGone, User: 1, Name: "q", Parallelism: 1}
+	if err := b.commit(b.lsn, gone.Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if out := b.after(time.Hour); len(out.starts)+len(out.appends) > 0 {
+		t.Fatalf("%d attempts start and %d outcomes are logged during the move", len(out.starts), len(out.appends))
+	}
+	b.moveRefused(req, ErrDiskFull)
+	if o := b.oneAppend(&b.out); o.Kind != record.Canceled || o.Seq != 50 {
+		t.Errorf("its outcome is %v of %d", o.Kind, o.Seq)
+	}
+}
+
 // sourceOf is what a report says of the message that it is about.
 func sourceOf(seq uint64) []byte {
 	m := record.Message{User: 1, Nonce: seq, URL: "http://h.example/", Host: 7, Lane: 7}
@@ -113,5 +141,36 @@ func TestResumedQueueForgetsLanes(t *testing.T) {
 	b.after(0, event{kind: evApplied, lsn: b.lsn + 1})
 	if len(b.byLane) != 0 {
 		t.Errorf("%d lanes are left", len(b.byLane))
+	}
+}
+
+// TestCanceledInLineHoldsUpTheNext: a message that is canceled before its turn is passed
+// by the next one when that is durable, not before: a power cut would bring it back, behind
+// its place.
+func TestCanceledInLineHoldsUpTheNext(t *testing.T) {
+	b := newBareCore(t, 100)
+	first := b.queued(50, "q")
+	b.queued(51, "q")
+	b.queued(52, "q")
+	b.oneStart(b.after(0))
+	var canceled error = ErrClosed
+	cancel := b.oneAppend(b.after(0, event{kind: evCancel, req: &cancelRequest{user: 1, seq: 51, nonce: 51, done: func(err error) { canceled = err }}}))
+
+	r := &attemptResult{success: true, answered: true}
+	r.outcome.Status = 200
+	delivered := b.oneAppend(b.after(0, event{kind: evFinished, slot: first, result: r}))
+	b.logged(delivered)
+	if out := b.after(0); len(out.starts) > 0 {
+		t.Fatalf("%d starts before the cancel of 51 is durable", out.starts[0].row.Seq)
+	}
+	b.logged(cancel)
+	for _, a := range b.out.answers {
+		a.req.done(a.err)
+	}
+	if canceled != nil {
+		t.Errorf("the cancel is answered with %v", canceled)
+	}
+	if out := b.after(0); len(out.starts) != 1 || out.starts[0].row.Seq != 52 {
+		t.Errorf("%d attempts start, want the one of 52", len(out.starts))
 	}
 }

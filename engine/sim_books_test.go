@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/engine/record"
 )
@@ -193,7 +195,7 @@ func (s *sim) checkTurnsOf(l *lane, holders map[uint64]int) {
 		}
 	}
 	i := l.line.head
-	if i == none || c.entries[i].flags&(flagMoving|flagLined) != 0 {
+	if i == none || c.entries[i].flags&flagMoving != 0 {
 		return
 	}
 	k := c.entries[i].turn()
@@ -202,6 +204,7 @@ func (s *sim) checkTurnsOf(l *lane, holders map[uint64]int) {
 		if !l.inDrop {
 			s.fail("S10: message %d of a queue that was deleted stays", c.entries[i].seq)
 		}
+	case slices.ContainsFunc(l.going, func(before uint64) bool { return before < k }):
 	case q.paused || len(l.open) > 0 && !l.wide || len(l.open) >= q.parallelism || q.open >= q.parallelism && l.inQ ||
 		l.spilled && k > uint64(l.frontier.Due):
 	default:

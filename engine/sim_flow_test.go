@@ -151,7 +151,7 @@ func (s *sim) observeFlow(r *record.Flow) {
 	if reset {
 		k.window, k.used, k.starts = 0, 0, nil
 	} else if r.Window != 0 && !r.Sliding && (k.window == 0 || r.Window >= k.window+int64(r.Period)) {
-		k.window, k.used = r.Window, 0
+		k.window, k.used = min(r.Window, s.now), 0 // the clock may have been set back since
 	}
 }
 

@@ -139,6 +139,7 @@ func (c *core) commitOutcome(lsn uint64, p []byte) error {
 		return err
 	}
 	if o.Kind.Final() {
+		c.gone(i)
 		c.leave(i, stEnded, lsn)
 		c.unheard(&o.Line)
 		c.answerCancels(o.Seq, o.Kind)
@@ -359,13 +360,10 @@ func (c *core) cancelRow(req *cancelRequest, r *record.Row) {
 // appendCancel logs the cancel of an entry and takes it out of its line.
 func (c *core) appendCancel(i uint32) {
 	e := &c.entries[i]
-	if e.state == stLine && !c.discarded(i) {
-		e.flags |= flagLined
-	} else {
-		c.withdraw(i)
-	}
+	c.withdraw(i)
 	e.state = stDeciding
 	e.flags |= flagCanceling
+	c.goes(i)
 	c.decided(&record.Outcome{Row: c.row(e), Kind: record.Canceled, At: c.now})
 }
 
