@@ -74,7 +74,8 @@ func (c *core) askFlow(req *flowRequest) {
 // defaultPeriod is the period of a rate, ms, unless another is said.
 const defaultPeriod = 1000
 
-// serveFlow begins what a request asks for. The key is not busy.
+// serveFlow begins what a request asks for, or answers it if there is nothing to do. The key
+// is not busy.
 func (c *core) serveFlow(i uint32, req *flowRequest) {
 	f := &c.flows.list[i]
 	r := c.flowRecord(f)
@@ -219,7 +220,7 @@ func (c *core) freeFlow(i uint32, err error) {
 		c.answerFlow(f.req, err)
 	}
 	f.busy, f.req, f.block = false, nil, 0
-	for len(f.waiting) > 0 && !f.busy { // there are requests that nothing has to be logged for
+	for len(f.waiting) > 0 && !f.busy { // one that finds nothing to do leaves the key free
 		req := f.waiting[0]
 		f.waiting = f.waiting[1:]
 		c.serveFlow(i, req)
