@@ -388,7 +388,8 @@ func (e *Engine) RetryDeadLetter(u UserID, id string) (string, error) {
 	return MessageID(uint64(sub.ticket.LSN), sub.nonce), nil
 }
 
-// redrive copies the message's record: no record refers to another's body (W9).
+// redrive copies the message's record: no record refers to another's body (W9). It makes
+// the queue that the message is to wait in, as a publish does.
 func (e *Engine) redrive(d *index.Dead) (submission, error) {
 	p, err := e.readRecord(d.Pos, int(d.Row.Len))
 	if err != nil {
@@ -407,9 +408,15 @@ func (e *Engine) redrive(d *index.Dead) (submission, error) {
 	now := e.wallMillis()
 	m.Nonce, m.Created, m.Due = new(chance).draw(e.opts.Rand), now, now
 	m.DedupKey, m.FromDead = [16]byte{}, record.FromDead{Dead: d.LSN, Freed: d.Freed()}
-	m.Flags, m.Tick = m.Flags&^record.FlagTick, record.ScheduleTick{}                     // its schedule has gone on
-	if len(body) > messageMaxLimit || m.Size() > e.opts.recordMax()-record.MoveOverhead { // as a callback may be that had no body of its own
+	m.Flags, m.Tick = m.Flags&^record.FlagTick, record.ScheduleTick{} // its schedule has gone on
+	// A callback had no body of its own until now.
+	if len(body) > messageMaxLimit || m.Size() > e.opts.recordMax()-record.MoveOverhead {
 		return submission{}, ErrTooLarge
+	}
+	if m.QueueName != "" {
+		if err := e.ensureQueue(UserID(m.User), m.QueueName); err != nil {
+			return submission{}, err
+		}
 	}
 	return e.logMessage(&m)
 }

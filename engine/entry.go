@@ -31,7 +31,7 @@ const (
 )
 
 // entry is a resident message: what is needed to attempt it and nothing more,
-// without pointers, 96 bytes. Its body stays in the log.
+// without pointers, 88 bytes. Its body stays in the log.
 type entry struct {
 	seq, nonce, pos uint64
 	due             int64

@@ -12,8 +12,8 @@ import (
 	"github.com/tidemill/tidemill/engine/record"
 )
 
-// keyed makes a message with a flow-control key resident.
-func (b *bareCore) keyed(seq uint64, key string, rule record.FlowRule) {
+// withKey makes a message with a flow-control key resident.
+func (b *bareCore) withKey(seq uint64, key string, rule record.FlowRule) {
 	b.t.Helper()
 	m := record.Message{User: 1, Nonce: seq, Due: b.now, Created: b.now, Host: 7, FlowKey: key, FlowRule: rule}
 	m.Flow = record.FlowID(1, key)
@@ -31,7 +31,7 @@ func TestManyKeys(t *testing.T) {
 	const keys = 100_000
 	b := newBareCore(t, 2*keys)
 	for i := range uint64(keys) {
-		b.keyed(8*(i+1), fmt.Sprint("k", i), record.FlowRule{Rate: 1, Period: 1000})
+		b.withKey(8*(i+1), fmt.Sprint("k", i), record.FlowRule{Rate: 1, Period: 1000})
 	}
 	ended := 0
 	starts := append([]startCommand(nil), b.after(0).starts...)

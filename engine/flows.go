@@ -76,10 +76,28 @@ func (c *core) flowInfo(f *flow) FlowInfo {
 	} else if f.window != 0 && c.now < f.window+period {
 		info.Count, info.PeriodStart = f.used, millisTime(f.window)
 	}
-	if f.busy && f.req == nil { // permits of a long window are on their way for those who wait
-		info.Count += min(f.block, info.Waiting)
-	}
+	c.withUnseen(&info, f)
 	return info
+}
+
+// withUnseen adds to a view what counts and has not begun. Who waits for a block of
+// permits to be logged will have one in a moment: a publish was answered before, and
+// whoever asks next is to see that it counts. And a short window is used up after a
+// restart.
+func (c *core) withUnseen(info *FlowInfo, f *flow) {
+	start := c.now
+	switch until := c.flows.began + int64(f.rule.Period); {
+	case f.rule.Rate == 0:
+		return
+	case f.block > 0:
+		n := min(f.block, info.Waiting)
+		info.Count, info.Waiting = info.Count+n, info.Waiting-n
+	case c.flows.began != 0 && !f.long() && c.now < until:
+		info.Count, start = int(f.rule.Rate), c.flows.began
+	}
+	if info.Count > 0 && info.PeriodStart.IsZero() {
+		info.PeriodStart = millisTime(start)
+	}
 }
 
 func millisTime(ms int64) time.Time { return time.UnixMilli(ms) }
