@@ -251,7 +251,7 @@ func (o *Offline) Export(ctx context.Context, w io.Writer, opts ExportOptions) (
 	eo.withDefaults()
 	if size := o.segmentSize(); size > 0 {
 		eo.SegmentSize = size
-		eo.MessageMax = int(min(int64(eo.MessageMax), size-metaMax-record.MoveOverhead-1<<16))
+		eo.MessageMax = int(min(int64(eo.MessageMax), (size-metaMax*3/2-record.MoveOverhead-1<<16)/2)) // as segmentMin has it
 		eo.ResponseMax = eo.MessageMax
 	}
 	e, err := recoverEngine(eo)

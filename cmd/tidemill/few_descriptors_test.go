@@ -31,7 +31,7 @@ func TestFewDescriptorsForAttempts(t *testing.T) {
 		mu.Lock()
 		inflight++
 		most = max(most, inflight)
-		if inflight == 20 { // the hosts have not answered yet, so they share what is free
+		if inflight == 12 { // the hosts have not answered yet, so they share half of what there is
 			sayFirst()
 		}
 		mu.Unlock()
@@ -82,7 +82,7 @@ func TestFewDescriptorsForAttempts(t *testing.T) {
 			t.Fatalf("%s: %d in flight, %d arrived\n%s", what, inflight, len(arrived), p.output())
 		}
 	}
-	await("20 attempts", first)
+	await("12 attempts", first)
 	publishTo(t, p, p.url()+catchPrefix+"/x", "still accepted")
 	close(release)
 	await("all", all)
