@@ -632,10 +632,13 @@ func (s *sim) pick() *simMessage {
 }
 
 func (s *sim) cancel() {
-	m := s.pick()
-	if m == nil {
-		return
+	if m := s.pick(); m != nil {
+		s.cancelOne(m)
 	}
+}
+
+// cancelOne asks for the cancel of a message.
+func (s *sim) cancelOne(m *simMessage) {
 	seq, nonce, err := parseMessageID(m.id)
 	if err != nil {
 		s.fail("id %s: %v", m.id, err)
