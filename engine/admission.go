@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -28,17 +29,33 @@ const (
 	tokenCost = 1000 // tokens of a publish
 )
 
-// lateness returns how long the message has waited that would be attempted next if there
-// were processor for it; 0 when there is.
+// waits is how late attempts begin: the least of them, since what has waited for its host
+// and is late for that reason stands beside what has not.
+type waits struct {
+	least, before int64 // ms: in this stretch of time and in the one before it
+	since         int64 // unix ms
+}
+
+const waitsStretch = 500 // ms
+
+// began notes an attempt that begins so many ms after it was due.
+func (w *waits) began(late int64) { w.least = min(w.least, late) }
+
+// lateness returns how long messages wait that could be attempted if there were processor
+// for them; 0 when there is.
 func (c *core) lateness() time.Duration {
-	if !c.paced() || c.turn.len() == 0 || c.stuck {
+	w := &c.waits
+	if c.now-w.since >= waitsStretch || c.now < w.since {
+		w.least, w.before, w.since = math.MaxInt64, w.least, c.now
+	}
+	if !c.paced() || c.stuck {
 		return 0
 	}
-	i := c.lanes[c.turn.buf[c.turn.head]].ready.head
-	if i == none {
-		return 0
+	late := min(w.least, w.before)
+	if late == math.MaxInt64 {
+		late = 0 // nothing began: it is something else that is short
 	}
-	return millis(c.now - c.entries[i].due)
+	return millis(late)
 }
 
 // observe takes how late deliveries are, and how many began in a step.

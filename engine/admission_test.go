@@ -43,3 +43,37 @@ func TestAdmission(t *testing.T) {
 		t.Errorf("%d of 10000 accepted when it is over", n)
 	}
 }
+
+// TestLateness: what is late because its host did not answer says nothing of the processor,
+// as long as others begin in time.
+func TestLateness(t *testing.T) {
+	b := newBareCore(t, 10)
+	b.pace.limit = 0
+	b.turn.push(0) // somebody could begin, and may not
+	at := func(d time.Duration, late ...int64) time.Duration {
+		b.now += d.Milliseconds()
+		got := b.lateness()
+		for _, ms := range late {
+			b.waits.began(ms)
+		}
+		return got
+	}
+	at(waitsStretch*time.Millisecond, 90_000, 20)
+	if got := at(time.Millisecond); got != 20*time.Millisecond {
+		t.Errorf("late by %v, one began 20 ms after it was due", got)
+	}
+	at(waitsStretch*time.Millisecond, 90_000)
+	at(waitsStretch*time.Millisecond, 80_000)
+	if got := at(time.Millisecond); got != 80*time.Second {
+		t.Errorf("late by %v, all were late by 80 s and more for a second", got)
+	}
+	at(2*waitsStretch*time.Millisecond)
+	if got := at(waitsStretch * time.Millisecond); got != 0 {
+		t.Errorf("late by %v, and nothing begins at all", got)
+	}
+	b.turn.pop()
+	at(time.Millisecond, 5000)
+	if got := at(time.Millisecond); got != 0 {
+		t.Errorf("late by %v, and nobody waits", got)
+	}
+}

@@ -67,7 +67,8 @@ const historyMax = 4 << 10
 func (a *attempter) classify(r *attemptResult, attempt int) {
 	m, res := &a.message, &a.result
 	r.retries = int(m.Retries)
-	r.answered = res.Class == dispatch.OK || res.Class == dispatch.Busy
+	// A refused address says nothing about a host that nobody asked.
+	r.answered = res.Class == dispatch.OK || res.Class == dispatch.Busy || res.Class == dispatch.Refused
 	r.interrupt = res.Class == dispatch.Canceled || res.Class == dispatch.Busy
 	if r.interrupt {
 		r.delay = readRetry

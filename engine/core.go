@@ -57,6 +57,7 @@ type core struct {
 	inflight       int
 	wary           int // of them, those at hosts that are not quick
 	pace           pace
+	waits          waits
 	undurable      int    // outcomes appended and not yet durable (L5)
 	undurableBytes int    // their size
 	committed      uint64 // LSN up to which groups were seen

@@ -301,6 +301,7 @@ func (c *core) start(li, i uint32) {
 		c.drawFlow(e.flow)
 	}
 	l.deficit -= cost(e)
+	c.waits.began(c.now - e.due)
 	cmd := startCommand{slot: i, row: c.row(e), due: e.due, attempt: int(e.tries) + 1, waited: c.now - e.due}
 	if l.flowAt != 0 {
 		cmd.heldUp = c.now - max(l.flowAt, e.due)

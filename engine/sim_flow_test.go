@@ -73,11 +73,11 @@ func (s *sim) chooseFlow() FlowControl {
 
 func (s *sim) flowStep() {
 	n := s.rng.IntN(len(simRules))
-	req := &flowRequest{user: 1, key: fmt.Sprintf("f%d", n), ask: []flowAsk{flowPause, flowResume, flowResume, flowPin, flowUnpin, flowResetRate, flowReset}[s.rng.IntN(7)]}
+	req := &flowRequest{user: 1, key: fmt.Sprintf("f%d", n), ask: []flowAsk{flowPause, flowResume, flowResume, flowPin, flowPin, flowPin, flowUnpin, flowResetRate, flowReset}[s.rng.IntN(9)]}
 	req.parallelism, req.rate = simRules[n].Parallelism > 0, simRules[n].Rate > 0 && s.rng.IntN(2) == 0
 	req.rule = simRules[n]
-	req.rule.Parallelism += uint32(s.rng.IntN(2))
-	req.rule.Rate += uint32(s.rng.IntN(2))
+	req.rule.Parallelism = max(1, req.rule.Parallelism-uint32(s.rng.IntN(2))) // less than messages say
+	req.rule.Rate = max(1, req.rule.Rate-uint32(s.rng.IntN(2)))
 	if !req.parallelism && !req.rate {
 		req.ask = flowResume
 	}
