@@ -67,7 +67,7 @@ func TestLateness(t *testing.T) {
 	if got := at(time.Millisecond); got != 80*time.Second {
 		t.Errorf("late by %v, all were late by 80 s and more for a second", got)
 	}
-	at(2*waitsStretch*time.Millisecond)
+	at(2 * waitsStretch * time.Millisecond)
 	if got := at(waitsStretch * time.Millisecond); got != 0 {
 		t.Errorf("late by %v, and nothing begins at all", got)
 	}

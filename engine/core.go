@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"math"
+
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/timerwheel"
@@ -118,6 +120,7 @@ func newCore(o *Options, now int64) *core {
 		bySeq: map[uint64]uint32{}, byLane: map[uint64]uint32{}, byHost: map[uint64]uint32{},
 		cancels: map[uint64][]*cancelRequest{}, rowReads: map[uint64]int{}, moves: map[uint64]*moveRequest{},
 		unlogged:  map[uint64]loggedRow{},
+		waits:     waits{least: math.MaxInt64, before: math.MaxInt64},
 		pace:      pace{limit: min(2*paceFloor, o.Parallelism)},
 		schedules: schedules{byKey: map[scheduleKey]uint32{}, waiting: map[uint32][]*scheduleRequest{}},
 		queues:    queues{byID: map[uint64]uint32{}, turns: map[uint64]turn{}},
