@@ -63,11 +63,21 @@ func (e *Engine) submit(p *Publish) (submission, error) {
 	if err := e.build(p, m); err != nil {
 		return submission{}, err
 	}
-	if p.Queue != "" {
-		if err := e.ensureQueue(p.User, p.Queue); err != nil {
-			return submission{}, err
-		}
+	if p.Queue == "" {
+		return e.submitBuilt(m)
 	}
+	if err := e.ensureQueue(p.User, p.Queue); err != nil {
+		return submission{}, err
+	}
+	sub, err := e.submitBuilt(m)
+	if err == nil { // it may have been deleted meanwhile, and this message makes it anew
+		err = e.ensureQueue(p.User, p.Queue)
+	}
+	return sub, err
+}
+
+// submitBuilt logs what build has made, unless it is a duplicate.
+func (e *Engine) submitBuilt(m *scratchMessage) (submission, error) {
 	if m.DedupKey != [16]byte{} {
 		return e.submitUnique(m)
 	}
