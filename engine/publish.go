@@ -70,8 +70,8 @@ func (e *Engine) submit(p *Publish) (submission, error) {
 		return submission{}, err
 	}
 	sub, err := e.submitBuilt(m)
-	if err == nil { // it may have been deleted meanwhile, and this message makes it anew
-		err = e.ensureQueue(p.User, p.Queue)
+	if err == nil { // it may have been deleted meanwhile: this message makes it anew, and the book must know
+		_ = e.ensureQueue(p.User, p.Queue) // the message is logged: it counts, whatever becomes of this
 	}
 	return sub, err
 }
