@@ -230,6 +230,9 @@ func (c *core) startReady() {
 		l := &c.lanes[li]
 		l.inTurn = false
 		l.deficit = min(l.deficit+quantum, quantum)
+		if l.woken { // others were, too, by as many permits as there are: one each comes first
+			l.woken, l.deficit = false, 1
+		}
 		for l.ready.head != none && l.deficit > 0 && !l.parked && c.mayStart() {
 			c.startHead(li)
 		}

@@ -2,7 +2,10 @@ package engine
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidemill/tidemill/engine/record"
 )
@@ -130,5 +133,65 @@ func TestProbeAfterClockStep(t *testing.T) {
 	b.after(0)
 	if out := b.after(probeMax * time.Millisecond); len(out.starts) != 1 {
 		t.Errorf("%d attempts a second after the clock was set back", len(out.starts))
+	}
+}
+
+// TestHostsAreSeen: an operator sees which host is half-open, by its name.
+func TestHostsAreSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newHostWire()
+		e := open(t, testOptions(vfs.NewMem(), w))
+		publishAll(t, e, []Publish{{User: 1, URL: "http://hole.example/", Timeout: time.Hour}})
+		ps := make([]Publish, 20)
+		for i := range ps {
+			ps[i] = Publish{User: 1, URL: "http://dead.example:81/x", Retries: 50, RetryDelay: "1000"}
+		}
+		publishAll(t, e, ps)
+		time.Sleep(5 * time.Second)
+		hosts, err := e.Hosts()
+		if err != nil || len(hosts) != 2 {
+			t.Fatalf("%+v, %v", hosts, err)
+		}
+		if h := &hosts[0]; h.Host != "http://dead.example:81" || !h.HalfOpen || h.Failures < failuresToHalfOpen || h.Messages != len(ps) || h.Probe == nil {
+			t.Errorf("the one that refuses: %+v", h)
+		}
+		if h := &hosts[1]; h.Host != "http://hole.example:80" || h.HalfOpen || h.InFlight != 1 || h.Answered != nil {
+			t.Errorf("the one that does not answer: %+v", h)
+		}
+		close(w.stop)
+	})
+}
+
+// TestKeysTakeTurns: of two flow-control keys that share a host, the one with a handful of
+// messages does not wait for the one with thousands.
+func TestKeysTakeTurns(t *testing.T) {
+	b := newBareCore(t, 10_000)
+	b.opts.HostParallelism = 4
+	rule := record.FlowRule{Parallelism: 1000, Period: 1000}
+	seq := uint64(0)
+	put := func(key string, n int) {
+		for range n {
+			seq += 8
+			b.withKey(seq, key, rule)
+		}
+	}
+	put("many", 3000)
+	few := record.FlowLane(record.FlowID(1, "few"), 7)
+	begun, ofFew := 0, 0
+	out := b.after(0)
+	put("few", 20)
+	for ofFew < 20 && begun < 3000 {
+		var events []event
+		for _, cmd := range out.starts {
+			begun++
+			if cmd.row.Lane == few {
+				ofFew++
+			}
+			events = append(events, event{kind: evFinished, slot: cmd.slot, result: &attemptResult{success: true, answered: true}})
+		}
+		out = b.after(time.Millisecond, events...)
+	}
+	if begun > 2*20+4*quantum {
+		t.Errorf("%d attempts began before the 20 of the second key had", begun)
 	}
 }

@@ -23,6 +23,7 @@ type lane struct {
 	deficit int   // deficit round robin
 	inTurn  bool  // in core.turn
 	parked  bool  // in the parked ring of a host, a key or a paused queue
+	woken   bool  // was woken for a permit: its first turn is one attempt
 	flowAt  int64 // unix ms: since when its key holds it up, 0 if it does not
 
 	line   list     // of a queue: entries without a slot, in their order

@@ -48,7 +48,7 @@ func (c *core) wake(p *parked, n int) (woken int) {
 			continue
 		}
 		li := p.lanes.pop()
-		c.lanes[li].parked = false
+		c.lanes[li].parked, c.lanes[li].woken = false, true
 		if !plant.Bug("lane-loses-its-turn") {
 			c.giveTurn(li)
 		}
