@@ -165,9 +165,10 @@ func (d *delivery) call(l *ledger, id uint64, clients *hostClients) operation {
 func (d *delivery) contender(name string, id uint64, l *ledger) contender {
 	return contender{
 		name: name,
-		begin: func(m *meter) {
+		begin: func(_ context.Context, m *meter) error {
 			d.sink.ledgers[id].Store(l)
 			d.sink.meter.Store(m)
+			return nil
 		},
 		finish:     func(ctx context.Context) error { return d.drain(ctx, l) },
 		damaged:    d.sink.damaged,

@@ -5,6 +5,8 @@
 //	tidemill bench deliver   publish to delivery, over a memory-only fasthttp relay
 //	                         and over a bare fasthttp client loop to the same sink
 //	tidemill bench lateness  due time to arrival, at fixed rates
+//	tidemill bench isolation a healthy host among dead, silent and slow ones
+//	tidemill bench overload  more publishes than the server can deliver
 //
 // # What a number means
 //
@@ -17,7 +19,9 @@
 // Producers of publish and deliver are closed-loop: each has one connection and one request in flight.
 // That finds the peak rate. It hides stalls from the percentiles (coordinated
 // omission), so p50 and p99 here are those of a saturated server, and not what a
-// client sees at a fixed rate. Those of lateness keep a rate (open loop).
+// client sees at a fixed rate. Those of lateness keep a rate (open loop); isolation
+// has rounds of both kinds. Overload keeps a rate, too, on a bounded number of
+// connections: it says what was offered, and its percentiles count from the sending.
 //
 // Bodies are 1 KiB by default and do not compress, so that no side gains by
 // storing less than it was given.
@@ -29,7 +33,9 @@
 //
 // Each body carries a sequence number. Deliver checks every body that arrives byte
 // for byte, counts duplicates, and after each round waits for all acknowledged
-// messages: one that is missing fails the run with ErrLost.
+// messages: one that is missing fails the run with ErrLost. Isolation revives its bad
+// hosts for that, so that what they missed can arrive. In overload a message that
+// was refused and arrives is an error as well.
 //
 // Every run ends by itself: rounds have a length, requests and the wait for the
 // last deliveries have timeouts, and cancelling the context ends all of it.

@@ -30,8 +30,27 @@ func (run *Run) writeTable(w io.Writer, unit string) {
 	}
 	t.Flush() // to a strings.Builder: no error
 	for _, q := range run.Ratios {
-		fmt.Fprintf(w, "  %s / %s: %.2f (%.2f to %.2f)\n", q.Of, q.Over, q.Median, q.Min, q.Max)
+		what := ""
+		if q.What != "" {
+			what = ", " + q.What
+		}
+		fmt.Fprintf(w, "  %s / %s%s: %.2f (%.2f to %.2f)\n", q.Of, q.Over, what, q.Median, q.Min, q.Max)
 	}
+	for _, s := range run.Sides {
+		if s.Held != nil {
+			fmt.Fprintf(w, "  %s: the server held at most %d file descriptors and %d MiB\n", s.Name, s.Held.Descriptors, s.Held.Resident>>20)
+		}
+		if s.Stress != nil {
+			s.Stress.write(w, s.Name)
+		}
+	}
+}
+
+func (s *Stress) write(w io.Writer, name string) {
+	fmt.Fprintf(w, "  %s: offered %.0f/s, accepted %.0f/s, refused %.0f/s (p99 of the answer %s), delivered %.0f/s\n",
+		name, s.Offered, s.Accepted, s.Refused, millis(s.RefusedIn), s.Delivered)
+	fmt.Fprintf(w, "  %s: in the second half accepted within %.1f %% of its median, resident memory within %.1f %%; all had arrived %v after the load\n",
+		name, 100*s.AcceptedSwing, 100*s.ResidentSwing, s.Drained.Round(time.Millisecond))
 }
 
 func millis(d time.Duration) string {

@@ -122,7 +122,7 @@ func (d *lateness) now(*rand.Rand) when { return when{at: d.bodies.wall()} }
 func (d *lateness) produce(l *ledger, id uint64, w *wire, p *pacer, rng *rand.Rand, due func(*rand.Rand) when) operation {
 	body := d.bodies.blank()
 	return func(stop <-chan struct{}) error {
-		if err := p.wait(stop); err != nil {
+		if _, err := p.wait(stop); err != nil {
 			return err
 		}
 		seq, err := l.open(stop)
@@ -153,18 +153,20 @@ func newPacer(perSecond int) *pacer {
 	return &pacer{begin: time.Now(), every: 1e9 / float64(perSecond)}
 }
 
-func (p *pacer) wait(stop <-chan struct{}) error {
+// wait returns at the next moment that is free, or when stop is closed.
+func (p *pacer) wait(stop <-chan struct{}) (moment time.Time, err error) {
 	k := p.next.Add(1) - 1
-	d := time.Until(p.begin.Add(time.Duration(float64(k) * p.every)))
+	moment = p.begin.Add(time.Duration(float64(k) * p.every))
+	d := time.Until(moment)
 	if d <= 0 {
-		return nil
+		return moment, nil
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil
+		return moment, nil
 	case <-stop:
-		return errStopped
+		return moment, errStopped
 	}
 }

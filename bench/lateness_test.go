@@ -117,14 +117,14 @@ func TestPacerCatchesUp(t *testing.T) {
 	p := newPacer(1000)
 	p.begin = p.begin.Add(-time.Second)
 	for range 1000 {
-		if err := p.wait(nil); err != nil {
+		if _, err := p.wait(nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	stopped := make(chan struct{})
 	close(stopped)
 	p.next.Add(1_000_000)
-	if err := p.wait(stopped); !errors.Is(err, errStopped) {
+	if _, err := p.wait(stopped); !errors.Is(err, errStopped) {
 		t.Fatalf("error %v", err)
 	}
 }

@@ -10,6 +10,7 @@ const (
 	stateArrived   = 1 << iota // it came to the sink
 	stateAcked                 // its publish was answered 2xx
 	stateAbandoned             // its publish failed: it may come or not
+	stateRefused               // it was refused: it must not come
 	stateMask      = 1<<4 - 1
 )
 
@@ -88,6 +89,15 @@ func (l *ledger) abandon(seq uint64) {
 	}
 }
 
+// refuse notes a publish of which the server said that it stored nothing.
+func (l *ledger) refuse(seq uint64) error {
+	if l.set(seq, stateRefused)&stateArrived != 0 {
+		return fmt.Errorf("%w: number %d was refused and delivered", ErrCorrupt, seq)
+	}
+	l.release()
+	return nil
+}
+
 // arrive notes an arrival and reports whether it is the first of this message. An
 // error means that no such message was sent.
 func (l *ledger) arrive(seq uint64) (first bool, err error) {
@@ -95,6 +105,9 @@ func (l *ledger) arrive(seq uint64) (first bool, err error) {
 		return false, fmt.Errorf("%w: sequence number %d was never given out", ErrCorrupt, seq)
 	}
 	old := l.set(seq, stateArrived)
+	if old&stateRefused != 0 {
+		return false, fmt.Errorf("%w: number %d was refused and delivered", ErrCorrupt, seq)
+	}
 	if old&stateArrived != 0 {
 		l.duplicates.Add(1)
 		return false, nil

@@ -112,6 +112,60 @@ type LatenessOptions struct {
 	DrainTimeout time.Duration
 }
 
+// IsolationOptions are the options of Isolation. Of Common, Concurrency's first number
+// is the producers (default 64), a round lasts 10s by default after a warm-up of 5s,
+// and there are 3 of each side. Each round starts a server, so Server is not used.
+type IsolationOptions struct {
+	Common
+
+	// Hosts is how many hosts of each bad kind there are. Default: 100.
+	Hosts int
+
+	// Rate is how many messages a second the healthy host gets while latency is
+	// measured; each of the three other kinds gets as many. Default: 500: with it the
+	// slow hosts alone ask for a thousand attempts at one time.
+	Rate int
+
+	// Slow is how long a slow host takes to answer. Default: 2s.
+	Slow time.Duration
+
+	// AttemptTimeout is the bad hosts' Upstash-Timeout: how long a black hole holds an
+	// attempt. Default: 30s.
+	AttemptTimeout time.Duration
+
+	// RetryDelay is their Upstash-Retry-Delay. Default: 10s.
+	RetryDelay time.Duration
+
+	// DrainTimeout bounds the wait, after a round, for everything that was
+	// acknowledged. Default: 3m.
+	DrainTimeout time.Duration
+}
+
+// OverloadOptions are the options of Overload. Of Common, Concurrency's first number is
+// the connections that the load is offered on (default 1000), Round is how long it lasts
+// (default 60s) and Rounds is not used.
+type OverloadOptions struct {
+	Common
+
+	// Factors are the loads, in multiples of what the server delivers in a closed loop.
+	// Default: 2 and 10.
+	Factors []int
+
+	// Peak is how long that is measured before each load. Default: 10s.
+	Peak time.Duration
+
+	// Answer is how long the sink takes for each message. With delivery.parallelism it
+	// sets what delivery can take, so that a tenfold load is one that the machine can
+	// make. Default: no time.
+	Answer time.Duration
+
+	// Hosts is as in DeliverOptions. Default: 32.
+	Hosts int
+
+	// DrainTimeout bounds the wait for everything that was accepted. Default: 10m.
+	DrainTimeout time.Duration
+}
+
 func orDefault[T comparable](v *T, d T) {
 	var zero T
 	if *v == zero {
@@ -222,6 +276,63 @@ func (o LatenessOptions) validate() error {
 		return fmt.Errorf("delay %v, spread %v: want a delay of at least 1ms and no negative spread", o.Delay, o.Spread)
 	case o.Background < 0 || o.Background > 1_000_000:
 		return fmt.Errorf("background of %d a second: want 0 to 1000000", o.Background)
+	case o.Hosts < 1 || o.Hosts > 250:
+		return fmt.Errorf("%d hosts: want 1 to 250", o.Hosts)
+	}
+	return o.Common.validate()
+}
+
+func (o IsolationOptions) withDefaults() IsolationOptions {
+	orDefault(&o.Rounds, 3)
+	orDefault(&o.Round, 10*time.Second)
+	orDefault(&o.WarmUp, 5*time.Second)
+	orDefault(&o.Hosts, 100)
+	orDefault(&o.Rate, 500)
+	orDefault(&o.Slow, 2*time.Second)
+	orDefault(&o.AttemptTimeout, 30*time.Second)
+	orDefault(&o.RetryDelay, 10*time.Second)
+	orDefault(&o.DrainTimeout, 3*time.Minute)
+	o.Common.withDefaults(64)
+	return o
+}
+
+func (o IsolationOptions) validate() error {
+	switch {
+	case o.Server.URL != "":
+		return errors.New("each round needs a server of its own: a running one cannot be measured")
+	case o.Hosts < 1 || o.Hosts > 250:
+		return fmt.Errorf("%d hosts of each kind: want 1 to 250", o.Hosts)
+	case o.Rate < 1 || o.Rate > 100_000:
+		return fmt.Errorf("rate %d: want 1 to 100000 a second", o.Rate)
+	case o.Slow < time.Millisecond || o.AttemptTimeout < time.Millisecond || o.RetryDelay < time.Millisecond:
+		return fmt.Errorf("slow hosts of %v, attempts of %v, retries after %v: want at least 1ms each", o.Slow, o.AttemptTimeout, o.RetryDelay)
+	case o.DrainTimeout < 0:
+		return errors.New("the drain timeout must not be negative")
+	}
+	return o.Common.validate()
+}
+
+func (o OverloadOptions) withDefaults() OverloadOptions {
+	orDefault(&o.Round, time.Minute)
+	orDefault(&o.Peak, 10*time.Second)
+	orDefault(&o.Hosts, 32)
+	orDefault(&o.DrainTimeout, 10*time.Minute)
+	if len(o.Factors) == 0 {
+		o.Factors = []int{2, 10}
+	}
+	o.Common.withDefaults(1000)
+	return o
+}
+
+func (o OverloadOptions) validate() error {
+	for _, f := range o.Factors {
+		if f < 1 || f > 1000 {
+			return fmt.Errorf("factor %d: want 1 to 1000", f)
+		}
+	}
+	switch {
+	case o.Peak < 0 || o.Answer < 0 || o.DrainTimeout < 0:
+		return errors.New("peak, answer and drain timeout must not be negative")
 	case o.Hosts < 1 || o.Hosts > 250:
 		return fmt.Errorf("%d hosts: want 1 to 250", o.Hosts)
 	}

@@ -8,7 +8,7 @@ import (
 
 // Report is what a run found out.
 type Report struct {
-	Scenario  string        `json:"scenario"` // publish, deliver or lateness
+	Scenario  string        `json:"scenario"` // publish, deliver, lateness, isolation or overload
 	Unit      string        `json:"unit"`     // of the rates
 	Started   time.Time     `json:"started"`
 	GOOS      string        `json:"goos"`
@@ -39,6 +39,23 @@ type Side struct {
 	Failed     int64         `json:"failed"`     // requests, the warm-ups' included
 	Duplicates int64         `json:"duplicates"` // arrivals of what had arrived
 	Rounds     []Round       `json:"rounds"`
+	Held       *Usage        `json:"held,omitempty"`   // by its process at most, where that is known
+	Stress     *Stress       `json:"stress,omitempty"` // of Overload's loads
+}
+
+// Stress is what became of a load that is more than the server can deliver. Rates are
+// per second while the load lasted.
+type Stress struct {
+	Offered   float64       `json:"offered"`
+	Accepted  float64       `json:"accepted"`
+	Refused   float64       `json:"refused"`   // with a Retry-After, and not stored
+	Delivered float64       `json:"delivered"` // of what was accepted
+	RefusedIn time.Duration `json:"refused_p99_ns"`
+	Drained   time.Duration `json:"drained_ns"` // from the end of the load to the last arrival
+
+	// How far a window of the second half was from the median of them, as a fraction.
+	AcceptedSwing float64 `json:"accepted_swing"`
+	ResidentSwing float64 `json:"resident_swing"` // of what was resident at most; 0: not known
 }
 
 // Round is one round of a side.
@@ -50,8 +67,9 @@ type Round struct {
 	Messages int64         `json:"messages"`
 }
 
-// Ratio compares the rates of two sides, round by round.
+// Ratio compares two sides, round by round.
 type Ratio struct {
+	What   string  `json:"what,omitempty"` // what is compared: p99 or goodput, or rates if empty
 	Of     string  `json:"of"`
 	Over   string  `json:"over"`
 	Median float64 `json:"median"`
@@ -77,20 +95,24 @@ func newReport(scenario, unit string, o *Common) *Report {
 func (r *Report) add(c int, sides []Side, pairs ...[2]int) {
 	run := Run{Concurrency: c, Sides: sides}
 	for _, p := range pairs {
-		run.Ratios = append(run.Ratios, ratio(&sides[p[0]], &sides[p[1]]))
+		run.Ratios = append(run.Ratios, rates(&sides[p[0]], &sides[p[1]]))
 	}
 	r.Runs = append(r.Runs, run)
 }
 
+// rates compares rates. No round has one of zero: such a round fails its run.
+func rates(of, over *Side) Ratio {
+	return ratio("", of, over, func(r Round) float64 { return r.Rate })
+}
+
 // ratio divides round by round, so that what changes between rounds cancels out.
-// No round has a rate of zero: such a round fails its run.
-func ratio(of, over *Side) Ratio {
+func ratio(what string, of, over *Side, value func(Round) float64) Ratio {
 	each := make([]float64, len(of.Rounds))
 	for i := range each {
-		each[i] = of.Rounds[i].Rate / over.Rounds[i].Rate
+		each[i] = value(of.Rounds[i]) / value(over.Rounds[i])
 	}
 	return Ratio{
-		Of: of.Name, Over: over.Name,
+		What: what, Of: of.Name, Over: over.Name,
 		Median: median(each), Min: slices.Min(each), Max: slices.Max(each),
 	}
 }
@@ -101,6 +123,17 @@ func pick(rounds []Round, f func(Round) float64) []float64 {
 		out[i] = f(r)
 	}
 	return out
+}
+
+// swing is how far one of the values is from their median, as a fraction of it.
+func swing(values []float64) float64 {
+	m, most := median(values), 0.0
+	for _, v := range values {
+		if m > 0 {
+			most = max(most, v/m-1, 1-v/m)
+		}
+	}
+	return most
 }
 
 // median of at least one value; of an even number, the mean of the middle two.

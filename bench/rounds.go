@@ -20,9 +20,10 @@ type contender struct {
 	// their connections.
 	producers func(ctx context.Context, c int) (ops []operation, closeAll func())
 
-	// begin and finish, if any, surround a round; finish waits for what is under
-	// way and fails the run if something was lost.
-	begin  func(m *meter)
+	// begin and finish, if any, surround a round. begin comes before producers and
+	// may set pid; finish waits for what is under way and fails the run if something
+	// was lost. It is not called for a round that failed.
+	begin  func(ctx context.Context, m *meter) error
 	finish func(ctx context.Context) error
 
 	// damaged, if any, is why what was measured is void.
@@ -64,15 +65,18 @@ func runRounds(ctx context.Context, o *Common, c int, sides []contender) ([]Side
 }
 
 func (t *tally) round(ctx context.Context, o *Common, c int, s *contender) error {
-	ops, closeAll := s.producers(ctx, c)
-	defer closeAll()
 	l := load{
 		warmUp: o.WarmUp, length: o.Round, patience: o.RequestTimeout,
-		ops: ops, meter: newMeter(), acks: s.acks, pid: s.pid, damaged: s.damaged,
+		meter: newMeter(), acks: s.acks, damaged: s.damaged,
 	}
 	if s.begin != nil {
-		s.begin(l.meter)
+		if err := s.begin(ctx, l.meter); err != nil {
+			return err
+		}
 	}
+	ops, closeAll := s.producers(ctx, c)
+	defer closeAll()
+	l.ops, l.pid = ops, s.pid
 	out, err := l.run(ctx)
 	if err != nil {
 		return err

@@ -20,34 +20,47 @@ type sink struct {
 	clock   func() time.Duration     // the present, on the clock of the stamps
 	ledgers []atomic.Pointer[ledger] // by side
 	meter   atomic.Pointer[meter]    // of the round that is measured; may be nil
+	answer  time.Duration            // how long each request takes
 
 	damage atomic.Pointer[error] // the first
+	ctx    context.Context       // until close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	errs   chan error
+	mu     sync.Mutex
+	err    error // of the servers; guarded by mu
 }
 
 // openSink starts to listen and serve. The caller closes it.
 func openSink(hosts, sides int, b *bodies) (*sink, error) {
-	listeners, err := listenLoopback(hosts)
+	listeners, err := listenLoopback("127.0.0", hosts)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &sink{bodies: b, clock: b.elapsed, ledgers: make([]atomic.Pointer[ledger], sides), cancel: cancel}
-	s.errs = make(chan error, hosts)
+	s := &sink{bodies: b, clock: b.elapsed, ledgers: make([]atomic.Pointer[ledger], sides)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, ln := range listeners {
 		s.hosts = append(s.hosts, ln.Addr().String())
-		s.wg.Go(func() { s.errs <- serve(ctx, ln, s.handle) })
+		s.serve(ln, s.handle)
 	}
 	return s, nil
 }
 
-// listenLoopback opens one port on each of 127.0.0.1, 127.0.0.2 and so on. Where
-// only the first of these exists, as on macOS, the hosts differ by port alone.
-func listenLoopback(n int) (open []net.Listener, err error) {
+// serve serves ln until the sink is closed. It takes ln over.
+func (s *sink) serve(ln net.Listener, handler fasthttp.RequestHandler) {
+	s.wg.Go(func() {
+		err := serve(s.ctx, ln, handler)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.err = errors.Join(s.err, err)
+	})
+}
+
+// listenLoopback opens one port on each of n addresses: with a net24 of 127.0.0 on
+// 127.0.0.1, 127.0.0.2 and so on. Where these do not exist, as on macOS, the hosts differ by
+// port alone.
+func listenLoopback(net24 string, n int) (open []net.Listener, err error) {
 	for i := range n {
-		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.%d:0", i+1))
+		ln, err := net.Listen("tcp", fmt.Sprintf("%s.%d:0", net24, i+1))
 		if err != nil {
 			ln, err = net.Listen("tcp", "127.0.0.1:0")
 		}
@@ -66,18 +79,16 @@ func listenLoopback(n int) (open []net.Listener, err error) {
 func (s *sink) close() error {
 	s.cancel()
 	s.wg.Wait()
-	close(s.errs)
-	var err error
-	for e := range s.errs {
-		err = errors.Join(err, e)
-	}
-	return err
+	return s.err
 }
 
 func (s *sink) handle(ctx *fasthttp.RequestCtx) {
 	if err := s.arrive(ctx.Request.Body()); err != nil {
 		s.damage.CompareAndSwap(nil, &err)
 		ctx.SetStatusCode(fasthttp.StatusBadRequest)
+	}
+	if s.answer > 0 {
+		_ = pause(s.ctx, s.answer)
 	}
 }
 

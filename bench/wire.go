@@ -46,15 +46,31 @@ func postHead(host, target string, bodyBytes int, headers ...string) []byte {
 	return []byte(b.String())
 }
 
-// post sends one request and reads its answer. An error or a status other than 2xx
-// closes the connection; the next call dials again.
+// refusal is the error of a request that was answered with a status other than 2xx.
+type refusal struct {
+	status int
+	later  bool // it says when to try again
+	text   string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// post sends one request and reads its answer. A status other than 2xx is a *refusal;
+// any other error closes the connection, and the next call dials again.
 func (w *wire) post(head, body []byte) error {
-	if err := w.exchange(head, body); err != nil {
+	err := w.exchange(head, body)
+	if err != nil {
 		w.close()
 		return err
 	}
 	if w.resp.ConnectionClose() {
 		w.close()
+	}
+	if status := w.resp.StatusCode(); status < 200 || status > 299 {
+		return &refusal{
+			status, len(w.resp.Header.Peek("Retry-After")) > 0,
+			fmt.Sprintf("%s answered %d: %.200s", w.addr, status, w.resp.Body()),
+		}
 	}
 	return nil
 }
@@ -74,9 +90,6 @@ func (w *wire) exchange(head, body []byte) error {
 	}
 	if err := w.resp.ReadLimitBody(w.br, answerBytesMax); err != nil {
 		return fmt.Errorf("read the answer of %s: %w", w.addr, err)
-	}
-	if status := w.resp.StatusCode(); status < 200 || status > 299 {
-		return fmt.Errorf("%s answered %d: %.200s", w.addr, status, w.resp.Body())
 	}
 	return nil
 }

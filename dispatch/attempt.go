@@ -86,7 +86,8 @@ const (
 	Protocol
 	// TooLarge: the answer's headers exceed Options.MaxHeader.
 	TooLarge
-	// Busy: Options.MaxConnsPerHost was reached. Nothing was sent.
+	// Busy: Options.MaxConnsPerHost was reached, or this machine had no descriptor for
+	// another connection. Nothing was sent, and it says nothing of the destination.
 	Busy
 	// Canceled: the client was closed.
 	Canceled

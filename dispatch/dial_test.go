@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -52,35 +54,6 @@ func (f *fakeResolver) LookupNetIP(ctx context.Context, _, host string) ([]netip
 func portOf(s *rawServer) string {
 	_, port, _ := net.SplitHostPort(s.ln.Addr().String())
 	return port
-}
-
-// TestEveryRowAtDial: no form of RELIABILITY.md (e) is connected to, as a literal
-// or as a name, alone or next to a public address; the target sees nothing (P39).
-func TestEveryRowAtDial(t *testing.T) {
-	s := newRawServerAt(t, ":0", serveOK)
-	r := &fakeResolver{answers: map[string][]string{}}
-	c := newClient(t, Options{Policy: mustPolicy(t, PolicyOptions{}), Resolver: r, ConnectTimeout: 5 * time.Second})
-	n := 0
-	eachSpecial(func(kind addrKind, addr string, a netip.Addr) {
-		if kind == public {
-			return
-		}
-		n++
-		single, mixed, last := fmt.Sprintf("a%d.example", n), fmt.Sprintf("b%d.example", n), fmt.Sprintf("c%d.example", n)
-		r.answers[single] = []string{addr}
-		r.answers[mixed] = []string{addr + " 8.8.8.8"}
-		r.answers[last] = []string{strings.Repeat("8.8.8.8 ", 999) + addr}
-		for _, host := range []string{strings.TrimSuffix(strings.TrimPrefix(literalURL(addr), "http://"), "/"), single, mixed, last} {
-			res := do(t, c, Attempt{URL: "http://" + host + ":" + portOf(s) + "/"})
-			var refused *RefusedError
-			if res.Class != Refused || !errors.As(res.Err, &refused) || refused.Addr != a.Unmap().String() {
-				t.Errorf("%s as %s: class %v, %v", addr, host, res.Class, res.Err)
-			}
-		}
-	})
-	if c.Stats().Outcomes[Refused] != uint64(4*n) || s.conns.Load() != 0 {
-		t.Errorf("%d connections arrived, stats %+v", s.conns.Load(), c.Stats())
-	}
 }
 
 // TestControl: the check at the socket holds even if every check before it was
@@ -195,6 +168,46 @@ func TestNameCache(t *testing.T) {
 	n.store("late", first, now.Add(2*nameTTL))
 	if len(n.mu.names) != maxNames-nameSample+1 || n.cached("late", now) == nil {
 		t.Errorf("%d names after all others expired", len(n.mu.names))
+	}
+}
+
+// TestLongAnswers: an answer is kept if it is short.
+func TestLongAnswers(t *testing.T) {
+	r := &fakeResolver{answers: map[string][]string{
+		"short.example": {strings.Repeat("10.0.0.1 ", maxCachedAddrs)},
+		"long.example":  {strings.Repeat("10.0.0.1 ", maxCachedAddrs+1)},
+	}}
+	n := newNameCache(r)
+	for range 2 {
+		for host, list := range r.answers {
+			if got, err := n.lookup(t.Context(), host); err != nil || len(got) != len(strings.Fields(list[0])) {
+				t.Errorf("%s: %d addresses, %v", host, len(got), err)
+			}
+		}
+	}
+	if r.asked["short.example"] != 1 || r.asked["long.example"] != 2 {
+		t.Errorf("asked %v", r.asked)
+	}
+}
+
+// TestExhausted: a machine without descriptors is not the destination's fault (P35).
+func TestExhausted(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		socket := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", errno)}
+		for _, err := range []error{
+			dialFailure("8.8.8.8:80", socket),
+			lookupFailure("h.example", &net.DNSError{Err: socket.Error(), Name: "h.example", Server: "10.9.8.7:53"}),
+		} {
+			var f *failure
+			if !errors.As(err, &f) || f.class != Busy || strings.Contains(f.text, "10.9.8.7") {
+				t.Errorf("%v: %v", errno, err)
+			}
+		}
+	}
+	for _, errno := range []syscall.Errno{syscall.ECONNREFUSED, syscall.ENETUNREACH, syscall.EADDRNOTAVAIL} {
+		if f := dialFailure("8.8.8.8:80", errno).(*failure); f.class != Connect {
+			t.Errorf("%v: class %v", errno, f.class)
+		}
 	}
 }
 

@@ -38,7 +38,16 @@
 // A Policy says which destinations may be called. It is asked twice: at publish
 // on the URL (CheckURL, no DNS), and at each dial on every address that the name
 // resolved to, and once more by net.Dialer.Control on the address the socket is
-// about to connect to. A pooled connection belongs to a checked address.
+// about to connect to. A pooled connection belongs to a checked address. The
+// server's own listeners are refused before any rule is looked at.
+//
+// # Hostile servers
+//
+// Whatever a server sends, an attempt ends by its one deadline, keeps at most
+// MaxResponse of a body and MaxHeader of headers in 1,000 lines, and reads at most
+// 256 KiB beyond each. Nothing is unpacked. A connection is used again only after a
+// whole answer with nothing behind it, in the socket or in TLS's buffer. TestHostile
+// and TestAnswers are the catalogue.
 //
 // # Concurrency
 //

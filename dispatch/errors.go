@@ -63,12 +63,30 @@ func isClosed(err error) bool {
 func lookupFailure(host string, err error) *failure {
 	var dns *net.DNSError
 	switch {
+	case exhausted(err):
+		return failExhausted(err)
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fail(Resolve, err, "lookup %s: no such host", host)
 	case isTimeout(err):
 		return fail(Resolve, err, "lookup %s: no answer in time", host)
 	}
 	return fail(Resolve, err, "lookup %s: temporary failure in name resolution", host)
+}
+
+// exhausted is true if this machine, and not the destination, had no file descriptor
+// or no memory for a socket. net.DNSError keeps the text of its cause alone.
+func exhausted(err error) bool {
+	var dns *net.DNSError
+	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) || errors.As(err, &dns) && strings.Contains(dns.Err, e.Error()) {
+			return true
+		}
+	}
+	return false
+}
+
+func failExhausted(err error) *failure {
+	return fail(Busy, err, "the server has no file descriptor or memory for a connection")
 }
 
 // dialFailure says only which address was dialled and what the system answered.
@@ -79,6 +97,8 @@ func dialFailure(addr string, err error) error {
 	}
 	var errno syscall.Errno
 	switch {
+	case exhausted(err):
+		return failExhausted(err)
 	case errors.As(err, &errno):
 		return fail(Connect, err, "dial tcp %s: %s", addr, errno.Error())
 	case isTimeout(err):

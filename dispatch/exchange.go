@@ -25,6 +25,13 @@ const (
 	// fasthttp parses from the beginning after each: 64 KiB of headers sent byte
 	// by byte would cost 2 GiB of parsing.
 	maxHeaderReads = 1024
+	// maxHeaderLines bounds the lines of one answer. Each costs about 100 bytes
+	// beside its own, so that 64 KiB of the shortest would take 1.4 MiB.
+	maxHeaderLines = 1000
+	// readSlack is how many bytes of an answer are read beyond MaxHeader and, once
+	// the headers are there, MaxResponse (P41): for interim answers, and for what
+	// chunks cost around their content, of which the server decides.
+	readSlack = 256 << 10
 )
 
 // A phase is what an attempt was doing, to complete "timeout after 2s ...".
@@ -39,7 +46,10 @@ const (
 	reading     phase = "reading the response"
 )
 
-var errTrickle = errors.New("headers came in too many pieces")
+var (
+	errTrickle = errors.New("headers came in too many pieces")
+	errFlood   = errors.New("more was sent than is read")
+)
 
 // An exchange is the state of one attempt. It belongs to the goroutine in Do; a
 // second one may write the request while that one reads, see sendReceive.
@@ -59,11 +69,13 @@ type exchange struct {
 
 	conn *conn
 	// What reading from conn has shown, see Read.
-	got     int64
+	got     int // bytes
+	budget  int // bytes: got does not exceed it
 	reads   int
 	inBody  bool
 	readErr error
 	fixed   fixedBody
+	large   bool // resp may hold much memory
 
 	err error // result of roundTrip
 }
@@ -80,10 +92,14 @@ func acquireExchange(c *Client, a *Attempt, r *Result, start time.Time) *exchang
 		x.timeout = c.opts.Timeout
 	}
 	x.deadline = start.Add(x.timeout)
+	x.budget = c.opts.MaxHeader + readSlack
 	return x
 }
 
 func releaseExchange(x *exchange) {
+	if x.large {
+		return // not kept for an attempt that needs a fraction of it
+	}
 	x.req.Reset()
 	x.resp.Reset()
 	x.c, x.p, x.a, x.r, x.conn = nil, nil, nil, nil, nil
@@ -189,13 +205,17 @@ func (x *exchange) connect() error {
 }
 
 // attempt sends the request over x.conn and reads the answer into x.r. It keeps
-// or closes the connection.
+// or closes the connection, also if it panics.
 func (x *exchange) attempt() error {
+	keep := false
+	defer func() {
+		if !keep {
+			x.p.discard(x.conn)
+		}
+	}()
 	keep, err := x.sendReceive()
-	if keep && err == nil {
+	if keep {
 		x.p.put(x.conn)
-	} else {
-		x.p.discard(x.conn)
 	}
 	return err
 }
@@ -203,26 +223,34 @@ func (x *exchange) attempt() error {
 // sendReceive writes and reads, one after the other if the request is small. A
 // large body is written by a second goroutine, so that an early answer counts
 // although the server reads no further; that goroutine has ended before
-// sendReceive returns, since the body is the caller's.
+// sendReceive returns or panics, since the body is the caller's.
 func (x *exchange) sendReceive() (keep bool, err error) {
 	x.phase = sending
 	if len(x.a.Body) < earlyAnswerBytes {
 		sendErr := x.send()
 		x.phase = waiting
 		keep, err = x.receive()
-		return keep && sendErr == nil, x.pickError(err, sendErr)
+		return x.settle(keep, err, sendErr)
 	}
-	sent := make(chan error, 1)
-	go func() { sent <- x.send() }()
+	w := x.startWriter()
+	defer w.stop()
 	keep, err = x.receive()
 	// A server that has read everything has let the write finish; anything else
 	// is cut off here.
-	_ = x.conn.SetWriteDeadline(time.Unix(1, 0))
-	sendErr := <-sent
+	sendErr := w.stop()
 	if x.phase == sending && sendErr == nil {
 		x.phase = waiting
 	}
-	return keep && sendErr == nil, x.pickError(err, sendErr)
+	return x.settle(keep, err, sendErr)
+}
+
+// settle joins what reading and writing came to.
+func (x *exchange) settle(keep bool, readErr, sendErr error) (bool, error) {
+	if readErr == nil && sendErr == nil {
+		return keep, nil
+	}
+	x.conn.resetOnClose()
+	return false, x.pickError(readErr, sendErr)
 }
 
 // send writes the request. If that fails for another reason than time, an answer
@@ -270,6 +298,10 @@ func (x *exchange) explain(err error) error {
 	switch {
 	case errors.As(err, &f):
 		return f
+	case x.readErr == errFlood:
+		return fail(TooLarge, err, "interim responses are larger than %d bytes", x.budget)
+	case x.got > 0 && x.readErr == nil: // the parser's own words, an end among them
+		return protocolFailure(err, x.c.opts.MaxHeader)
 	case isClosed(x.readErr):
 		return x.explainClosed(x.readErr)
 	case isClosed(err):

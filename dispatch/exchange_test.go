@@ -1,8 +1,11 @@
 package dispatch
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -294,4 +297,58 @@ func TestConcurrent(t *testing.T) {
 	if st := c.Stats(); st.Outcomes[OK] != 1600 || st.Idle > 8 || st.Open != st.Idle || st.Hosts != 4 {
 		t.Errorf("stats %+v", st)
 	}
+}
+
+// TestTiming: every attempt says where its time went, also one that failed, each
+// part from a resolver or a server that takes its time.
+func TestTiming(t *testing.T) {
+	const pause = 30 * time.Millisecond
+	ca := newTestCA(t)
+	cfg := &tls.Config{Certificates: []tls.Certificate{ca.leaf(time.Now().Add(time.Hour), "slow.example")}}
+	cfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		time.Sleep(pause)
+		return nil, nil
+	}
+	s, _ := newTLSServer(t, cfg, func(c *rawConn) {
+		for n := 0; c.request() != ""; n++ {
+			time.Sleep(pause)
+			if n == 2 {
+				return // on a kept connection: the attempt gets a fresh one
+			}
+			c.answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+			time.Sleep(pause)
+			c.answer("x")
+		}
+	})
+	c := newClient(t, Options{RootCAs: ca.Pool, Resolver: slowResolver{pause}})
+	u := "https://slow.example:" + portOf(s)
+	check := func(what string, tm Timing, fresh, reused bool, before time.Duration) {
+		t.Helper()
+		if tm.Reused != reused || (tm.TLS >= pause) != fresh || (tm.Connect > 0) != fresh ||
+			tm.FirstByte < tm.DNS+tm.Connect+tm.TLS+before || tm.Total < tm.FirstByte+pause {
+			t.Errorf("%s: %+v", what, tm)
+		}
+	}
+	r := do(t, c, Attempt{URL: u})
+	if check("first", r.Timing, true, false, pause); r.Timing.DNS < pause {
+		t.Errorf("first: %+v", r.Timing)
+	}
+	r = do(t, c, Attempt{URL: u})
+	if check("kept", r.Timing, false, true, pause); r.Timing.DNS != 0 {
+		t.Errorf("kept: %+v", r.Timing)
+	}
+	check("dialled again", do(t, c, Attempt{URL: u}).Timing, true, false, 2*pause)
+
+	r = do(t, c, Attempt{URL: "https://other.example:" + portOf(s)})
+	r.want(t, TLS, 0, "not valid for this name")
+	if tm := r.Timing; tm.DNS < pause || tm.Connect <= 0 || tm.TLS < pause || tm.FirstByte != 0 || tm.Total < tm.DNS+tm.Connect+tm.TLS {
+		t.Errorf("failed: %+v", tm)
+	}
+}
+
+type slowResolver struct{ pause time.Duration }
+
+func (r slowResolver) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	time.Sleep(r.pause)
+	return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 }

@@ -16,6 +16,8 @@ const (
 	maxNames = 4096
 	// nameSample is how many entries are looked at to make room for one.
 	nameSample = 16
+	// maxCachedAddrs bounds the answers that are kept, and with maxNames the cache: 6 MiB.
+	maxCachedAddrs = 64
 	// maxNameAddrs bounds one answer. All of it is checked, so a larger one is an
 	// error rather than cut.
 	maxNameAddrs = 1024
@@ -66,7 +68,9 @@ func (n *nameCache) lookup(ctx context.Context, host string) ([]netip.Addr, erro
 	for i, a := range found {
 		addrs[i] = a.WithZone("").Unmap()
 	}
-	n.store(host, addrs, time.Now())
+	if len(addrs) <= maxCachedAddrs {
+		n.store(host, addrs, time.Now())
+	}
 	return addrs, nil
 }
 

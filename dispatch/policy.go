@@ -24,12 +24,16 @@ type PolicyOptions struct {
 	// AllowMetadata lets the clouds' metadata addresses and names pass. No rule of
 	// Allow does that by itself.
 	AllowMetadata bool
+	// Own are the addresses on which this server listens. They are refused, whatever
+	// else is allowed; an unspecified address stands for all of this machine's.
+	Own []netip.AddrPort
 }
 
 // A Policy decides which destinations may be called. It is immutable and safe for
 // concurrent use.
 type Policy struct {
 	rules         ruleSet
+	own           own
 	allowPrivate  bool
 	allowMetadata bool
 }
@@ -40,7 +44,7 @@ func NewPolicy(o PolicyOptions) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Policy{rules: rules, allowPrivate: o.AllowPrivate, allowMetadata: o.AllowMetadata}, nil
+	return &Policy{rules: rules, own: newOwn(o.Own), allowPrivate: o.AllowPrivate, allowMetadata: o.AllowMetadata}, nil
 }
 
 // A RefusedError says that the policy forbids a destination.
@@ -105,6 +109,9 @@ func (p *Policy) portAllowed(port uint16, v verdict) bool {
 // about to be connected to.
 func (p *Policy) checkAddr(host string, ap netip.AddrPort) error {
 	addr, port := ap.Addr().WithZone("").Unmap(), ap.Port()
+	if p.own.has(addr, port) {
+		return refuse(host, addr.String(), "endpoint is this server itself: %s", netip.AddrPortFrom(addr, port))
+	}
 	byAddr, byName := p.rules.ofAddr(addr, port), p.rules.ofName(strings.ToLower(host), port)
 	if byAddr.denies() || byName.denies() {
 		return refuse(host, addr.String(), "endpoint address %s is denied by --destinations.deny", addr)

@@ -73,15 +73,13 @@ func (p *pool) leave() {
 
 // get returns the kept connection used last that is still good, or nil. The most
 // recently used one is the least likely to have been closed by the server.
-// It comes with the attempt's deadline set: the previous one's may have passed.
 func (p *pool) get(now, deadline time.Time) *conn {
 	for {
 		c := p.pop()
 		if c == nil {
 			return nil
 		}
-		_ = c.SetDeadline(deadline)
-		if now.Sub(c.idleAt) < p.c.opts.IdleTimeout && c.usable() {
+		if now.Sub(c.idleAt) < p.c.opts.IdleTimeout && c.usable(deadline) {
 			return c
 		}
 		p.discard(c)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestOptions(t *testing.T) {
-	for _, o := range []Options{{Timeout: -1}, {ConnectTimeout: -1}, {IdleTimeout: -1}, {MaxResponse: -1}, {MaxHeader: 100}, {MaxConnsPerHost: -1}, {MaxIdleConns: -1}, {MaxHosts: -1}} {
+	for _, o := range []Options{{Timeout: -1}, {ConnectTimeout: -1}, {IdleTimeout: -1}, {MaxResponse: -1}, {MaxResponse: maxMaxResponse + 1}, {MaxHeader: 100}, {MaxConnsPerHost: -1}, {MaxIdleConns: -1}, {MaxHosts: -1}} {
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), "Options.") {
 			t.Errorf("%+v: %v", o, err)
 		}

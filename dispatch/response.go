@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,18 +16,22 @@ import (
 // ones hold Options.MaxHeader and are taken only for an answer that needs one.
 var smallReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBufferSmall) }}
 
-// Read implements io.Reader for the parser: it reads from the connection and
-// notes what explains a failure later.
+// Read implements io.Reader for the parser: it reads from the connection within the
+// attempt's budget and notes what explains a failure later.
 func (x *exchange) Read(p []byte) (int, error) {
 	if x.reads++; x.reads > maxHeaderReads && !x.inBody {
 		return 0, errTrickle
 	}
-	n, err := x.conn.Read(p)
+	if x.got >= x.budget {
+		x.readErr = errFlood
+		return 0, errFlood
+	}
+	n, err := x.conn.Read(p[:min(len(p), x.budget-x.got)])
 	if n > 0 && x.got == 0 {
 		x.r.Timing.FirstByte = time.Since(x.start)
 		x.phase = reading
 	}
-	x.got += int64(n)
+	x.got += n
 	if n > 0 {
 		// TLS can report the end with the last bytes. It will again, and readErr
 		// is to mean that bytes were wanted that did not come.
@@ -59,10 +64,14 @@ func (x *exchange) receive() (keep bool, err error) {
 // receiveLarge starts over with a buffer of MaxHeader bytes and what is in the
 // small one. It allocates; answers with more than 4 KiB of headers are rare.
 func (x *exchange) receiveLarge(small *bufio.Reader) (keep bool, err error) {
+	x.large = true
 	have, _ := small.Peek(small.Buffered())
 	br := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(have), x), x.c.opts.MaxHeader)
 	if err := x.readHeader(br); err != nil {
 		return false, err
+	}
+	if x.resp.Header.Len() > maxHeaderLines {
+		return false, fail(TooLarge, nil, "response has more than %d header lines", maxHeaderLines)
 	}
 	return x.receiveBody(br)
 }
@@ -75,9 +84,13 @@ func (x *exchange) readHeader(br *bufio.Reader) error {
 	// What fasthttp would report in place of a missing Content-Type is invented.
 	resp.Header.SetNoDefaultContentType(true)
 	if err := resp.ReadLimitBody(br, 0); err != nil {
+		if x.got == 0 && x.readErr != nil {
+			return x.readErr // fasthttp calls whatever stops the first read an end
+		}
 		return err
 	}
 	x.inBody = true
+	x.budget = x.got + x.c.opts.MaxResponse + readSlack
 	if resp.StatusCode() < 100 {
 		return fail(Protocol, nil, "malformed response: status %03d", resp.StatusCode())
 	}
@@ -94,6 +107,9 @@ func (x *exchange) receiveBody(br *bufio.Reader) (keep bool, err error) {
 			return false, err
 		}
 		r.Body, r.Truncated, err = readBody(r.Body[:0], src, length, x.c.opts.MaxResponse)
+		if err != nil && x.readErr == errFlood {
+			r.Truncated, err = true, nil // like a body that is too long
+		}
 		if err == nil && src != io.Reader(br) && !r.Truncated && x.readErr != nil {
 			// fasthttp takes a connection that ends between two chunks for the end
 			// of the body.
@@ -105,8 +121,22 @@ func (x *exchange) receiveBody(br *bufio.Reader) (keep bool, err error) {
 	}
 	// Bytes after the answer belong to no request of ours.
 	keep = !r.Truncated && br.Buffered() == 0 &&
-		!resp.ConnectionClose() && r.Status != fasthttp.StatusSwitchingProtocols
+		!saysClose(&resp.Header) && r.Status != fasthttp.StatusSwitchingProtocols
 	return keep, nil
+}
+
+// saysClose is true if the server ends the connection after this answer. fasthttp
+// knows the word in lower case and alone.
+func saysClose(h *fasthttp.ResponseHeader) bool {
+	if h.ConnectionClose() {
+		return true
+	}
+	for token := range bytes.SplitSeq(h.Peek("Connection"), []byte{','}) {
+		if bytes.EqualFold(bytes.TrimSpace(token), []byte("close")) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasBody follows RFC 9112 §6.3: some answers have none whatever they announce.
@@ -184,10 +214,12 @@ func readBody(dst []byte, src io.Reader, announced, limit int) (_ []byte, trunca
 // appendHeader copies the headers out of fasthttp's buffers, names in canonical
 // form, all strings in one allocation.
 func appendHeader(dst []Header, h *fasthttp.ResponseHeader) []Header {
-	size := 0
+	size, lines := 0, 0
 	for name, value := range h.All() {
 		size += len(name) + len(value)
+		lines++
 	}
+	dst = slices.Grow(dst, lines)
 	buf := make([]byte, 0, size)
 	for name, value := range h.All() {
 		buf = appendCanonical(buf, name)

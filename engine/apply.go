@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/wal"
 )
 
@@ -158,6 +159,9 @@ func (e *Engine) applyGroups(groups []*wal.Group) (open bool, err error) {
 		if err := applyGroup(a, e.log.ID(), g); err != nil {
 			return false, fmt.Errorf("apply to the index: %w", err)
 		}
+		if plant.Bug("index-leads-the-log") {
+			a.EndGroup(position(e.log.ID(), e.log.Durable()))
+		}
 		e.applier.lag.Add(-int64(g.Buffer()))
 		g.Release()
 		open = true
@@ -184,6 +188,9 @@ func (e *Engine) flushBatch() error {
 	q.applied.Broadcast()
 	q.mu.Unlock()
 	lsn := e.idx.Applied()
+	if plant.Bug("dedup-forgets-early") {
+		e.dedup.applied(uint64(e.log.Durable().LSN))
+	}
 	e.dedup.applied(lsn)
 	e.claims.applied(lsn)
 	e.inbox.push(event{kind: evApplied, lsn: lsn})

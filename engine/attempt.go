@@ -52,6 +52,9 @@ func (a *attempter) request(cmd *startCommand, body []byte) error {
 	if m.Schedule != "" {
 		hs = append(hs, dispatch.Header{Name: "Upstash-Schedule-Id", Value: m.Schedule})
 	}
+	if m.Topic != "" {
+		hs = append(hs, dispatch.Header{Name: "Upstash-Topic-Name", Value: m.Topic})
+	}
 	at.Header = hs
 	return nil
 }
@@ -64,7 +67,8 @@ const historyMax = 4 << 10
 func (a *attempter) classify(r *attemptResult, attempt int) {
 	m, res := &a.message, &a.result
 	r.retries = int(m.Retries)
-	r.answered = res.Class == dispatch.OK || res.Class == dispatch.Busy
+	// A refused address says nothing about a host that nobody asked.
+	r.answered = res.Class == dispatch.OK || res.Class == dispatch.Busy || res.Class == dispatch.Refused
 	r.interrupt = res.Class == dispatch.Canceled || res.Class == dispatch.Busy
 	if r.interrupt {
 		r.delay = readRetry
@@ -75,7 +79,7 @@ func (a *attempter) classify(r *attemptResult, attempt int) {
 		r.outcome.Error = res.Err.Error()
 	}
 	keep := min(len(res.Body), a.e.opts.ResponseMax)
-	if r.success {
+	if r.success && len(m.Callback) == 0 {
 		keep = min(keep, historyMax)
 	}
 	r.outcome.Body = append([]byte(nil), res.Body[:keep]...)
@@ -126,4 +130,13 @@ func (a *attempter) retryDelay(attempt int) time.Duration {
 		}
 	}
 	return delay.Default(attempt)
+}
+
+// timing says where the time of an attempt went.
+func timing(cmd *startCommand, t *dispatch.Timing) record.Timing {
+	us := func(d time.Duration) uint32 { return uint32(min(max(d.Microseconds(), 0), 1<<32-1)) }
+	return record.Timing{
+		Queue: us(millis(cmd.waited)), Flow: us(millis(cmd.heldUp)), DNS: us(t.DNS), Connect: us(t.Connect), TLS: us(t.TLS),
+		FirstByte: us(t.FirstByte), Total: us(t.Total),
+	}
 }

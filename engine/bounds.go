@@ -31,7 +31,8 @@ func (c *core) tellBounds() {
 	}
 	for i := range c.entries {
 		if e := &c.entries[i]; e.state != stFree && e.state != stEnded {
-			first[e.lane] = min(first[e.lane], c.row(e).Due) // as the index has it
+			r := c.row(e) // as the index has it
+			first[e.lane] = min(first[e.lane], r.Order())
 		}
 	}
 	c.out.bounds, c.out.boundsAsOf = []index.Lane{}, c.committed

@@ -74,7 +74,7 @@ func TestClockBackProvesNoHost(t *testing.T) {
 	first := b.after(0).starts[0]
 	b.after(0, event{kind: evFinished, slot: first.slot, result: ok})
 	h := &b.hosts[b.byHost[7]]
-	h.inflight, b.inflight = 20, 900 // a hundred are free: a tenth of them for a host that may hang
+	h.inflight, b.inflight, b.wary = 20, 900, 700 // of those for hosts that may hang a hundred are free: a tenth for each
 	if !b.permit(h) {
 		t.Error("a host that has just answered is held to a share of what is free")
 	}

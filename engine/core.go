@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"math"
+
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/timerwheel"
@@ -55,7 +57,9 @@ type core struct {
 	byHost   map[uint64]uint32
 
 	inflight       int
+	wary           int // of them, those at hosts that are not quick
 	pace           pace
+	waits          waits
 	undurable      int    // outcomes appended and not yet durable (L5)
 	undurableBytes int    // their size
 	committed      uint64 // LSN up to which groups were seen
@@ -73,6 +77,14 @@ type core struct {
 	moves    map[uint64]*moveRequest     // asked for and not done, by seq
 
 	schedules schedules
+	queues    queues
+	flows     flows
+
+	freedHosts, freedFlows ring // that gave permits back, and may have lanes that wait for one
+	crowdedHosts           ring // that wait for a permit that other hosts have
+
+	held      map[uint64]*attemptResult // by seq: ends of attempts that wait for room, since they owe callbacks (full.go)
+	heldBytes int
 
 	full     bool                 // the log can make no segment: full.go
 	stuck    bool                 // and has no room left: nothing starts
@@ -108,8 +120,12 @@ func newCore(o *Options, now int64) *core {
 		bySeq: map[uint64]uint32{}, byLane: map[uint64]uint32{}, byHost: map[uint64]uint32{},
 		cancels: map[uint64][]*cancelRequest{}, rowReads: map[uint64]int{}, moves: map[uint64]*moveRequest{},
 		unlogged:  map[uint64]loggedRow{},
+		waits:     waits{least: math.MaxInt64, before: math.MaxInt64},
 		pace:      pace{limit: min(2*paceFloor, o.Parallelism)},
 		schedules: schedules{byKey: map[scheduleKey]uint32{}, waiting: map[uint32][]*scheduleRequest{}},
+		queues:    queues{byID: map[uint64]uint32{}, turns: map[uint64]turn{}},
+		flows:     flows{byID: map[uint64]uint32{}},
+		held:      map[uint64]*attemptResult{},
 	}
 	return c
 }
@@ -122,6 +138,8 @@ const (
 	timerEntry    uint64 = 0
 	timerLane     uint64 = 1 << 32
 	timerSchedule uint64 = 1 << 33
+	timerFlow     uint64 = 1 << 34
+	timerHost     uint64 = 1 << 35
 )
 
 // commands are what a step asks its driver to do, in order. The driver empties
@@ -140,6 +158,10 @@ type commands struct {
 	schedules []scheduleCommand
 	scheduled []scheduleDone
 
+	flows   []*record.Flow // to be logged
+	flowed  []flowDone
+	queries []func(*core) // to be answered, now that the step is over
+
 	bounds     []index.Lane // nil: none were asked for
 	boundsAsOf uint64
 }
@@ -154,6 +176,10 @@ func (c *commands) reset() {
 	clear(c.moved)
 	clear(c.schedules)
 	clear(c.scheduled)
+	clear(c.flows)
+	clear(c.flowed)
+	clear(c.queries)
+	c.flows, c.flowed, c.queries = c.flows[:0], c.flowed[:0], c.queries[:0]
 	c.bounds = nil
 	c.schedules, c.scheduled = c.schedules[:0], c.scheduled[:0]
 	c.appends, c.starts, c.pages, c.rows, c.answers = c.appends[:0], c.starts[:0], c.pages[:0], c.rows[:0], c.answers[:0]
@@ -169,6 +195,8 @@ type startCommand struct {
 	row     record.Row // as the index has it
 	due     int64      // no sooner by the wall clock, unix ms (T3); row's may be of an attempt before (full.go)
 	attempt int        // from 1
+	waited  int64      // ms since due, but for heldUp
+	heldUp  int64      // ms that it waited for its flow-control key
 }
 
 // pageCommand asks for a slice of a lane's rows, from an index that has applied
@@ -221,6 +249,8 @@ func (c *core) setNow(now int64) {
 		}
 	}
 	c.rearmSchedules()
+	c.rearmFlows()
+	c.rearmHosts()
 }
 
 // advanceMax bounds the timers that one step handles, so that a herd never
@@ -238,6 +268,14 @@ func (c *core) tick() (more bool) {
 		}
 		if v&timerSchedule != 0 {
 			c.scheduleDue(i)
+			continue
+		}
+		if v&timerFlow != 0 {
+			c.flowDue(i)
+			continue
+		}
+		if v&timerHost != 0 {
+			c.probeDue(i)
 			continue
 		}
 		c.entries[i].timer = 0
@@ -258,7 +296,10 @@ func (c *core) pump() {
 	}
 	c.repay()
 	c.age()
-	c.startReady()
+	c.discardMore()
+	for c.startReady(); c.wakeParked(); {
+		c.startReady()
+	}
 	c.fireDue()
 	c.askPages()
 }

@@ -246,7 +246,8 @@ func (f *deadFilter) row(d *index.Dead) bool {
 }
 
 func (f *deadFilter) matches(v *DeadLetter) bool {
-	return oneOf(f.q.URLs, v.URL) && oneOf(f.q.CallerIPs, v.CallerIP) && oneOf(f.q.ScheduleIDs, v.ScheduleID)
+	return oneOf(f.q.URLs, v.URL) && oneOf(f.q.CallerIPs, v.CallerIP) && oneOf(f.q.ScheduleIDs, v.ScheduleID) &&
+		oneOf(f.q.TopicNames, v.TopicName) && oneOf(f.q.QueueNames, v.QueueName) && oneOf(f.q.FlowKeys, v.Flow.Key)
 }
 
 func oneOf(set []string, s string) bool { return len(set) == 0 || slices.Contains(set, s) }
@@ -387,19 +388,35 @@ func (e *Engine) RetryDeadLetter(u UserID, id string) (string, error) {
 	return MessageID(uint64(sub.ticket.LSN), sub.nonce), nil
 }
 
-// redrive copies the message's record: no record refers to another's body (W9).
+// redrive copies the message's record: no record refers to another's body (W9). It makes
+// the queue that the message is to wait in, as a publish does.
 func (e *Engine) redrive(d *index.Dead) (submission, error) {
 	p, err := e.readRecord(d.Pos, int(d.Row.Len))
 	if err != nil {
 		return submission{}, err
 	}
 	var m record.Message
-	if err := record.DecodeMessage(p, &m); err != nil {
+	body, err := openMessage(p, &d.Row, &m, nil)
+	if err != nil {
 		return submission{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+	if m.Flags&record.FlagReport != 0 { // it is a message of its own from now on
+		m.Flags &^= record.FlagReport | record.FlagFailure
+		m.SetBody(body, nil)
+	}
+	m.Root = 0
 	now := e.wallMillis()
 	m.Nonce, m.Created, m.Due = new(chance).draw(e.opts.Rand), now, now
 	m.DedupKey, m.FromDead = [16]byte{}, record.FromDead{Dead: d.LSN, Freed: d.Freed()}
 	m.Flags, m.Tick = m.Flags&^record.FlagTick, record.ScheduleTick{} // its schedule has gone on
+	// A callback had no body of its own until now.
+	if len(body) > messageMaxLimit || m.Size() > e.opts.recordMax()-record.MoveOverhead {
+		return submission{}, ErrTooLarge
+	}
+	if m.QueueName != "" {
+		if err := e.ensureQueue(UserID(m.User), m.QueueName); err != nil {
+			return submission{}, err
+		}
+	}
 	return e.logMessage(&m)
 }

@@ -3,7 +3,8 @@ package engine
 import (
 	"sync"
 
-	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/wal"
 )
 
@@ -21,15 +22,16 @@ type seenKey struct {
 	hash [16]byte
 }
 
-// seen is one message under a deduplication id.
+// seen is one publish under a deduplication id.
 type seen struct {
-	key    seenKey
-	seq    uint64
-	nonce  uint64
-	ticket *wal.Ticket // nil for one that was found in the index, which is durable
+	key     seenKey
+	seq     uint64
+	nonce   uint64
+	members []member    // of a fan-out, of which seq and nonce are the first one's
+	ticket  *wal.Ticket // nil for one that was found in the index, which is durable
 }
 
-// submitUnique stores the message unless its id was seen within the window.
+// submitUnique stores the publish unless its id was seen within the window.
 // Check and claim are one step under the table's lock.
 func (e *Engine) submitUnique(m *scratchMessage) (submission, error) {
 	t := &e.dedup
@@ -43,21 +45,30 @@ func (e *Engine) submitUnique(m *scratchMessage) (submission, error) {
 	if err != nil {
 		return submission{}, indexError(err)
 	}
-	if ok {
-		return submission{duplicate: &seen{seq: d.Seq, nonce: d.Nonce}}, nil
+	if ok && !plant.Bug("duplicate-is-stored") {
+		return submission{duplicate: seenBefore(&d)}, nil
 	}
-	sub, err := e.logMessage(&m.Message)
+	sub, err := e.logBuilt(m)
 	if err != nil {
 		return submission{}, err
 	}
-	t.add(key, &m.Message, &sub.ticket)
+	t.add(key, &sub)
 	return sub, nil
 }
 
-func (t *dedupTable) add(key seenKey, m *record.Message, ticket *wal.Ticket) {
-	copied := *ticket
+// seenBefore is what the index knows of an original.
+func seenBefore(d *index.Deduped) *seen {
+	s := &seen{seq: d.Seq, nonce: d.Nonce}
+	for _, m := range d.Members {
+		s.members = append(s.members, member{m.Nonce, m.URL})
+	}
+	return s
+}
+
+func (t *dedupTable) add(key seenKey, sub *submission) {
+	copied := sub.ticket
 	copied.Buf = nil
-	s := &seen{key: key, seq: uint64(ticket.LSN), nonce: m.Nonce, ticket: &copied}
+	s := &seen{key: key, seq: uint64(copied.LSN), nonce: sub.nonce, members: sub.members, ticket: &copied}
 	if t.seen == nil {
 		t.seen = map[seenKey]*seen{}
 	}

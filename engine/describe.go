@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/record"
@@ -12,7 +13,7 @@ import (
 // nothing of its content. Empty fields are those that the record does not have.
 type RecordInfo struct {
 	Type string `json:"record"` // "message", "outcome", "drop-dead", "user", "move",
-	// "schedule", "drop-schedule", "tick", or "type N"
+	// "schedule", "drop-schedule", "tick", "queue", "flow", "group", "drop-group", "fanout", or "type N"
 	Message  string     `json:"message,omitempty"`
 	User     uint32     `json:"user,omitempty"`
 	Kind     string     `json:"kind,omitempty"`    // outcome
@@ -22,12 +23,19 @@ type RecordInfo struct {
 	At       *time.Time `json:"at,omitempty"`
 	Dead     string     `json:"dead,omitempty"` // drop-dead: the address of the outcome
 	Name     string     `json:"name,omitempty"` // user: its name; schedule: its expression
-	Old      string     `json:"old,omitempty"`  // move: where the copied record stood
+	Queue    string     `json:"queue,omitempty"`
+	Flow     string     `json:"flow,omitempty"`      // flow-control key
+	Group    string     `json:"group,omitempty"`     // URL group
+	Members  []string   `json:"members,omitempty"`   // fanout: the messages that it publishes
+	Calls    []string   `json:"callbacks,omitempty"` // outcome: the callbacks that it publishes
+	Old      string     `json:"old,omitempty"`       // move: where the copied record stood
 	Schedule string     `json:"schedule,omitempty"`
-	Tick     *time.Time `json:"tick,omitempty"`   // message of a schedule; schedule, tick: the last one that is over
-	From     *time.Time `json:"from,omitempty"`   // tick: the first one that published nothing
-	Missed   int        `json:"missed,omitempty"` // tick: how many published nothing, from From to Tick
-	Paused   bool       `json:"paused,omitempty"` // schedule
+	Tick     *time.Time `json:"tick,omitempty"`    // message of a schedule; schedule, tick: the last one that is over
+	From     *time.Time `json:"from,omitempty"`    // tick: the first one that published nothing
+	Missed   int        `json:"missed,omitempty"`  // tick: how many published nothing, from From to Tick
+	Paused   bool       `json:"paused,omitempty"`  // schedule, queue, flow
+	Deleted  bool       `json:"deleted,omitempty"` // queue: it is there for its messages only
+	Pinned   []string   `json:"pinned,omitempty"`  // flow: "parallelism", "rate"
 	Error    string     `json:"error,omitempty"`
 }
 
@@ -47,7 +55,7 @@ func InspectRecord(lsn wal.LSN, p []byte) RecordInfo {
 	case record.TypeMessage:
 		err = info.message(lsn, p)
 	case record.TypeOutcome:
-		err = info.outcome(p)
+		err = info.outcome(lsn, p)
 	case record.TypeDropDead:
 		err = info.dropDead(p)
 	case record.TypeUser:
@@ -60,6 +68,16 @@ func InspectRecord(lsn wal.LSN, p []byte) RecordInfo {
 		err = info.dropSchedule(p)
 	case record.TypeTick:
 		err = info.tick(p)
+	case record.TypeQueue:
+		err = info.queue(p)
+	case record.TypeFlow:
+		err = info.flow(p)
+	case record.TypeGroup:
+		err = info.group(p)
+	case record.TypeDropGroup:
+		err = info.dropGroup(p)
+	case record.TypeFanout:
+		err = info.fanout(lsn, p)
 	}
 	if err != nil {
 		info.Error = err.Error()
@@ -73,8 +91,19 @@ func (i *RecordInfo) message(lsn wal.LSN, p []byte) error {
 	if err != nil {
 		return err
 	}
-	i.Message, i.User = MessageID(uint64(lsn), h.Nonce()), h.User()
-	i.Due, i.At = utc(h.Due()), utc(h.Created())
+	i.Message = MessageID(uint64(lsn), h.Nonce())
+	return i.published(h)
+}
+
+// published is what a message says of itself, but for what the members of a fan-out
+// have each for themselves.
+func (i *RecordInfo) published(h record.MessageHead) error {
+	i.User, i.Due, i.At = h.User(), utc(h.Due()), utc(h.Created())
+	names, err := h.LineNames()
+	if err != nil {
+		return err
+	}
+	i.Queue, i.Flow = string(names.Queue), string(names.FlowKey)
 	id, k, ok, err := h.Tick()
 	if ok && err == nil {
 		i.Schedule, i.Tick = string(id), utc(k.Time)
@@ -82,7 +111,19 @@ func (i *RecordInfo) message(lsn wal.LSN, p []byte) error {
 	return err
 }
 
-func (i *RecordInfo) outcome(p []byte) error {
+func (i *RecordInfo) fanout(lsn wal.LSN, p []byte) error {
+	i.Type = "fanout"
+	h, err := record.EachMember(p, func(n int, m *record.MemberHead) error {
+		i.Members = append(i.Members, MessageID(uint64(lsn)+uint64(n), m.Nonce))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return i.published(h)
+}
+
+func (i *RecordInfo) outcome(lsn wal.LSN, p []byte) error {
 	i.Type = "outcome"
 	var o record.Outcome
 	if err := record.DecodeOutcomeHead(p, &o); err != nil {
@@ -93,7 +134,10 @@ func (i *RecordInfo) outcome(p []byte) error {
 	if o.Kind == record.Retry {
 		i.Due = utc(o.Next)
 	}
-	return nil
+	return record.EachCallback(p, func(n int, h record.MessageHead, _ []byte) error {
+		i.Calls = append(i.Calls, MessageID(uint64(lsn)+1+uint64(n), h.Nonce()))
+		return nil
+	})
 }
 
 func (i *RecordInfo) dropDead(p []byte) error {
@@ -160,6 +204,53 @@ func (i *RecordInfo) tick(p []byte) error {
 	return nil
 }
 
+func (i *RecordInfo) queue(p []byte) error {
+	i.Type = "queue"
+	var q record.Queue
+	if err := record.DecodeQueue(p, &q); err != nil {
+		return err
+	}
+	i.User, i.Queue, i.At = q.User, q.Name, utc(q.Updated)
+	i.Paused, i.Deleted = q.Flags&record.QueuePaused != 0, q.Flags&record.QueueGone != 0
+	return nil
+}
+
+func (i *RecordInfo) flow(p []byte) error {
+	i.Type = "flow"
+	var f record.Flow
+	if err := record.DecodeFlow(p, &f); err != nil {
+		return err
+	}
+	i.User, i.Flow, i.Paused = f.User, f.Key, f.Flags&record.FlowPaused != 0
+	if f.Flags&record.FlowPinnedParallelism != 0 {
+		i.Pinned = append(i.Pinned, "parallelism")
+	}
+	if f.Flags&record.FlowPinnedRate != 0 {
+		i.Pinned = append(i.Pinned, "rate")
+	}
+	return nil
+}
+
+func (i *RecordInfo) group(p []byte) error {
+	i.Type = "group"
+	var g record.Group
+	if err := record.DecodeGroup(p, &g); err != nil {
+		return err
+	}
+	i.User, i.Group, i.At = g.User, g.Name, utc(g.Updated)
+	return nil
+}
+
+func (i *RecordInfo) dropGroup(p []byte) error {
+	i.Type = "drop-group"
+	var d record.DropGroup
+	if err := record.DecodeDropGroup(p, &d); err != nil {
+		return err
+	}
+	i.User, i.Group = d.User, d.Name
+	return nil
+}
+
 func utc(millis int64) *time.Time {
 	t := time.UnixMilli(millis).UTC()
 	return &t
@@ -168,50 +259,47 @@ func utc(millis int64) *time.Time {
 // String is the info on one line.
 func (i RecordInfo) String() string {
 	s := i.Type
-	add := func(format string, v any) { s += " " + fmt.Sprintf(format, v) }
-	if i.Message != "" {
-		add("%s", i.Message)
+	word := func(format, v string) {
+		if v != "" {
+			s += fmt.Sprintf(" "+format, v)
+		}
 	}
-	if i.Kind != "" {
-		add("%s", i.Kind)
+	number := func(format string, v int) {
+		if v != 0 {
+			s += fmt.Sprintf(" "+format, v)
+		}
 	}
-	if i.Dead != "" {
-		add("%s", i.Dead)
+	moment := func(format string, t *time.Time) {
+		if t != nil {
+			s += fmt.Sprintf(" "+format, t.Format(time.RFC3339Nano))
+		}
 	}
-	if i.Schedule != "" {
-		add("of schedule %q", i.Schedule)
-	}
-	if i.Name != "" {
-		add("%q", i.Name)
-	}
-	if i.User != 0 {
-		add("user %d", i.User)
-	}
-	if i.Attempt != 0 {
-		add("attempt %d", i.Attempt)
-	}
-	if i.Status != 0 {
-		add("status %d", i.Status)
-	}
-	if i.Due != nil {
-		add("due %s", i.Due.Format(time.RFC3339Nano))
-	}
-	if i.Tick != nil {
-		add("tick %s", i.Tick.Format(time.RFC3339Nano))
-	}
-	if i.Missed != 0 {
-		add("missed %d", i.Missed)
-		add("since %s", i.From.Format(time.RFC3339Nano))
-	}
+	word("%s", i.Message)
+	word("%s", strings.Join(i.Members, " "))
+	word("%s", i.Kind)
+	word("%s", i.Dead)
+	word("of schedule %q", i.Schedule)
+	word("%q", i.Name)
+	word("in queue %q", i.Queue)
+	word("with key %q", i.Flow)
+	word("%q", i.Group)
+	number("user %d", int(i.User))
+	number("attempt %d", i.Attempt)
+	number("status %d", i.Status)
+	moment("due %s", i.Due)
+	moment("tick %s", i.Tick)
+	number("missed %d", i.Missed)
+	moment("since %s", i.From)
 	if i.Paused {
 		s += " paused"
 	}
-	if i.Old != "" {
-		add("from %s", i.Old)
+	if i.Deleted {
+		s += " deleted"
 	}
-	if i.Error != "" {
-		add("(%s)", i.Error)
-	}
+	word("pinned %s", strings.Join(i.Pinned, " and "))
+	word("calls %s", strings.Join(i.Calls, " "))
+	word("from %s", i.Old)
+	word("(%s)", i.Error)
 	return s
 }
 

@@ -33,3 +33,37 @@ func TestInspectSchedules(t *testing.T) {
 		}
 	}
 }
+
+// TestInspectLines: what a tool shows of queues, keys, groups and of records that publish
+// several messages.
+func TestInspectLines(t *testing.T) {
+	message := record.Message{
+		User: 1, Nonce: 7, Due: 2000, Created: 2000, QueueName: "q", FlowKey: "k",
+		Line: record.Line{Queue: record.QueueID(1, "q"), Flow: record.FlowID(1, "k")},
+	}
+	callback := record.Message{Flags: record.FlagReport, User: 1, Nonce: 8}
+	for want, p := range map[string][]byte{
+		"message " + MessageID(512, 7) + ` in queue "q" with key "k" user 1 due 1970-01-01T00:00:02Z`: message.Append(nil),
+		"fanout " + MessageID(512, 3) + " " + MessageID(513, 4) + ` in queue "q" with key "k" user 1 due 1970-01-01T00:00:02Z`: (&record.Fanout{
+			Message: message.Append(nil), Members: []record.Member{{Nonce: 3}, {Nonce: 4}},
+		}).Append(nil),
+		"outcome " + MessageID(5, 7) + " delivered user 1 attempt 1 status 200 calls " + MessageID(513, 8): (&record.Outcome{
+			Row: record.Row{User: 1, Seq: 5, Nonce: 7}, Kind: record.Delivered, Attempt: 1, Status: 200,
+			Callbacks: [][]byte{callback.Append(nil)}, Source: message.Append(nil),
+		}).Append(nil),
+		`queue in queue "q" user 1 paused deleted`: (&record.Queue{User: 1, Name: "q", Flags: record.QueuePaused | record.QueueGone}).Append(nil),
+		`flow with key "k" user 1 paused pinned parallelism and rate`: (&record.Flow{
+			User: 1, Key: "k", Flags: record.FlowPaused | record.FlowPinnedParallelism | record.FlowPinnedRate,
+		}).Append(nil),
+		`group "g" user 1`:      (&record.Group{User: 1, Name: "g"}).Append(nil),
+		`drop-group "g" user 1`: (&record.DropGroup{User: 1, Name: "g"}).Append(nil),
+	} {
+		info := InspectRecord(512, p)
+		if got := info.String(); got != want {
+			t.Errorf("it reads %s\nwant     %s", got, want)
+		}
+		if info := InspectRecord(512, p[:len(p)/2]); info.Error == "" || info.Type == "unknown" {
+			t.Errorf("half of %s reads %s", want, info)
+		}
+	}
+}

@@ -30,8 +30,8 @@ import (
 //	space     looks at the room on the disk
 //
 // The log's committer hands each group to loop and applier in log order. Lock
-// order: users.mu, dedup.mu and defining, each held over an append, then the log's own;
-// every other lock is a leaf.
+// order: users.mu, groups.change, dedup.mu and defining, each held over an append, then the
+// log's own; every other lock is a leaf.
 type Engine struct {
 	opts    Options
 	log     *wal.Log
@@ -53,7 +53,10 @@ type Engine struct {
 	dedup     dedupTable
 	defining  sync.Mutex // held by the one definition that has a deduplication id
 	claims    claims
+	admission admission
 	users     users
+	groups    groups
+	queues    queueBook
 	health    health
 	backup    sync.Mutex // held by the one that runs
 	space     space

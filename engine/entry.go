@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/timerwheel"
 )
 
 // entryState is where a resident message stands.
 //
+//	(queues: stLine ──slot──▶)
 //	stTimer ──due──▶ stReady ──permit──▶ stFlight ──outcome──▶ stDeciding
 //	   ▲                                                          │ durable
 //	   └────────────── retry, while there is room ────────────────┤
@@ -18,8 +20,10 @@ type entryState uint8
 
 const (
 	stFree entryState = iota
+	stLine            // waits for its turn in its queue
 	stTimer
 	stReady
+	stParked // of a queue: ready, and waits for its host or its flow-control key
 	stFlight
 	stDeciding
 	stSpilled
@@ -27,36 +31,54 @@ const (
 )
 
 // entry is a resident message: what is needed to attempt it and nothing more,
-// without pointers, 96 bytes. Its body stays in the log.
+// without pointers, 88 bytes. Its body stays in the log.
 type entry struct {
 	seq, nonce, pos uint64
 	due             int64
 	gone            uint64 // stSpilled, stEnded: which retiree it is
+	root            uint64 // record.Line.Root
 	timer           timerwheel.Handle
 	user            uint32
 	length          uint32
 	lane, host      uint32 // indexes
-	prev, next      uint32 // in one of its lane's lists; next alone in the free list
+	flow            uint32 // index, or none
+	prev, next      uint32 // in one list of its lane, host or key; next alone in the free list
 	tries           uint16
 	state           entryState
-	flags           uint8
+	flags           uint16
 }
 
 const (
-	flagFlying    uint8 = 1 << iota // an attempt is under way, whatever the state says
-	flagCanceling                   // a cancel is appended: the attempt's outcome no longer counts
-	flagRetired                     // nothing waits for it but the end of its attempt, row read or move
-	flagMoving                      // a copy of its record is appended: no outcome is, until that is committed
-	flagUnlogged                    // due and tries are in memory only: it must stay there (full.go)
-	flagYoung                       // its attempt is counted in core.pace
+	flagFlying    uint16 = 1 << iota // an attempt is under way, whatever the state says
+	flagCanceling                    // a cancel is appended: the attempt's outcome no longer counts
+	flagRetired                      // nothing waits for it but the end of its attempt, row read or move
+	flagMoving                       // a copy of its record is appended: no outcome is, until that is committed
+	flagUnlogged                     // due and tries are in memory only: it must stay there (full.go)
+	flagYoung                        // its attempt is counted in core.pace
+	flagSlot                         // it holds its root's slot in its queue, with others of that root
+	flagAtFlow                       // stParked: it waits for its flow-control key, not for its host
 )
+
+// turn names what an entry's turn in its queue is known by.
+func (e *entry) turn() uint64 {
+	if e.root != 0 {
+		return e.root
+	}
+	return e.seq
+}
 
 // row returns the entry's row as the index has it, or will have it once it has
 // applied what is logged.
 func (c *core) row(e *entry) record.Row {
 	r := record.Row{
 		User: e.user, Nonce: e.nonce, Seq: e.seq, Pos: e.pos, Len: e.length,
-		Lane: c.lanes[e.lane].id, Host: c.hosts[e.host].id, Due: e.due, Tries: e.tries,
+		Lane: c.lanes[e.lane].id, Host: c.hosts[e.host].id, Due: e.due, Tries: e.tries, Line: record.Line{Root: e.root},
+	}
+	if q := c.lanes[e.lane].queue; q != none {
+		r.Queue = c.queues.list[q].id
+	}
+	if e.flow != none {
+		r.Flow = c.flows.list[e.flow].id
 	}
 	if e.flags&flagUnlogged != 0 {
 		l := c.unlogged[e.seq]
@@ -78,8 +100,12 @@ func (c *core) admit(li uint32, r *record.Row, state entryState) uint32 {
 	}
 	hi := c.hostOf(r.Host)
 	c.entries[i] = entry{
-		seq: r.Seq, nonce: r.Nonce, pos: r.Pos, due: r.Due, user: r.User, length: r.Len,
-		lane: li, host: hi, prev: none, next: none, tries: r.Tries, state: state,
+		seq: r.Seq, nonce: r.Nonce, pos: r.Pos, due: r.Due, root: r.Root, user: r.User, length: r.Len,
+		lane: li, host: hi, flow: none, prev: none, next: none, tries: r.Tries, state: state,
+	}
+	if r.Flow != 0 {
+		c.entries[i].flow = c.flowOf(r.Flow)
+		c.flows.list[c.entries[i].flow].entries++
 	}
 	c.bySeq[r.Seq] = i
 	c.resident++
@@ -87,6 +113,15 @@ func (c *core) admit(li uint32, r *record.Row, state entryState) uint32 {
 	c.lanes[li].resident++
 	c.lanes[li].entries++
 	return i
+}
+
+// arrange puts an entry that has become resident where it has to wait.
+func (c *core) arrange(i uint32) {
+	if c.lanes[c.entries[i].lane].queue != none {
+		c.enqueue(i)
+		return
+	}
+	c.schedule(i)
 }
 
 // schedule puts an entry where its due time says: into the wheel, or up for its
@@ -132,6 +167,10 @@ func (c *core) withdraw(i uint32) {
 		c.unlink(&c.lanes[e.lane].waiting, i)
 	case stReady:
 		c.unlink(&c.lanes[e.lane].ready, i)
+	case stLine:
+		c.unlink(&c.lanes[e.lane].line, i)
+	case stParked:
+		c.unpark(i)
 	}
 }
 
@@ -151,15 +190,23 @@ func (c *core) link(l *list, i uint32) {
 	l.tail = i
 }
 
-func (c *core) linkFront(l *list, i uint32) {
+func (c *core) linkFront(l *list, i uint32) { c.linkAfter(l, none, i) }
+
+// linkAfter links an entry behind another, or at the front.
+func (c *core) linkAfter(l *list, after, i uint32) {
 	e := &c.entries[i]
-	e.prev, e.next = none, l.head
-	if l.head == none {
+	e.prev, e.next = after, l.head
+	if after != none {
+		e.next = c.entries[after].next
+		c.entries[after].next = i
+	} else {
+		l.head = i
+	}
+	if e.next == none {
 		l.tail = i
 	} else {
-		c.entries[l.head].prev = i
+		c.entries[e.next].prev = i
 	}
-	l.head = i
 }
 
 func (c *core) unlink(l *list, i uint32) {
@@ -185,6 +232,7 @@ func (c *core) leave(i uint32, state entryState, lsn uint64) {
 	c.resident--
 	l := &c.lanes[e.lane]
 	l.resident--
+	c.endTurn(i)
 	if l.hungry && l.resident == 0 {
 		c.lineUp(e.lane)
 	} else if l.spilled && l.resident < laneLowWater {
@@ -209,10 +257,16 @@ func (c *core) release(i uint32) {
 		e.flags |= flagRetired
 		return
 	}
-	delete(c.bySeq, e.seq)
+	if !plant.Bug("seqs-are-kept") {
+		delete(c.bySeq, e.seq)
+	}
 	c.hosts[e.host].entries--
 	c.dropHost(e.host)
 	c.lanes[e.lane].entries--
+	if e.flow != none {
+		c.flows.list[e.flow].entries--
+		c.dropFlow(e.flow)
+	}
 	c.dropLane(e.lane)
 	*e = entry{next: c.freeEntry}
 	c.freeEntry = i

@@ -26,13 +26,15 @@ import (
 //	message      exportMessage: one that is pending
 //	dead_letter  exportDead
 //	schedule     exportSchedule
+//	group        exportGroup
 //	end          the last line: how many of each there were. Without it the export is incomplete
 //
 // Times are RFC 3339 in UTC. A body is text in "body" if it is UTF-8, else
 // "body_base64". What cannot be read has "damaged": true and what the index knows.
 //
-// Format 2 added schedules: who reads an export to have everything must know them.
-const exportFormat = 2
+// Format 2 added schedules, format 3 groups and what goes to them: who reads an export to
+// have everything must know them.
+const exportFormat = 3
 
 // ExportOptions say what an export shows.
 type ExportOptions struct {
@@ -81,7 +83,8 @@ type exportMessage struct {
 	Retries    int        `json:"retries"`              // as asked for
 	RetryDelay string     `json:"retry_delay,omitempty"`
 	Schedule   string     `json:"schedule,omitempty"` // the one that published it
-	Damaged    bool       `json:"damaged,omitempty"`
+	exportLine
+	Damaged bool `json:"damaged,omitempty"`
 }
 
 type exportDead struct {
@@ -100,6 +103,7 @@ type exportEnd struct {
 	Messages    int    `json:"messages"`
 	DeadLetters int    `json:"dead_letters"`
 	Schedules   int    `json:"schedules"`
+	Groups      int    `json:"groups"`
 	Damaged     int    `json:"damaged"`
 }
 
@@ -123,6 +127,9 @@ func (e *Engine) Export(ctx context.Context, w io.Writer, o ExportOptions) error
 	}
 	if err == nil {
 		err = indexError(e.idx.Schedules(x.schedule))
+	}
+	if err == nil {
+		err = x.groups()
 	}
 	if err == nil {
 		err = x.json.Encode(x.end)
@@ -210,6 +217,7 @@ func (m *exportMessage) fill(v *Message) {
 	m.exportContent = contentOf(v.URL, v.Method, v.Header, v.Body, v.CallerIP)
 	m.Created, m.NotBefore, m.Due = utc(v.Created.UnixMilli()), utc(v.NotBefore.UnixMilli()), utc(v.Due.UnixMilli())
 	m.Attempts, m.Retries, m.RetryDelay, m.Schedule = v.Attempts, v.Retries, v.RetryDelay, v.ScheduleID
+	m.exportLine = v.lineOut()
 }
 
 func contentOf(url, method string, header []Header, body []byte, ip string) exportContent {
@@ -243,7 +251,7 @@ func (o *Offline) Export(ctx context.Context, w io.Writer, opts ExportOptions) (
 	eo.withDefaults()
 	if size := o.segmentSize(); size > 0 {
 		eo.SegmentSize = size
-		eo.MessageMax = int(min(int64(eo.MessageMax), size-metaMax-record.MoveOverhead-1<<16))
+		eo.MessageMax = int(min(int64(eo.MessageMax), (size-metaMax*3/2-record.MoveOverhead-1<<16)/2)) // as segmentMin has it
 		eo.ResponseMax = eo.MessageMax
 	}
 	e, err := recoverEngine(eo)

@@ -22,6 +22,7 @@ type exportSchedule struct {
 	RetryDelay string `json:"retry_delay,omitempty"`
 	Timeout    int64  `json:"timeout_ms,omitempty"` // of an attempt; none: the server's default
 	Delay      int64  `json:"delay_ms,omitempty"`   // from a tick to its message's first attempt
+	exportLine
 
 	Last    *time.Time `json:"last,omitempty"` // the newest tick that was published
 	Next    *time.Time `json:"next,omitempty"` // when the next one is, jitter included
@@ -71,6 +72,7 @@ func (s *exportSchedule) fill(v *ScheduleInfo) {
 	}
 	s.exportContent = contentOf(v.URL, v.Method, v.Header, v.Body, v.CallerIP)
 	s.Retries, s.RetryDelay, s.Timeout, s.Delay = v.Retries, v.RetryDelay, v.Timeout.Milliseconds(), v.Delay.Milliseconds()
+	s.exportLine = v.lineOut()
 	s.Last, s.Next = timeOrNone(v.Last), timeOrNone(v.Next)
 }
 

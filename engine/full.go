@@ -19,6 +19,8 @@ import (
 //     before, and forget the count. There are at most delivery.resident of them,
 //     and no new messages come in. After a crash such a message is attempted
 //     again with the count it had: at least once.
+//   - an outcome that owes callbacks is not logged either: what the destination answered
+//     is kept, within L5's bounds, until there is room for the callbacks with it;
 //   - when not even outcomes find room (stuck), no attempt starts and no cancel
 //     is taken, and what is in hand, at most L5's bounds, is kept and tried again.
 //
@@ -35,6 +37,35 @@ type loggedRow struct {
 func (c *core) setFull(full bool) {
 	c.full = full
 	c.owe()
+	c.concludeHeld()
+}
+
+// concludeHeld decides again about what waits for room.
+func (c *core) concludeHeld() {
+	if c.scarce() {
+		return
+	}
+	for _, seq := range slices.Sorted(maps.Keys(c.held)) {
+		c.conclude(c.bySeq[seq], c.letGo(seq))
+	}
+	for i := range c.flows.list { // permits can be logged again
+		c.freeFlows(uint32(i))
+	}
+}
+
+// holdBack keeps an attempt's end whose outcome owes callbacks.
+func (c *core) holdBack(i uint32, r *attemptResult) {
+	c.entries[i].state = stDeciding
+	c.held[c.entries[i].seq] = r
+	c.heldBytes += r.outcome.Size()
+}
+
+// letGo returns what was kept.
+func (c *core) letGo(seq uint64) *attemptResult {
+	r := c.held[seq]
+	delete(c.held, seq)
+	c.heldBytes -= r.outcome.Size()
+	return r
 }
 
 // setStuck notes whether the log has room for outcomes. A cancel that waits may
@@ -43,6 +74,7 @@ func (c *core) setStuck(stuck bool) {
 	c.stuck = stuck
 	c.owe()
 	if !stuck {
+		c.concludeHeld()
 		return
 	}
 	err := fmt.Errorf("%w: the message may still be canceled when there is room", ErrDiskFull)
@@ -65,7 +97,7 @@ func (c *core) keepRetry(i uint32, o *record.Outcome) {
 		c.unlogged[e.seq] = loggedRow{due: e.due, tries: e.tries}
 	}
 	e.due, e.tries = o.Next, o.Attempt
-	if len(c.cancels[e.seq]) > 0 { // it waited for a move
+	if c.doomed(i) { // a cancel waited for a move
 		c.appendCancel(i)
 		return
 	}
@@ -83,7 +115,11 @@ func (c *core) settled(i uint32) {
 
 // spillable reports whether one of the lane's waiting messages may be left to the
 // index. Those that may not stand first in the line (wait), so the last one tells.
+// Of a queue only those may be that have not had their turn.
 func (c *core) spillable(l *lane) bool {
+	if l.queue != none {
+		return l.line.tail != none
+	}
 	i := l.waiting.tail
 	return i != none && c.entries[i].flags&flagUnlogged == 0
 }

@@ -33,7 +33,7 @@ func (b *bareCore) message(seq uint64, due int64) uint32 {
 	if !b.place(&r) {
 		b.t.Fatalf("message %d found no place", seq)
 	}
-	i := b.admit(b.laneOf(r.Lane), &r, stTimer)
+	i := b.admit(b.laneOf(&r), &r, stTimer)
 	b.schedule(i)
 	return i
 }
@@ -261,4 +261,36 @@ func incompressible(n int) []byte {
 	p := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(p)
 	return p
+}
+
+// TestFullCancelsHeld: a message whose attempt's end waits for room, since it owes
+// callbacks, can be canceled: that finds room, and nobody waits until the disk has more.
+func TestFullCancelsHeld(t *testing.T) {
+	for _, first := range []string{"held", "moving"} {
+		b := newBareCore(t, 10)
+		i := b.message(1, bareNow)
+		b.oneStart(b.after(0, event{kind: evFull, found: true}))
+		end := failed(i, 3)
+		end.result.outcome.Callbacks, end.result.outcome.Source = [][]byte{callbackOf(1, "q")}, sourceOf(1)
+		var moved []error
+		var out *commands
+		if first == "moving" {
+			move := b.oneMove(b.after(0, moveOf(1, &moved)))
+			wantNothing(t, b.after(0, end))
+			wantNothing(t, b.after(0, cancelOf(1)))
+			out = b.moved(move)
+		} else {
+			wantNothing(t, b.after(0, end))
+			out = b.after(0, cancelOf(1))
+		}
+		o := b.oneAppend(out)
+		if o.Kind != record.Canceled || len(o.Callbacks) != 0 || len(b.held) != 0 || b.heldBytes != 0 {
+			t.Errorf("%s: %v with %d callbacks, %d held of %d bytes", first, o.Kind, len(o.Callbacks), len(b.held), b.heldBytes)
+		}
+		b.logged(o)
+		wantNothing(t, b.after(time.Second, event{kind: evFull, found: false}))
+		if len(b.cancels) != 0 {
+			t.Errorf("%s: a cancel is not answered", first)
+		}
+	}
 }

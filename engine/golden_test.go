@@ -24,7 +24,7 @@ import (
 // A golden data directory is what one version of the server left behind: VERSION
 // and log, without the index, which is a view. It is written once, by
 //
-//	go test ./engine -run GoldenDirectory -golden v3
+//	go test ./engine -run GoldenDirectory -golden v4
 //
 // when the bytes of log or records change, and never again: later versions must
 // read it.
@@ -48,6 +48,11 @@ type golden struct {
 
 	Schedules []goldenSchedule
 	Now       time.Time // the wall clock then; zero in versions without schedules
+
+	// Of account 1; nil in versions without them.
+	Queues []QueueInfo `json:",omitempty"`
+	Flows  []FlowInfo  `json:",omitempty"`
+	Groups []GroupInfo `json:",omitempty"`
 }
 
 type goldenSchedule struct {
@@ -62,7 +67,7 @@ type goldenMessage struct {
 
 func goldenOptions(fs vfs.FS, w Wire, now time.Time) Options {
 	o := testOptions(fs, w)
-	o.MessageMax, o.ResponseMax, o.SegmentSize = 64<<10, 64<<10, 512<<10
+	o.MessageMax, o.ResponseMax, o.SegmentSize = 32<<10, 32<<10, 512<<10
 	o.Wall = func() time.Time { return now }
 	return o
 }
@@ -113,7 +118,27 @@ func describe(t *testing.T, e *Engine, pending []goldenMessage, gone []string) *
 			t.Fatal(err)
 		}
 	}
+	g.describeLines(t, e)
 	return g
+}
+
+func (g *golden) describeLines(t *testing.T, e *Engine) {
+	t.Helper()
+	var errs [3]error
+	g.Queues, errs[0] = e.Queues(1)
+	g.Flows, errs[1] = e.Flows(1, "")
+	g.Groups, errs[2] = e.Groups(1)
+	if err := errors.Join(errs[:]...); err != nil {
+		t.Fatal(err)
+	}
+	for i := range g.Queues {
+		q := &g.Queues[i]
+		q.Created, q.Updated = q.Created.UTC(), q.Updated.UTC()
+	}
+	for i := range g.Groups {
+		x := &g.Groups[i]
+		x.Created, x.Updated = x.Created.UTC(), x.Updated.UTC()
+	}
 }
 
 func (g *golden) json(t *testing.T) []byte {
@@ -156,6 +181,7 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 	})
 	keep(Publish{User: 2, Delay: month})
 	keep(Publish{URL: "http://example.com/fail/later", Retries: 5, RetryDelay: "86400000", Body: []byte("again tomorrow")})
+	keepLines(t, e, keep, func(id string) { pending = append(pending, goldenMessage{User: 1, Message: Message{ID: id}}) })
 	gone := []string{
 		publish(t, e, Publish{Body: []byte("delivered")}),
 		publish(t, e, Publish{URL: "http://example.com/fail/dead", Body: []byte("dead"), Header: []Header{{Name: "X-Own", Value: "2"}}}),
@@ -170,7 +196,7 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 	eventually(t, func() bool {
 		var err error
 		dead, _, err = e.DeadLetters(DeadLetterQuery{User: 1})
-		return err == nil && len(dead) == 3
+		return err == nil && len(dead) == 5
 	})
 	for _, d := range dead {
 		switch d.Message.ID {
@@ -186,7 +212,7 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 	}
 	eventually(t, func() bool { // the redriven one has failed again
 		dead, _, err := e.DeadLetters(DeadLetterQuery{User: 1})
-		return err == nil && len(dead) == 2
+		return err == nil && len(dead) == 4
 	})
 	reclaimGolden(t, e)
 	if _, err := e.RotateKeys(1); err != nil {
@@ -211,6 +237,36 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 	g := describe(t, e, pending, gone)
 	g.Now = wall.now().UTC()
 	return g
+}
+
+// keepLines leaves something in queues, behind flow-control keys and of URL groups, and
+// dead letters of a callback and of a failure callback.
+func keepLines(t *testing.T, e *Engine, keep func(Publish), kept func(id string)) {
+	t.Helper()
+	two, paused := 2, true
+	err := errors.Join(
+		e.SetQueue(1, "paused", QueueChange{Parallelism: &two, Paused: &paused}), e.SetQueue(1, "deleted", QueueChange{}), e.DeleteQueue(1, "deleted"),
+		e.PauseFlow(1, "key"), e.PinFlow(1, "pinned", FlowPin{Parallelism: &two, Rate: &two, Period: time.Hour}),
+		e.AddEndpoints(1, "group", []Endpoint{{URL: "http://a.example/"}, {URL: "http://b.example/", Name: "b"}}),
+		e.SetGroupHeader(1, "group", []Header{{Name: "Upstash-Retries", Value: "1"}}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	month := 30 * 24 * time.Hour
+	keep(Publish{Queue: "paused", Body: []byte("first in line")})
+	keep(Publish{Queue: "paused", Ordering: "one of these", Delay: month})
+	keep(Publish{Flow: FlowControl{Key: "key", Rate: 3, Period: time.Minute, Sliding: true}, Body: []byte("held back")})
+	keep(Publish{Delay: month, Callback: &Callback{URL: "http://a.example/cb", Retries: 2}, Failure: &Callback{URL: "http://b.example/cb", Retries: InheritRetries}})
+	members, err := e.PublishGroup(&Publish{User: 1, Group: "group", Delay: month, Body: []byte("to all of them")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range members {
+		kept(m.MessageID)
+	}
+	publish(t, e, Publish{Body: []byte("reported"), Callback: &Callback{URL: "http://example.com/fail/cb", Header: []Header{{Name: "X-Own", Value: "3"}}}})
+	publish(t, e, Publish{URL: "http://example.com/fail/reported", Failure: &Callback{URL: "http://example.com/ok"}})
 }
 
 // defineGolden defines schedules of every kind. That of another account has an id of
@@ -256,12 +312,12 @@ func lastTicks(t *testing.T, e *Engine, at time.Time) (n int) {
 // at a floor and what counts has moved to its head.
 func reclaimGolden(t *testing.T, e *Engine) {
 	t.Helper()
-	body := make([]byte, 60<<10) // not worth compressing for the log, but for testdata
+	body := make([]byte, 30<<10) // not worth compressing for the log, but for testdata
 	for i := range body {
 		body[i] = byte(i / (len(body) / 256))
 	}
 	began := e.log.First()
-	for range 40 {
+	for range 80 {
 		publish(t, e, Publish{User: 2, Body: body})
 	}
 	eventually(t, func() bool { return e.log.First() > began && e.reclaimer.moved.Load() > 0 })
@@ -385,6 +441,9 @@ func readGolden(t *testing.T, dir string) {
 	}
 	if !want.Now.IsZero() && len(want.Schedules) < 5 {
 		t.Fatalf("%s: %d schedules: not worth the name", dir, len(want.Schedules))
+	}
+	if strings.HasSuffix(dir, "v4") && (len(want.Queues) == 0 || len(want.Flows) < 2 || len(want.Groups) == 0) {
+		t.Fatalf("%s: no queues, keys or groups: not worth the name", dir)
 	}
 	now := goldenNow.Add(time.Hour)
 	if !want.Now.IsZero() {

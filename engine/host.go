@@ -1,15 +1,26 @@
 package engine
 
+import (
+	"github.com/tidemill/tidemill/engine/plant"
+	"github.com/tidemill/tidemill/timerwheel"
+)
+
 // host is what is known of one destination host: how many attempts are under
 // way, and whether it answers at all (L4).
 type host struct {
 	id       uint64
 	inflight int
 	entries  int
-	failures int      // attempts in a row that got no response
-	answered int64    // unix ms of the last response
-	parked   []uint32 // lanes whose next message waits for a permit here
-	kept     bool     // in core.kept
+	failures int   // attempts in a row that got no response
+	answered int64 // unix ms of the last response
+	took     int64 // what its responses take, ms x 8: a moving average
+	wary     int   // of its attempts in flight, those that count against core.wary
+	probe    int64 // half-open: no attempt before, unix ms
+	timer    timerwheel.Handle
+	parked   parked // who waits for a permit here
+	kept     bool   // in core.kept
+	freed    bool   // in core.freedHosts
+	crowded  bool   // in core.crowdedHosts
 }
 
 // A host that gave no response this many times in a row is probed by one attempt
@@ -29,7 +40,7 @@ func (c *core) hostOf(id uint64) uint32 {
 		i = uint32(len(c.hosts))
 		c.hosts = append(c.hosts, host{})
 	}
-	c.hosts[i] = host{id: id}
+	c.hosts[i] = host{id: id, parked: nobody}
 	c.byHost[id] = i
 	return i
 }
@@ -61,69 +72,136 @@ func (c *core) dropHost(i uint32) {
 
 func (c *core) forgetHost(i uint32) {
 	h := &c.hosts[i]
-	if h.entries > 0 || h.inflight > 0 || len(h.parked) > 0 || h.kept || c.byHost[h.id] != i {
+	if h.entries > 0 || h.inflight > 0 || h.parked.any() || h.kept || h.freed || h.crowded || h.timer != 0 {
+		return
+	}
+	if j, ok := c.byHost[h.id]; !ok || i != j {
 		return
 	}
 	delete(c.byHost, h.id)
-	*h = host{}
+	*h = host{parked: nobody}
 	c.freeHost = append(c.freeHost, i)
 }
 
-// A host that answered within the last provenFor ms may have its full cap in
-// flight. Any other is held to one in freeShare of the permits that are still
-// free: hosts that hang until their timeout, each with a full share, would
-// otherwise hold all of delivery.parallelism; like this each of them takes a
-// tenth of what the ones before it left. One first answer is enough to be proven.
+// Permits are what hosts compete for, and what a host takes of them is how long its
+// attempts last. So there are two kinds of hosts:
+//
+//   - quick ones, which answered within the last quickFor ms, and in quickMillis on
+//     average: each may have its full cap;
+//   - all others, slow, silent or not known yet, share waryPart of ten of the permits.
+//     Each may hold one in waryShare of those that are free among them, so hosts that hang
+//     until their timeout leave room for one another, and a first one even beyond, up to
+//     firstPart of ten; one answer in time is enough to be quick.
+//
+// A host with nobody to share with is held to its own cap only.
 const (
-	provenFor = 10_000
-	freeShare = 10
+	quickFor    = 10_000
+	quickMillis = 200
+	waryPart    = 5
+	firstPart   = 9
+	waryShare   = 10
 )
 
-// permit says whether one more attempt may start. A first one is allowed to
-// every host, and a host with nobody to share with is held to its own cap only.
+// permit says whether one more attempt may start.
 func (c *core) permit(h *host) bool {
 	free := c.opts.Parallelism - c.inflight
 	switch {
 	case free <= 0:
 		return false
-	case h.inflight == 0:
-		return true
-	case h.failures >= failuresToHalfOpen || h.inflight >= c.opts.HostParallelism:
-		return false
-	default:
-		return c.proven(h) || h.inflight == c.inflight || h.inflight < free/freeShare
+	case h.failures >= failuresToHalfOpen:
+		return h.inflight == 0 && c.now >= h.probe
+	case h.inflight == c.inflight: // nobody else has any
+		return h.inflight < c.opts.HostParallelism
+	case c.quick(h):
+		return h.inflight < c.opts.HostParallelism
+	}
+	if h.inflight == 0 {
+		return c.wary < c.waryFirst()
+	}
+	left := c.opts.Parallelism*waryPart/10 - c.wary
+	return h.inflight < min(c.opts.HostParallelism, left/waryShare)
+}
+
+// waryFirst is how many permits the hosts that are not quick may have between them.
+func (c *core) waryFirst() int { return max(1, c.opts.Parallelism*firstPart/10) }
+
+// quick says whether the host answered a moment ago, and soon. An answer that lies ahead
+// came before the clock was set back, nobody knows how long.
+func (c *core) quick(h *host) bool {
+	since := c.now - h.answered
+	return 0 <= since && since < quickFor && h.took < 8*quickMillis
+}
+
+// A half-open host is probed so often that its next answer is noticed within a second.
+const (
+	probeStep = 20 // ms for each failure in a row
+	probeMax  = 1000
+)
+
+// waitForHost sees to it that those are woken who wait for a host, where no attempt there
+// ends that would do it: the wheel does for a half-open one, and for one that has no
+// attempt in flight since others have all permits, whoever gives one back.
+func (c *core) waitForHost(i uint32) {
+	h := &c.hosts[i]
+	switch {
+	case h.failures < failuresToHalfOpen:
+		if h.inflight == 0 && !h.crowded {
+			h.crowded = true
+			c.crowdedHosts.push(i)
+		}
+	case h.timer == 0 && c.now < h.probe:
+		h.timer = c.wheel.Add(h.probe, timerHost|uint64(i))
 	}
 }
 
-// proven says whether the host answered a moment ago. An answer that lies ahead came
-// before the clock was set back, nobody knows how long.
-func (c *core) proven(h *host) bool {
-	since := c.now - h.answered
-	return 0 <= since && since < provenFor
+// freeCrowded notes hosts that found no permit, as many as there are permits now.
+func (c *core) freeCrowded() {
+	for n := min(c.waryFirst()-c.wary, c.crowdedHosts.len()); n > 0; n-- {
+		i := c.crowdedHosts.pop()
+		c.hosts[i].crowded = false
+		c.freeHosts(i)
+		c.dropHost(i)
+	}
 }
 
-// yield returns an attempt's permit and gives the lanes that waited for it their
-// turn.
+// probeDue takes a host's timer.
+func (c *core) probeDue(i uint32) {
+	c.hosts[i].timer = 0
+	c.freeHosts(i)
+	c.dropHost(i)
+}
+
+// rearmHosts puts all timers into a new wheel. The clock was set back: the probes come
+// sooner rather than too late.
+func (c *core) rearmHosts() {
+	for i := range c.hosts {
+		h := &c.hosts[i]
+		h.probe = min(h.probe, c.now+probeMax)
+		if h.timer != 0 {
+			h.timer = c.wheel.Add(h.probe, timerHost|uint64(i))
+		}
+	}
+}
+
+// yield returns an attempt's permit.
 func (c *core) yield(hi uint32, r *attemptResult) {
 	c.inflight--
 	h := &c.hosts[hi]
 	h.inflight--
+	if h.wary > 0 {
+		h.wary--
+		c.wary--
+	}
 	switch {
 	case r.interrupt: // says nothing about the host
 	case r.answered:
 		h.failures, h.answered = 0, c.now
+		h.took += int64(r.outcome.Took) - h.took/8
 	default:
 		h.failures++
+		h.probe = c.now + min(probeMax, int64(h.failures)*probeStep)
 	}
-	if !c.permit(h) {
-		return
-	}
-	for _, li := range h.parked {
-		c.lanes[li].parked = false
-		c.giveTurn(li)
-		c.dropLane(li)
-	}
-	h.parked = h.parked[:0]
+	c.freeHosts(hi)
 }
 
 // quantum is what a lane may start in one turn; an attempt costs one, and one
@@ -152,6 +230,9 @@ func (c *core) startReady() {
 		l := &c.lanes[li]
 		l.inTurn = false
 		l.deficit = min(l.deficit+quantum, quantum)
+		if l.woken { // others were, too, by as many permits as there are: one each comes first
+			l.woken, l.deficit = false, 1
+		}
 		for l.ready.head != none && l.deficit > 0 && !l.parked && c.mayStart() {
 			c.startHead(li)
 		}
@@ -165,33 +246,72 @@ func (c *core) startReady() {
 }
 
 func (c *core) mayStart() bool {
-	return !c.stuck && c.inflight < c.opts.Parallelism && c.pace.young < c.pace.limit && c.undurable < undurableMax && c.undurableBytes < undurableBytesMax
+	return !c.stuck && c.inflight < c.opts.Parallelism && c.pace.young < c.pace.limit && c.undurable+len(c.held) < undurableMax && c.undurableBytes+c.heldBytes < undurableBytesMax
 }
 
-// startHead starts the lane's first message, or parks the lane at a host that
-// has no permit, or sends the message back to the wheel when the clock was set
-// back (T3).
+// startHead starts the lane's first message, or parks whoever has to wait for a host, a
+// flow-control key or the end of a queue's pause, or sends the message back to the wheel
+// when the clock was set back (T3).
 func (c *core) startHead(li uint32) {
 	l := &c.lanes[li]
 	i := l.ready.head
 	e := &c.entries[i]
-	if e.due > c.now {
+	if e.due > c.now && !plant.Bug("clock-back-is-ignored") {
 		c.withdraw(i)
 		c.schedule(i)
 		return
 	}
-	h := &c.hosts[e.host]
-	if !c.permit(h) {
+	if l.queue != none && c.queues.list[l.queue].paused && !plant.Bug("pause-lets-the-ready-go") {
 		l.parked = true
-		h.parked = append(h.parked, li)
+		q := &c.queues.list[l.queue]
+		q.parked = append(q.parked, li)
+		return
+	}
+	h := &c.hosts[e.host]
+	switch {
+	case !c.permit(h):
+		c.waitForHost(e.host)
+		c.park(li, i, &h.parked, 0)
+		return
+	case e.flow != none && c.flowRoom(e.flow) == 0:
+		if l.flowAt == 0 {
+			l.flowAt = c.now
+		}
+		c.park(li, i, &c.flows.list[e.flow].parked, flagAtFlow)
 		return
 	}
 	c.withdraw(i)
+	c.start(li, i)
+}
+
+// start begins an attempt.
+func (c *core) start(li, i uint32) {
+	l, e := &c.lanes[li], &c.entries[i]
 	e.state = stFlight
 	e.flags |= flagFlying
+	h := &c.hosts[e.host]
+	quick := c.quick(h)
+	if !quick {
+		h.wary++
+		c.wary++
+	}
 	h.inflight++
 	c.inflight++
-	c.began(i)
+	if quick {
+		c.began(i) // others leave the processor alone
+	}
+	if e.flow != none {
+		c.drawFlow(e.flow)
+	}
 	l.deficit -= cost(e)
-	c.out.starts = append(c.out.starts, startCommand{slot: i, row: c.row(e), due: e.due, attempt: int(e.tries) + 1})
+	c.waits.began(c.now - e.due)
+	cmd := startCommand{slot: i, row: c.row(e), due: e.due, attempt: int(e.tries) + 1, waited: c.now - e.due}
+	if l.flowAt != 0 {
+		cmd.heldUp = c.now - max(l.flowAt, e.due)
+		cmd.waited -= cmd.heldUp
+	}
+	if l.ready.head == none {
+		l.flowAt = 0
+	}
+	c.out.starts = append(c.out.starts, cmd)
 }

@@ -20,8 +20,9 @@ func TestImports(t *testing.T) {
 		"bench":         {},
 		"engine/record": {},
 		"engine/delay":  {},
-		"engine/index":  {"engine/record"},
-		"engine":        {"wal", "timerwheel", "dispatch", "engine/record", "engine/cron", "engine/delay", "engine/index"},
+		"engine/plant":  {},
+		"engine/index":  {"engine/record", "engine/plant"},
+		"engine":        {"wal", "timerwheel", "dispatch", "engine/record", "engine/cron", "engine/delay", "engine/index", "engine/plant"},
 		"httpapi":       {"engine", "engine/record", "engine/delay", "engine/cron"},
 	}
 	for pkg, want := range allowed {

@@ -1,22 +1,36 @@
 package engine
 
 import (
+	"math"
+
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/timerwheel"
 )
 
-// lane is one line of messages that take turns with other lanes (L1). Today a
-// lane is a host; queues and flow keys become lanes of their own.
+// lane is one line of messages that take turns with other lanes (L1): those of a queue
+// (or of one ordering key in it), of a flow-control key and a host, or of a host alone.
 type lane struct {
-	id   uint64
-	used bool
+	id    uint64
+	used  bool
+	queue uint32 // index, or none
+	flow  uint32 // index, or none: of all its messages
+	wide  bool   // of a queue: may hold several slots; else those of an ordering key, one
 
-	ready   list // entries that are due
-	waiting list // entries in the wheel
-	deficit int  // deficit round robin
-	inTurn  bool // in core.turn
-	parked  bool // in a host's parked list
+	ready   list  // entries that are due
+	waiting list  // entries in the wheel
+	deficit int   // deficit round robin
+	inTurn  bool  // in core.turn
+	parked  bool  // in the parked ring of a host, a key or a paused queue
+	woken   bool  // was woken for a permit: its first turn is one attempt
+	flowAt  int64 // unix ms: since when its key holds it up, 0 if it does not
+
+	line   list     // of a queue: entries without a slot, in their order
+	open   []uint64 // of a queue: the turns that have a slot, in no order
+	going  []uint64 // of a queue: turns that end before they begin, as soon as that is durable
+	inQ    bool     // in its queue's ring of lanes that want a slot
+	inDrop bool     // in queues.drops
 
 	resident int // entries that count against the lane's share
 	entries  int // all entries, retiring ones included
@@ -34,9 +48,9 @@ type lane struct {
 	after  index.Cursor // the first of it
 }
 
-// laneOf returns the index of a lane, which it makes if need be.
-func (c *core) laneOf(id uint64) uint32 {
-	if i, ok := c.byLane[id]; ok {
+// laneOf returns the index of a row's lane, which it makes if need be.
+func (c *core) laneOf(r *record.Row) uint32 {
+	if i, ok := c.byLane[r.Lane]; ok {
 		return i
 	}
 	var i uint32
@@ -47,29 +61,50 @@ func (c *core) laneOf(id uint64) uint32 {
 		i = uint32(len(c.lanes))
 		c.lanes = append(c.lanes, lane{})
 	}
-	c.lanes[i] = lane{id: id, used: true, ready: emptyList, waiting: emptyList}
-	c.byLane[id] = i
+	l := lane{id: r.Lane, used: true, queue: none, flow: none, ready: emptyList, waiting: emptyList, line: emptyList}
+	switch {
+	case r.Queue != 0:
+		l.queue, l.wide = c.queueOf(r.Queue), r.Lane == r.Queue
+		c.queues.list[l.queue].lanes++
+	case r.Flow != 0:
+		l.flow = c.flowOf(r.Flow)
+		c.flows.list[l.flow].lanes++
+	}
+	c.lanes[i] = l
+	c.byLane[r.Lane] = i
 	return i
 }
 
 // dropLane forgets a lane that holds nothing: idle lanes cost no memory (L2).
 func (c *core) dropLane(i uint32) {
 	l := &c.lanes[i]
-	if !l.used || l.entries > 0 || l.spilled || l.inTurn || l.parked || l.hungry || l.paging || l.inLine != [2]bool{} {
+	if !l.used || l.entries > 0 || l.spilled || l.inTurn || l.parked || l.hungry || l.paging || l.inLine != [2]bool{} || l.inQ || l.inDrop || len(l.open) > 0 {
 		return
 	}
 	delete(c.byLane, l.id)
+	queue, flow := l.queue, l.flow
 	*l = lane{}
 	c.freeLane = append(c.freeLane, i)
+	if queue != none {
+		c.queues.list[queue].lanes--
+		c.dropQueue(queue)
+	}
+	if flow != none {
+		c.flows.list[flow].lanes--
+		c.dropFlow(flow)
+	}
 }
+
+// cursorOf returns a row's place among those of its lane.
+func cursorOf(r *record.Row) index.Cursor { return index.Cursor{Due: r.Order(), Seq: r.Seq} }
 
 // place decides where a message that has just become pending, or has become so
 // again, lives until it is due: in memory, when it is near, its lane is not
 // spilled before it, and there is room; else in the index alone.
 func (c *core) place(r *record.Row) (resident bool) {
-	li := c.laneOf(r.Lane)
+	li := c.laneOf(r)
 	if !c.keeps(li, r) {
-		c.spill(li, index.Cursor{Due: r.Due, Seq: r.Seq})
+		c.spill(li, cursorOf(r))
 		return false
 	}
 	return true
@@ -78,7 +113,7 @@ func (c *core) place(r *record.Row) (resident bool) {
 // keeps says whether a row may become resident.
 func (c *core) keeps(li uint32, r *record.Row) bool {
 	l := &c.lanes[li]
-	if r.Due > c.now+horizon || l.spilled && !(index.Cursor{Due: r.Due, Seq: r.Seq}).Before(l.frontier) {
+	if l.queue == none && r.Due > c.now+horizon || l.spilled && !cursorOf(r).Before(l.frontier) {
 		return false
 	}
 	if c.room(l) <= 0 {
@@ -88,10 +123,17 @@ func (c *core) keeps(li uint32, r *record.Row) bool {
 }
 
 // swap makes room in a lane by leaving to the index one of its own messages that
-// is due later: those that wait never hold up one that is due.
+// is due later, or whose turn is: those that wait never hold up one that is due.
 func (c *core) swap(li uint32, r *record.Row) bool {
 	l := &c.lanes[li]
-	if !c.spillable(l) || c.entries[l.waiting.tail].due <= max(r.Due, c.now) {
+	switch {
+	case !c.spillable(l):
+		return false
+	case l.queue != none:
+		if c.entries[l.line.tail].turn() <= uint64(r.Order()) {
+			return false
+		}
+	case c.entries[l.waiting.tail].due <= max(r.Due, c.now):
 		return false
 	}
 	c.evict(li, 1)
@@ -104,6 +146,9 @@ func (c *core) swap(li uint32, r *record.Row) bool {
 // message per lane is always allowed.
 func (c *core) room(l *lane) int {
 	free := c.opts.Resident - c.resident
+	if plant.Bug("lane-takes-all-room") {
+		free = c.opts.Resident
+	}
 	n := min((free-l.resident+1)/2, laneResidentMax-l.resident)
 	if n <= 0 && l.resident == 0 {
 		return 1
@@ -129,20 +174,22 @@ func (c *core) squeeze(l *lane) {
 }
 
 // evict leaves up to n of a lane's messages to the index: those that are not due
-// yet first, then from the end of its line.
+// yet first, then from the end of its line. Those of a queue that have their turn stay.
 func (c *core) evict(li uint32, n int) {
 	l := &c.lanes[li]
 	for ; n > 0; n-- {
 		i := l.waiting.tail
-		if !c.spillable(l) {
+		if l.queue != none {
+			i = l.line.tail
+		} else if !c.spillable(l) {
 			i = l.ready.tail
 		}
 		if i == none || c.entries[i].flags&flagUnlogged != 0 {
 			return
 		}
-		e := &c.entries[i]
 		c.withdraw(i)
-		c.spill(li, index.Cursor{Due: e.due, Seq: e.seq})
+		r := c.row(&c.entries[i])
+		c.spill(li, cursorOf(&r))
 		c.leave(i, stSpilled, c.seen)
 	}
 }
@@ -189,7 +236,7 @@ func (c *core) wantPage(li uint32) {
 			c.wheel.Cancel(l.timer)
 			l.timer = 0
 		}
-		if at != never {
+		if at != never && !plant.Bug("lane-is-never-woken") {
 			l.timer = c.wheel.Add(at, timerLane|uint64(li))
 		}
 		return
@@ -202,7 +249,7 @@ func (c *core) wantPage(li uint32) {
 // alarm arms a hungry lane's timer for when its frontier is due.
 func (c *core) alarm(li uint32) {
 	l := &c.lanes[li]
-	if l.timer == 0 && l.frontier.Due > c.now {
+	if l.queue == none && l.timer == 0 && l.frontier.Due > c.now {
 		l.timer = c.wheel.Add(l.frontier.Due, timerLane|uint64(li))
 	}
 }
@@ -238,6 +285,11 @@ const never = 1<<63 - 1
 // could take the place of a message that only waits.
 func (c *core) pageTime(l *lane) int64 {
 	switch {
+	case l.queue != none:
+		if l.resident < laneLowWater || c.spillable(l) && uint64(l.frontier.Due) < c.entries[l.line.tail].turn() {
+			return 0
+		}
+		return never
 	case l.resident < laneLowWater:
 		return l.frontier.Due - horizon
 	case c.spillable(l):
@@ -280,8 +332,14 @@ func (c *core) askPages() {
 			c.squeeze(l)
 		}
 		limit, maxDue := c.pageSize(l), c.now+horizon
-		if limit <= 0 && c.spillable(l) && l.frontier.Due <= c.now {
+		if limit <= 0 && c.spillable(l) && l.queue == none && l.frontier.Due <= c.now {
 			limit, maxDue = pageMax, c.now
+		}
+		if l.queue != none {
+			maxDue = math.MaxInt64
+			if limit <= 0 && c.pageTime(l) == 0 && c.spillable(l) && uint64(l.frontier.Due) < c.entries[l.line.tail].turn() {
+				limit = pageMin
+			}
 		}
 		if limit <= 0 {
 			c.lineUp(li)
@@ -304,17 +362,18 @@ func (c *core) paged(li uint32, p *index.Page) {
 	for i := range p.Rows {
 		r := &p.Rows[i]
 		if !c.load(li, r) {
-			next, more = index.Cursor{Due: r.Due, Seq: r.Seq}, true
+			next, more = cursorOf(r), true
 			break
 		}
 		l = &c.lanes[li]
 	}
 	l.paging = false
-	if l.behind && (!more || l.after.Before(next)) {
+	if l.behind && !plant.Bug("page-forgets-what-came-behind") && (!more || l.after.Before(next)) {
 		next, more = l.after, true
 	}
 	l.spilled, l.frontier, l.behind = more, next, false
 	c.armLane(li)
+	c.paging(li)
 	c.retire()
 	c.dropLane(li)
 }
@@ -326,7 +385,7 @@ func (c *core) load(li uint32, r *record.Row) bool {
 		if c.room(&c.lanes[li]) <= 0 && !c.swap(li, r) {
 			return false
 		}
-		c.schedule(c.admit(li, r, stTimer))
+		c.arrange(c.admit(li, r, stTimer))
 		return true
 	}
 	e := &c.entries[i]
@@ -337,6 +396,6 @@ func (c *core) load(li uint32, r *record.Row) bool {
 		return false
 	}
 	c.comeBack(i)
-	c.schedule(i)
+	c.arrange(i)
 	return true
 }

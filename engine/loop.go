@@ -29,6 +29,9 @@ const (
 	evStuck                        // found: the log has no room for outcomes; or has again
 	evSchedule                     // schedule: asked for
 	evUnlogged                     // answer: the scheduler logged nothing
+	evFlow                         // flow: asked for
+	evFlowRefused                  // flowRecord, err: the log has no room for it
+	evQuery                        // query: to be answered at the end of the step
 	evBounds                       // lsn: the applier wants bounds as of there
 )
 
@@ -48,6 +51,10 @@ type event struct {
 
 	schedule *scheduleRequest
 	answer   *scheduleAnswer
+
+	flow       *flowRequest
+	flowRecord *record.Flow
+	query      func(*core)
 }
 
 // inbox is the loop's queue. It holds at most one event per attempt, page and
@@ -102,7 +109,7 @@ func (e *Engine) loop() {
 		events = e.inbox.swap(events)
 		if e.core.inflight > paceFloor {
 			if wait, ok := e.waits.read(); ok {
-				e.core.adapt(wait)
+				e.core.adapt(wait, e.admission.pressed(e.wallMillis()))
 			}
 		}
 		more, err := e.core.step(e.wallMillis(), events)
@@ -110,6 +117,7 @@ func (e *Engine) loop() {
 			e.fatal(err)
 			return
 		}
+		e.admission.observe(e.core.now, e.core.lateness(), len(e.core.out.starts))
 		for i := range events {
 			if g := events[i].group; g != nil {
 				e.coreLag.Add(-int64(g.Buffer()))
@@ -168,6 +176,12 @@ func (c *core) take(ev *event) error {
 		c.askSchedule(ev.schedule)
 	case evUnlogged:
 		c.scheduleUnlogged(ev.answer)
+	case evFlow:
+		c.askFlow(ev.flow)
+	case evFlowRefused:
+		c.flowRefused(ev.flowRecord, ev.err)
+	case evQuery:
+		c.out.queries = append(c.out.queries, ev.query)
 	case evBounds:
 		c.askBounds(ev.lsn)
 	case evDrain:
@@ -189,6 +203,9 @@ func (e *Engine) carryOut(out *commands) (err error) {
 	err = e.logOutcomes(out.appends)
 	for i := 0; i < len(out.moves) && err == nil; i++ {
 		err = e.logOrRefuse(&out.moves[i])
+	}
+	for i := 0; i < len(out.flows) && err == nil; i++ {
+		err = e.logFlow(out.flows[i])
 	}
 	for i := 0; i < len(out.starts) && err == nil; i++ {
 		e.workers.start(out.starts[i])
@@ -216,7 +233,28 @@ func (e *Engine) carryOut(out *commands) (err error) {
 	for _, req := range out.moved {
 		req.done(req.err)
 	}
+	for _, d := range out.flowed {
+		d.req.done(d.err)
+	}
+	for _, fn := range out.queries {
+		fn(e.core)
+	}
 	return err
+}
+
+// logFlow logs the state of a flow-control key, or tells the core that there is no room.
+func (e *Engine) logFlow(r *record.Flow) error {
+	t, err := e.log.Reserve(r.Size(), wal.Lazy)
+	if errors.Is(err, wal.ErrNoSpace) {
+		e.inbox.push(event{kind: evFlowRefused, flowRecord: r, err: logError(err)})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	fill(&t, r.Append(t.Buf[:0]))
+	e.log.Done(&t)
+	return nil
 }
 
 // logOrRefuse logs a copy, or tells the core that there is no room for it, now or at

@@ -61,6 +61,11 @@ func (c *core) move(req *moveRequest) {
 		c.out.moveRows = append(c.out.moveRows, req)
 	case c.entries[i].state == stEnded || c.entries[i].pos != req.old:
 		c.endMove(req, errEnded)
+	case c.held[req.seq] != nil: // its end waits for room, and may as well wait for the copy
+		c.moves[req.seq] = req
+		req.result = c.letGo(req.seq)
+		c.entries[i].state = stFlight // as of one whose attempt ended during a move
+		c.appendMove(i)
 	case c.entries[i].state == stDeciding && c.stuck:
 		c.endMove(req, ErrDiskFull)
 	default:
@@ -98,7 +103,7 @@ func (c *core) moveRowRead(req *moveRequest, r record.Row, found bool, err error
 		c.endMove(req, errEnded)
 	default:
 		if !ok {
-			i = c.admit(c.laneOf(r.Lane), &r, stSpilled)
+			i = c.admit(c.laneOf(&r), &r, stSpilled)
 			c.resident--
 			c.lanes[c.entries[i].lane].resident--
 		}
@@ -149,7 +154,7 @@ func (c *core) stopMoving(i uint32, req *moveRequest, lsn uint64, err error) {
 	e := &c.entries[i]
 	e.flags &^= flagMoving
 	c.endMove(req, err)
-	r, canceled := req.result, len(c.cancels[e.seq]) > 0
+	r, canceled := req.result, len(c.cancels[e.seq]) > 0 || e.flags&flagSlot != 0 && c.doomed(i)
 	switch {
 	case canceled && (r == nil || r.interrupt):
 		if e.state == stSpilled { // left to the index after the cancel came
@@ -165,6 +170,8 @@ func (c *core) stopMoving(i uint32, req *moveRequest, lsn uint64, err error) {
 	case e.state == stSpilled:
 		e.flags &^= flagRetired
 		e.gone = c.retiring.push(i, lsn)
+	case e.state == stLine:
+		c.beginTurns(e.lane)
 	}
 }
 

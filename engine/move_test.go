@@ -97,7 +97,7 @@ func TestStuckWhileCancelWaitsForMove(t *testing.T) {
 			t.Fatalf("%d and %d rows are read", len(out.moveRows), len(out.rows))
 		}
 		move, cancel := out.moveRows[0], out.rows[0]
-		b.spill(b.laneOf(7), cursorOf(&r))
+		b.spill(b.laneOf(&r), cursorOf(&r))
 		cmd := b.oneMove(b.after(0, event{kind: evMoveRow, move: move, row: r, found: true}))
 		wantNothing(t, b.after(0, event{kind: evRow, req: cancel, row: r, found: true}))
 		out = b.after(0, event{kind: evStuck, found: true})
@@ -114,8 +114,6 @@ func TestStuckWhileCancelWaitsForMove(t *testing.T) {
 		}
 	}
 }
-
-func cursorOf(r *record.Row) index.Cursor { return index.Cursor{Due: r.Due, Seq: r.Seq} }
 
 // TestDrainWaitsForMove: an attempt that ended while its message is moved is decided
 // when the copy is durable. A shutdown waits for that: it would be made again.

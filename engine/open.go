@@ -47,6 +47,12 @@ func (e *Engine) open() error {
 	if err := e.users.load(e.idx); err != nil {
 		return err
 	}
+	if err := e.groups.load(e.idx); err != nil {
+		return err
+	}
+	if err := e.queues.load(e.idx); err != nil {
+		return fmt.Errorf("load queues: %w", err)
+	}
 	lanes, err := e.startCore()
 	if err != nil {
 		return err
@@ -60,6 +66,22 @@ func (e *Engine) open() error {
 func (e *Engine) startCore() (lanes int, err error) {
 	e.core = newCore(&e.opts, e.wallMillis())
 	e.core.committed = uint64(e.log.Durable().LSN)
+	if e.log.First() != e.log.Durable().LSN { // something may have been drawn that nobody remembers
+		e.core.flows.began = e.core.now
+	}
+	err = e.idx.Queues(func(q *index.Queue) error {
+		e.core.recoverQueue(q)
+		return nil
+	})
+	if err == nil {
+		err = e.idx.Flows(func(f *index.Flow) error {
+			e.core.recoverFlow(f)
+			return nil
+		})
+	}
+	if err != nil {
+		return 0, err
+	}
 	err = e.idx.Lanes(func(l index.Lane) error {
 		lanes++
 		e.core.recover(l)
@@ -318,6 +340,7 @@ func (e *Engine) replay() (bytes int64, err error) {
 	// The index is now as far as the log, also where that is only its beginning:
 	// a read that waits for everything durable (X5) must not wait for the first record.
 	a.EndGroup(position(e.log.ID(), end))
+	a.ExpireFlows(e.wallMillis())
 	if err := errors.Join(a.Replayed(), a.Forget(uint64(e.log.First()))); err != nil {
 		return bytes, fmt.Errorf("replay the log: %w", err)
 	}

@@ -132,8 +132,8 @@ func (o *Options) validate() error {
 	case o.AttemptMax > math.MaxUint32*time.Millisecond:
 		return fmt.Errorf("attempt.max-timeout of %s: at most %s", o.AttemptMax, math.MaxUint32*time.Millisecond)
 	case o.SegmentSize < o.segmentMin():
-		return fmt.Errorf("log.segment-size of %d bytes cannot hold a message or an answer of %d bytes and its headers: set it to %d or more",
-			o.SegmentSize, max(o.MessageMax, o.ResponseMax), o.segmentMin())
+		return fmt.Errorf("log.segment-size of %d bytes cannot hold a message of %d and the answer to it of %d bytes with their headers: set it to %d or more",
+			o.SegmentSize, o.MessageMax, o.ResponseMax, o.segmentMin())
 	case o.Parallelism < 1 || o.HostParallelism < 1 || o.Resident < 1:
 		return errors.New("delivery.parallelism, delivery.host-parallelism and delivery.resident must be at least 1")
 	case o.MaxRetries < 0 || o.MaxRetries > 1<<16-2:
@@ -148,10 +148,11 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// recordMax bounds one record: the largest body, or response, and its headers, and
-// what moving it adds.
+// recordMax bounds one record: an outcome with callbacks, which holds the message with
+// its headers and options, the response with its headers, and the callbacks, and what
+// moving it adds. A fan-out is smaller.
 func (o *Options) recordMax() int {
-	return max(o.MessageMax, o.ResponseMax) + metaMax + record.MoveOverhead
+	return o.MessageMax + o.ResponseMax + metaMax + metaMax/2 + record.MoveOverhead
 }
 
 // segmentMin is the smallest segment that holds such a record, with room for what
@@ -160,6 +161,6 @@ func (o *Options) segmentMin() int64 {
 	return int64(o.recordMax()) - record.MoveOverhead + 1<<16
 }
 
-// metaMax bounds what a record holds beside the body: destination, headers and
-// options of a publish, or the headers of a response.
+// metaMax bounds what a record holds of a message beside its body: destination, headers,
+// options and callbacks. The headers of a response take half of it at most.
 const metaMax = 256 << 10

@@ -25,7 +25,10 @@ type youngAttempt struct {
 const (
 	youngFor  = 50 // ms
 	paceFloor = 32
-	pacePoll  = 10 * time.Millisecond // how soon it is looked again whether attempts are young
+	// pressedFloor is the floor while publishes are refused: with paceFloor they would
+	// still take most of the processor.
+	pressedFloor = 256
+	pacePoll     = 10 * time.Millisecond // how soon it is looked again whether attempts are young
 
 	// Waits for a processor: above the one there are too many attempts, below the other
 	// there may be more.
@@ -67,16 +70,25 @@ func (c *core) age() {
 	p.line, p.head = p.line[:0], 0
 }
 
-// adapt takes how long goroutines waited for a processor of late.
-func (c *core) adapt(wait time.Duration) {
+// adapt takes how long goroutines waited for a processor of late, and whether publishes
+// are refused so that deliveries get on.
+func (c *core) adapt(wait time.Duration, pressed bool) {
 	p := &c.pace
+	floor := min(paceFloor, c.opts.Parallelism)
+	if pressed {
+		floor = min(pressedFloor, c.opts.Parallelism)
+	}
 	switch {
+	case p.limit < floor:
+		p.limit = floor
 	case wait > waitLong:
-		p.limit = max(min(paceFloor, c.opts.Parallelism), p.limit*3/4)
+		p.limit = max(floor, p.limit*3/4)
 	case wait < waitShort && p.young >= p.limit/2:
 		p.limit = min(c.opts.Parallelism, p.limit+p.limit/4)
 	}
 }
 
 // paced reports whether the bound of young attempts may keep one from starting.
-func (c *core) paced() bool { return c.turn.len() > 0 && c.pace.young >= c.pace.limit }
+func (c *core) paced() bool {
+	return c.pace.young >= c.pace.limit && (c.turn.len() > 0 || c.freedHosts.len() > 0 || c.freedFlows.len() > 0 || c.crowdedHosts.len() > 0)
+}

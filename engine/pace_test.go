@@ -15,8 +15,9 @@ func TestPace(t *testing.T) {
 		b.message(seq+1, bareNow)
 	}
 	for range 20 {
-		b.adapt(10 * waitLong)
+		b.adapt(10*waitLong, false)
 	}
+	b.hosts[b.byHost[7]].answered = bareNow // it is known to be quick
 	first := append([]startCommand(nil), b.after(0).starts...)
 	if len(first) != paceFloor || !b.paced() {
 		t.Fatalf("%d attempts start, want %d", len(first), paceFloor)
@@ -35,19 +36,20 @@ func TestPace(t *testing.T) {
 	if out := b.after(-time.Hour); len(out.starts) != 0 || b.pace.young != 0 {
 		t.Errorf("the clock was set back: %d young, %d start before they are due", b.pace.young, len(out.starts))
 	}
+	b.hosts[b.byHost[7]].answered = bareNow + time.Minute.Milliseconds()
 	b.after(time.Hour + time.Minute)
 	limit := b.pace.limit
 	for range 3 {
-		b.adapt(waitShort / 2)
+		b.adapt(waitShort/2, false)
 		b.after(0)
 	}
 	if b.pace.limit <= limit {
 		t.Errorf("there is processor to spare, and the limit stays at %d", limit)
 	}
-	b.adapt((waitShort + waitLong) / 2)
+	b.adapt((waitShort+waitLong)/2, false)
 	for range 100 {
 		b.pace.young = b.pace.limit
-		b.adapt(0)
+		b.adapt(0, false)
 	}
 	if b.pace.limit != b.opts.Parallelism {
 		t.Errorf("the limit went to %d, delivery.parallelism is %d", b.pace.limit, b.opts.Parallelism)
@@ -77,5 +79,25 @@ func TestProcessorWait(t *testing.T) {
 	w.read()
 	if len(w.counts) == 0 {
 		t.Error("this runtime does not tell")
+	}
+}
+
+// TestPacedLooksAtThoseWhoWait: while young attempts are as many as may be, the loop looks
+// again soon for those, too, that wait for a host which has a permit by now.
+func TestPacedLooksAtThoseWhoWait(t *testing.T) {
+	b := newBareCore(t, 1000)
+	b.opts.HostParallelism = 1
+	one := b.message(1, bareNow)
+	b.message(2, bareNow)
+	if out := b.after(0); len(out.starts) != 1 || b.turn.len() != 0 {
+		t.Fatalf("%d attempts start, %d lanes in turn", len(out.starts), b.turn.len())
+	}
+	b.pace.young = b.pace.limit
+	b.after(0, event{kind: evFinished, slot: one, result: &attemptResult{success: true, answered: true}})
+	if !b.paced() {
+		t.Error("nobody looks when the young attempts have grown")
+	}
+	if b.lateness() != 0 {
+		t.Errorf("lateness %s", b.lateness())
 	}
 }

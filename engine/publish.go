@@ -12,6 +12,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -19,12 +20,14 @@ import (
 // submission is a publish on its way to the disk.
 type submission struct {
 	ticket    wal.Ticket
-	nonce     uint64
-	duplicate *seen // this is a duplicate of it
+	nonce     uint64   // of the message, or of the first one of a fan-out
+	members   []member // of a fan-out
+	duplicate *seen    // this is a duplicate of it
 }
 
-// Publish stores one message and returns when it is on disk (W4). The engine
-// keeps nothing of p.
+// Publish stores one message and returns when it is on disk (W4). With p.Group set it
+// does what PublishGroup does, and answers for the first endpoint. The engine keeps
+// nothing of p.
 func (e *Engine) Publish(p *Publish) (Receipt, error) {
 	s, err := e.submit(p)
 	if err != nil {
@@ -42,7 +45,11 @@ func (e *Engine) PublishBatch(ps []Publish) []Result {
 		subs[i], out[i].Err = e.submit(&ps[i])
 	}
 	for i := range subs {
-		if out[i].Err == nil {
+		switch {
+		case out[i].Err != nil:
+		case ps[i].Group != "":
+			out[i].Members, out[i].Err = e.settleMembers(&subs[i])
+		default:
 			out[i].Receipt, out[i].Err = e.settle(&subs[i])
 		}
 	}
@@ -56,8 +63,31 @@ func (e *Engine) submit(p *Publish) (submission, error) {
 	if err := e.build(p, m); err != nil {
 		return submission{}, err
 	}
+	if p.Queue == "" {
+		return e.submitBuilt(m)
+	}
+	if err := e.ensureQueue(p.User, p.Queue); err != nil {
+		return submission{}, err
+	}
+	sub, err := e.submitBuilt(m)
+	if err == nil { // it may have been deleted meanwhile: this message makes it anew, and the book must know
+		_ = e.ensureQueue(p.User, p.Queue) // the message is logged: it counts, whatever becomes of this
+	}
+	return sub, err
+}
+
+// submitBuilt logs what build has made, unless it is a duplicate.
+func (e *Engine) submitBuilt(m *scratchMessage) (submission, error) {
 	if m.DedupKey != [16]byte{} {
 		return e.submitUnique(m)
+	}
+	return e.logBuilt(m)
+}
+
+// logBuilt puts what was built into the open group.
+func (e *Engine) logBuilt(m *scratchMessage) (submission, error) {
+	if len(m.fan.Members) > 0 {
+		return e.logFanout(&m.fan)
 	}
 	return e.logMessage(&m.Message)
 }
@@ -70,6 +100,9 @@ func (e *Engine) logMessage(m *record.Message) (submission, error) {
 	}
 	fill(&t, m.Append(t.Buf[:0]))
 	e.log.Done(&t)
+	if plant.Bug("refused-and-stored") && e.space.refusal() != nil {
+		return submission{}, e.space.refusal()
+	}
 	return submission{ticket: t, nonce: m.Nonce}, nil
 }
 
@@ -120,6 +153,7 @@ type scratchMessage struct {
 	record.Message
 	zstd []byte
 	rand chance
+	fan  fan // has members if this is a publish to a group
 }
 
 var messages = sync.Pool{New: func() any { return new(scratchMessage) }}
@@ -132,20 +166,34 @@ func (m *scratchMessage) free() {
 	if cap(m.zstd) > scratchMax {
 		m.zstd = nil
 	}
+	m.fan.free()
 	messages.Put(m)
 }
 
 // build checks a publish against the limits and turns it into a record.
 func (e *Engine) build(p *Publish, m *scratchMessage) error {
-	if err := e.space.refusal(); err != nil {
+	if p.Group != "" {
+		return e.buildFanout(p, m)
+	}
+	if err := e.buildShared(p, m); err != nil {
+		return err
+	}
+	host, err := hostKey(p.URL)
+	if err != nil {
+		return limitError("invalid destination url: %v", err)
+	}
+	m.URL, m.Nonce, m.Host = p.URL, m.rand.draw(e.opts.Rand), host
+	m.Lane = laneTo(&m.Message, m.Host)
+	return nil
+}
+
+// buildShared is build without a destination: what the members of a fan-out share.
+func (e *Engine) buildShared(p *Publish, m *scratchMessage) error {
+	if err := e.space.refusal(); err != nil && !plant.Bug("refused-and-stored") {
 		return err
 	}
 	if err := e.checkLimits(p); err != nil {
 		return err
-	}
-	host, err := dispatch.HostKey(p.URL)
-	if err != nil {
-		return limitError("invalid destination url: %v", err)
 	}
 	now := e.opts.Wall()
 	due, err := e.dueTime(p, now)
@@ -156,14 +204,52 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 	if p.NotBefore.IsZero() && due > created {
 		created = due - p.Delay.Milliseconds() // due was rounded up: so that the difference is the delay
 	}
-	id := hostID(host)
 	m.Message = record.Message{
-		User: uint32(p.User), Nonce: m.rand.draw(e.opts.Rand), Due: due, Created: created,
-		Lane: id, Host: id, Timeout: uint32(p.Timeout.Milliseconds()), Retries: uint16(p.Retries), Method: p.Method,
-		URL: p.URL, Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay,
+		User: uint32(p.User), Due: due, Created: created,
+		Timeout: uint32(p.Timeout.Milliseconds()), Retries: uint16(p.Retries), Method: p.Method,
+		Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay,
+	}
+	if err := e.buildLine(p, &m.Message); err != nil {
+		return err
 	}
 	m.zstd = m.SetBody(p.Body, m.zstd)
 	m.DedupKey = dedupHash(p)
+	return nil
+}
+
+// laneTo returns the lane of a message that goes to a host (L1).
+func laneTo(m *record.Message, host uint64) uint64 {
+	switch {
+	case m.Queue != 0 && m.Ordering != "":
+		return record.OrderingLane(m.Queue, m.Ordering)
+	case m.Queue != 0:
+		return m.Queue
+	case m.Flow != 0:
+		return record.FlowLane(m.Flow, host)
+	}
+	return host
+}
+
+// buildLine fills in what holds the message back besides its host, and what follows it.
+func (e *Engine) buildLine(p *Publish, m *record.Message) (err error) {
+	if p.Queue != "" {
+		m.QueueName, m.Ordering = p.Queue, p.Ordering
+		m.Line.Queue = record.QueueID(m.User, p.Queue)
+	} else if p.Ordering != "" {
+		return limitError("Tidemill-Ordering-Key needs a queue: use POST /v2/enqueue, or Upstash-Queue-Name")
+	}
+	if err := setFlow(m, &p.Flow); err != nil {
+		return err
+	}
+	if m.Callback, err = e.template(p.Callback, p.User, p.Retries); err != nil {
+		return err
+	}
+	if m.Failure, err = e.template(p.Failure, p.User, p.Retries); err != nil {
+		return err
+	}
+	if metaSize(p)+len(m.Callback)+len(m.Failure) > metaMax-4096 {
+		return errMeta
+	}
 	return nil
 }
 
@@ -171,26 +257,35 @@ func (e *Engine) checkLimits(p *Publish) error {
 	switch {
 	case e.closing.Load():
 		return ErrClosed
-	case e.overloaded():
+	case e.overloaded() || !e.admission.admit(e.wallMillis):
 		return ErrOverloaded
 	case len(p.Body) > e.opts.MessageMax:
 		return ErrTooLarge
-	case p.Retries < 0:
-		return limitError("Upstash-Retries must be 0 or more")
-	case p.Retries > e.opts.MaxRetries:
-		return quotaError("quota maxRetries exceeded. Maximum allowed: %d", e.opts.MaxRetries)
-	case p.Timeout < 0 || p.Timeout > 0 && p.Timeout < time.Millisecond:
-		return limitError("Upstash-Timeout must be at least 1ms")
-	case p.Timeout > e.opts.AttemptMax:
-		return limitError("Upstash-Timeout of %s is longer than attempt.max-timeout, %s", p.Timeout, e.opts.AttemptMax)
 	case metaSize(p) > metaMax-4096:
-		return limitError("destination, headers and options together exceed %d bytes", metaMax-4096)
+		return errMeta
+	}
+	return e.checkTries(p.Retries, p.Timeout)
+}
+
+// checkTries checks how often and how long a message, or a callback, is tried.
+func (e *Engine) checkTries(retries int, timeout time.Duration) error {
+	switch {
+	case retries < 0:
+		return limitError("Upstash-Retries must be 0 or more")
+	case retries > e.opts.MaxRetries:
+		return quotaError("quota maxRetries exceeded. Maximum allowed: %d", e.opts.MaxRetries)
+	case timeout < 0 || timeout > 0 && timeout < time.Millisecond:
+		return limitError("Upstash-Timeout must be at least 1ms")
+	case timeout > e.opts.AttemptMax:
+		return limitError("Upstash-Timeout of %s is longer than attempt.max-timeout, %s", timeout, e.opts.AttemptMax)
 	}
 	return nil
 }
 
+var errMeta = limitError("destination, headers, callbacks and options together exceed %d bytes", metaMax-4096)
+
 func metaSize(p *Publish) int {
-	n := len(p.URL) + len(p.CallerIP) + len(p.RetryDelay)
+	n := len(p.URL) + len(p.CallerIP) + len(p.RetryDelay) + len(p.Queue) + len(p.Ordering) + len(p.Flow.Key)
 	for i := range p.Header {
 		n += len(p.Header[i].Name) + len(p.Header[i].Value) + 12
 	}
@@ -217,6 +312,12 @@ func (e *Engine) dueTime(p *Publish, now time.Time) (int64, error) {
 	}
 	// Rounded up to the next millisecond: never early (T3).
 	return at.Add(time.Millisecond - 1).UnixMilli(), nil
+}
+
+// hostKey names the host pool that a destination belongs to.
+func hostKey(url string) (uint64, error) {
+	host, err := dispatch.HostKey(url)
+	return hostID(host), err
 }
 
 // hostID names a host pool, and the lane of its messages, by 64 bits. Two hosts
@@ -253,7 +354,7 @@ func dedupHash(p *Publish) [16]byte {
 		part(p.DedupID)
 	} else {
 		part("content")
-		part(p.URL)
+		part(p.URL + p.Group) // no URL is a group's name
 		for i := range p.Header {
 			part(p.Header[i].Name)
 			part(p.Header[i].Value)

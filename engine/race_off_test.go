@@ -31,3 +31,6 @@ const retryDays = 6
 
 // everySecondFor is how long TestSimulationEverySecond goes on by its own clock.
 const everySecondFor = 20 * time.Minute
+
+// cancelRaceSeeds is how many times 500 races TestCancelRaces runs.
+const cancelRaceSeeds = 20

@@ -15,4 +15,5 @@ const (
 	clockStepsTried = 1000
 	delayedDefault  = 300
 	horizonMessages = 100
+	cancelRaceSeeds = 2
 )

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -168,9 +169,12 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 	}
 }
 
-// giveUp tells the log that nothing below first is needed any more. The copies
-// must be durable.
+// giveUp tells the log that nothing below first is needed any more. It waits for the
+// copies to be durable: nobody did for those of queues.
 func (e *Engine) giveUp(first wal.LSN) error {
+	if err := e.log.Commit(); err != nil {
+		return err
+	}
 	if err := e.waitApplied(uint64(e.log.Durable().LSN)); err != nil {
 		return err
 	}
@@ -224,10 +228,14 @@ type survivors struct {
 	pending   []*moveRequest
 	dead      []deadMove
 	schedules []*scheduleRequest
+	flows     []*flowRequest
+	groups    []*group
 	bytes     int
 }
 
-func (s *survivors) len() int { return len(s.pending) + len(s.dead) + len(s.schedules) }
+func (s *survivors) len() int {
+	return len(s.pending) + len(s.dead) + len(s.schedules) + len(s.flows) + len(s.groups)
+}
 
 // deadMove is one record of a dead letter.
 type deadMove struct {
@@ -278,25 +286,65 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 	}
 	switch t {
 	case record.TypeMessage:
-		return e.messageSurvivor(st, lsn, p, batch)
-	case record.TypeOutcome:
-		var o record.Outcome
-		if err := record.DecodeOutcomeHead(p, &o); err != nil || o.Kind != record.Dead {
+		h, err := record.HeadOfMessage(p)
+		if err != nil {
 			return err
 		}
-		return e.deadSurvivor(index.DeadKey{User: o.User, LSN: lsn}, record.MoveDeadOutcome, lsn, len(p), p, batch)
+		return e.messageSurvivor(st, publication{lsn, h.Nonce(), uint32(len(p))}, lsn, p, batch)
+	case record.TypeFanout:
+		_, err := record.EachMember(p, func(i int, m *record.MemberHead) error {
+			return e.messageSurvivor(st, publication{lsn + uint64(i), m.Nonce, m.Share}, lsn, p, batch)
+		})
+		return err
+	case record.TypeOutcome:
+		return e.outcomeSurvivor(st, lsn, p, batch)
 	case record.TypeMove:
 		return e.movedSurvivor(st, lsn, p, batch)
 	case record.TypeUser:
 		return e.keepUser(wal.LSN(lsn), p)
+	case record.TypeQueue:
+		return e.keepQueue(lsn, p)
+	case record.TypeFlow:
+		var f record.Flow
+		if err := record.DecodeFlow(p, &f); err != nil {
+			return err
+		}
+		batch.bytes += len(p)
+		batch.flows = append(batch.flows, &flowRequest{ask: flowKeep, user: f.User, key: f.Key, keep: lsn})
 	case record.TypeSchedule:
 		var d record.Schedule
 		if err := record.DecodeSchedule(p, &d); err != nil {
 			return err
 		}
 		return e.keepSchedule(lsn, &d, len(p), batch)
+	case record.TypeGroup:
+		return e.keepGroup(lsn, p, batch)
 	}
 	return nil
+}
+
+// publication is one message that a record publishes.
+type publication struct {
+	seq, nonce uint64
+	share      uint32 // bytes of the payload that count for it
+}
+
+// outcomeSurvivor looks at the callbacks that an outcome publishes, and at the dead letter
+// that it makes.
+func (e *Engine) outcomeSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
+	var o record.Outcome
+	if err := record.DecodeOutcomeHead(p, &o); err != nil {
+		return err
+	}
+	if o.Kind == record.Dead && !plant.Bug("outcome-left-behind") {
+		err := e.deadSurvivor(index.DeadKey{User: o.User, LSN: lsn}, record.MoveDeadOutcome, lsn, len(p), p, batch)
+		if err != nil {
+			return err
+		}
+	}
+	return record.EachCallback(p, func(n int, h record.MessageHead, _ []byte) error {
+		return e.messageSurvivor(st, publication{lsn + 1 + uint64(n), h.Nonce(), record.CallbackShare(p)}, lsn, p, batch)
+	})
 }
 
 // keepSchedule has the core log a schedule's definition again if this is its newest.
@@ -304,7 +352,7 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 // definition, so no other record of a schedule needs to be kept.
 func (e *Engine) keepSchedule(lsn uint64, d *record.Schedule, n int, batch *survivors) error {
 	row, ok, err := e.idx.Schedule(d.User, d.ID)
-	if err != nil || !ok || row.Pos != lsn {
+	if err != nil || !ok || row.Pos != lsn || plant.Bug("schedule-left-behind") {
 		return err
 	}
 	batch.bytes += n
@@ -312,22 +360,18 @@ func (e *Engine) keepSchedule(lsn uint64, d *record.Schedule, n int, batch *surv
 	return nil
 }
 
-func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
-	pending, k, err := st.At(lsn)
+// messageSurvivor adds the record at lsn if it is needed for a message that it publishes.
+func (e *Engine) messageSurvivor(st *index.Standing, m publication, lsn uint64, p []byte, batch *survivors) error {
+	pending, k, err := st.At(m.seq, lsn)
 	if err != nil {
 		return err
 	}
 	if k != (index.DeadKey{}) {
-		return e.deadSurvivor(k, record.MoveDeadMessage, lsn, len(p), p, batch)
+		return e.deadSurvivor(k, record.MoveDeadMessage, lsn, int(m.share), p, batch)
 	}
-	if !pending {
-		return nil
+	if pending {
+		batch.addPending(m.seq, m.nonce, lsn, int(m.share), p)
 	}
-	h, err := record.HeadOfMessage(p)
-	if err != nil {
-		return err
-	}
-	batch.addPending(lsn, h.Nonce(), lsn, len(p), p)
 	return nil
 }
 
@@ -336,13 +380,13 @@ func (e *Engine) messageSurvivor(st *index.Standing, lsn uint64, p []byte, batch
 // up as of one moment.
 func (e *Engine) movedSurvivor(st *index.Standing, lsn uint64, p []byte, batch *survivors) error {
 	var m record.Move
-	if err := record.DecodeMove(p, &m); err != nil {
+	if err := record.DecodeMove(p, &m); err != nil || plant.Bug("moved-once-is-enough") {
 		return err
 	}
 	if m.What == record.MoveDeadOutcome {
 		return e.deadSurvivor(index.DeadKey{User: m.User, LSN: m.Dead}, m.What, lsn, len(p), m.Record, batch)
 	}
-	_, k, err := st.At(lsn)
+	_, k, err := st.At(lsn, lsn)
 	if err != nil {
 		return err
 	}
@@ -387,14 +431,20 @@ func (m *deadMove) stands(d *index.Dead) bool {
 // moveAndWait copies a batch and returns when the copies are durable. It is not
 // complete if something could not be copied now.
 func (e *Engine) moveAndWait(s *survivors) (complete bool, err error) {
-	answers := make(chan error, len(s.pending)+len(s.schedules))
+	answers := make(chan error, len(s.pending)+len(s.schedules)+len(s.flows))
 	for _, req := range s.pending {
 		e.requestMove(req, func(err error) { answers <- err })
 	}
 	for _, req := range s.schedules {
 		e.requestKeep(req, func(err error) { answers <- err })
 	}
+	for _, req := range s.flows {
+		e.requestKeepFlow(req, func(err error) { answers <- err })
+	}
 	complete, lasting := e.moveDead(s.dead)
+	if err := e.moveGroups(s.groups); err != nil {
+		complete, lasting = false, cmp.Or(lasting, err)
+	}
 	for range cap(answers) {
 		select {
 		case err := <-answers:
@@ -426,6 +476,13 @@ func (e *Engine) requestMove(req *moveRequest, done func(error)) {
 func (e *Engine) requestKeep(req *scheduleRequest, done func(error)) {
 	req.done = done
 	e.inbox.push(event{kind: evSchedule, schedule: req})
+}
+
+// requestKeepFlow hands the state of a flow-control key to the core, which logs it again
+// if this is its newest, and answers once.
+func (e *Engine) requestKeepFlow(req *flowRequest, done func(error)) {
+	req.done = done
+	e.inbox.push(event{kind: evFlow, flow: req})
 }
 
 // logMove appends the copy of a pending message.

@@ -77,7 +77,7 @@ func TestLongRecordsAreNotMovedForEver(t *testing.T) {
 
 func reclaimOptions(fs vfs.FS, w Wire) Options {
 	o := testOptions(fs, w)
-	o.SegmentSize, o.MessageMax, o.ResponseMax = 512<<10, 64<<10, 64<<10
+	o.SegmentSize, o.MessageMax, o.ResponseMax = 640<<10, 64<<10, 64<<10
 	return o
 }
 

@@ -1,5 +1,7 @@
 package engine
 
+import "github.com/tidemill/tidemill/engine/plant"
+
 // retireQueue holds the entries of messages that ended, or were left to the
 // index, until no page can show their old rows: first until the applier has
 // passed the outcome (waiting, in log order), then until every page read asked
@@ -41,7 +43,9 @@ func (c *core) retire() {
 	q := &c.retiring
 	for q.wHead < len(q.waiting) && q.waiting[q.wHead].lsn < c.applied {
 		r := q.waiting[q.wHead]
-		r.pages = c.pagesAsked
+		if r.pages = c.pagesAsked; plant.Bug("tombstone-freed-early") {
+			r.pages = 0
+		}
 		q.reading = append(q.reading, r)
 		q.wHead++
 	}

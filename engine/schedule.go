@@ -4,6 +4,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/timerwheel"
 )
@@ -195,7 +196,7 @@ func (c *core) rearmSchedules() {
 func (c *core) fireDue() {
 	t := &c.schedules
 	t.hold = min(t.hold, c.now+fireRetry) // the clock may have been set back since (P25)
-	if c.now < t.hold {
+	if c.now < t.hold || t.hold > 0 && plant.Bug("hold-never-ends") {
 		return // the loop looks again within a second
 	}
 	for n := t.due.len(); n > 0 && t.firing < firesMax && !c.scarce(); n-- {

@@ -1,6 +1,9 @@
 package engine
 
-import "github.com/tidemill/tidemill/engine/record"
+import (
+	"github.com/tidemill/tidemill/engine/plant"
+	"github.com/tidemill/tidemill/engine/record"
+)
 
 // askSchedule takes a request.
 func (c *core) askSchedule(req *scheduleRequest) {
@@ -47,6 +50,9 @@ func (c *core) define(s *schedule, d *record.Schedule) {
 		return
 	}
 	d.Created, d.Ticks, d.Error = s.Created, s.Ticks, s.Error
+	if plant.Bug("definition-begins-anew") {
+		d.Last = c.now
+	}
 	if s.Rule != d.Rule() || s.Paused {
 		d.Last = max(s.Last, c.now)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -52,13 +53,14 @@ func (c *core) commitTick(lsn uint64, p []byte) error {
 	return c.came(lsn, k.User, k.ID, &k.Ticks, k.Error)
 }
 
-// commitMessageTick takes what a message says of the schedule that it comes from.
-func (c *core) commitMessageTick(lsn uint64, h record.MessageHead) error {
+// commitMessageTick takes what a message says of the schedule that it comes from; nonce is
+// that of the first member if it is what those of a fan-out share.
+func (c *core) commitMessageTick(lsn, nonce uint64, h record.MessageHead) error {
 	id, k, ok, err := h.Tick()
 	if !ok || err != nil {
 		return err
 	}
-	t := record.Ticks{Last: k.Time, Next: k.Next, Run: k.Time, RunSeq: lsn, RunNonce: h.Nonce()}
+	t := record.Ticks{Last: k.Time, Next: k.Next, Run: k.Time, RunSeq: lsn, RunNonce: nonce}
 	return c.came(lsn, h.User(), string(id), &t, "")
 }
 
@@ -68,7 +70,9 @@ func (c *core) came(lsn uint64, user uint32, id string, t *record.Ticks, text st
 		return err
 	}
 	s := &c.schedules.list[i]
-	s.Ticks, s.Error = *t, text
+	if s.Ticks, s.Error = *t, text; plant.Bug("run-is-not-noted") {
+		s.Run = 0
+	}
 	c.vacate(i, nil)
 	return nil
 }
@@ -99,6 +103,9 @@ func (c *core) vacate(i uint32, err error) {
 	}
 	if t.list[i].Pos == 0 {
 		c.freeSchedule(i)
+		return
+	}
+	if plant.Bug("schedule-is-not-armed") {
 		return
 	}
 	c.arm(i)

@@ -96,6 +96,13 @@ type ScheduleInfo struct {
 	Timeout    time.Duration // 0: the server's default
 	Delay      time.Duration
 
+	QueueName string // "": none
+	Ordering  string
+	Flow      FlowControl
+	TopicName string        // the URL group that each tick publishes to, "" for none; URL is empty then
+	Callback  *CallbackInfo // nil: none
+	Failure   *CallbackInfo // nil: none
+
 	Last  time.Time     // the newest tick that was published, or zero
 	Next  time.Time     // when the next one is published, jitter included, or zero: never
 	State []ScheduleRun // of what the newest tick published

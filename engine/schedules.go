@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -132,7 +133,13 @@ func (e *Engine) buildSchedule(s *Schedule) (*record.Schedule, error) {
 func (e *Engine) buildTemplate(p *Publish) (encoded []byte, now int64, err error) {
 	m := messages.Get().(*scratchMessage)
 	defer m.free()
-	if err := e.build(p, m); err != nil {
+	if p.Group == "" {
+		err = e.build(p, m)
+	} else if _, err = e.topic(p.User, p.Group); err == nil { // its endpoints are looked up at each tick
+		err = e.buildShared(p, m)
+		m.Topic = p.Group
+	}
+	if err != nil {
 		return nil, 0, err
 	}
 	now = m.Created
@@ -265,10 +272,16 @@ func (e *Engine) readSchedule(row *index.Schedule, v *ScheduleInfo) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+	callback, err := viewCallback(m.Callback)
+	failure, err2 := viewCallback(m.Failure)
+	if err := cmp.Or(err, err2); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
 	*v = ScheduleInfo{
 		ID: row.ID, Cron: d.Cron, Time: rulesOf(d), Created: time.UnixMilli(d.Created), Paused: row.Paused,
 		URL: m.URL, Method: m.Method.String(), Header: m.Header, Body: body, CallerIP: m.CallerIP,
 		Retries: int(m.Retries), RetryDelay: m.RetryDelay, Timeout: millis(int64(m.Timeout)), Delay: millis(m.Due),
+		QueueName: m.QueueName, Ordering: m.Ordering, Flow: flowControl(&m), TopicName: m.Topic, Callback: callback, Failure: failure,
 		Error: row.Error,
 	}
 	return e.readTicks(row, d, v)

@@ -43,7 +43,7 @@ func TestScrub(t *testing.T) {
 // for damage.
 func TestScrubLeavesASoundLogAlone(t *testing.T) {
 	o := testOptions(vfs.NewMem(), newFakeWire())
-	o.SegmentSize, o.MessageMax, o.ResponseMax, o.ScrubRate = 512<<10, 64<<10, 64<<10, 1<<40
+	o.SegmentSize, o.MessageMax, o.ResponseMax, o.ScrubRate = 640<<10, 64<<10, 64<<10, 1<<40
 	o.scrubRest = time.Microsecond
 	e := open(t, o)
 	body := make([]byte, 60<<10)

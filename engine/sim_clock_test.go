@@ -78,23 +78,35 @@ func (s *simClock) settleNow() {
 }
 
 func (s *simClock) quiet() bool {
-	return len(s.e.inbox.events)+len(s.pages)+len(s.rows)+len(s.lateRows)+len(s.flights) == 0 && s.e.core.undurable == 0
+	return len(s.e.inbox.events)+len(s.pages)+len(s.latePages)+len(s.rows)+len(s.lateRows)+len(s.flights) == 0 && s.e.core.undurable == 0
 }
 
 // checkOverdue: with everybody idle, no message waits that the clock says is due. A
-// retry's time is its delay after the attempt and the rest of a millisecond.
+// retry's time is its delay after the attempt and the rest of a millisecond; a host that
+// keeps failing may have to be waited for, until a probe is answered.
 func (s *simClock) checkOverdue() {
 	kept := s.waiting[:0]
 	for _, m := range s.waiting {
 		if m.ended || m.canceled || m.starts[m.retries+1] > 0 {
 			continue
 		}
-		if due := max(m.due, m.retryAt+1); due <= s.now {
+		if due := max(m.due, m.retryAt+1); due <= s.now && !s.probed(m) {
 			s.fail("P25: %s waits at %d with nothing to wait for, due at %d", m.id, s.now, due)
 		}
 		kept = append(kept, m)
 	}
 	s.waiting = kept
+}
+
+// probed says whether a message waits for a host that is half-open.
+func (s *simClock) probed(m *simMessage) bool {
+	c := s.e.core
+	row, found, err := s.e.idx.Row(uint64(m.sub.ticket.LSN))
+	if err != nil {
+		s.fail("row of %s: %v", m.id, err)
+	}
+	i, ok := c.byHost[row.Host]
+	return found && ok && c.hosts[i].failures >= failuresToHalfOpen
 }
 
 // cutPower crashes the server. What it did not log it does not know, so the times of

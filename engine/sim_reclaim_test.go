@@ -15,6 +15,22 @@ type simReclaim struct {
 	complete bool
 }
 
+// reclaimSteps takes one step, or so many with so little between them that copies are
+// copied again.
+func (s *sim) reclaimSteps() {
+	s.reclaimStep()
+	if s.rng.IntN(8) > 0 {
+		return
+	}
+	for i := 0; i < 12 && s.failed == nil; i++ {
+		s.commit()
+		s.apply()
+		s.read()
+		s.advance(0)
+		s.reclaimStep()
+	}
+}
+
 // reclaimStep does the next thing that reclaiming would do: it begins a segment, asks
 // for the moves of the oldest one, or gives that up when all have been made. The
 // message's life goes on between these steps.
@@ -80,7 +96,17 @@ func (s *sim) beginReclaim() {
 				r.complete = r.complete && err == nil
 			})
 		}
-		s.copied += len(batch.dead)
+		for _, req := range batch.flows {
+			r.open++
+			s.e.requestKeepFlow(req, func(err error) {
+				r.open--
+				r.complete = r.complete && err == nil
+			})
+		}
+		s.copied += len(batch.dead) + len(batch.groups)
+		if err := s.e.moveGroups(batch.groups); err != nil {
+			return false, err
+		}
 		return s.e.moveDead(batch.dead)
 	})
 	if errors.Is(err, wal.ErrNoSpace) && s.room.episodes > 0 {

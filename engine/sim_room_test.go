@@ -31,6 +31,24 @@ func (r *simRoom) bodyMax() int {
 	return 600
 }
 
+// randomBody returns a body; now and then one that is long enough to be compressed, and
+// can be.
+func (s *sim) randomBody() []byte {
+	limit, period := s.room.bodyMax(), 1<<20
+	if s.rng.IntN(8) == 0 {
+		limit, period = max(limit, 8000), 100
+	}
+	b := make([]byte, s.rng.IntN(limit))
+	for i := range b {
+		if i >= period {
+			b[i] = b[i-period]
+		} else {
+			b[i] = byte(s.rng.Uint32())
+		}
+	}
+	return b
+}
+
 func (r *simRoom) started(m *simMessage, cmd *startCommand) {
 	if cmd.attempt > int(cmd.row.Tries)+1 {
 		r.unlogged++

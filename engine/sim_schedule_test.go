@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,9 +38,12 @@ type simSchedule struct {
 	step    int64 // ms between its ticks
 	offset  int64
 	rule    uint64
+	topic   string // the group that it publishes to, ""
 	paused  bool
 	dropped bool
 	last    int64
+
+	pausedAt int64 // less every step back of the clock since; if paused
 }
 
 // simCron is an expression whose ticks are that far apart, from the epoch on.
@@ -98,16 +103,23 @@ func (s *sim) defineSchedule() {
 	for i := range body {
 		body[i] = byte(s.rng.Uint32() >> 5)
 	}
+	m := Publish{
+		User: 1, URL: fmt.Sprintf("http://h%d.example/s", s.rng.IntN(5)), Body: body, Retries: s.rng.IntN(3),
+		Delay: time.Duration(s.rng.Int64N(2)*s.rng.Int64N(90_000)) * time.Millisecond,
+	}
+	if s.rng.IntN(2) == 0 {
+		s.chooseLine(&m)
+	}
+	if s.chooseGroup(&m); len(s.lines.groups.acked[m.Group]) == 0 {
+		m.Group, m.URL = "", cmp.Or(m.URL, "http://h1.example/s")
+	}
 	d, err := s.e.buildSchedule(&Schedule{
 		ID: id, Cron: simCrons[s.rng.IntN(len(simCrons)-1)].text,
 		Time: TimeRules{
 			Seconds: true, Missed: Missed(s.rng.IntN(3)), MissedMax: 1 + s.rng.IntN(5),
 			MissedWindow: time.Duration(1+s.rng.IntN(100)) * time.Second, Jitter: time.Duration(s.rng.IntN(2)*s.rng.IntN(4000)) * time.Millisecond,
 		},
-		Message: Publish{
-			User: 1, URL: fmt.Sprintf("http://h%d.example/s", s.rng.IntN(5)), Body: body, Retries: s.rng.IntN(3),
-			Delay: time.Duration(s.rng.Int64N(2)*s.rng.Int64N(90_000)) * time.Millisecond,
-		},
+		Message: m,
 	})
 	if err != nil {
 		s.refused("define a schedule", err)
@@ -159,9 +171,37 @@ func (s *sim) observeRecord(lsn uint64, p []byte) error {
 		if err := record.DecodeMessage(p, &m); err != nil {
 			return err
 		}
-		if m.Flags&record.FlagTick != 0 {
-			s.observeTick(lsn, &m)
+		if m.Topic != "" && m.FromDead == (record.FromDead{}) {
+			s.fail("S19: a member of a fan-out stands at %d by itself", lsn)
 		}
+		if m.Flags&record.FlagTick != 0 {
+			s.observeTick(&m)
+			s.expect(lsn, &m, nil)
+		}
+		return s.observeMessage(lsn, &m)
+	case record.TypeFanout:
+		return s.observeFanout(lsn, p)
+	case record.TypeOutcome:
+		if err := s.observeEnd(p); err != nil {
+			return err
+		}
+		return s.observeOutcome(lsn, p)
+	case record.TypeQueue:
+		var d record.Queue
+		if err := record.DecodeQueue(p, &d); err != nil {
+			return err
+		}
+		s.observeQueue(lsn, &d)
+	case record.TypeFlow:
+		var f record.Flow
+		if err := record.DecodeFlow(p, &f); err != nil {
+			return err
+		}
+		s.observeFlow(&f)
+	case record.TypeGroup:
+		return s.observeGroup(p)
+	case record.TypeDropGroup:
+		return s.observeDropGroup(p)
 	case record.TypeSchedule:
 		var d record.Schedule
 		if err := record.DecodeSchedule(p, &d); err != nil {
@@ -185,8 +225,8 @@ func (s *sim) observeRecord(lsn uint64, p []byte) error {
 	return nil
 }
 
-// observeTick checks the message of a tick, and expects its delivery from now on.
-func (s *sim) observeTick(lsn uint64, m *record.Message) {
+// observeTick checks the message, or the fan-out, of a tick.
+func (s *sim) observeTick(m *record.Message) {
 	d := s.schedules.byID[m.Schedule]
 	s.schedules.ticks++
 	switch tick := m.Tick.Time; {
@@ -199,15 +239,6 @@ func (s *sim) observeTick(lsn uint64, m *record.Message) {
 		s.fail("S13: schedule %s: tick %d was published at %d, %d ms of jitter", d.id, tick, m.Created, d.offset)
 	}
 	d.last = m.Tick.Time
-	body, err := m.OpenBody(nil)
-	if err != nil {
-		s.fail("S3: the body of a tick: %v", err)
-	}
-	x := &simMessage{
-		id: MessageID(lsn, m.Nonce), acked: true, body: slices.Clone(body), retries: int(m.Retries), due: m.Due, created: m.Created,
-		starts: map[int]int{}, life: s.crashes, behave: max(0, int(m.Nonce%5)-3),
-	}
-	s.messages[x.id] = x
 }
 
 func (d *simSchedule) next(after int64) int64 { return (after/d.step + 1) * d.step }
@@ -221,6 +252,10 @@ func (s *sim) observeMissed(k *record.Tick) {
 		return
 	case k.From != d.next(d.last) || k.To%d.step != 0 || k.To < k.From || int64(k.Count) != (k.To-k.From)/d.step+1 || k.More:
 		s.fail("S13: schedule %s, every %d ms: missed %+v after %d", d.id, d.step, k, d.last)
+	case k.Error != missedText:
+		if k.From != k.To || d.topic == "" || len(s.lines.groups.logged[d.topic]) > 0 {
+			s.fail("S13: schedule %s publishes nothing: %+v", d.id, k)
+		}
 	case k.At-d.offset-k.To < MissedAfter.Milliseconds():
 		s.fail("S13: schedule %s: tick %d counts as missed at %d", d.id, k.To, k.At)
 	case k.Last != k.To:
@@ -241,15 +276,39 @@ func (s *sim) observeDefinition(d *record.Schedule) {
 		s.fail("S13: schedule %s has the expression %q", d.ID, d.Cron)
 		return
 	}
+	var m record.Message
+	if err := record.DecodeMessage(d.Message, &m); err != nil {
+		s.fail("S13: the message of schedule %s: %v", d.ID, err)
+		return
+	}
 	paused := d.Flags&record.FlagPaused != 0
 	row := index.Schedule{User: d.User, ID: d.ID, Jitter: d.Jitter}
-	now := &simSchedule{id: d.ID, step: simCrons[i].step.Milliseconds(), offset: jitterOf(&row), rule: d.Rule(), paused: paused, last: d.Last}
+	now := &simSchedule{id: d.ID, step: simCrons[i].step.Milliseconds(), offset: jitterOf(&row), rule: d.Rule(), topic: strings.Clone(m.Topic), paused: paused, last: d.Last}
 	if old != nil && !old.dropped {
 		if goesOn := old.rule == now.rule && (!old.paused || paused); d.Last < old.last || goesOn && d.Last != old.last {
 			s.fail("S13: schedule %s goes on at %d, it was at %d", d.ID, d.Last, old.last)
 		}
+		s.checkPause(old, now)
 	}
 	t.byID[d.ID] = now
+}
+
+// checkPause: the ticks that go by during a pause are over.
+func (s *sim) checkPause(old, now *simSchedule) {
+	switch now.pausedAt = s.now; {
+	case !old.paused:
+	case now.paused:
+		now.pausedAt = old.pausedAt
+	case now.last < old.pausedAt-old.offset:
+		s.fail("S13: schedule %s was paused from %d on and goes on at %d", now.id, old.pausedAt, now.last)
+	}
+}
+
+// clockMoved takes a step of the clock, which may be one back.
+func (t *simSchedules) clockMoved(ms int64) {
+	for _, d := range t.byID {
+		d.pausedAt += min(ms, 0)
+	}
 }
 
 // checkSchedules is S15.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 	"github.com/tidemill/tidemill/wal/powerfs"
 )
@@ -27,19 +28,23 @@ import (
 //
 // What it checks:
 //
-//	S1 no message that was acked is lost: it is delivered, a dead letter, or canceled
+//	S1 no message that was acked is lost: the log says how it ended, and that is so
+//	   (sim_ends_test.go)
 //	S2 no attempt starts before the message is due, nor before its retry is
-//	S3 every body arrives as it was published
+//	S3 every body arrives as and where it was published, and no record is found damaged
 //	S4 no attempt starts after a cancel was answered
 //	S5 nothing is attempted that was not published
-//	S6 without a crash no attempt is made twice, and none after an end that is durable
-//	S7 no message has more attempts that count than it may
+//	S6 without a crash no attempt is made twice; none is after an end that is durable,
+//	   crash or not, and no message has two ends
+//	S7 no message has more attempts that count than it may, and one whose outcome is
+//	   durable counts for good
 //	S8 within the window a duplicate gets the original's id, and nothing is stored for it
 //	S9 what is in memory stays within its bound
 //	S10 the core's books balance, and no lane or message is forgotten (sim_books_test.go)
 //	S11 what the index names stands in the log, whatever was reclaimed (sim_reclaim_test.go)
 //	S12 history tells of every message, once (sim_history_test.go)
 //	S13 to S15 schedules (sim_schedule_test.go)
+//	S16 to S19 queues, flow-control keys, callbacks, fan-outs (sim_line_test.go)
 //
 // All of it holds through full disks too (sim_room_test.go).
 type sim struct {
@@ -57,8 +62,10 @@ type sim struct {
 	rows      []*cancelRequest
 	moveRows  []*moveRequest
 	lateRows  []event // read, and not told yet
+	latePages []event // so, too, and in order
 	reclaim   simReclaim
 	schedules simSchedules
+	lines     simLines
 	flights   []startCommand
 	unacked   []*simMessage
 	messages  map[string]*simMessage // by id, acked or not
@@ -80,22 +87,27 @@ type sim struct {
 // simMessage is the model of one message.
 type simMessage struct {
 	id       string
+	url      string // where it goes; "": not checked
 	sub      submission
+	fan      *simFan // what it is a member of
 	dedupID  string
 	body     []byte
 	due      int64 // of the next attempt, as far as the model knows
 	created  int64
 	retries  int
-	behave   int  // how many attempts fail before one succeeds
-	acked    bool // its publish was answered
-	canceled bool // its cancel was answered
-	maybe    bool // a cancel was asked for: it may end either way
-	ended    bool // a 2xx was given
+	behave   int         // how many attempts fail before one succeeds
+	refused  bool        // its destination is one that may not be called
+	answers  map[int]int // attempts' statuses, 0 for those that were not answered
+	acked    bool        // its publish was answered
+	canceled bool        // its cancel was answered
+	maybe    bool        // a cancel was asked for: it may end either way
+	ended    bool        // a 2xx was given
 	starts   map[int]int
 	life     int // the crash count when starts was last reset
 	dead     bool
 	retryAt  int64 // when the next attempt may start, as far as this life of the server knows
 	startDue int64 // of the attempt that was started last
+	log      simEnd
 }
 
 // simRand is the engine's source of chance in a simulation.
@@ -115,11 +127,14 @@ type simConfig struct {
 	noSync   bool
 }
 
+// simEpoch is where the clock begins, unix ms.
+const simEpoch = 1_800_000_000_000
+
 func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 	s := &sim{
-		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000,
+		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: simEpoch,
 		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{}, booksEvery: 8,
-		schedules: simSchedules{byID: map[string]*simSchedule{}},
+		schedules: simSchedules{byID: map[string]*simSchedule{}}, lines: newSimLines(),
 	}
 	s.disk.NoSync = cfg.noSync
 	s.setFree(simPlenty)
@@ -130,7 +145,7 @@ func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 
 func (s *sim) open(cfg simConfig) {
 	o := Options{
-		Dir: "data", Wire: simWire{s}, FS: s.disk, Rand: simRand{s.rng}, SegmentSize: 512 << 10, MessageMax: 64 << 10, ResponseMax: 64 << 10,
+		Dir: "data", Wire: simWire{s}, FS: s.disk, Rand: simRand{s.rng}, SegmentSize: 640 << 10, MessageMax: 64 << 10, ResponseMax: 64 << 10,
 		MemtableSize: 4 << 20, CacheSize: 1 << 20, Parallelism: 20, HostParallelism: 6, Resident: cfg.resident,
 		Wall: func() time.Time { return time.UnixMilli(s.now) }, OnFatal: func(err error) { s.fail("fatal: %v", err) },
 		manual: true, raiseEvery: 5,
@@ -155,6 +170,9 @@ func (s *sim) open(cfg simConfig) {
 		}
 	}
 	s.opened()
+	s.lines.opened()
+	s.checkGroups()
+	s.checkFans()
 	s.note("open", uint64(e.log.Durable().LSN))
 }
 
@@ -193,7 +211,12 @@ func (w simWire) Do(a *dispatch.Attempt, r *dispatch.Result) {
 	if s.now < m.startDue {
 		s.fail("S2: %s is on the wire at %d, due at %d", m.id, s.now, m.startDue)
 	}
+	if m.url != "" && a.URL != m.url {
+		s.fail("S3: %s goes to %s, published to %s", m.id, a.URL, m.url)
+	}
 	switch {
+	case m.refused:
+		r.Class, r.Err = dispatch.Refused, errors.New("a loopback address")
 	case m.behave > 0 && s.rng.IntN(3) == 0:
 		r.Class, r.Err = dispatch.Connect, errors.New("connection refused")
 	case m.behave > 0:
@@ -206,6 +229,17 @@ func (w simWire) Do(a *dispatch.Attempt, r *dispatch.Result) {
 		m.ended = true
 	}
 	m.behave--
+	m.answered(simHeader(a, "Upstash-Retried"), r.Status)
+}
+
+// answered notes what an attempt was answered with.
+func (m *simMessage) answered(retried string, status int) {
+	if n, err := strconv.Atoi(retried); err == nil {
+		if m.answers == nil {
+			m.answers = map[int]int{}
+		}
+		m.answers[n+1] = status
+	}
 }
 
 func simHeader(a *dispatch.Attempt, name string) string {
@@ -214,7 +248,9 @@ func simHeader(a *dispatch.Attempt, name string) string {
 
 // step does one random thing.
 func (s *sim) step(cfg simConfig) {
-	switch n := s.rng.IntN(111); {
+	switch n := s.rng.IntN(114); {
+	case n > 110:
+		s.lineStep()
 	case n > 102:
 		s.scheduleStep()
 	case n == 100:
@@ -236,13 +272,14 @@ func (s *sim) step(cfg simConfig) {
 		for _, m := range s.messages {
 			m.retryAt -= back // an attempt may have landed and not be decided
 		}
+		s.lines.clockSetBack(s.now, back)
 		s.advance(-back)
 	case n < 84:
 		s.land()
 	case n < 89:
 		s.read()
 	case n < 93:
-		s.reclaimStep()
+		s.reclaimSteps()
 	case n < 96:
 		s.cancel()
 	case n < 97:
@@ -275,16 +312,15 @@ func (s *sim) publish() {
 		case 1:
 			p.Delay = time.Duration(s.rng.Int64N(3_600_000)) * time.Millisecond
 		}
-		m.body = make([]byte, s.rng.IntN(s.room.bodyMax()))
-		for i := range m.body {
-			m.body[i] = byte(s.rng.Uint32() >> (s.rng.IntN(2) * 5))
-		}
+		m.body = s.randomBody()
 		if s.rng.IntN(8) == 0 {
 			p.DedupID = "d" + strconv.Itoa(s.rng.IntN(20))
 			m.dedupID = p.DedupID
 		}
+		s.chooseLine(p)
+		s.chooseGroup(p)
 		p.Body, m.retries, m.behave = m.body, p.Retries, max(0, s.rng.IntN(8)-3)
-		m.due = s.now + p.Delay.Milliseconds()
+		m.due, m.url, m.refused = s.now+p.Delay.Milliseconds(), p.URL, s.rng.IntN(30) == 0
 		s.submit(p, m)
 	}
 	if s.room.scarce() {
@@ -297,16 +333,22 @@ func (s *sim) submit(p *Publish, m *simMessage) {
 	if errors.Is(err, wal.ErrLagging) || errors.Is(err, ErrLogFailed) && errors.Is(err, wal.ErrLagging) {
 		return
 	}
+	if p.Group != "" && len(s.lines.groups.acked[p.Group]) == 0 && errors.Is(err, ErrNotFound) {
+		return
+	}
 	if err != nil {
 		s.refused("publish", err)
 		return
 	}
 	if d := sub.duplicate; d != nil {
-		s.duplicate(m, MessageID(d.seq, d.nonce))
+		s.duplicate(m, idsOf(d))
 		return
 	}
 	s.published++
 	m.sub, m.id = sub, MessageID(uint64(sub.ticket.LSN), sub.nonce)
+	if p.Group != "" {
+		s.addFan(p, m, &sub)
+	}
 	if m.dedupID != "" && !s.forgot {
 		if o := s.dedup[m.dedupID]; o != nil && o.acked && s.now-o.created < s.e.opts.DedupWindow.Milliseconds() {
 			s.fail("S8: %s stored again as %s", o.id, m.id)
@@ -318,13 +360,13 @@ func (s *sim) submit(p *Publish, m *simMessage) {
 	s.note("publish", uint64(sub.ticket.LSN))
 }
 
-func (s *sim) duplicate(m *simMessage, id string) {
+func (s *sim) duplicate(m *simMessage, ids []string) {
 	s.duplicates++
 	if s.forgot {
 		return
 	}
-	if o := s.dedup[m.dedupID]; o == nil || o.id != id {
-		s.fail("S8: a duplicate under %q was answered with %s", m.dedupID, id)
+	if o := s.dedup[m.dedupID]; o == nil || !slices.Equal(o.ids(), ids) {
+		s.fail("S8: a duplicate under %q was answered with %v", m.dedupID, ids)
 	}
 }
 
@@ -335,14 +377,23 @@ func (s *sim) commit() {
 		return
 	}
 	for _, m := range s.unacked {
-		if _, err := s.e.settle(&m.sub); err != nil {
+		if err := s.settle(m); err != nil {
 			s.fail("settle: %v", err)
 			return
 		}
-		m.acked = true
 	}
 	s.unacked = s.unacked[:0]
 	s.note("commit", uint64(s.e.log.Durable().LSN))
+}
+
+// settle answers a publish whose group is durable.
+func (s *sim) settle(m *simMessage) error {
+	if m.fan != nil {
+		return s.settleFan(m.fan, &m.sub)
+	}
+	_, err := s.e.settle(&m.sub)
+	m.acked = err == nil
+	return err
 }
 
 // apply hands some of the queued groups to the applier and ends its batch.
@@ -382,6 +433,7 @@ func (s *sim) applyAll() {
 // advance moves the clock and steps the core.
 func (s *sim) advance(ms int64) {
 	s.now += ms
+	s.schedules.clockMoved(ms)
 	for s.failed == nil {
 		events := s.e.inbox.swap(nil)
 		for i := range events {
@@ -431,6 +483,17 @@ func (s *sim) carryOut(out *commands) {
 	for _, d := range out.scheduled {
 		d.req.done(d.err)
 	}
+	for _, r := range out.flows {
+		if err := s.e.logFlow(r); err != nil {
+			s.fail("log a flow-control key: %v", err)
+		}
+	}
+	for _, d := range out.flowed {
+		d.req.done(d.err)
+	}
+	for _, fn := range out.queries {
+		fn(s.e.core)
+	}
 	s.e.carryBounds(out)
 	s.pages = append(s.pages, out.pages...)
 	s.rows = append(s.rows, out.rows...)
@@ -445,7 +508,7 @@ func (s *sim) carryOut(out *commands) {
 	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels); c.resident > limit {
 		s.fail("S9: %d messages resident, the bound is %d", c.resident, limit)
 	}
-	if n := c.wheel.Len(); n > c.resident+len(c.byLane)+len(c.schedules.byKey) {
+	if n := c.wheel.Len(); n > c.resident+len(c.byLane)+len(c.schedules.byKey)+len(c.flows.byID)+len(c.byHost) {
 		s.fail("S9: %d timers for %d resident messages, %d lanes and %d schedules", n, c.resident, len(c.byLane), len(c.schedules.byKey))
 	}
 }
@@ -478,7 +541,9 @@ func (s *sim) started(cmd *startCommand) {
 	if m.life != s.crashes {
 		m.life, m.starts = s.crashes, map[int]int{}
 	}
+	s.checkStart(m, cmd)
 	s.room.started(m, cmd)
+	s.startedLine(m)
 	m.startDue, s.late = cmd.due, max(s.late, s.now-cmd.due)
 	m.starts[cmd.attempt]++
 	if m.starts[cmd.attempt] > 1 {
@@ -495,7 +560,9 @@ func (s *sim) land() {
 	cmd := s.flights[i]
 	s.flights = slices.Delete(s.flights, i, i+1)
 	r := s.att.run(&cmd)
-	r.outcome.Took = 0 // the only thing in a result that real time shows in
+	s.landedLine(MessageID(cmd.row.Seq, cmd.row.Nonce))
+	s.checkUndamaged(&cmd)
+	r.outcome.Took, r.outcome.Timing = uint32(s.rng.IntN(2)*s.rng.IntN(600)), record.Timing{} // the only things in a result that real time shows in
 	switch m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]; {
 	case m == nil || r.success || r.final:
 	case r.interrupt: // the clock was set back since: no attempt was made
@@ -514,11 +581,15 @@ func (s *sim) read() {
 			s.fail("page: %v", err)
 			return
 		}
-		s.e.inbox.push(event{kind: evPaged, slot: s.pages[0].slot, page: p})
+		s.latePages = append(s.latePages, event{kind: evPaged, slot: s.pages[0].slot, page: p})
 		s.pages = s.pages[1:]
 		if s.rng.IntN(2) == 0 {
 			break
 		}
+	}
+	for len(s.latePages) > 0 && s.rng.IntN(3) > 0 {
+		s.e.inbox.push(s.latePages[0])
+		s.latePages = s.latePages[1:]
 	}
 	s.moveRows = slices.DeleteFunc(s.moveRows, func(req *moveRequest) bool {
 		if s.e.idx.Applied() < req.after {
@@ -561,10 +632,13 @@ func (s *sim) pick() *simMessage {
 }
 
 func (s *sim) cancel() {
-	m := s.pick()
-	if m == nil {
-		return
+	if m := s.pick(); m != nil {
+		s.cancelOne(m)
 	}
+}
+
+// cancelOne asks for the cancel of a message.
+func (s *sim) cancelOne(m *simMessage) {
 	seq, nonce, err := parseMessageID(m.id)
 	if err != nil {
 		s.fail("id %s: %v", m.id, err)
@@ -603,7 +677,9 @@ func (s *sim) redrive() {
 	if s.rng.IntN(2) == 0 {
 		err = s.e.DeleteDeadLetter(1, d.ID)
 	} else {
-		m := &simMessage{created: s.now, due: s.now, body: old.body, retries: old.retries, starts: map[int]int{}, life: s.crashes, acked: true}
+		m := &simMessage{
+			url: old.url, created: s.now, due: s.now, body: old.body, retries: old.retries, starts: map[int]int{}, life: s.crashes, acked: true,
+		}
 		if m.id, err = s.e.RetryDeadLetter(1, d.ID); err == nil {
 			s.messages[m.id] = m
 		}
@@ -625,6 +701,7 @@ func (s *sim) crash(cfg simConfig) {
 	s.abandon()
 	s.disk = next
 	s.crashes++
+	s.lines.crashed()
 	if s.rng.IntN(4) == 0 {
 		s.loseIndex()
 	}
@@ -651,7 +728,7 @@ func (s *sim) abandon() {
 		}
 	}
 	s.events, s.groups, s.pages, s.rows, s.flights, s.unacked, s.lateRows = nil, nil, nil, nil, nil, nil, nil
-	s.moveRows, s.reclaim, s.schedules.cmds = nil, simReclaim{}, nil
+	s.latePages, s.moveRows, s.reclaim, s.schedules.cmds = nil, nil, simReclaim{}, nil
 	_ = s.e.log.Close()
 	_ = s.e.idx.Abandon()
 	_ = s.e.lock.Close()
@@ -661,12 +738,16 @@ func (s *sim) abandon() {
 // settleAll lets everything run to its end and checks what must have come of it.
 func (s *sim) settleAll() {
 	s.setFree(simPlenty)
+	s.booksEvery *= 8 // hundreds of ticks may be caught up, one after the other: half of a seed's time
 	s.settleSchedules()
+	s.calmLines()
 	for i := 0; s.failed == nil && i < 20_000; i++ {
 		s.commit()
 		s.applyAll()
 		s.look()
 		s.advance(60_000)
+		s.commit() // permits of a window, which would be over by the next round
+		s.advance(0)
 		for len(s.flights) > 0 {
 			s.land()
 		}
@@ -683,7 +764,7 @@ func (s *sim) settleAll() {
 
 func (s *sim) idle() bool {
 	c := s.e.core
-	return len(s.rows) == 0 && len(s.lateRows) == 0 && len(s.moveRows) == 0 && len(c.moves) == 0 && c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
+	return len(s.rows)+len(s.lateRows)+len(s.latePages) == 0 && len(s.moveRows) == 0 && len(c.moves) == 0 && c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
 }
 
 func (s *sim) checkEnds() {
@@ -705,14 +786,15 @@ func (s *sim) checkEnds() {
 			break
 		}
 	}
+	if len(s.e.core.bySeq) > 0 {
+		s.fail("S9: %d entries left at the end", len(s.e.core.bySeq))
+	}
+	s.checkLeft()
+	s.checkGroups()
+	s.checkFanEnds()
 	s.checkHistory()
-	for id, m := range s.messages {
-		if m.acked && !m.ended && !m.maybe && !m.dead && !dead[id] {
-			s.fail("S1: %s was acked and is neither delivered nor dead nor canceled", id)
-		}
-		if len(s.e.core.bySeq) > 0 {
-			s.fail("S9: %d entries left at the end", len(s.e.core.bySeq))
-		}
+	for _, m := range s.messages {
+		s.checkEnd(m, m.dead || dead[m.id])
 	}
 }
 
@@ -757,10 +839,11 @@ func TestSimulation(t *testing.T) {
 	var crashes, published, attempts, duplicates, copied, reclaimed, rebuilt int
 	var room simRoom
 	var sched simSchedules
+	var lines simLineTotals
 	for seed := from; seed < to; seed++ {
 		s := runSim(t, seed, simConfigOf(seed))
 		if s.failed != nil {
-			t.Fatalf("%v\nrun it again with TIDEMILL_SIM_SEED=%d go test -run TestSimulation ./engine", s.failed, seed)
+			t.Fatalf("%v\nrun it again with %s", s.failed, replayCommand(seed))
 		}
 		crashes += s.crashes
 		published += s.published
@@ -770,6 +853,7 @@ func TestSimulation(t *testing.T) {
 		reclaimed += s.reclaimed
 		rebuilt += s.rebuilt
 		room.add(&s.room)
+		lines.add(&s.lines.simLineTotals)
 		sched.changes += s.schedules.changes
 		sched.ticks += s.schedules.ticks
 		sched.missed += s.schedules.missed
@@ -780,11 +864,16 @@ func TestSimulation(t *testing.T) {
 	t.Logf("schedules: %d changes, %d ticks published, %d times some were missed, %d definitions that go on", sched.changes, sched.ticks, sched.missed, sched.copied)
 	t.Logf("disks were full %d times: %d requests refused, %d attempts after a retry that was not logged, the log stuck %d times",
 		room.episodes, room.refusals, room.unlogged, room.stuck)
+	t.Logf("queues: %d turns, %d beside others, %d discarded; keys: starts at the limit of a short and a long window, of short and long sliding ones, and in flight: %v; %d callbacks, %d of them of failures; %d fan-outs of %d members",
+		lines.turns, lines.crowded, lines.discarded, lines.limited, lines.callbacks, lines.failures, lines.fans, lines.members)
 	if to-from >= 40 && (room.refusals == 0 || room.unlogged == 0 || room.stuck == 0) {
 		t.Error("full disks were not tried")
 	}
 	if to-from >= 40 && (sched.changes == 0 || sched.ticks == 0 || sched.missed == 0 || sched.copied == 0) {
 		t.Error("schedules were not tried")
+	}
+	if to-from >= 40 && (lines.crowded == 0 || slices.Contains(lines.limited[:], 0) || lines.failures == 0 || lines.discarded == 0 || lines.fans == 0) {
+		t.Error("queues, keys, callbacks or fan-outs were not tried")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -40,6 +41,12 @@ func (c *core) commit(lsn uint64, p []byte) error {
 		return c.commitDropSchedule(lsn, p)
 	case record.TypeTick:
 		return c.commitTick(lsn, p)
+	case record.TypeFanout:
+		return c.commitFanout(lsn, p)
+	case record.TypeQueue:
+		return c.commitQueue(lsn, p)
+	case record.TypeFlow:
+		return c.commitFlow(lsn, p)
 	}
 	return nil
 }
@@ -52,21 +59,66 @@ func (c *core) commitGroup(end uint64) {
 
 func (c *core) commitMessage(lsn uint64, p []byte) error {
 	h, err := record.HeadOfMessage(p)
+	if err == nil {
+		err = c.commitMessageTick(lsn, h.Nonce(), h)
+	}
+	if err == nil {
+		r := record.Row{
+			User: h.User(), Nonce: h.Nonce(), Seq: lsn, Pos: lsn, Len: uint32(len(p)),
+			Lane: h.Lane(), Host: h.Host(), Due: h.Due(),
+		}
+		err = c.publish(&r, h)
+	}
 	if err != nil {
 		return fmt.Errorf("committed message at %d: %w", lsn, err)
 	}
-	if err := c.commitMessageTick(lsn, h); err != nil {
-		return fmt.Errorf("committed message at %d: %w", lsn, err)
+	return nil
+}
+
+// commitFanout takes the members of a fan-out: each is a message of its own.
+func (c *core) commitFanout(lsn uint64, p []byte) error {
+	var rows [record.MembersMax]record.Row
+	n := 0
+	h, err := record.EachMember(p, func(i int, m *record.MemberHead) error {
+		rows[i] = record.Row{Nonce: m.Nonce, Seq: lsn + uint64(i), Pos: lsn, Len: m.Share, Lane: m.Lane, Host: m.Host}
+		n++
+		return nil
+	})
+	if err == nil {
+		err = c.commitMessageTick(lsn, rows[0].Nonce, h)
 	}
-	if _, known := c.bySeq[lsn]; known {
+	for i := 0; i < n && err == nil; i++ {
+		rows[i].User, rows[i].Due = h.User(), h.Due()
+		err = c.publish(&rows[i], h)
+	}
+	if err != nil {
+		return fmt.Errorf("committed fan-out at %d: %w", lsn, err)
+	}
+	return nil
+}
+
+// publish takes a message that is pending from now on. h says what its Line is.
+func (c *core) publish(r *record.Row, h record.MessageHead) (err error) {
+	if r.Line, err = h.Line(); err != nil {
+		return err
+	}
+	if r.Line != (record.Line{}) {
+		names, err := h.LineNames()
+		if err != nil {
+			return err
+		}
+		if r.Queue != 0 {
+			c.heardQueue(r)
+		}
+		if r.Flow != 0 {
+			c.heardFlow(r, &names)
+		}
+	}
+	if _, known := c.bySeq[r.Seq]; known {
 		return nil // a page was faster
 	}
-	r := record.Row{
-		User: h.User(), Nonce: h.Nonce(), Seq: lsn, Pos: lsn, Len: uint32(len(p)),
-		Lane: h.Lane(), Host: h.Host(), Due: h.Due(),
-	}
-	if c.place(&r) {
-		c.schedule(c.admit(c.laneOf(r.Lane), &r, stTimer))
+	if c.place(r) {
+		c.arrange(c.admit(c.laneOf(r), r, stTimer))
 	}
 	return nil
 }
@@ -83,8 +135,13 @@ func (c *core) commitOutcome(lsn uint64, p []byte) error {
 		return fmt.Errorf("engine: BUG: outcome at %d of message %d, which is not resident", lsn, o.Seq)
 	}
 	c.settled(i)
+	if err := c.commitCallbacks(lsn, p); err != nil {
+		return err
+	}
 	if o.Kind.Final() {
+		c.gone(i)
 		c.leave(i, stEnded, lsn)
+		c.unheard(&o.Line)
 		c.answerCancels(o.Seq, o.Kind)
 	} else {
 		c.commitRetry(i, lsn, &o)
@@ -95,12 +152,30 @@ func (c *core) commitOutcome(lsn uint64, p []byte) error {
 	return nil
 }
 
+// commitCallbacks takes the messages that an outcome publishes: before it ends the
+// message itself, so that its turn in a queue goes on with them.
+func (c *core) commitCallbacks(lsn uint64, p []byte) error {
+	return record.EachCallback(p, func(n int, h record.MessageHead, _ []byte) error {
+		return c.publish(&record.Row{
+			User: h.User(), Nonce: h.Nonce(), Seq: lsn + 1 + uint64(n), Pos: lsn, Len: record.CallbackShare(p),
+			Lane: h.Lane(), Host: h.Host(), Due: h.Due(),
+		}, h)
+	})
+}
+
 // commitRetry places a message whose retry is durable.
 func (c *core) commitRetry(i uint32, lsn uint64, o *record.Outcome) {
 	e := &c.entries[i]
+	if plant.Bug("retry-at-once") {
+		o.Next = o.At
+	}
 	e.due, e.tries = o.Next, o.Attempt
-	if len(c.cancels[o.Seq]) > 0 {
+	if c.doomed(i) {
 		c.appendCancel(i)
+		return
+	}
+	if e.flags&flagSlot != 0 { // it has its turn and stays
+		c.schedule(i)
 		return
 	}
 	r := c.row(e)
@@ -123,6 +198,7 @@ func (c *core) finished(i uint32, r *attemptResult) {
 	e.flags &^= flagFlying
 	c.grown(i)
 	c.yield(e.host, r)
+	c.yieldFlow(e.flow)
 	switch {
 	case e.flags&flagRetired != 0:
 		c.release(i)
@@ -146,13 +222,23 @@ func (c *core) conclude(i uint32, r *attemptResult) {
 	o := &r.outcome
 	o.Row, o.At, o.Attempt = c.row(e), c.now, e.tries+1
 	o.Kind = decide(r, int(o.Attempt))
+	if len(o.Callbacks) > 0 && c.scarce() && !plant.Bug("callback-is-lost-on-a-full-disk") {
+		if c.doomed(i) { // that needs no room, and there may be none for long
+			c.appendCancel(i)
+			return
+		}
+		c.holdBack(i, r)
+		return
+	}
 	if o.Kind == record.Retry {
 		o.Next = c.now + ceilMillis(r.delay)
 		if c.scarce() {
 			c.keepRetry(i, o)
 			return
 		}
-		o.Body = o.Body[:min(len(o.Body), historyMax)] // only a dead letter shows all of it
+		if len(o.Callbacks) == 0 {
+			o.Body = o.Body[:min(len(o.Body), historyMax)] // only a dead letter shows all of it
+		}
 	} else if c.scarce() {
 		brief(o)
 	}
@@ -172,9 +258,9 @@ func ceilMillis(d time.Duration) int64 {
 // decide says what the end of the given attempt means.
 func decide(r *attemptResult, attempt int) record.Kind {
 	switch {
-	case r.success:
+	case r.success, plant.Bug("given-up-as-delivered") && attempt > r.retries:
 		return record.Delivered
-	case r.final || attempt > r.retries:
+	case r.final || attempt > r.retries && (attempt > r.retries+1 || !plant.Bug("one-attempt-more")):
 		return record.Dead
 	default:
 		return record.Retry
@@ -183,6 +269,9 @@ func decide(r *attemptResult, attempt int) record.Kind {
 
 // decided asks for an outcome to be logged.
 func (c *core) decided(o *record.Outcome) {
+	for _, m := range o.Callbacks {
+		record.Stamp(m, c.now)
+	}
 	c.undurable++
 	c.undurableBytes += o.Size()
 	c.out.appends = append(c.out.appends, appendCommand{o})
@@ -212,7 +301,13 @@ func (c *core) cancel(req *cancelRequest) {
 		return
 	}
 	c.cancels[req.seq] = append(c.cancels[req.seq], req)
-	if e.state != stDeciding && e.flags&(flagCanceling|flagMoving) == 0 {
+	if plant.Bug("cancel-answered-early") {
+		c.answer(req, nil)
+	}
+	if c.held[req.seq] != nil {
+		c.letGo(req.seq)
+		c.appendCancel(i)
+	} else if e.state != stDeciding && e.flags&(flagCanceling|flagMoving) == 0 {
 		c.appendCancel(i)
 	}
 }
@@ -253,7 +348,7 @@ func (c *core) cancelRow(req *cancelRequest, r *record.Row) {
 	if ok { // left to the index by a retry that the index has applied by now
 		c.comeBack(i)
 	} else {
-		i = c.admit(c.laneOf(r.Lane), r, stDeciding)
+		i = c.admit(c.laneOf(r), r, stDeciding)
 	}
 	c.entries[i].state = stDeciding
 	c.cancels[req.seq] = append(c.cancels[req.seq], req)
@@ -268,6 +363,7 @@ func (c *core) appendCancel(i uint32) {
 	c.withdraw(i)
 	e.state = stDeciding
 	e.flags |= flagCanceling
+	c.goes(i)
 	c.decided(&record.Outcome{Row: c.row(e), Kind: record.Canceled, At: c.now})
 }
 
@@ -299,11 +395,13 @@ func (c *core) poison(err error) {
 		c.endMove(req, err)
 	}
 	c.poisonSchedules(err)
+	c.poisonFlows(err)
 }
 
 // recover starts from the index's lanes: their messages are read when their time
 // comes. A message that was in mid-attempt is simply pending again, its attempt
 // not used up.
 func (c *core) recover(l index.Lane) {
-	c.spill(c.laneOf(l.ID), index.Cursor{Due: l.First})
+	r := record.Row{Lane: l.ID, Line: record.Line{Queue: l.Queue, Flow: l.Flow}}
+	c.spill(c.laneOf(&r), index.Cursor{Due: l.First})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -16,6 +17,7 @@ type ticker struct {
 	caught  map[uint64]int64 // tickPlan.caught, by where the schedule's definition stands
 	buf     []byte
 	message record.Message
+	fan     fan
 	rand    chance
 }
 
@@ -63,6 +65,7 @@ func (t *ticker) run(cmd *scheduleCommand) {
 		t.buf = nil
 	}
 	t.message.Body = nil
+	t.fan.free()
 }
 
 // reserve is the log's, with errors for whoever waits: reclaiming knows the log's own.
@@ -132,7 +135,9 @@ func (t *ticker) redefine(cmd *scheduleCommand) error {
 		d.Flags |= record.FlagPaused
 	case askResume:
 		d.Flags &^= record.FlagPaused
-		d.Last = max(d.Last, t.e.wallMillis()-cmd.offset)
+		if !plant.Bug("pause-is-caught-up") {
+			d.Last = max(d.Last, t.e.wallMillis()-cmd.offset)
+		}
 	case askKeep:
 		err := t.log(d.Append(nil), wal.Reclaiming)
 		if err == nil {
@@ -163,13 +168,16 @@ func (t *ticker) fire(cmd *scheduleCommand, a *scheduleAnswer) (logged bool) {
 		return false
 	}
 	now := t.e.wallMillis()
+	if plant.Bug("jitter-is-ignored") {
+		cmd.offset = 0
+	}
 	p := planTicks(x, cmd.row.Last, now-cmd.offset, t.caught[cmd.row.Pos], &r)
 	t.note(cmd.row.Pos, &p)
 	switch {
 	case p.publish != 0:
 		a.err = t.publish(cmd, &d, &p, now)
 	case p.to != 0:
-		a.err = t.missed(cmd, &p, now)
+		a.err = t.missed(cmd, &p, now, missedText)
 	default:
 		a.next = p.next
 		return false
@@ -209,24 +217,63 @@ func (t *ticker) publish(cmd *scheduleCommand, d *record.Schedule, p *tickPlan, 
 	if err := record.DecodeMessage(d.Message, m); err != nil {
 		return fmt.Errorf("%w: the message of schedule %q: %w", ErrDamaged, cmd.row.ID, err)
 	}
-	m.Due, m.Created, m.Nonce = now+m.Due, now, t.rand.draw(t.e.opts.Rand)
+	m.Due, m.Created = now+m.Due, now
 	m.Flags |= record.FlagTick
 	m.Schedule, m.Tick = cmd.row.ID, record.ScheduleTick{Time: p.publish, Next: p.next}
-	_, err := t.e.logMessage(m)
+	if err := t.address(m); notByItself(err) {
+		over := tickPlan{from: p.publish, to: p.publish, count: 1, next: p.next}
+		return t.missed(cmd, &over, now, err.Error())
+	} else if err != nil {
+		return err
+	}
+	var err error
+	if m.Topic != "" {
+		_, err = t.e.logFanout(&t.fan)
+	} else {
+		_, err = t.e.logMessage(m)
+	}
 	if err == nil {
 		t.e.scheduler.ticked.Add(1)
 	}
 	return err
 }
 
-// missed logs that ticks went by.
-func (t *ticker) missed(cmd *scheduleCommand, p *tickPlan, now int64) error {
+// address says whom the message of a tick goes to: where it is for a group, the endpoints
+// that this has now. It makes the queue that the message is to wait in.
+func (t *ticker) address(m *record.Message) error {
+	if m.QueueName != "" {
+		if err := t.e.ensureQueue(UserID(m.User), m.QueueName); err != nil {
+			return err
+		}
+	}
+	if m.Topic == "" {
+		m.Nonce = t.rand.draw(t.e.opts.Rand)
+		return nil
+	}
+	g, err := t.e.topic(UserID(m.User), m.Topic)
+	if err != nil {
+		return err
+	}
+	return t.e.fanOut(m, g, &t.fan)
+}
+
+// notByItself says whether an error is for the schedule's owner to mend: a tick is over
+// then, and does not hold up others.
+func notByItself(err error) bool {
+	_, limit := errors.AsType[*LimitError](err)
+	return limit || errors.Is(err, ErrNotFound)
+}
+
+// missed logs that ticks went by, and why.
+func (t *ticker) missed(cmd *scheduleCommand, p *tickPlan, now int64, why string) error {
 	k := record.Tick{
 		User: cmd.row.User, ID: cmd.row.ID, At: now, Ticks: cmd.row.Ticks,
 		From: p.from, To: p.to, Count: uint32(p.count), More: p.more,
-		Error: missedText,
+		Error: why,
 	}
-	k.Last, k.Next = p.to, p.next
+	if k.Last, k.Next = p.to, p.next; plant.Bug("missed-is-the-end") {
+		k.Next = 0
+	}
 	err := t.log(k.Append(t.buf[:0]), wal.Producer)
 	if err == nil {
 		t.e.scheduler.missed.Add(uint64(p.count))

@@ -10,6 +10,9 @@ import (
 // account and are invisible to every other.
 type UserID uint32
 
+// Method is a delivery's HTTP method.
+type Method = record.Method
+
 // Header is one header line; names are in canonical case, order is kept.
 type Header = record.Header
 
@@ -30,6 +33,16 @@ type Publish struct {
 	DedupID    string        // "": none
 	// DedupContent derives the deduplication id from destination, body and forwarded headers (QSTASH.md §3.6).
 	DedupContent bool
+
+	Queue    string // its name; "": none
+	Ordering string // key within the queue: messages with the same one are in order, others run on; "": none
+	Flow     FlowControl
+	Callback *Callback // after every attempt; nil: none
+	Failure  *Callback // after the last attempt, if that failed; nil: none
+
+	// Group is the URL group that the message goes to, and URL is empty then.
+	// PublishGroup and PublishBatch take it.
+	Group string
 }
 
 // DefaultRetries is QSTASH.md's default for Upstash-Retries.
@@ -44,7 +57,8 @@ type Receipt struct {
 // Result is one element of a batch: a receipt or an error.
 type Result struct {
 	Receipt
-	Err error
+	Members []MemberReceipt // of a publish to a group
+	Err     error
 }
 
 // Message is a message as its owner sees it.
@@ -62,6 +76,14 @@ type Message struct {
 	Due        time.Time // when the next attempt is due
 	Attempts   int       // attempts that have ended
 	ScheduleID string    // the schedule that published it, "" for none
+
+	QueueName string // "": none
+	Ordering  string
+	Flow      FlowControl
+	TopicName string        // the URL group that it was published to, "" for none
+	Endpoint  string        // name of the group's endpoint, "" if it has none
+	Callback  *CallbackInfo // nil: none
+	Failure   *CallbackInfo // nil: none
 }
 
 // DeadLetter is a message that ended without success.
@@ -83,6 +105,9 @@ type DeadLetterQuery struct {
 	URLs        []string
 	CallerIPs   []string
 	ScheduleIDs []string
+	TopicNames  []string
+	QueueNames  []string
+	FlowKeys    []string
 	Statuses    []int
 	From, To    time.Time // inclusive
 	Descending  bool      // latest first

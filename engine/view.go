@@ -53,12 +53,16 @@ func (e *Engine) Message(u UserID, id string) (*Message, error) {
 const readTries = 3
 
 // readMoved reads a row's record. An address held in memory is a hint, the id is the
-// truth (W10): if the log no longer has it, the index knows where the record is.
+// truth (W10): if the log no longer has it, the index knows where the record is, or that
+// the message has ended (errEnded).
 func (e *Engine) readMoved(row *record.Row, buf []byte) ([]byte, error) {
 	p, err := e.log.Read(wal.LSN(row.Pos), int(row.Len), buf)
 	for i := 1; i < readTries && errors.Is(err, wal.ErrNotFound); i++ {
 		now, ok, indexErr := e.idx.Row(row.Seq)
-		if indexErr != nil || !ok || now.Pos == row.Pos {
+		if indexErr == nil && !ok {
+			return nil, errEnded // or its segment could not have been given up
+		}
+		if indexErr != nil || now.Pos == row.Pos {
 			break
 		}
 		p, err = e.log.Read(wal.LSN(now.Pos), int(now.Len), buf)
@@ -101,20 +105,38 @@ func (e *Engine) readMessage(row *record.Row, v *Message) error {
 		return err
 	}
 	var m record.Message
-	if err := record.DecodeMessage(p, &m); err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	body, err := openMessage(p, row, &m, nil)
+	if err == nil {
+		err = v.fill(row, &m, body)
 	}
-	body, err := m.OpenBody(nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
+	return nil
+}
+
+// fill makes a view of a message.
+func (v *Message) fill(row *record.Row, m *record.Message, body []byte) (err error) {
 	*v = Message{
 		ID: MessageID(row.Seq, row.Nonce), URL: m.URL, Method: m.Method.String(), Header: m.Header, Body: body,
 		CallerIP: m.CallerIP, Retries: int(m.Retries), RetryDelay: m.RetryDelay,
 		Created: time.UnixMilli(m.Created), NotBefore: time.UnixMilli(m.Due), Due: time.UnixMilli(row.Due),
 		Attempts: int(row.Tries), ScheduleID: m.Schedule,
+		QueueName: m.QueueName, Ordering: m.Ordering, Flow: flowControl(m), TopicName: m.Topic, Endpoint: m.Endpoint,
 	}
-	return nil
+	if v.Callback, err = viewCallback(m.Callback); err == nil {
+		v.Failure, err = viewCallback(m.Failure)
+	}
+	return err
+}
+
+func flowControl(m *record.Message) FlowControl {
+	if m.FlowKey == "" {
+		return FlowControl{}
+	}
+	return FlowControl{
+		Key: m.FlowKey, Parallelism: int(m.Parallelism), Rate: int(m.Rate), Period: millis(int64(m.Period)), Sliding: m.Sliding,
+	}
 }
 
 // readRecord reads the message or outcome that stands at pos, moved there or not.

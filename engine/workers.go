@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"runtime/debug"
 	"sync"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine/delay"
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -104,7 +104,8 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 			r.outcome.Error = "internal error of the server during the attempt"
 		}
 	}()
-	if err := a.prepare(cmd); err != nil {
+	body, err := a.prepare(cmd)
+	if err != nil {
 		a.unprepared(r, err)
 		return
 	}
@@ -114,35 +115,35 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 	}
 	a.e.opts.Wire.Do(&a.attempt, &a.result)
 	a.classify(r, cmd.attempt)
+	r.outcome.Timing = timing(cmd, &a.result.Timing)
+	if r.interrupt || len(a.message.Callback) == 0 && len(a.message.Failure) == 0 {
+		return
+	}
+	if err := a.callbacks(r, cmd, body); err != nil {
+		a.damaged(r, err)
+	}
 }
 
-// prepare reads the message and builds the request.
-func (a *attempter) prepare(cmd *startCommand) error {
+// prepare reads the message, builds the request and returns its body.
+func (a *attempter) prepare(cmd *startCommand) (body []byte, err error) {
 	if need := int(cmd.row.Len) + readSlack; cap(a.record) < need {
 		a.record = make([]byte, need+need/4)
 	}
 	p, err := a.e.readMoved(&cmd.row, a.record)
 	if err != nil {
-		return asReadError(err)
+		return nil, asReadError(err)
 	}
-	if p, err = record.Unwrap(p); err != nil {
-		return err
-	}
-	m := &a.message
-	if err := record.DecodeMessage(p, m); err != nil {
-		return err
-	}
-	if m.Nonce != cmd.row.Nonce {
-		return fmt.Errorf("the record at %d belongs to another message", cmd.row.Pos)
-	}
-	body, err := m.OpenBody(a.body)
+	body, err = openMessage(p, &cmd.row, &a.message, a.body)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if m.Flags&record.FlagZstd != 0 {
+	if a.message.Flags&record.FlagZstd != 0 {
 		a.body = body
+		if plant.Bug("body-sent-compressed") {
+			body = a.message.Body
+		}
 	}
-	return a.request(cmd, body)
+	return body, a.request(cmd, body)
 }
 
 // readRetry is how long a message waits of which no attempt could be made for a
@@ -154,7 +155,7 @@ type readError struct{ error }
 
 func asReadError(err error) error {
 	var corrupt *wal.CorruptionError
-	for _, lasting := range []error{wal.ErrNotFound, io.ErrUnexpectedEOF, syscall.EIO} {
+	for _, lasting := range []error{errEnded, wal.ErrNotFound, io.ErrUnexpectedEOF, syscall.EIO} {
 		if errors.Is(err, lasting) {
 			return err
 		}
@@ -166,6 +167,10 @@ func asReadError(err error) error {
 }
 
 func (a *attempter) unprepared(r *attemptResult, err error) {
+	if errors.Is(err, errEnded) { // canceled before its turn came here: nobody waits for the result
+		r.interrupt, r.delay = true, readRetry
+		return
+	}
 	if _, ok := err.(readError); !ok {
 		a.damaged(r, err)
 		return
@@ -184,7 +189,8 @@ func (a *attempter) damaged(r *attemptResult, err error) {
 }
 
 func (a *attempter) trim() {
-	a.message.Body, a.attempt.Body = nil, nil // they may alias what is dropped here
+	// They may alias what is dropped here.
+	a.message.Body, a.message.Callback, a.message.Failure, a.attempt.Body = nil, nil, nil, nil
 	if cap(a.record) > attempterMax {
 		a.record = nil
 	}

@@ -28,12 +28,20 @@ func (x *exchange) batch() error {
 		if fail != nil {
 			return badRequest("message %d: %s", len(b.items), fail.text)
 		}
+		if !x.body.reserve(batchItemCost) {
+			return errBusy
+		}
 		b.items = append(b.items, batchItem{raw: raw})
 	}
 	x.prepare(&b)
 	x.publishAll(&b)
 	return x.answerBatch(&b)
 }
+
+// batchItemCost is what an element takes of Options.InflightBytes beside its text: an
+// element can be 27 bytes long, and what is made of it is not. So the budget bounds the
+// number of messages that wait for the disk, too.
+const batchItemCost = 1 << 10
 
 // batch is one call under way. Items and publishes refer to the body.
 type batch struct {
@@ -46,8 +54,9 @@ type batch struct {
 type batchItem struct {
 	raw       rawItem
 	fail      *failure
-	receipt   engine.Receipt
+	result    engine.Result
 	url       string
+	group     bool // it went to a URL group: result.Members tells
 	scheduled bool // it is of schedules, and has what follows
 	schedule  engine.ScheduleReceipt
 }
@@ -110,7 +119,7 @@ func (it *rawItem) member(name []byte) *[]byte {
 // prepare turns the items into messages.
 func (x *exchange) prepare(b *batch) {
 	b.ready = make([]engine.Publish, 0, len(b.items))
-	limits := x.srv.opt.Engine.Limits()
+	limits := x.bounds()
 	for i := range b.items {
 		it := &b.items[i]
 		it.fail = x.prepareItem(b, &it.raw, &limits)
@@ -121,7 +130,7 @@ func (x *exchange) prepare(b *batch) {
 			it.scheduled = true
 		default:
 			b.ready = append(b.ready, x.pub.message)
-			it.url = x.pub.message.URL
+			it.url, it.group = x.pub.message.URL, x.pub.message.Group != ""
 		}
 		x.pub.next()
 	}
@@ -130,35 +139,35 @@ func (x *exchange) prepare(b *batch) {
 // next makes p ready for another item. Forwarded headers of earlier items keep
 // their memory.
 func (p *publisher) next() {
-	*p = publisher{forward: p.forward[len(p.forward):], scratch: p.scratch[len(p.scratch):]}
+	*p = publisher{options: options{forward: p.forward[len(p.forward):]}, scratch: p.scratch[len(p.scratch):]}
 }
 
-func (x *exchange) prepareItem(b *batch, raw *rawItem, limits *engine.Limits) *failure {
-	p := &x.pub
-	if queue, _ := text(raw.queue); len(queue) > 0 || raw.queue != nil && raw.queue[0] != '"' && !isNull(raw.queue) {
-		return unsupported("the queue of a batch message")
+func (x *exchange) prepareItem(b *batch, raw *rawItem, limits *bounds) *failure {
+	if fail := b.cutHeaders(raw.headers, x.srv.opt.HeaderMax); fail != nil {
+		return fail
 	}
-	fail := b.cutHeaders(raw.headers, x.srv.opt.HeaderMax)
+	return x.finishItem(b, raw, limits)
+}
+
+// finishItem makes x.pub's message complete, of the members of an element and of
+// its headers in b.fields. Its options from other members are there already.
+func (x *exchange) finishItem(b *batch, raw *rawItem, limits *bounds) *failure {
+	p := &x.pub
+	queue, fail := stringMember("queue", raw.queue)
+	if fail == nil && len(queue) > 0 {
+		fail = checkName("queue", queue)
+	}
+	if fail == nil {
+		fail = p.set(optQueue, queue, fromHeader)
+	}
 	if fail == nil {
 		fail = p.addFields(b.fields)
 	}
 	if fail != nil {
 		return fail
 	}
-	return x.finishItem(b, raw, limits)
-}
-
-// finishItem makes x.pub's message complete when all options of an element are
-// collected.
-func (x *exchange) finishItem(b *batch, raw *rawItem, limits *engine.Limits) *failure {
-	p := &x.pub
-	if equalFold(p.values[optForwardAll], "true") {
-		p.forwardAll(b.fields)
-	}
-	if fail := p.build(limits, x.srv.opt.Now()); fail != nil {
-		return fail
-	}
-	if fail := x.itemURL(raw.destination); fail != nil {
+	to, fail := itemTarget(raw.destination)
+	if fail != nil {
 		return fail
 	}
 	m := &p.message
@@ -166,21 +175,21 @@ func (x *exchange) finishItem(b *batch, raw *rawItem, limits *engine.Limits) *fa
 	if len(m.Body) > limits.MessageMax {
 		return tooLong("the message", int64(limits.MessageMax))
 	}
-	m.User, m.CallerIP = x.user, x.c.ip
-	return nil
+	return x.complete(to, b.fields, limits)
 }
 
-// itemURL takes a destination as it is written: in JSON nothing of it is ours.
-func (x *exchange) itemURL(raw []byte) *failure {
-	url, _ := text(raw)
-	form, fail := formOf(url)
-	switch {
+// itemTarget takes a destination as it is written: in JSON nothing of it is ours.
+func itemTarget(raw []byte) (target, *failure) {
+	s, _ := text(raw)
+	switch form, fail := formOf(s); {
 	case fail != nil:
-		return fail
-	case form != formLiteral:
-		return errScheme
+		return target{}, fail
+	case form == formGroup:
+		return target{group: s}, nil
+	case form == formLiteral:
+		return target{url: s}, nil
 	}
-	return x.srv.opt.setURL(&x.pub.message, url)
+	return target{}, errScheme
 }
 
 // itemBody is the text of a string, nothing for null, and the compact JSON text
@@ -274,7 +283,7 @@ func (x *exchange) publishAll(b *batch) {
 			it.schedule, err = defined[0].ScheduleReceipt, defined[0].Err
 			defined = defined[1:]
 		default:
-			it.receipt, err = results[0].Receipt, results[0].Err
+			it.result, err = results[0], results[0].Err
 			results = results[1:]
 		}
 		if err != nil {
@@ -306,11 +315,14 @@ func (x *exchange) answerBatch(b *batch) error {
 			continue
 		}
 		sent++
-		if it.scheduled {
+		switch {
+		case it.scheduled:
 			x.out = appendScheduleReceipt(x.out, &it.schedule)
-			continue
+		case it.group:
+			x.out = appendMembers(x.out, it.result.Members)
+		default:
+			x.out = appendReceipt(x.out, &it.result.Receipt, it.url)
 		}
-		x.out = appendReceipt(x.out, &it.receipt, it.url)
 	}
 	if sent == 0 && len(b.items) > 0 {
 		return b.items[0].fail

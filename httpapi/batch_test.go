@@ -22,6 +22,7 @@ func TestBatch(t *testing.T) {
 		}
 		return engine.Receipt{MessageID: "msg_x"}, nil
 	}
+	const badName = `must be at most 256 of the characters A-Z a-z 0-9 . _ - and neither . nor .."`
 	const ok = `{"messageId":"msg_x","url":"http://h/"}`
 	tests := []struct {
 		name, body string
@@ -52,14 +53,15 @@ func TestBatch(t *testing.T) {
 		{"all fail in the engine", `[{"destination":"http://full"}]`, 503, `{"error":"` + engine.ErrOverloaded.Error() + `"}`, []string{""}},
 		{"duplicate", `[{"destination":"http://again"}]`, 200, `[{"messageId":"msg_old","deduplicated":true}]`, []string{""}},
 		{
-			"mixed", `[{"destination":"http://full"},{"destination":"http://h/","queue":"q"},{"destination":"http://h/"}]`, 200,
-			`[{"error":"` + engine.ErrOverloaded.Error() + `"},{"error":"the queue of a batch message is not supported by this version of tidemill yet"},` + ok + "]",
-			[]string{"", ""},
+			"mixed", `[{"destination":"http://full"},{"destination":"http://h/","queue":"q"},{"destination":"http://h/"},{"destination":"http://h/","queue":"a b"},
+			{"destination":"http://h/","queue":["q"]},{"destination":"http://h/","queue":"q","headers":{"Upstash-Queue-Name":"q"}}]`, 200,
+			`[{"error":"` + engine.ErrOverloaded.Error() + `"},` + ok + "," + ok + `,{"error":"invalid queue \"a b\": ` + badName + `},` +
+				`{"error":"queue must be a string without control characters"},{"error":"more than one Upstash-Queue-Name"}]`,
+			[]string{"", "", ""},
 		},
 		{
-			"group", `[{"destination":"http://h/"},{"destination":"group"},{"destination":""}]`, 200,
-			"[" + ok + `,{"error":"a URL group as destination (add http:// or https:// to publish to a URL) is not supported by this version of tidemill yet"},` +
-				`{"error":"a non-empty destination must be provided"}]`,
+			"no destinations", `[{"destination":"http://h/"},{"destination":".."},{"destination":""}]`, 200,
+			"[" + ok + `,{"error":"invalid URL group \"..\": ` + badName + `},{"error":"a non-empty destination must be provided"}]`,
 			[]string{""},
 		},
 		{"not JSON", `[{"destination":"http://h/"},]`, 400, `{"error":"the body is not valid JSON"}`, nil},

@@ -110,24 +110,46 @@ func (r *replay) Read(p []byte) (int, error) {
 // BenchmarkExchange is the same without any pipe or goroutine switch: head,
 // authentication, options, answer.
 func BenchmarkExchange(b *testing.B) {
+	b.Run("options=usual", func(b *testing.B) { benchExchange(b, benchRequest()) })
+	b.Run("options=line", func(b *testing.B) { benchExchange(b, lineRequest()) })
+}
+
+// lineRequest is one publish with a queue, an ordering key and flow control.
+func lineRequest() []byte {
+	return []byte(requestBody("POST /v2/enqueue/orders/https://h.example.com/hooks/orders?shop=12", strings.Repeat("x", 1024),
+		"Content-Type: application/json", "Upstash-Flow-Control-Key: shop-12", "Upstash-Flow-Control-Value: parallelism=5, rate=10, period=1m",
+		"Tidemill-Ordering-Key: customer-7", "Tidemill-Flow-Control-Mode: sliding"))
+}
+
+func benchExchange(b *testing.B, raw []byte) {
+	once := exchanger(b, raw)
+	b.ReportAllocs()
+	for b.Loop() {
+		once()
+	}
+}
+
+// exchanger returns what serves one request each time.
+func exchanger(t testing.TB, raw []byte) func() {
 	client, server := net.Pipe()
-	defer client.Close()
-	defer server.Close()
+	t.Cleanup(func() {
+		client.Close()
+		server.Close()
+	})
 	go io.Copy(io.Discard, client) //nolint:errcheck // it ends with the pipe
 	srv, err := New(Options{Engine: noEngine{newFake()}})
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	c := newConn(srv, &replay{Conn: discardConn{server}, raw: benchRequest()})
+	c := newConn(srv, &replay{Conn: discardConn{server}, raw: raw})
 	c.br = bufio.NewReaderSize(c.nc, readerSize)
-	b.ReportAllocs()
-	for b.Loop() {
+	return func() {
 		if !c.await() {
-			b.Fatal("the connection ended")
+			t.Fatal("the connection ended")
 		}
 		x := srv.acquire(c)
 		if !x.run() {
-			b.Fatalf("%d %s", x.status, x.out)
+			t.Fatalf("%d %s", x.status, x.out)
 		}
 		srv.release(x)
 	}

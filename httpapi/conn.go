@@ -11,15 +11,17 @@ import (
 	"time"
 )
 
-// The states of a connection. Only an idle one may be closed by Shutdown.
+// The states of a connection. Shutdown may close an idle one; one that has no whole
+// head yet may also have to make room for another client (Server.evict).
 const (
 	connIdle int32 = iota
+	connHead
 	connActive
 	connClosed
 )
 
-// conn is one client connection. Its goroutine owns it; Shutdown touches state
-// and nc only.
+// conn is one client connection. Its goroutine owns it; others touch state and nc
+// only.
 type conn struct {
 	srv   *Server
 	nc    net.Conn
@@ -92,13 +94,16 @@ func (c *conn) await() bool {
 			return false
 		}
 	}
-	return c.state.CompareAndSwap(connIdle, connActive)
+	return c.state.CompareAndSwap(connIdle, connHead)
 }
 
-func (c *conn) closeIdle() {
-	if c.state.CompareAndSwap(connIdle, connClosed) {
-		c.nc.Close()
+// closeIn closes the connection if it is in a state, and says so.
+func (c *conn) closeIn(state int32) bool {
+	if !c.state.CompareAndSwap(state, connClosed) {
+		return false
 	}
+	c.nc.Close()
+	return true
 }
 
 // readWithin sets the read deadline, to an eighth: moving a timer for every
@@ -238,11 +243,11 @@ func (c *conn) linger() {
 	}
 }
 
-// refuseUnheard answers a connection that is over a limit, without reading.
-func (c *conn) refuseUnheard(f *failure) {
-	defer c.nc.Close()
+// refuseUnheard answers a connection that is over a limit, without reading. The answer
+// fits the socket's buffer, so it waits for nobody.
+func (c *conn) refuseUnheard(f *failure) error {
 	x := c.srv.acquire(c)
 	defer c.srv.release(x)
 	x.fail(f)
-	x.write(false) //nolint:errcheck // it is closed in any case
+	return x.write(false)
 }

@@ -6,19 +6,26 @@ import (
 	"github.com/tidemill/tidemill/engine"
 )
 
-// destination returns the URL of a publish from tail, the rest of the raw
-// request target, byte for byte (QSTASH.md §3.1): our own parameters are taken
-// out of its query, a percent-encoded URL is decoded once, and a slash that a
-// proxy collapsed is put back. The result aliases tail when nothing had to
-// change, else scratch, which is returned grown.
-func destination(tail, scratch []byte) (url, grown []byte, fail *failure) {
+// target is a destination: a URL, byte for byte, or the name of a URL group
+// (QSTASH.md §3.2).
+type target struct{ url, group []byte }
+
+// destination returns what a publish goes to, from tail, the rest of the raw
+// request target (QSTASH.md §3.1): our own parameters are taken out of a URL's
+// query, a percent-encoded URL is decoded once, and a slash that a proxy
+// collapsed is put back. A group has no query: what a webhook's sender adds to
+// its name is nobody's. The result aliases tail when nothing had to change, else
+// scratch, which is returned grown.
+func destination(tail, scratch []byte) (to target, grown []byte, fail *failure) {
 	path, query := cutQuery(tail)
 	form, fail := formOf(path)
-	if fail != nil {
-		return nil, scratch, fail
-	}
-	if form == formLiteral && !hasOwnParams(query) {
-		return tail, scratch, nil
+	switch {
+	case fail != nil:
+		return target{}, scratch, fail
+	case form == formGroup:
+		return target{group: path}, scratch, nil
+	case form == formLiteral && !hasOwnParams(query):
+		return target{url: tail}, scratch, nil
 	}
 	at := len(scratch)
 	switch form {
@@ -33,7 +40,7 @@ func destination(tail, scratch []byte) (url, grown []byte, fail *failure) {
 		scratch = append(scratch, path...)
 	}
 	scratch = attachQuery(scratch, at, query, len(tail) > len(path))
-	return scratch[at:], scratch, nil
+	return target{url: scratch[at:]}, scratch, nil
 }
 
 type urlForm int
@@ -42,9 +49,10 @@ const (
 	formLiteral   urlForm = iota // https://h
 	formCollapsed                // https:/h
 	formEncoded                  // https%3A%2F%2Fh
+	formGroup                    // a name
 )
 
-// formOf tells how a destination is written, or why it is none of an URL.
+// formOf tells how a destination is written, or why it is none.
 func formOf(p []byte) (urlForm, *failure) {
 	if len(p) == 0 {
 		return 0, errEmptyURL
@@ -52,7 +60,7 @@ func formOf(p []byte) (urlForm, *failure) {
 	rest, ok := cutScheme(p)
 	switch {
 	case !ok && isName(p):
-		return 0, unsupported("a URL group as destination (add http:// or https:// to publish to a URL)")
+		return formGroup, checkName("URL group", p)
 	case !ok && hasPrefixFold(p, "api/"):
 		return 0, unsupported("the destination " + short(p))
 	case !ok:
@@ -92,6 +100,19 @@ func isName(p []byte) bool {
 	return len(p) > 0
 }
 
+// nameMax bounds a name, bytes.
+const nameMax = engine.ScheduleIDMax
+
+// checkName refuses what cannot name a queue, a group or a schedule; what says which.
+// . and .. are no names: clients put names into paths as they are, and then others
+// resolve those.
+func checkName(what string, name []byte) *failure {
+	if !isName(name) || len(name) > nameMax || string(name) == "." || string(name) == ".." {
+		return badValue(what, name, "must be at most 256 of the characters A-Z a-z 0-9 . _ - and neither . nor ..")
+	}
+	return nil
+}
+
 func hasOwnParams(query []byte) bool {
 	for len(query) > 0 {
 		var pair []byte
@@ -128,20 +149,20 @@ func attachQuery(url []byte, at int, query []byte, present bool) []byte {
 	return url
 }
 
-// checkURL refuses a URL by its shape. What its host may be is the business of
-// Options.CheckDestination.
-func checkURL(url []byte) *failure {
+// urlFlaw says what is wrong with the shape of a URL, "" for nothing. What its host
+// may be is the business of Options.CheckDestination.
+func urlFlaw(url []byte) string {
 	if len(url) > urlMax {
-		return invalidURL("it is longer than 8192 bytes")
+		return "it is longer than 8192 bytes"
 	}
 	for _, c := range url {
 		switch {
 		case c <= ' ' || c == 0x7f:
-			return invalidURL("it contains a space or a control character, which must be percent-encoded")
+			return "it contains a space or a control character, which must be percent-encoded"
 		case c > 0x7f:
-			return invalidURL("it contains a character outside ASCII, which must be percent-encoded (in a host: punycode)")
+			return "it contains a character outside ASCII, which must be percent-encoded (in a host: punycode)"
 		case c == '#':
-			return invalidURL("it contains a fragment (#...), which is never sent to a server")
+			return "it contains a fragment (#...), which is never sent to a server"
 		}
 	}
 	_, rest, _ := bytes.Cut(url, []byte("://"))
@@ -151,24 +172,23 @@ func checkURL(url []byte) *failure {
 	}
 	switch {
 	case len(authority) == 0:
-		return invalidURL("it has no host")
+		return "it has no host"
 	case bytes.IndexByte(authority, '@') >= 0:
-		return invalidURL("it contains a user name or password; use an Upstash-Forward-Authorization header")
+		return "it contains a user name or password; use an Upstash-Forward-Authorization header"
 	case bytes.IndexByte(authority, '\\') >= 0:
-		return invalidURL("its host contains a backslash")
+		return "its host contains a backslash"
 	}
-	return nil
+	return ""
 }
 
 func invalidURL(why string) *failure { return badRequest("invalid destination url: %s", why) }
 
-// setURL checks a destination and puts it into p. It aliases url.
-func (o *Options) setURL(p *engine.Publish, url []byte) *failure {
-	if fail := checkURL(url); fail != nil {
-		return fail
+// checkURL refuses a URL of a destination.
+func (o *Options) checkURL(url []byte) *failure {
+	if why := urlFlaw(url); why != "" {
+		return invalidURL(why)
 	}
-	p.URL = view(url)
-	if err := o.CheckDestination(p.URL); err != nil {
+	if err := o.CheckDestination(view(url)); err != nil {
 		return invalidURL(err.Error())
 	}
 	return nil

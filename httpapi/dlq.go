@@ -48,8 +48,8 @@ func (x *exchange) deadLetters() error {
 }
 
 // deadLetterQuery reads the filters of a listing. nothing is set when a filter
-// names what no message of this version has (a queue, a label), so that
-// nothing can match. Unknown names are ignored on listings (QSTASH.md §8.2).
+// names what no message of this version has (a label), so that nothing can match.
+// Unknown names are ignored on listings (QSTASH.md §8.2).
 func deadLetterQuery(query []byte) (q engine.DeadLetterQuery, nothing bool, fail *failure) {
 	q.Count = deadPageMax
 	for len(query) > 0 && fail == nil {
@@ -62,7 +62,7 @@ func deadLetterQuery(query []byte) (q engine.DeadLetterQuery, nothing bool, fail
 		}
 		n := string(unescapeForm(name))
 		switch n {
-		case "topicName", "queueName", "label", "flowControlKey", "source":
+		case "label", "source":
 			nothing = true
 		default:
 			fail = setFilter(&q, n, v)
@@ -83,6 +83,12 @@ func setFilter(q *engine.DeadLetterQuery, name, v string) (fail *failure) {
 		q.CallerIPs = append(q.CallerIPs, splitList(v)...)
 	case "scheduleId":
 		q.ScheduleIDs = append(q.ScheduleIDs, splitList(v)...)
+	case "topicName":
+		q.TopicNames = append(q.TopicNames, splitList(v)...)
+	case "queueName":
+		q.QueueNames = append(q.QueueNames, splitList(v)...)
+	case "flowControlKey": // any text, so a comma is part of it
+		q.FlowKeys = append(q.FlowKeys, v)
 	case "responseStatus":
 		for _, s := range splitList(v) {
 			n, ok := digits([]byte(s))
@@ -167,8 +173,7 @@ func (x *exchange) deleteDeadLetter() error {
 	if err := x.srv.opt.Engine.DeleteDeadLetter(x.user, string(x.arg)); err != nil {
 		return err
 	}
-	x.out = append(x.out[:0], `{}`...)
-	return x.ok(http.StatusOK)
+	return x.done()
 }
 
 // retryDeadLetter is POST /v2/dlq/retry/{id}.
@@ -210,7 +215,8 @@ func refuseOption(name, value []byte) *failure {
 		return nil
 	}
 	rest := name[len(optionPrefix):]
-	if !hasPrefixFold(rest, forwardPrefix) && optionOf(rest) == optNone {
+	callback, _ := cutCallback(rest)
+	if !hasPrefixFold(rest, forwardPrefix) && optionOf(rest) == optNone && callback == optNone {
 		return nil
 	}
 	return unsupported(string(canonical(bytes.Clone(name))) + " on a retry from the dead letter queue")

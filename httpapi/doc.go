@@ -29,6 +29,15 @@
 //
 // A connection whose request was not read to its end is never used for another.
 //
+// # Overload
+//
+// Everything a client can make us hold has a bound: the head (HeaderMax), bodies and
+// the elements of batches (InflightBytes), connections (Concurrency, MaxConnsPerIP),
+// and the time for each (ReadTimeout, IdleTimeout, WriteTimeout). What is beyond a
+// bound is refused before anything is stored, with 429, 503 or 413 and, where it helps
+// to come back, a Retry-After; nobody waits in a line. At the limit of connections a new
+// one takes the place of one that is silent, so that silence keeps nobody out.
+//
 // # Secrets
 //
 // A token lives in the request's buffers and nowhere else: it is not in a log

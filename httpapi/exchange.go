@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"runtime/debug"
@@ -88,6 +89,9 @@ func (x *exchange) read() error {
 	}
 	if err != nil {
 		return err
+	}
+	if !x.c.state.CompareAndSwap(connHead, connActive) {
+		return net.ErrClosed
 	}
 	before := x.c.br.Buffered()
 	if err := x.ctx.Request.Header.Read(x.c.br); err != nil || before-x.c.br.Buffered() != n {

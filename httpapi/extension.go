@@ -22,7 +22,7 @@ const extensionPrefix = "tidemill-"
 func (p *publisher) addExtension(name, value []byte, from int) *failure {
 	opt := extensionOf(name)
 	if opt == optNone && len(value) > 0 {
-		return badRequest("unknown option Tidemill-%s: the options are Tidemill-Cron-Seconds, -Dst, -Missed, -Missed-Max, -Missed-Window and -Jitter",
+		return badRequest("unknown option Tidemill-%s: the options are Tidemill-Ordering-Key, -Flow-Control-Mode, -Cron-Seconds, -Dst, -Missed, -Missed-Max, -Missed-Window and -Jitter",
 			short(name))
 	}
 	if opt == optNone {
@@ -32,7 +32,7 @@ func (p *publisher) addExtension(name, value []byte, from int) *failure {
 }
 
 func extensionOf(name []byte) option {
-	for opt := optCronSeconds; opt < optCount; opt++ {
+	for opt := optOrdering; opt < optCount; opt++ {
 		if rest := optionNames[opt][len(extensionPrefix):]; strings.EqualFold(view(name), rest) {
 			return opt
 		}
@@ -46,7 +46,7 @@ func (p *publisher) parseRule(opt option, v []byte) (fail *failure) {
 	ok := true
 	switch opt {
 	case optCronSeconds:
-		r.Seconds, fail = boolean(opt, v)
+		r.Seconds, fail = boolean(optionNames[opt], v)
 	case optDST:
 		if r.DST, ok = cron.ParseDST(view(v)); !ok {
 			fail = badOption(opt, v, "must be fire-once, skip or both")
@@ -62,9 +62,9 @@ func (p *publisher) parseRule(opt option, v []byte) (fail *failure) {
 		}
 		r.MissedMax = int(n)
 	case optMissedWindow:
-		r.MissedWindow, fail = duration(opt, v, time.Second, engine.MissedWindowMax)
+		r.MissedWindow, fail = duration(optionNames[opt], v, time.Second, engine.MissedWindowMax)
 	case optJitter:
-		r.Jitter, fail = duration(opt, v, 0, engine.JitterMax)
+		r.Jitter, fail = duration(optionNames[opt], v, 0, engine.JitterMax)
 	}
 	return fail
 }

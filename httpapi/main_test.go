@@ -31,8 +31,11 @@ const (
 	badToken  = "wrong-canary-91bc"
 )
 
-// fakeEngine records what it is given, copied, and answers from its fields.
+// fakeEngine records what it is given, copied, and answers from its fields. It knows
+// nothing of queues, groups and flow control: what asks for them panics, and so proves
+// that bad input does not reach the engine. Tests of those have a real one.
 type fakeEngine struct {
+	LineEngine
 	limits engine.Limits
 	answer func(p *engine.Publish) (engine.Receipt, error) // nil: msg_<n>
 	ready  error
@@ -88,12 +91,28 @@ func clonePublish(p *engine.Publish) engine.Publish {
 	c := *p
 	c.URL, c.CallerIP = strings.Clone(p.URL), strings.Clone(p.CallerIP)
 	c.RetryDelay, c.DedupID = strings.Clone(p.RetryDelay), strings.Clone(p.DedupID)
-	c.Body = bytes.Clone(p.Body)
-	c.Header = slices.Clone(p.Header)
-	for i, h := range c.Header {
-		c.Header[i] = engine.Header{Name: strings.Clone(h.Name), Value: strings.Clone(h.Value)}
-	}
+	c.Queue, c.Ordering, c.Flow.Key = strings.Clone(p.Queue), strings.Clone(p.Ordering), strings.Clone(p.Flow.Key)
+	c.Callback, c.Failure = cloneCallback(p.Callback), cloneCallback(p.Failure)
+	c.Body, c.Header = bytes.Clone(p.Body), cloneHeader(p.Header)
 	return c
+}
+
+func cloneCallback(from *engine.Callback) *engine.Callback {
+	if from == nil {
+		return nil
+	}
+	c := *from
+	c.URL, c.RetryDelay, c.Flow.Key = strings.Clone(c.URL), strings.Clone(c.RetryDelay), strings.Clone(c.Flow.Key)
+	c.Header, c.Failure = cloneHeader(c.Header), cloneCallback(c.Failure)
+	return &c
+}
+
+func cloneHeader(from []engine.Header) []engine.Header {
+	hs := slices.Clone(from)
+	for i, h := range hs {
+		hs[i] = engine.Header{Name: strings.Clone(h.Name), Value: strings.Clone(h.Value)}
+	}
+	return hs
 }
 
 func (e *fakeEngine) call(format string, args ...any) {

@@ -28,8 +28,15 @@ const (
 	optForwardAll
 	optCron
 	optScheduleID
+	optQueue
+	optFlowKey
+	optFlowValue
+	optCallback
+	optFailure
 
-	// The extensions of schedules, see extension.go.
+	// The extensions, see extension.go: of any message, then of schedules.
+	optOrdering
+	optFlowMode
 	optCronSeconds
 	optDST
 	optMissed
@@ -52,6 +59,13 @@ var optionNames = [optCount]string{
 	optForwardAll:   "Upstash-Header-Forward",
 	optCron:         "Upstash-Cron",
 	optScheduleID:   "Upstash-Schedule-Id",
+	optQueue:        "Upstash-Queue-Name",
+	optFlowKey:      "Upstash-Flow-Control-Key",
+	optFlowValue:    "Upstash-Flow-Control-Value",
+	optCallback:     "Upstash-Callback",
+	optFailure:      "Upstash-Failure-Callback",
+	optOrdering:     "Tidemill-Ordering-Key",
+	optFlowMode:     "Tidemill-Flow-Control-Mode",
 	optCronSeconds:  "Tidemill-Cron-Seconds",
 	optDST:          "Tidemill-Dst",
 	optMissed:       "Tidemill-Missed",
@@ -94,31 +108,63 @@ func optionOf(name []byte) option {
 		return optCron
 	case "schedule-id":
 		return optScheduleID
-	case "callback", "failure-callback", "queue-name", "flow-control-key", "flow-control-value",
-		"label", "redact-fields", "feature-set":
+	case "queue-name":
+		return optQueue
+	case "flow-control-key":
+		return optFlowKey
+	case "flow-control-value":
+		return optFlowValue
+	case "callback":
+		return optCallback
+	case "failure-callback":
+		return optFailure
+	case "label", "redact-fields":
 		return optLater
 	}
-	for _, prefix := range []string{"callback-", "failure-callback-", "flow-control-", "workflow-"} {
-		if hasPrefixFold(name, prefix) {
-			return optLater
-		}
+	if isWorkflow(name) {
+		return optLater
 	}
 	return optNone
+}
+
+// isWorkflow says whether an option, without its prefix, is one of workflows.
+func isWorkflow(name []byte) bool {
+	return hasPrefixFold(name, "workflow-") || equalFold(name, "feature-set")
 }
 
 // Where options come from, in the order of precedence.
 const (
 	fromHeader = iota
 	fromQuery
+	fromGroup // the defaults of a URL group
 )
 
-// publisher collects the options of one message and builds its engine.Publish.
-// Values alias the request.
-type publisher struct {
+// options are the options of one message or of one of its callbacks, as they were
+// given. Values alias the request.
+type options struct {
 	values  [optCount][]byte
 	source  [optCount]int8
 	forward []engine.Header
-	named   int    // how many of forward came from headers
+	named   int // how many of forward are of sources that go before the one at hand
+
+	// The options of callbacks, nil while there are none; and of which callback these
+	// are, "" for those of a message.
+	callback, failure *options
+	prefix            string
+	depth             int8 // 0 for a message, 1 for its callback, 2 for that one's
+}
+
+// name is how a sender writes an option.
+func (o *options) name(opt option) string {
+	if o.prefix == "" {
+		return optionNames[opt]
+	}
+	return o.prefix + optionNames[opt][len(optionPrefix):]
+}
+
+// publisher collects the options of one message and builds its engine.Publish.
+type publisher struct {
+	options
 	scratch []byte // decoded parts of the query, the destination
 	message engine.Publish
 	rules   engine.TimeRules // of a schedule
@@ -132,7 +178,7 @@ func (p *publisher) reset() {
 	if cap(p.scratch) > scratchPooledMax {
 		p.scratch = nil
 	}
-	*p = publisher{forward: p.forward[:0], scratch: p.scratch[:0]}
+	*p = publisher{options: options{forward: p.forward[:0]}, scratch: p.scratch[:0]}
 }
 
 // add takes one header line or query parameter. The name is a token without
@@ -145,9 +191,15 @@ func (p *publisher) add(name, value []byte, from int) *failure {
 	if hasPrefixFold(rest, forwardPrefix) {
 		return p.addForward(rest[len(forwardPrefix):], value, from)
 	}
+	if which, of := cutCallback(rest); which != optNone {
+		if len(value) == 0 {
+			return nil
+		}
+		return p.inner(which).addOfCallback(of, value, from)
+	}
 	switch opt := optionOf(rest); {
 	case opt == optLater && len(value) > 0:
-		return unsupported(string(canonical(append([]byte(nil), name...))))
+		return unsupported(string(canonical(bytes.Clone(name))))
 	case opt >= 0:
 		return p.set(opt, value, from)
 	}
@@ -158,7 +210,7 @@ func (p *publisher) add(name, value []byte, from int) *failure {
 // destination's.
 func (p *publisher) addBare(name, value []byte, from int) *failure {
 	switch {
-	case from != fromHeader:
+	case from == fromQuery:
 		return nil
 	case equalFold(name, "content-type"):
 		return p.set(optContentType, value, from)
@@ -169,34 +221,46 @@ func (p *publisher) addBare(name, value []byte, from int) *failure {
 }
 
 // set stores a singleton. An empty value is an absent one.
-func (p *publisher) set(opt option, value []byte, from int) *failure {
+func (o *options) set(opt option, value []byte, from int) *failure {
 	switch {
 	case len(value) == 0:
 		return nil
-	case p.values[opt] == nil:
-		p.values[opt], p.source[opt] = value, int8(from)
+	case o.values[opt] == nil:
+		o.values[opt], o.source[opt] = value, int8(from)
 		return nil
-	case int(p.source[opt]) == from:
-		return badRequest("more than one %s", optionNames[opt])
+	case int(o.source[opt]) == from:
+		return badRequest("more than one %s", o.name(opt))
 	}
-	return nil // the header wins over the query
+	return nil // the header wins over the query, and both over a group's defaults
 }
 
 func (p *publisher) addForward(name, value []byte, from int) *failure {
-	if !isToken(name) {
-		return badRequest("Upstash-Forward-%s: not the name of a header", short(name))
-	}
-	if hasPrefixFold(name, extensionPrefix) {
+	if hasPrefixFold(name, extensionPrefix) && isToken(name) {
 		return p.addExtension(name[len(extensionPrefix):], value, from)
 	}
-	if isDropped(name) || from == fromQuery && has(p.forward[:p.named], name) {
+	return p.options.addForward("Upstash-Forward-", name, value)
+}
+
+// addForward takes a header that is to be forwarded, without its prefix.
+func (o *options) addForward(prefix string, name, value []byte) *failure {
+	if !isToken(name) {
+		return badRequest("%s%s: not the name of a header", prefix, short(name))
+	}
+	if isDropped(name) || has(o.forward[:o.named], name) {
 		return nil
 	}
-	p.forward = append(p.forward, engine.Header{Name: view(canonical(name)), Value: view(value)})
-	if from == fromHeader {
-		p.named = len(p.forward)
-	}
+	o.forward = append(o.forward, engine.Header{Name: view(canonical(name)), Value: view(value)})
 	return nil
+}
+
+// nextSource ends one source: what comes after it does not add to its headers.
+func (o *options) nextSource() {
+	o.named = len(o.forward)
+	for _, in := range [...]*options{o.callback, o.failure} {
+		if in != nil {
+			in.nextSource()
+		}
+	}
 }
 
 func has(hs []engine.Header, name []byte) bool {
@@ -249,6 +313,7 @@ func (p *publisher) addFields(fields []field) *failure {
 
 // addQuery takes our own parameters out of a raw query.
 func (p *publisher) addQuery(query []byte) *failure {
+	p.nextSource()
 	for len(query) > 0 {
 		var pair []byte
 		pair, query = cutPair(query)
@@ -257,7 +322,7 @@ func (p *publisher) addQuery(query []byte) *failure {
 			continue
 		}
 		name = p.unescape(name)
-		if equalFold(name, "upstash-cron") { // it is full of blanks, and forms write them as plus signs
+		if plusIsBlank(name) {
 			value = bytes.ReplaceAll(value, []byte{'+'}, []byte{' '})
 		}
 		value = trimSpace(p.unescape(value))
@@ -271,6 +336,13 @@ func (p *publisher) addQuery(query []byte) *failure {
 	return nil
 }
 
+// plusIsBlank says whether a plus sign in the value of a parameter is a blank: forms write
+// it so, and these values are full of blanks and have no plus signs of their own.
+func plusIsBlank(name []byte) bool {
+	const flow = "flow-control-value"
+	return equalFold(name, "upstash-cron") || len(name) > len(flow) && equalFold(name[len(name)-len(flow):], flow)
+}
+
 // unescape copies s, decoded, into the scratch memory, so that it can be
 // changed in place and outlives the query's decoding.
 func (p *publisher) unescape(s []byte) []byte {
@@ -281,5 +353,9 @@ func (p *publisher) unescape(s []byte) []byte {
 
 // badOption names the header, the value and what would be right.
 func badOption(opt option, value []byte, right string) *failure {
-	return &failure{status: http.StatusBadRequest, text: "invalid " + optionNames[opt] + " " + short(value) + ": " + right}
+	return badValue(optionNames[opt], value, right)
+}
+
+func badValue(name string, value []byte, right string) *failure {
+	return &failure{status: http.StatusBadRequest, text: "invalid " + name + " " + short(value) + ": " + right}
 }

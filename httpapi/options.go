@@ -44,6 +44,7 @@ type Engine interface {
 	ResumeSchedule(u engine.UserID, id string) error
 	// ScheduleTicks says when a schedule publishes next, n times.
 	ScheduleTicks(u engine.UserID, id string, n int) ([]engine.PreviewTick, error)
+	LineEngine
 	Keys(u engine.UserID) (engine.Keys, error)
 	RotateKeys(u engine.UserID) (engine.Keys, error)
 	// Ready says whether publishes can be accepted, and why not.
@@ -61,7 +62,7 @@ type Options struct {
 	CheckDestination func(url string) error
 
 	BatchMax      int64 // [batch.max-size] bytes of one /v2/batch call. Default: 100 MiB
-	InflightBytes int64 // [publish.inflight-bytes] body bytes read and not yet answered, over all requests. Default: 256 MiB
+	InflightBytes int64 // [publish.inflight-bytes] body bytes read and not yet answered, over all requests; 1 KiB more for each element of a batch. Default: 256 MiB
 	HeaderMax     int   // bytes of a request's head, request line included. Default: 64 KiB
 
 	// ReadTimeout bounds the reading of a head, and of each MiB begun of a body.
@@ -69,7 +70,7 @@ type Options struct {
 	IdleTimeout  time.Duration // between two requests of one connection. Default: 2 min
 	WriteTimeout time.Duration // of one response. Default: 30 s
 
-	Concurrency   int // connections at one time. Default: 16384
+	Concurrency   int // connections at one time; then idle ones and those without a whole head make room, else 503. Default: 16384
 	MaxConnsPerIP int // of them from one address. Default: unlimited
 
 	// Fallback serves every path outside /v1, /v2, /llm and /healthz, without

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -52,24 +51,7 @@ func (x *exchange) previewCron() error {
 // The query is all ours, so that a name which is misspelt is refused.
 func (p *preview) read(query []byte, expression bool) *failure {
 	p.n = previewDefault
-	var seen []string
-	for len(query) > 0 {
-		var pair []byte
-		pair, query = cutPair(query)
-		rawName, rawValue := cutParam(pair)
-		if len(pair) == 0 || paramKind(rawName) != paramForeign {
-			continue
-		}
-		name := string(unescapeForm(rawName))
-		if slices.Contains(seen, name) {
-			return badRequest("more than one %s", name)
-		}
-		seen = append(seen, name)
-		if fail := p.set(name, string(trimSpace(unescapeForm(rawValue))), expression); fail != nil {
-			return fail
-		}
-	}
-	return nil
+	return eachParam(query, func(name, value string) *failure { return p.set(name, value, expression) })
 }
 
 // set takes one parameter. An empty one is absent, but for n and the expression.

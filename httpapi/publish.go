@@ -17,6 +17,9 @@ func (x *exchange) publish() error {
 		return x.define()
 	}
 	m := &x.pub.message
+	if m.Group != "" {
+		return x.publishGroup()
+	}
 	receipt, err := x.srv.opt.Engine.Publish(m)
 	if err != nil {
 		return err
@@ -33,33 +36,51 @@ func (x *exchange) single() *failure {
 	p := &x.pub
 	path, _ := cutQuery(x.head.target)
 	tail := x.head.target[len(path)-len(x.arg):]
-	url, scratch, fail := destination(tail, p.scratch)
+	to, scratch, fail := destination(tail, p.scratch)
 	p.scratch = scratch
 	if fail != nil {
 		return fail
 	}
-	if fail := x.collect(); fail != nil {
-		return fail
-	}
-	m := &p.message
-	m.User, m.Body, m.CallerIP = x.user, x.body.b, x.c.ip
-	return x.srv.opt.setURL(m, url)
-}
-
-// collect gathers the options of a single publish: header lines, then the query.
-func (x *exchange) collect() *failure {
-	p := &x.pub
 	if fail := p.addFields(x.head.fields); fail != nil {
 		return fail
 	}
 	if fail := p.addQuery(x.query); fail != nil {
 		return fail
 	}
-	if equalFold(p.values[optForwardAll], "true") {
-		p.forwardAll(x.head.fields)
+	p.message.Body = x.body.b
+	b := x.bounds()
+	return x.complete(to, x.head.fields, &b)
+}
+
+// complete makes x.pub's message of the options that its sender gave, in fields
+// and elsewhere; the body is there already.
+func (x *exchange) complete(to target, fields []field, b *bounds) *failure {
+	p := &x.pub
+	var defaults []engine.Header
+	if to.group != nil {
+		var fail *failure
+		if defaults, fail = x.groupDefaults(to.group); fail != nil {
+			return fail
+		}
+		if fail = p.addDefaults(defaults); fail != nil {
+			return fail
+		}
 	}
-	limits := x.srv.opt.Engine.Limits()
-	return p.build(&limits, x.srv.opt.Now())
+	if equalFold(p.values[optForwardAll], "true") {
+		p.forwardAll(fields)
+	}
+	if fail := p.addDefaultForwards(defaults); fail != nil {
+		return fail
+	}
+	if fail := p.build(b); fail != nil {
+		return fail
+	}
+	m := &p.message
+	m.User, m.CallerIP, m.URL, m.Group = x.user, x.c.ip, view(to.url), view(to.group)
+	if to.group != nil {
+		return nil
+	}
+	return x.srv.opt.checkURL(to.url)
 }
 
 // appendReceipt appends the answer to one message (QSTASH.md §3.8).

@@ -136,14 +136,6 @@ func TestPublishRefuses(t *testing.T) {
 		{"Upstash-Forward-: x", 400, `Upstash-Forward-""`},
 		{"Upstash-Delay: 1s\r\nupstash-delay: 1s", 400, `more than one Upstash-Delay`},
 		{"Content-Type: a\r\nContent-Type: b", 400, `more than one Content-Type`},
-		{"Upstash-Callback: http://c", 501, `Upstash-Callback is not supported by this version of tidemill yet`},
-		{"upstash-failure-callback: http://c", 501, `Upstash-Failure-Callback is not supported`},
-		{"Upstash-Callback-Retries: 1", 501, `Upstash-Callback-Retries is not`},
-		{"Upstash-Callback-Forward-X: 1", 501, `Upstash-Callback-Forward-X is not`},
-		{"Upstash-Failure-Callback-Delay: 1", 501, `Upstash-Failure-Callback-Delay is not`},
-		{"Upstash-Queue-Name: q", 501, `Upstash-Queue-Name is not`},
-		{"Upstash-Flow-Control-Key: k", 501, `Upstash-Flow-Control-Key is not`},
-		{"Upstash-Flow-Control-Value: rate=1", 501, `Upstash-Flow-Control-Value is not`},
 		{"Upstash-Label: l", 501, `Upstash-Label is not`},
 		{"Upstash-Redact-Fields: body", 501, `Upstash-Redact-Fields is not`},
 		{"Upstash-Workflow-RunId: w", 501, `Upstash-Workflow-Runid is not`},
@@ -156,7 +148,7 @@ func TestPublishRefuses(t *testing.T) {
 			t.Errorf("%s: got %d %s\nwant %d %s...", tt.header, a.StatusCode, a.body, tt.status, want)
 		}
 	}
-	queries := map[string]int{"?upstash-retries=x": 400, "?upstash-label=l": 501, "?upstash-callback-forward-x=1": 501, "?Upstash-Flow-Control-Key=k": 501, "?upstash-forward-x=a%0d%0ab": 400, "?upstash-forward-a%20b=1": 400, "?upstash-delay=1s&upstash-delay=2s": 400}
+	queries := map[string]int{"?upstash-retries=x": 400, "?upstash-label=l": 501, "?upstash-callback-workflow-x=1": 501, "?Upstash-Flow-Control-Key=k": 400, "?upstash-forward-x=a%0d%0ab": 400, "?upstash-forward-a%20b=1": 400, "?upstash-delay=1s&upstash-delay=2s": 400}
 	for q, status := range queries {
 		if a, _ := s.send(t, request("POST /v2/publish/https://h.test/p"+q)); a.StatusCode != status {
 			t.Errorf("%s: got %d %s, want %d", q, a.StatusCode, a.body, status)
@@ -168,6 +160,9 @@ func TestPublishRefuses(t *testing.T) {
 	}
 	s.expectNothing(t)
 }
+
+// noDeny are options that refuse no destination by its host.
+var noDeny = &Options{CheckDestination: func(string) error { return nil }}
 
 // TestDestination: what comes in is what the engine gets.
 func TestDestination(t *testing.T) {
@@ -193,12 +188,12 @@ func TestDestination(t *testing.T) {
 		{"https://h.test/v2/publish/https://x", "https://h.test/v2/publish/https://x"},
 	}
 	for _, tt := range tests {
-		url, _, fail := destination([]byte(tt.target), nil)
+		to, _, fail := destination([]byte(tt.target), nil)
 		if fail == nil {
-			fail = checkURL(url)
+			fail = noDeny.checkURL(to.url)
 		}
-		if fail != nil || string(url) != tt.url {
-			t.Errorf("%s: got %q, %v; want %q", tt.target, url, fail, tt.url)
+		if fail != nil || string(to.url) != tt.url || to.group != nil {
+			t.Errorf("%s: got %q, %v; want %q", tt.target, to, fail, tt.url)
 		}
 	}
 }
@@ -225,12 +220,14 @@ func TestDestinationRefuses(t *testing.T) {
 		{"http%3A%2F%2Fh%2F%c3%a9", "outside ASCII"},
 		{"http%3A%2F%2Fh%2F%23f", "fragment"},
 		{"http://h/" + strings.Repeat("a", urlMax), "longer than"},
-		{"group", "not supported"},
+		{"..", "invalid URL group"},
+		{".", "invalid URL group"},
+		{strings.Repeat("g", 257), "invalid URL group"},
 	}
 	for _, tt := range tests {
-		url, _, fail := destination([]byte(tt.target), nil)
+		to, _, fail := destination([]byte(tt.target), nil)
 		if fail == nil {
-			fail = checkURL(url)
+			fail = noDeny.checkURL(to.url)
 		}
 		if fail == nil || !strings.Contains(fail.text, tt.text) {
 			t.Errorf("%.60s: got %v, want %q", tt.target, fail, tt.text)
@@ -246,7 +243,7 @@ func FuzzDestination(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, target []byte) {
 		in := string(target)
-		url, _, fail := destination(target, nil)
+		to, _, fail := destination(target, nil)
 		if string(target) != in {
 			t.Fatalf("%q was changed in place to %q", in, target)
 		}
@@ -254,12 +251,18 @@ func FuzzDestination(f *testing.F) {
 			return
 		}
 		path, query := cutQuery(target)
-		if form, _ := formOf(path); form == formLiteral && !hasOwnParams(query) && string(url) != in {
-			t.Fatalf("%q became %q", in, url)
+		if to.group != nil {
+			if string(to.group) != string(path) || checkName("", path) != nil || to.url != nil {
+				t.Fatalf("%q became the group %q", in, to.group)
+			}
+			return
+		}
+		if form, _ := formOf(path); form == formLiteral && !hasOwnParams(query) && string(to.url) != in {
+			t.Fatalf("%q became %q", in, to.url)
 		}
 		if form, _ := formOf(path); form != formEncoded {
-			if _, q := cutQuery(url); hasOwnParams(q) {
-				t.Fatalf("%q left our own parameters in %q", in, url)
+			if _, q := cutQuery(to.url); hasOwnParams(q) {
+				t.Fatalf("%q left our own parameters in %q", in, to.url)
 			}
 		}
 	})

@@ -100,8 +100,17 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		r, fail = leaf(rest, method, "GET", routeReady)
 	case "schedules":
 		return matchSchedules(method, rest)
-	case "enqueue", "queues", "topics", "logs", "events", "flowcontrol", "globalparallelism",
-		"workflows", "trigger", "wait", "notify", "waiters":
+	case "enqueue":
+		return matchEnqueue(method, rest)
+	case "queues":
+		return matchQueues(method, rest)
+	case "topics":
+		return matchTopics(method, rest)
+	case "flowcontrol":
+		return matchFlows(method, rest)
+	case "globalparallelism":
+		r, fail = leaf(rest, method, "GET", routeGlobalParallelism)
+	case "logs", "events", "workflows", "trigger", "wait", "notify", "waiters":
 		fail = unsupported("/v2/" + family)
 	default:
 		fail = errNoRoute

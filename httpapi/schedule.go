@@ -21,16 +21,12 @@ func (p *publisher) checkSchedule() *failure {
 	if !p.scheduled() {
 		return p.refuseRules()
 	}
-	if id := p.values[optScheduleID]; id != nil && !isScheduleID(id) {
-		return badOption(optScheduleID, id, "must be at most 256 of the characters A-Z a-z 0-9 . _ - and neither . nor ..")
+	if id := p.values[optScheduleID]; id != nil {
+		if fail := checkName(optionNames[optScheduleID], id); fail != nil {
+			return fail
+		}
 	}
 	return p.checkRules()
-}
-
-// isScheduleID says whether an id can be given to a schedule: it is a name, and
-// what clients put into a path arrives as it is, which . and .. do not.
-func isScheduleID(id []byte) bool {
-	return isName(id) && len(id) <= engine.ScheduleIDMax && string(id) != "." && string(id) != ".."
 }
 
 // schedule is what was collected, as the engine takes it. It aliases the request.
@@ -83,7 +79,6 @@ func change(operation func(e Engine, u engine.UserID, id string) error) func(x *
 		if err := operation(x.srv.opt.Engine, x.user, string(x.arg)); err != nil {
 			return err
 		}
-		x.out = append(x.out[:0], `{}`...)
-		return x.ok(http.StatusOK)
+		return x.done()
 	}
 }

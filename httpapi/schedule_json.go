@@ -7,7 +7,7 @@ import (
 // rawSchedule holds the raw JSON of a schedule's members, as @upstash/qstash 2.0
 // and 2.1 create one (QSTASH.md §8.6); nil is an absent one.
 type rawSchedule struct {
-	item    rawItem // destination, headers and body, which mean what they do in a batch
+	item    rawItem // destination, headers, body and queue, which mean what they do in a batch
 	options [len(scheduleMembers)][]byte
 }
 
@@ -18,6 +18,7 @@ var scheduleMembers = [...]struct{ name, option string }{
 	{"delay", "Upstash-Delay"},
 	{"retries", "Upstash-Retries"},
 	{"callback", "Upstash-Callback"},
+	{"failureCallback", "Upstash-Failure-Callback"},
 }
 
 func (r *rawSchedule) member(name []byte) *[]byte {
@@ -32,13 +33,10 @@ func (r *rawSchedule) member(name []byte) *[]byte {
 // createScheduleJSON is POST /v2/schedules. The request's own headers are those of
 // the JSON, and say nothing about the message.
 func (x *exchange) createScheduleJSON() error {
-	if fail := checkJSON(x.body.b); fail != nil {
-		return fail
-	}
 	defer func() { x.pub = publisher{} }() // its memory holds views of the body
 	var raw rawSchedule
-	if fail := cutMembers(&cursor{b: x.body.b}, raw.member); fail != nil {
-		return badRequest("the body must be a JSON object with destination and cron: %s", fail.text)
+	if fail := x.cutBody("destination and cron", raw.member); fail != nil {
+		return fail
 	}
 	if d := raw.item.destination; d == nil || d[0] != '"' {
 		return errScheme // as the original answers (QSTASH.md §1.3)
@@ -64,10 +62,7 @@ func (x *exchange) prepareSchedule(raw *rawSchedule) *failure {
 			return fail
 		}
 	}
-	if fail := x.pub.addFields(b.fields); fail != nil {
-		return fail
-	}
-	limits := x.srv.opt.Engine.Limits()
+	limits := x.bounds()
 	return x.finishItem(&b, &raw.item, &limits)
 }
 

@@ -52,8 +52,7 @@ func (x *exchange) deleteSchedule() error {
 	if err := x.srv.opt.Engine.DeleteSchedule(x.user, string(x.arg)); err != nil && !errors.Is(err, engine.ErrNotFound) {
 		return err
 	}
-	x.out = append(x.out[:0], `{}`...)
-	return x.ok(http.StatusOK)
+	return x.done()
 }
 
 // schedule writes the members of a schedule object (QSTASH.md §8.6): times in
@@ -62,7 +61,11 @@ func (o *obj) schedule(s *engine.ScheduleInfo) {
 	o.str("scheduleId", s.ID)
 	o.str("cron", s.Cron)
 	o.time("createdAt", s.Created)
-	o.str("destination", s.URL)
+	if s.TopicName != "" {
+		o.str("destination", s.TopicName)
+	} else {
+		o.str("destination", s.URL)
+	}
 	o.str("method", s.Method)
 	o.header("header", s.Header)
 	o.content("body", "bodyBase64", s.Body)
@@ -73,6 +76,10 @@ func (o *obj) schedule(s *engine.ScheduleInfo) {
 	o.opt("retryDelayExpr", s.RetryDelay)
 	o.opt("callerIP", s.CallerIP)
 	o.opt("callerIp", s.CallerIP)
+	o.opt("queueName", s.QueueName)
+	o.flowRule(&s.Flow)
+	o.callback("callback", "callbackHeader", s.Callback)
+	o.callback("failureCallback", "failureCallbackHeader", s.Failure)
 	o.flag("isPaused", s.Paused)
 	if !s.Last.IsZero() {
 		o.time("lastScheduleTime", s.Last)
@@ -82,7 +89,10 @@ func (o *obj) schedule(s *engine.ScheduleInfo) {
 	}
 	o.states(s.State)
 	o.opt("error", s.Error)
-	o.rules(&s.Time)
+	in := obj{}
+	in.rules(&s.Time)
+	in.order(s.Ordering, &s.Flow)
+	o.extension(&in)
 }
 
 // states writes the map from message to state.
@@ -100,31 +110,26 @@ func (o *obj) states(runs []engine.ScheduleRun) {
 	o.b = in.end()
 }
 
-// rules writes the options of extension.go that are not at their defaults, in the
-// form in which they are given, and nothing when all are.
+// rules writes the options of a schedule's time that are not at their defaults, in the
+// form in which they are given.
 func (o *obj) rules(r *engine.TimeRules) {
-	in := obj{}
 	if r.Seconds {
-		in.flag("cronSeconds", true)
+		o.flag("cronSeconds", true)
 	}
 	if r.DST != cron.FireOnce {
-		in.str("dst", r.DST.String())
+		o.str("dst", r.DST.String())
 	}
 	if r.Missed != engine.MissedLatest {
-		in.str("missed", r.Missed.String())
+		o.str("missed", r.Missed.String())
 	}
 	if r.MissedMax != 0 && r.MissedMax != engine.DefaultMissedMax {
-		in.num("missedMax", int64(r.MissedMax))
+		o.num("missedMax", int64(r.MissedMax))
 	}
 	if r.MissedWindow != 0 && r.MissedWindow != engine.DefaultMissedWindow {
-		in.str("missedWindow", delay.Format(r.MissedWindow))
+		o.str("missedWindow", delay.Format(r.MissedWindow))
 	}
 	if r.Jitter != 0 {
-		in.str("jitter", delay.Format(r.Jitter))
-	}
-	if in.more {
-		o.key("tidemill")
-		o.b = append(o.b, in.end()...)
+		o.str("jitter", delay.Format(r.Jitter))
 	}
 }
 

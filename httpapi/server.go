@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -17,6 +18,7 @@ type Server struct {
 	opt      Options
 	inflight budget // bodies of authenticated requests
 	strange  budget // bodies of Fallback's requests
+	refusing budget // connections over a limit that are still told so
 	boot     string // distinguishes the request ids of two starts
 	requests atomic.Uint64
 	stopping atomic.Bool
@@ -39,6 +41,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{opt: o, boot: strconv.FormatUint(rand.Uint64(), 36)}
 	s.inflight.most = o.InflightBytes
 	s.strange.most = max(o.InflightBytes/4, 1)
+	s.refusing.most = int64(max(o.Concurrency/refusingShare, 1))
 	s.mu.listeners = make(map[net.Listener]struct{})
 	s.mu.conns = make(map[*conn]struct{})
 	s.mu.perIP = make(map[string]int)
@@ -98,11 +101,15 @@ func (s *Server) untrack(ln net.Listener) {
 	delete(s.mu.listeners, ln)
 }
 
+// refusingShare says how many connections may be lingering at one time after they
+// were refused: one for so many that are served.
+const refusingShare = 64
+
 // start serves nc on a goroutine of its own, or refuses it.
 func (s *Server) start(nc net.Conn) {
 	c := newConn(s, nc)
 	if fail := s.admit(c); fail != nil {
-		c.refuseUnheard(fail)
+		s.turnAway(c, fail)
 		return
 	}
 	go func() {
@@ -112,6 +119,37 @@ func (s *Server) start(nc net.Conn) {
 	}()
 }
 
+// turnAway answers a connection that is over a limit. Its client has often sent a
+// request by then, and closing at once would reset the connection and take the answer
+// back: so it is lingered for, unless too many are already.
+func (s *Server) turnAway(c *conn, f *failure) {
+	told := c.refuseUnheard(f) == nil
+	if !told || !s.mayLinger() {
+		c.nc.Close()
+		return
+	}
+	go func() {
+		defer s.handlers.Done()
+		defer s.refusing.give(1)
+		defer c.nc.Close()
+		c.br = readers.Get().(*bufio.Reader)
+		c.br.Reset(c.nc)
+		defer c.releaseReader()
+		c.linger()
+	}()
+}
+
+// mayLinger takes a place among the lingering, and registers with Shutdown.
+func (s *Server) mayLinger() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Load() || !s.refusing.take(1) {
+		return false
+	}
+	s.handlers.Add(1)
+	return true
+}
+
 // admit registers c within the limits of connections.
 func (s *Server) admit(c *conn) *failure {
 	s.mu.Lock()
@@ -119,10 +157,10 @@ func (s *Server) admit(c *conn) *failure {
 	switch {
 	case s.stopping.Load():
 		return errConnections
-	case len(s.mu.conns) >= s.opt.Concurrency:
-		return errConnections
 	case s.opt.MaxConnsPerIP > 0 && s.mu.perIP[c.ip] >= s.opt.MaxConnsPerIP:
 		return errPerIP
+	case len(s.mu.conns) >= s.opt.Concurrency && !s.evictLocked():
+		return errConnections
 	}
 	s.mu.conns[c] = struct{}{}
 	if s.opt.MaxConnsPerIP > 0 {
@@ -132,9 +170,47 @@ func (s *Server) admit(c *conn) *failure {
 	return nil
 }
 
+// evictLook bounds the connections that are looked at, from a random one on, to find
+// one that can make room.
+const evictLook = 64
+
+// evictLocked makes room for a connection by closing one that is doing nothing: it is
+// idle between two requests or, if there is none such, has not sent a whole head yet.
+// So whoever opens all connections there are and then keeps silent, or sends a byte
+// now and then, does not keep the others out.
+func (s *Server) evictLocked() bool {
+	var slow *conn
+	looked := 0
+	for c := range s.mu.conns {
+		if c.closeIn(connIdle) {
+			s.removeLocked(c)
+			return true
+		}
+		if c.state.Load() == connHead {
+			slow = c
+		}
+		if looked++; looked == evictLook {
+			break
+		}
+	}
+	if slow == nil || !slow.closeIn(connHead) {
+		return false
+	}
+	s.removeLocked(slow)
+	return true
+}
+
 func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.removeLocked(c)
+}
+
+// removeLocked may be called again for the same connection.
+func (s *Server) removeLocked(c *conn) {
+	if _, there := s.mu.conns[c]; !there {
+		return
+	}
 	delete(s.mu.conns, c)
 	if s.opt.MaxConnsPerIP > 0 {
 		if s.mu.perIP[c.ip]--; s.mu.perIP[c.ip] == 0 {
@@ -173,7 +249,7 @@ func (s *Server) stopAccepting() error {
 		}
 	}
 	for c := range s.mu.conns {
-		c.closeIdle()
+		c.closeIn(connIdle)
 	}
 	return errors.Join(errs...)
 }

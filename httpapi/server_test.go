@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func (s *site) active() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.mu.conns {
-		if c.state.Load() == connActive {
+		if state := c.state.Load(); state == connHead || state == connActive {
 			n++
 		}
 	}
@@ -208,12 +209,127 @@ func TestConnectionLimits(t *testing.T) {
 	}
 
 	few := start(t, func(o *Options) { o.Concurrency = 1 })
-	c := few.dial(t)
-	fmt.Fprint(c, request("GET /v2/keys"))
-	readAnswer(t, bufio.NewReader(c), "GET")
+	few.occupy(t)
 	if a := readAnswer(t, bufio.NewReader(few.dial(t)), "GET"); a.StatusCode != 503 || a.Header.Get("Retry-After") == "" {
 		t.Errorf("overall: %d %s", a.StatusCode, a.body)
 	}
+}
+
+// occupy takes a connection with a request that is under way until the test ends.
+func (s *site) occupy(t *testing.T) {
+	t.Helper()
+	s.eng.block = make(chan struct{})
+	t.Cleanup(func() { close(s.eng.block) })
+	fmt.Fprint(s.dial(t), requestBody("POST /v2/publish/http://h", "x"))
+	waitFor(t, func() bool { return s.inflight.used.Load() > 0 })
+}
+
+// TestSilentConnectionsMakeRoom: neither idle connections nor those that never finish a
+// head keep others out; what is under way is left alone.
+func TestSilentConnectionsMakeRoom(t *testing.T) {
+	for _, tt := range []struct{ name, sent string }{
+		{"nothing sent", ""},
+		{"half a head", "POST /v2/publish/http://h HTTP/1.1\r\nHost: t\r\nX: "},
+		{"idle after a request", request("GET /v2/keys")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := start(t, func(o *Options) { o.Concurrency = 4; o.MaxConnsPerIP = 100 })
+			s.occupy(t)
+			var silent []net.Conn
+			for range 3 {
+				c := s.dial(t)
+				io.WriteString(c, tt.sent) //nolint:errcheck // the server tells
+				if strings.HasPrefix(tt.sent, "GET") {
+					readAnswer(t, bufio.NewReader(c), "GET")
+				}
+				silent = append(silent, c)
+			}
+			waitFor(t, func() bool { return s.connections() == 4 && (tt.sent == "" || s.silent() == 3) })
+			if a, _ := s.send(t, request("GET /v2/keys")); a.StatusCode != 200 {
+				t.Fatalf("a new client: %d %s", a.StatusCode, a.body)
+			}
+			ended := 0
+			for _, c := range silent {
+				c.SetReadDeadline(time.Now().Add(50 * time.Millisecond)) //nolint:errcheck // the read tells
+				if _, err := c.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+					ended++
+				}
+			}
+			if ended != 1 {
+				t.Errorf("%d of the silent connections were closed, want 1", ended)
+			}
+			if used := s.inflight.used.Load(); used == 0 {
+				t.Error("the request under way was cut")
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if n := s.mu.perIP["127.0.0.1"]; n != len(s.mu.conns) {
+				t.Errorf("%d connections of the address are counted, there are %d", n, len(s.mu.conns))
+			}
+		})
+	}
+}
+
+func (s *site) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.mu.conns)
+}
+
+// silent counts the connections that could make room.
+func (s *site) silent() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.mu.conns {
+		if state := c.state.Load(); state == connIdle || state == connHead {
+			n++
+		}
+	}
+	return n
+}
+
+// TestRefusedConnectionIsHeard: a client that has sent its request when its connection
+// is refused gets the answer and no reset, unless too many linger already.
+func TestRefusedConnectionIsHeard(t *testing.T) {
+	s := start(t, func(o *Options) { o.Concurrency = 1 })
+	s.occupy(t)
+	for range 20 {
+		c := s.dial(t)
+		io.WriteString(c, requestBody("POST /v2/publish/http://h", strings.Repeat("x", 100_000))) //nolint:errcheck // the answer tells
+		if a := readAnswer(t, bufio.NewReader(c), "POST"); a.StatusCode != 503 || a.Header.Get("Retry-After") == "" || !a.Close {
+			t.Fatalf("got %d %s %v", a.StatusCode, a.body, a.Header)
+		}
+		c.Close()
+		waitFor(t, func() bool { return s.refusing.used.Load() == 0 })
+	}
+	lingers := s.dial(t)
+	readAnswer(t, bufio.NewReader(lingers), "GET")
+	waitFor(t, func() bool { return s.refusing.used.Load() == 1 })
+	over := s.dial(t)
+	if a := readAnswer(t, bufio.NewReader(over), "GET"); a.StatusCode != 503 {
+		t.Errorf("one more: %d", a.StatusCode)
+	}
+	if used := s.refusing.used.Load(); used != 1 {
+		t.Errorf("%d connections linger, the bound is 1", used)
+	}
+	lingers.Close()
+}
+
+// TestBatchItemsAreCounted: elements of a few bytes each cannot get past the bound.
+func TestBatchItemsAreCounted(t *testing.T) {
+	s := start(t, func(o *Options) { o.InflightBytes = 8192 * batchItemCost })
+	item := `{"destination":"http://h/"},`
+	batch := func(n int) string {
+		return requestBody("POST /v2/batch", "["+strings.TrimSuffix(strings.Repeat(item, n), ",")+"]")
+	}
+	if a, _ := s.send(t, batch(4000)); a.StatusCode != 200 {
+		t.Fatalf("within the bound: %d %.200s", a.StatusCode, a.body)
+	}
+	stored := len(s.eng.messages())
+	if a, _ := s.send(t, batch(8192)); a.StatusCode != 503 || a.Header.Get("Retry-After") == "" || len(s.eng.messages()) != stored {
+		t.Errorf("above the bound: %d %.200s, %d more stored", a.StatusCode, a.body, len(s.eng.messages())-stored)
+	}
+	waitFor(t, func() bool { return s.inflight.used.Load() == 0 })
 }
 
 // TestShutdown: a request under way is answered, idle connections end, new ones

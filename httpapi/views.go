@@ -41,6 +41,54 @@ func (o *obj) message(m *engine.Message) {
 	o.opt("callerIP", m.CallerIP)
 	o.opt("callerIp", m.CallerIP)
 	o.opt("scheduleId", m.ScheduleID)
+	o.opt("topicName", m.TopicName)
+	o.opt("endpointName", m.Endpoint)
+	o.opt("queueName", m.QueueName)
+	o.flowRule(&m.Flow)
+	o.callback("callback", "callbackHeader", m.Callback)
+	o.callback("failureCallback", "failureCallbackHeader", m.Failure)
+	in := obj{}
+	in.order(m.Ordering, &m.Flow)
+	o.extension(&in)
+}
+
+// flowRule writes what a message says of its flow-control key: a limit that it does not
+// set is left out, the period in seconds is there always (QSTASH.md §13, 18).
+func (o *obj) flowRule(f *engine.FlowControl) {
+	if f.Key == "" {
+		return
+	}
+	o.str("flowControlKey", f.Key)
+	if f.Parallelism > 0 {
+		o.num("parallelism", int64(f.Parallelism))
+	}
+	if f.Rate > 0 {
+		o.num("rate", int64(f.Rate))
+	}
+	o.num("period", periodSeconds(f.Period))
+}
+
+func (o *obj) callback(url, header string, c *engine.CallbackInfo) {
+	if c != nil {
+		o.str(url, c.URL)
+		o.header(header, c.Header)
+	}
+}
+
+// order writes the extensions of a message, those that are not at their defaults.
+func (o *obj) order(ordering string, f *engine.FlowControl) {
+	o.opt("orderingKey", ordering)
+	if f.Sliding {
+		o.str("flowControlMode", "sliding")
+	}
+}
+
+// extension writes what in collected of our own, unless that is nothing.
+func (o *obj) extension(in *obj) {
+	if in.more {
+		o.key("tidemill")
+		o.b = append(o.b, in.end()...)
+	}
 }
 
 // deadLetter writes a dead letter (QSTASH.md §8.3).

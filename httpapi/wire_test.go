@@ -39,7 +39,6 @@ func TestRoutes(t *testing.T) {
 		{"HEAD /v2/publish/https://h.test/", 405, ""},
 		{"POST /v2/publish/", 400, `{"error":"a non-empty destination must be provided"}`},
 		{"POST /v2/publish", 400, `{"error":"a non-empty destination must be provided"}`},
-		{"POST /v2/publish/my-group", 501, `{"error":"a URL group as destination (add http:// or https:// to publish to a URL)` + notYet},
 		{"POST /v2/publish/api/llm", 501, `{"error":"the destination \"api/llm\"` + notYet},
 		{"POST /v2/publish/h.test/x", 400, `{"error":"invalid destination url: endpoint has invalid scheme, add http:// or https://"}`},
 		{"GET /v2/messages/msg_one", 200, "{" + message + "}"},
@@ -54,7 +53,7 @@ func TestRoutes(t *testing.T) {
 		{"DELETE /v2/messages", 501, `{"error":"DELETE /v2/messages` + notYet},
 		{"GET /v2/dlq", 200, `{"messages":[` + dead1 + "," + dead2 + `],"cursor":"42"}`},
 		{"GET /v2/dlq/", 200, `{"messages":[` + dead1 + "," + dead2 + `],"cursor":"42"}`},
-		{"GET /v2/dlq?queueName=q", 200, `{"messages":[]}`},
+		{"GET /v2/dlq?label=l", 200, `{"messages":[]}`},
 		{"GET /v2/dlq?count=0", 400, `{"error":"invalid count \"0\": must be a number from 1 to 100"}`},
 		{"GET /v2/dlq?cursor=1-2", 400, `{"error":"invalid cursor \"1-2\": must be the cursor of an earlier answer"}`},
 		{"GET /v2/dlq?order=up", 400, `{"error":"invalid order \"up\": must be earliestFirst or latestFirst"}`},
@@ -72,12 +71,8 @@ func TestRoutes(t *testing.T) {
 		{"GET /v2/readiness", 200, `{"ready":true}`},
 		{"GET /healthz", 200, `{"status":"ok"}`},
 		{"HEAD /healthz", 200, ""},
-		{"POST /v2/enqueue/q/https://h.test", 501, `{"error":"/v2/enqueue` + notYet},
-		{"GET /v2/queues/", 501, `{"error":"/v2/queues` + notYet},
-		{"GET /v2/topics", 501, `{"error":"/v2/topics` + notYet},
 		{"GET /v2/events", 501, `{"error":"/v2/events` + notYet},
 		{"GET /v2/logs", 501, `{"error":"/v2/logs` + notYet},
-		{"GET /v2/flowControl/k", 501, `{"error":"/v2/flowcontrol` + notYet},
 		{"POST /v2/batch/trigger", 501, `{"error":"/v2/batch/...` + notYet},
 		{"POST /v2/trigger/https://h", 501, `{"error":"/v2/trigger` + notYet},
 		{"POST /v1/publish/https://h", 501, `{"error":"the API of version 1` + notYet},
@@ -151,6 +146,7 @@ func TestAuthentication(t *testing.T) {
 func TestDeadLetterFilters(t *testing.T) {
 	s := start(t, nil)
 	s.send(t, request("GET /v2/dlq?scheduleId=s,t&dlqIds=a&dlqIds=b,c&messageId=m&url=http%3A%2F%2Fh%2F1,2,https://g&callerIp=1.1.1.1&responseStatus=0,404"+
+		"&topicName=g,h&queueName=q&queueName=r&flowControlKey=a%2Cb+c&flowControlKey=d"+
 		"&fromDate=5&toDate=6&order=latestFirst&cursor=77&count=500&unknown=x&urlGroup="))
 	if len(s.eng.queries) != 1 {
 		t.Fatalf("%d queries", len(s.eng.queries))
@@ -158,7 +154,8 @@ func TestDeadLetterFilters(t *testing.T) {
 	got := fmt.Sprintf("%+v", s.eng.queries[0])
 	want := fmt.Sprintf("%+v", engine.DeadLetterQuery{
 		User: 7, IDs: []string{"a", "b", "c"}, MessageIDs: []string{"m"}, URLs: []string{"http://h/1,2", "https://g"},
-		CallerIPs: []string{"1.1.1.1"}, ScheduleIDs: []string{"s", "t"}, Statuses: []int{0, 404}, From: time.UnixMilli(5), To: time.UnixMilli(6),
+		CallerIPs: []string{"1.1.1.1"}, ScheduleIDs: []string{"s", "t"}, TopicNames: []string{"g", "h"}, QueueNames: []string{"q", "r"},
+		FlowKeys: []string{"a,b c", "d"}, Statuses: []int{0, 404}, From: time.UnixMilli(5), To: time.UnixMilli(6),
 		Descending: true, Cursor: "77", Count: 100,
 	})
 	if got != want {
@@ -169,9 +166,11 @@ func TestDeadLetterFilters(t *testing.T) {
 func TestRetryRefusesOptions(t *testing.T) {
 	s := start(t, nil)
 	s.eng.dead = []engine.DeadLetter{{ID: "1-1"}}
-	a, _ := s.send(t, request("POST /v2/dlq/retry/1-1", "upstash-retries: 5", "Upstash-Telemetry-Sdk: js"))
-	if a.StatusCode != 501 || !strings.Contains(a.body, "Upstash-Retries") || len(s.eng.calls) != 0 {
-		t.Errorf("got %d %s, calls %v", a.StatusCode, a.body, s.eng.calls)
+	for _, name := range []string{"Upstash-Retries", "Upstash-Queue-Name", "Upstash-Flow-Control-Key", "Upstash-Callback", "Upstash-Failure-Callback-Retries"} {
+		a, _ := s.send(t, request("POST /v2/dlq/retry/1-1", strings.ToLower(name)+": 5", "Upstash-Telemetry-Sdk: js"))
+		if a.StatusCode != 501 || !strings.Contains(a.body, name+" on a retry") || len(s.eng.calls) != 0 {
+			t.Errorf("got %d %s, calls %v", a.StatusCode, a.body, s.eng.calls)
+		}
 	}
 }
 

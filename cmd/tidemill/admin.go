@@ -63,6 +63,7 @@ func (a *admin) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", a.health)
 	mux.HandleFunc("GET /stats", a.stats)
+	mux.HandleFunc("GET /hosts", a.hosts)
 	mux.HandleFunc("POST /backup", a.guarded(a.backup))
 	mux.HandleFunc("POST /export", a.guarded(a.export))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
@@ -113,6 +114,23 @@ func (a *admin) stats(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(e.Stats())
+}
+
+// hosts tells of destination hosts, those first that fail: which are half-open, and how
+// long they take.
+func (a *admin) hosts(w http.ResponseWriter, _ *http.Request) {
+	e := a.engine.Load()
+	if e == nil {
+		adminError(w, http.StatusServiceUnavailable, starting)
+		return
+	}
+	hosts, err := e.Hosts()
+	if err != nil {
+		adminError(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"hosts": hosts})
 }
 
 func adminError(w http.ResponseWriter, status int, text string) {

@@ -21,7 +21,7 @@ func newBench() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBenchPublish(), newBenchDeliver(), newBenchLateness(), newBenchRole())
+	c.AddCommand(newBenchPublish(), newBenchDeliver(), newBenchLateness(), newBenchIsolation(), newBenchOverload(), newBenchRole())
 	return c
 }
 
@@ -88,6 +88,70 @@ func newBenchLateness() *cobra.Command {
 	f.Var((*durationValue)(&o.Delay), "delay", "least time from publish to due time (default 2s)")
 	f.Var((*durationValue)(&o.Spread), "spread", "how much longer it may be (default 3s)")
 	f.IntVar(&o.Background, "background", 0, "messages a second that are due at once, published beside them")
+	f.IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
+	return c
+}
+
+func newBenchIsolation() *cobra.Command {
+	var o bench.IsolationOptions
+	var b benchFlags
+	c := &cobra.Command{
+		Use:   "isolation [-- SERVE-FLAGS]",
+		Short: "What dead, silent and slow destinations cost a healthy one",
+		Long: "One healthy host gets a quarter of the messages; the others go to hosts that refuse\n" +
+			"connections, that accept them and never answer, and that take their time. Measured is\n" +
+			"the healthy host, over what it has when the other messages are not due. Afterwards all\n" +
+			"hosts are revived, and every message that was acknowledged must arrive.",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := b.apply(c, args, &o.Common); err != nil {
+				return err
+			}
+			report, err := bench.Isolation(c.Context(), o)
+			return b.write(c.OutOrStdout(), report, err)
+		},
+	}
+	b.bind(c, &o.Common)
+	f := c.Flags()
+	for _, name := range []string{"url", "token", "pid"} { // each round starts a server
+		f.Lookup(name).Hidden = true
+	}
+	f.Lookup("concurrency").Usage = "producers (default 64)"
+	f.Lookup("rounds").Usage = "rounds of each side (default 3)"
+	f.Lookup("round").Usage = "length of a round, after a warm-up of 5s (default 10s)"
+	f.IntVar(&o.Hosts, "hosts", 0, "hosts of each bad kind (default 100)")
+	f.IntVar(&o.Rate, "rate", 0, "messages a second to the healthy host, and to each bad kind, while latency is measured (default 500)")
+	f.Var((*durationValue)(&o.Slow), "slow", "how long a slow host takes (default 2s)")
+	f.Var((*durationValue)(&o.AttemptTimeout), "attempt-timeout", "Upstash-Timeout of the bad hosts' messages (default 30s)")
+	f.Var((*durationValue)(&o.RetryDelay), "retry-delay", "their Upstash-Retry-Delay (default 10s)")
+	return c
+}
+
+func newBenchOverload() *cobra.Command {
+	var o bench.OverloadOptions
+	var b benchFlags
+	c := &cobra.Command{
+		Use:   "overload [-- SERVE-FLAGS]",
+		Short: "What a server does with more publishes than it can deliver",
+		Long: "Before each load, what the server can deliver is measured; the load is a multiple of it.\n" +
+			"Everything that is accepted must arrive afterwards, and what is refused must not. To make\n" +
+			"a tenfold load possible on one machine, slow the deliveries down, for example to 2000/s:\n" +
+			"  tidemill bench overload --answer 50ms -- --delivery.parallelism 100",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := b.apply(c, args, &o.Common); err != nil {
+				return err
+			}
+			report, err := bench.Overload(c.Context(), o)
+			return b.write(c.OutOrStdout(), report, err)
+		},
+	}
+	b.bind(c, &o.Common)
+	f := c.Flags()
+	f.Lookup("rounds").Hidden = true
+	f.Lookup("concurrency").Usage = "connections that the load is offered on (default 1000)"
+	f.Lookup("round").Usage = "how long a load lasts (default 1m)"
+	f.IntSliceVar(&o.Factors, "factor", nil, "loads, in multiples of what the server delivers (default 2,10)")
+	f.Var((*durationValue)(&o.Peak), "peak", "how long that is measured (default 10s)")
+	f.Var((*durationValue)(&o.Answer), "answer", "how long the sink takes for each message (default: no time)")
 	f.IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	return c
 }

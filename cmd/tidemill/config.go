@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/tidemill/tidemill/dispatch"
@@ -40,6 +41,7 @@ type config struct {
 
 	Allow, Deny   []string
 	AllowMetadata bool
+	CAFile        string
 	AllowPrivate  bool // dev; no name of its own
 
 	Parallelism     int
@@ -122,6 +124,7 @@ func (c *config) settings() []setting {
 		{name: "destinations.allow", value: (*listValue)(&c.Allow), usage: "CIDR, name or *.suffix, optionally with :port; repeatable"},
 		{name: "destinations.deny", value: (*listValue)(&c.Deny), usage: "the same, refused; the more specific rule wins"},
 		{name: "destinations.allow-metadata", value: (*flagValue)(&c.AllowMetadata), usage: "let messages reach the metadata services of clouds"},
+		{name: "destinations.ca-file", value: (*textValue)(&c.CAFile), usage: "PEM file of certificate authorities that destinations are trusted by, beside the system's"},
 		{name: "delivery.parallelism", value: (*countValue)(&c.Parallelism), usage: "attempts in flight, in all"},
 		{name: "delivery.host-parallelism", value: (*countValue)(&c.HostParallelism), usage: "attempts in flight to one host"},
 		{name: "delivery.resident", value: (*countValue)(&c.Resident), usage: "messages held in memory; more wait on disk"},
@@ -154,11 +157,13 @@ func (c *config) validate() error {
 	return errors.Join(errs...)
 }
 
-func (c *config) policyOptions() dispatch.PolicyOptions {
+// policyOptions are the rules for a server that listens at own.
+func (c *config) policyOptions(own []netip.AddrPort) dispatch.PolicyOptions {
 	return dispatch.PolicyOptions{
 		Allow: c.Allow, Deny: c.Deny,
 		AllowPrivate:  c.AllowPrivate,
 		AllowMetadata: c.AllowMetadata,
+		Own:           own,
 	}
 }
 

@@ -19,9 +19,11 @@ type book struct {
 
 	acked, ended               atomic.Int64 // ended: of the acked ones, delivered or buried
 	duplicates, failed, buried atomic.Int64
+	again                      atomic.Int64 // of the duplicates, those within one life of the server
 	arrived                    atomic.Int64 // attempts
 
 	mu       sync.Mutex
+	life     int // of the server
 	messages map[uint64]*message
 	ids      map[string]uint64 // of the acked ones: message id to number
 	wrong    []string
@@ -34,7 +36,8 @@ type message struct {
 	failures int   // attempts that its destination answers with 503 first
 	attempts int
 	acked    bool
-	done     int // attempts that were answered with 200
+	done     int // attempts that were answered with 200, the last
+	life     int // in this life of the server
 	buried   bool
 }
 
@@ -121,10 +124,21 @@ func (b *book) arrive(target string, body []byte, at time.Time) int {
 	}
 	if m.done++; m.done > 1 {
 		b.duplicates.Add(1)
+		if m.life == b.life {
+			b.again.Add(1)
+		}
 	} else if m.acked && !m.buried {
 		b.settleLocked()
 	}
+	m.life = b.life
 	return 200
+}
+
+// newLife notes that nothing will come any more of what the server sent until now.
+func (b *book) newLife() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.life++
 }
 
 // bury notes that a message is in the dead letter queue. allowed is asked once

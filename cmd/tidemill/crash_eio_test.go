@@ -130,6 +130,7 @@ func (f *syncErrors) refused(p *process, _ error) bool {
 func (f *syncErrors) relent() {
 	f.honest = true
 	f.powerCuts.strike(f.c.proc)
+	f.c.fence()
 	f.c.up()
 }
 

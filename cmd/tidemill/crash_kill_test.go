@@ -31,13 +31,17 @@ func newKills(t *testing.T, _ time.Duration) fault { return &kills{dir: t.TempDi
 
 func (f *kills) setup() setup {
 	s := usual(f.dir)
-	s.flags, s.delayMax = []string{"--log.segment-size", "16MiB"}, 3*time.Second
+	s.flags, s.delayMax, s.lines = []string{"--log.segment-size", "16MiB"}, 3*time.Second, true
 	return s
 }
 
-// stretch ends half of the time while the ticks of a second are on their way.
+// stretch ends half of the time while the ticks of a second are on their way. One in
+// eight is long enough for windows of flow control, which begin with a start (L6).
 func (*kills) stretch(rnd *rand.Rand) time.Duration {
 	d, aim := between(rnd, 100, 1600), between(rnd, 0, 40)
+	if rnd.IntN(8) == 0 {
+		d += 2500 * time.Millisecond
+	}
 	if rnd.IntN(2) == 0 {
 		return d
 	}

@@ -16,21 +16,34 @@ import (
 // sinks are the destinations: one listener per loopback address, so that the
 // server sees as many hosts.
 type sinks struct {
-	urls []string
-	open atomic.Int64 // attempts that have not been answered
+	urls    []string
+	servers []*fasthttp.Server
+	open    atomic.Int64 // attempts that have not been answered
 }
 
 func openSinks(t testing.TB, hosts int, b *book) *sinks {
 	t.Helper()
 	s := &sinks{}
 	for i := range hosts {
-		s.urls = append(s.urls, listenHost(t, "127.0.0."+strconv.Itoa(2+i), func(ctx *fasthttp.RequestCtx) {
+		srv := &fasthttp.Server{NoDefaultServerHeader: true, Handler: func(ctx *fasthttp.RequestCtx) {
 			s.open.Add(1)
 			defer s.open.Add(-1)
 			ctx.SetStatusCode(b.arrive(string(ctx.RequestURI()), ctx.PostBody(), time.Now()))
-		}))
+		}}
+		s.servers = append(s.servers, srv)
+		s.urls = append(s.urls, serveHost(t, "127.0.0."+strconv.Itoa(2+i), srv))
 	}
 	return s
+}
+
+// awaitClosed waits until a destination has read all that a server sent which has ended.
+func awaitClosed(t testing.TB, srv *fasthttp.Server) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); srv.GetOpenConnectionsCount() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("connections of a server that has ended stay open")
+		}
+	}
 }
 
 // listenHost serves a destination on a loopback address of its own.

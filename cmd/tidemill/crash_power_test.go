@@ -26,7 +26,11 @@ func newPowerCuts(t *testing.T, lasts time.Duration) fault {
 	return &powerCuts{disk: newLoopDisk(t, diskBytes(lasts))}
 }
 
-func (f *powerCuts) setup() setup { return usual(f.disk.dir()) }
+func (f *powerCuts) setup() setup {
+	s := usual(f.disk.dir())
+	s.lines = true
+	return s
+}
 
 func (f *powerCuts) strike(p *process) {
 	if err := p.halt(); err != nil {

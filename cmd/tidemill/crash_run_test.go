@@ -55,6 +55,7 @@ type setup struct {
 	delayOneIn int // one message in so many is delayed
 	delayMax   time.Duration
 	ticks      bool // schedules are tested, too
+	lines      bool // queues, flow-control keys, groups and callbacks, too
 }
 
 // usual is the setup of a mode that asks for nothing special. Small segments and
@@ -80,6 +81,7 @@ type crash struct {
 	sinks *sinks
 	load  *load
 	ticks *ticks
+	lines *lines
 	proc  *process
 	creds *credentials
 
@@ -107,11 +109,12 @@ func newCrash(t *testing.T, seed uint64, f fault) *crash {
 		book: newBook(seed),
 	}
 	c.sinks = openSinks(t, crashHosts, c.book)
-	c.ticks = newTicks(c)
+	c.ticks, c.lines = newTicks(c), newLines(c)
 	f.attach(c)
 	t.Cleanup(c.keep)
 	c.up()
 	c.load = startLoad(t, addr, c.creds.Token, c.book, c.sinks, seed, s)
+	c.lines.start(seed)
 	c.load.gate.open()
 	return c
 }
@@ -130,6 +133,7 @@ func (c *crash) up() {
 		if !c.fault.refused(c.proc, err) {
 			c.t.Fatalf("start after %d strikes: %v", c.rounds, err)
 		}
+		c.fence()
 	}
 	c.ticks.up()
 	c.fault.started(c.proc)
@@ -183,7 +187,21 @@ func (c *crash) strike() {
 	c.mayRepeat += crashParallelism + undurableMax
 	c.ticks.down()
 	c.fault.strike(c.proc)
+	if c.proc.gone() {
+		c.fence()
+	}
 	c.countDuplicates()
+}
+
+// fence is called when the server has ended, and returns when the destinations have read
+// all that it sent: what comes from then on is of its next life.
+func (c *crash) fence() {
+	c.t.Helper()
+	for _, s := range c.sinks.servers {
+		awaitClosed(c.t, s)
+	}
+	c.book.newLife()
+	c.lines.fence()
 }
 
 func (c *crash) countDuplicates() {
@@ -222,6 +240,7 @@ func (c *crash) finish() {
 	}
 	c.readDeadLetters()
 	c.t.Logf("the last %d messages came within %v", left, time.Since(began).Round(time.Millisecond))
+	c.lines.finish()
 	c.ticks.finish(ticksEnd)
 	c.proc.stop(c.t)
 	c.countDuplicates()
@@ -236,10 +255,14 @@ func (c *crash) report() {
 	if b.duplicates.Load() > c.mayRepeat {
 		c.t.Errorf("%d duplicates, allowed are %d", b.duplicates.Load(), c.mayRepeat)
 	}
+	if n := b.again.Load(); n > 0 {
+		c.t.Errorf("%d messages came twice within one start", n)
+	}
 	mode := c.mode()
-	c.t.Logf("mode %s: %d rounds, of which %d in recovery and %d idle; published %d, acked %d, unknown %d, refused %d; attempts failed on purpose %d; lost %d; damaged %d; duplicates %d (at most %d for one round)",
+	c.t.Logf("mode %s: %d rounds, of which %d in recovery and %d idle; published %d, acked %d, unknown %d, refused %d; attempts failed on purpose %d; lost %d; damaged %d; duplicates %d (at most %d for one round, %d within one start)",
 		mode, c.rounds, c.recovering, c.idle, b.next.Load(), b.acked.Load(), c.load.unknown.Load(), c.load.refused.Load(),
-		b.failed.Load(), b.outstanding(), b.buried.Load(), b.duplicates.Load(), c.most)
+		b.failed.Load(), b.outstanding(), b.buried.Load(), b.duplicates.Load(), c.most, b.again.Load())
+	c.lines.report()
 	if line := c.fault.report(); line != "" {
 		c.t.Log("mode " + mode + ": " + line)
 	}

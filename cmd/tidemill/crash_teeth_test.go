@@ -32,6 +32,8 @@ type falseSyncs struct {
 	command []string
 }
 
+func (f *falseSyncs) setup() setup { return usual(f.disk.dir()) }
+
 func (f *falseSyncs) under() []string { return f.command }
 
 func (f *falseSyncs) refused(*process, error) bool { return false }

@@ -32,6 +32,10 @@ import (
 // missed fell into more than ten seconds without a server, and a pause, a resume or
 // another definition that was answered holds (ticks, chain).
 //
+// In the modes kill and power there are queues, flow-control keys, a group and callbacks as
+// well: queues are in order and no limit is exceeded, over every crash, an endpoint gets
+// what all do, and each outcome is reported (lines, lineBook, turnLane, lineFlow).
+//
 // Settings of a run:
 //
 //	TIDEMILL_CRASH_MODE      one or more modes, separated by commas; kill by default
@@ -45,7 +49,8 @@ import (
 //
 // A publish without an answer has an unknown outcome: its message may come or
 // not. A message may come twice if its attempt was under way when the server
-// ended, or if its outcome was not on disk yet, of which L5 allows 4,096.
+// ended, or if its outcome was not on disk yet, of which L5 allows 4,096. Within one start
+// of the server none comes twice (P17).
 func TestCrash(t *testing.T) {
 	builtBinary(t)
 	seed := envNumber(t, "TIDEMILL_CRASH_SEED", rand.Uint64())

@@ -192,11 +192,7 @@ func (k *ticks) outlast() {
 // quiet waits until the destination of a server that has ended has read all that it
 // sent, and returns the newest address of a message that came.
 func (k *ticks) quiet() (newest uint64) {
-	for end := time.Now().Add(10 * time.Second); k.server.GetOpenConnectionsCount() > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			k.c.t.Fatal("connections of a server that has ended stay open")
-		}
-	}
+	awaitClosed(k.c.t, k.server)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, a := range k.arrivals {

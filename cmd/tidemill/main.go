@@ -11,6 +11,11 @@
 // This package is the composition root: it reads the configuration, builds
 // engine, dispatch and httpapi from it, and starts and stops them in order. No
 // rule of a message's life lives here.
+//
+// Names are looked up by Go's resolver, in a build with cgo as well: the C library's
+// reads 2130706433 and 0x7f.1 as addresses.
+//
+//go:debug netdns=go
 package main
 
 import (

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"math"
 	"os"
+	"path/filepath"
 	"runtime/debug"
+	"strconv"
+	"strings"
 )
 
 // heapPercent is how much garbage the collector lets gather, in percent of what is
@@ -15,5 +19,105 @@ const heapPercent = 50
 func boundHeap() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(heapPercent)
+	}
+}
+
+// memoryLimit is what the process may take, and true if that is a cgroup's: the lower
+// one of GOMEMLIMIT and the limits of the cgroups it is in. math.MaxInt64 is none.
+func memoryLimit() (limit int64, cgroup bool) {
+	limit = debug.SetMemoryLimit(-1)
+	if c := cgroupLimit("/proc/self/cgroup", "/sys/fs/cgroup"); c < limit {
+		return c, true
+	}
+	return limit, false
+}
+
+// cgroupLimit looks for the memory limit of a process's cgroup and of those above it,
+// in version 1 and 2. In a container the path is often not there, and the limit is that
+// of the root which the container sees.
+func cgroupLimit(membership, mount string) int64 {
+	limit := int64(math.MaxInt64)
+	text, err := os.ReadFile(membership)
+	if err != nil {
+		return limit
+	}
+	for line := range strings.Lines(string(text)) {
+		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+		controllers, path, ok := strings.Cut(rest, ":")
+		if !ok {
+			continue
+		}
+		root, name := mount, "memory.max"
+		switch {
+		case controllers == "memory":
+			root, name = filepath.Join(mount, "memory"), "memory.limit_in_bytes"
+		case controllers != "":
+			continue
+		}
+		for path = filepath.Clean("/" + path); ; path = filepath.Dir(path) {
+			limit = min(limit, limitIn(filepath.Join(root, path, name)))
+			if path == "/" {
+				break
+			}
+		}
+	}
+	return limit
+}
+
+// limitIn reads a file with a number of bytes. "max" and no file are no limit.
+func limitIn(file string) int64 {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return math.MaxInt64
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil || n <= 0 {
+		return math.MaxInt64
+	}
+	return n
+}
+
+// Bytes of memory for each of what is counted, about.
+const (
+	residentBytes   = 150
+	connectionBytes = 24 << 10
+)
+
+// fitMemory takes back what the configuration allows beyond its share of a limit (P36):
+// a sixteenth each for the index's memtables, of which there may be three, and its
+// blocks, an eighth each for requests, connections and resident messages. The rest is
+// for attempts, the log's groups and garbage. It returns the names of what it changed.
+func (c *config) fitMemory(limit int64, clients *int) (changed []string) {
+	fit := func(name string, v *int64, most int64) {
+		if *v > most {
+			*v, changed = most, append(changed, name)
+		}
+	}
+	fit("index.memtable", &c.Memtable, max(limit/16, 1*mib))
+	fit("index.cache", &c.Cache, max(limit/16, 1*mib))
+	fit("publish.inflight-bytes", &c.InflightMax, max(limit/8, c.MessageMax))
+	count := func(name string, v *int, most int64) {
+		n := int64(*v)
+		fit(name, &n, max(most, 1))
+		*v = int(n)
+	}
+	count("delivery.resident", &c.Resident, limit/8/residentBytes)
+	count("connections", clients, limit/8/connectionBytes)
+	return changed
+}
+
+// shareMemory applies a limit of the process to the configuration. Of a cgroup's limit
+// a tenth is left for what is not Go's heap.
+func (s *server) shareMemory() {
+	limit, cgroup := memoryLimit()
+	if limit == math.MaxInt64 {
+		return
+	}
+	if cgroup {
+		debug.SetMemoryLimit(limit / 10 * 9)
+	}
+	if changed := s.cfg.fitMemory(limit, &s.descriptors.clients); len(changed) > 0 {
+		s.log.Warn("the memory limit of the process is below what the configuration allows: these take less",
+			"limit", formatSize(limit), "settings", strings.Join(changed, ","))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -30,6 +31,8 @@ type server struct {
 	engine *engine.Engine
 	api    *httpapi.Server
 	fatal  chan error // capacity 1: the engine's last words
+
+	descriptors descriptors
 }
 
 // listen takes the ports, before anything is created on disk: a start that fails
@@ -61,14 +64,24 @@ func portOf(addr string) string {
 // open opens the data directory and recovers what is in it.
 func (s *server) open() (err error) {
 	boundHeap()
-	if s.policy, err = dispatch.NewPolicy(s.cfg.policyOptions()); err != nil {
+	if err := s.shareOut(); err != nil {
+		return err
+	}
+	s.shareMemory()
+	if s.policy, err = dispatch.NewPolicy(s.cfg.policyOptions(s.own())); err != nil {
+		return err
+	}
+	roots, err := loadRoots(s.cfg.CAFile)
+	if err != nil {
 		return err
 	}
 	s.client, err = dispatch.New(dispatch.Options{
 		Policy:          s.policy,
+		RootCAs:         roots,
 		Timeout:         s.cfg.Attempt,
 		MaxResponse:     int(s.cfg.ResponseMax),
 		MaxConnsPerHost: 2 * s.cfg.HostParallelism, // the engine gates; this is the net under it
+		MaxIdleConns:    s.descriptors.idle,
 		Logger:          s.log,
 	})
 	if err != nil {
@@ -84,6 +97,25 @@ func (s *server) open() (err error) {
 	return nil
 }
 
+// own are the listeners that no message may be sent to. In dev the API is none of
+// them: the receiver that the banner's curl publishes to is there.
+func (s *server) own() []netip.AddrPort {
+	addrs := []net.Addr{s.ln.Addr()}
+	if s.cfg.AllowPrivate {
+		addrs = nil
+	}
+	if s.admin != nil {
+		addrs = append(addrs, s.admin.ln.Addr())
+	}
+	var out []netip.AddrPort
+	for _, a := range addrs {
+		if tcp, ok := a.(*net.TCPAddr); ok {
+			out = append(out, tcp.AddrPort())
+		}
+	}
+	return out
+}
+
 // serve answers requests until ctx ends, the engine fails or the listener does.
 // started is called once requests are accepted. fallback gets what is no route of
 // the API; it may be nil.
@@ -93,6 +125,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 		CheckDestination: s.policy.CheckURL,
 		BatchMax:         s.cfg.BatchMax,
 		InflightBytes:    s.cfg.InflightMax,
+		Concurrency:      s.descriptors.clients,
 		Fallback:         fallback,
 		Logger:           s.log,
 	})

@@ -188,3 +188,26 @@ func TestPagesStepOverNothing(t *testing.T) {
 		seen, from = seen+len(p.Rows), p.Next
 	}
 }
+
+// TestRaiseKeepsAdded: of several rows that were added since the question, the first
+// counts, whichever came last.
+func TestRaiseKeepsAdded(t *testing.T) {
+	b := newBench(t)
+	b.a.raiser.every = 1
+	r := b.publish(record.Message{Lane: 1, Due: testNow + 10})
+	b.publish(record.Message{Lane: 1, Due: testNow + 100})
+	b.flush()
+	b.end(r, record.Delivered, 0)
+	b.flush()
+	lsn, ask := b.a.Ask()
+	if !ask {
+		t.Fatal("nothing is asked")
+	}
+	b.publish(record.Message{Lane: 1, Due: testNow + 50})
+	b.publish(record.Message{Lane: 1, Due: testNow + 80})
+	b.a.Raise([]Lane{{ID: 1, First: testNow + 100}}, lsn)
+	b.flush()
+	if first := b.first(1); first != testNow+10 && first != testNow+50 {
+		t.Fatalf("the lane begins at %d, and a row is due at 50", first-testNow)
+	}
+}

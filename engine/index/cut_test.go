@@ -190,11 +190,11 @@ func (c *cutter) replay() error {
 			return err
 		}
 	}
-	if err := c.endBatch(); err != nil {
-		return err
-	}
 	if len(c.ends) == 0 {
 		return nil
+	}
+	if err := c.endBatch(); err != nil {
+		return err
 	}
 	return c.gen.m.diff(dump(c.t, c.x), c.position(len(c.ends)-1))
 }

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/tidemill/tidemill/engine/record"
@@ -25,7 +26,7 @@ func TestDedupWindow(t *testing.T) {
 				-1: true, -testWindowMillis: true, // a clock set back
 			} {
 				d, ok, err := b.x.Dedup(1, &hash, at+delta)
-				if err != nil || ok != want || ok && d != (Deduped{Seq: row.Seq, Nonce: 77}) {
+				if err != nil || ok != want || ok && !reflect.DeepEqual(d, Deduped{Seq: row.Seq, Nonce: 77}) {
 					t.Errorf("%d ms later: %+v, %v, %v", delta, d, ok, err)
 				}
 			}

@@ -21,24 +21,34 @@
 //	key                                   value                    what it is
 //	'a'                                   layout, log, lsn, chain  the position applied
 //	'c' user:4 id                         schedule row, error      a schedule, as its definition says
-//	'd' bucket:8 user:4 hash:16           seq, nonce, at, schedule a deduplication id seen (X6)
+//	'd' bucket:8 user:4 hash:16           seq, nonce, at, what     a deduplication id seen (X6)
 //	'e' day:4 seq:8 lsn:8                 nothing                  where a later history row of a message is (X6)
+//	'f' user:4 key                        flow row                 a flow-control key: its limits and its messages
+//	'g' user:4 name                       lsn, the record          a URL group, as its definition says
 //	'h' lsn:8                             history row              what happened there to a message (X6)
 //	'k' user:4 id                         ticks, error             how far a schedule has come since its definition (T3)
-//	'l' lane:8                            count, first due         a lane's summary (X4)
+//	'l' lane:8                            count, first, queue, flow a lane's summary (X4)
 //	'm' seq:8                             row                      a pending message, by number
-//	'p' lane:8 due:8 seq:8                row                      the same, in delivery order (X4)
+//	'p' lane:8 order:8 seq:8              row                      the same, in delivery order (X4)
 //	'q' user:4 lsn:8                      dead row                 a dead letter, by its outcome's LSN
 //	'r'                                   first lsn                where the log began, while the index is rebuilt
 //	's' segment:8                         bytes                    how much of a segment of the log still counts (W10)
 //	't' second:8                          lsn                      where the history of a second begins (X6)
 //	'u' user:4                            the record               an account
-//	'x' lsn:8                             user, lsn                the dead letter whose message stands there (W10)
+//	'w' user:4 name                       queue row                a queue: its definition and its messages
+//	'x' place:8                           user, lsn                the dead letter whose message stands there (W10)
 //
-// A pending row never moves when its message falls due; a retry replaces it.
+// A pending row never moves when its message falls due; a retry replaces it. Its order
+// is when it is due or, in a queue, the seq of the message whose turn it is: there a
+// retry leaves it where it is.
 //
-// The id of a schedule ends its keys, so that those of one account lie together, in
-// the order of their ids.
+// Several messages may share a record: the members of a fan-out, or an outcome's
+// callbacks. Each has a seq of its own, the record's address plus a little, and a share
+// of the record's bytes; a row finds its message in the record by the nonce. Until it is
+// copied, a dead letter's place is its seq.
+//
+// What an account has under a name ends its key with it, so that all of one kind and
+// account lie together, in the order of names.
 //
 // # What is lost with the index
 //

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -61,16 +62,17 @@ func (h *historian) load(db *pebble.DB) error {
 	})
 }
 
-// published notes a message's creation. Its row is written when the batch ends.
-func (a *Applier) published(p *pending, lsn uint64, head record.MessageHead, n int) (err error) {
+// published notes a message's creation. Its row is written when the batch ends. member
+// is not nil if head is of what a fan-out's members share.
+func (a *Applier) published(p *pending, head record.MessageHead, member *record.MemberHead) (err error) {
 	h := &a.history
 	from := len(h.buf)
-	h.buf, err = appendCreated(h.buf, head, n)
+	h.buf, err = appendCreated(h.buf, &p.row, head, member)
 	p.life = lifetime{first: piece{from, len(h.buf)}, created: head.Created(), end: -1}
 	if err != nil {
 		return err
 	}
-	return a.timeRow(head.Created(), lsn)
+	return a.timeRow(head.Created(), p.row.Pos)
 }
 
 // ended notes an outcome. p is nil if nothing of its message happened in this batch
@@ -85,7 +87,7 @@ func (a *Applier) ended(p *pending, o *record.Outcome, lsn uint64, payload []byt
 	if err != nil {
 		return err
 	}
-	if p == nil || p.life.first.to == 0 {
+	if p == nil || p.life.first.to == 0 && !plant.Bug("history-in-no-row") {
 		return a.laterRow(&o.Row, lsn, o.At, buf[from:])
 	}
 	h.buf = buf

@@ -154,7 +154,7 @@ func FuzzHistoryRow(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	row, err := appendCreated(nil, head, 500)
+	row, err := appendCreated(nil, &record.Row{User: 1, Seq: 5, Pos: 5, Len: 500}, head, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

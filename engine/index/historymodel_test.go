@@ -20,8 +20,8 @@ func newModelHistory() modelHistory {
 	return modelHistory{events: map[string]bool{}, times: map[string]string{}, second: math.MinInt64}
 }
 
-func createdEvent(seq uint64, user uint32, nonce uint64, n uint32, c *Created) string {
-	return fmt.Sprint("created ", seq, user, nonce, n, *c)
+func createdEvent(seq, pos uint64, user uint32, nonce uint64, n uint32, c *Created) string {
+	return fmt.Sprint("created ", seq, pos, user, nonce, n, *c)
 }
 
 func outcomeEvent(seq uint64, user uint32, nonce uint64, o *HistoryOutcome) string {
@@ -35,11 +35,14 @@ func (m *modelHistory) time(ms int64, lsn uint64) {
 	}
 }
 
-func (m *modelHistory) published(r logged, p *record.Message) {
+func (m *modelHistory) published(r *record.Row, p *record.Message) {
 	c := Created{At: p.Created, Due: p.Due, Method: p.Method, Retries: p.Retries, Cut: len(p.URL) > historyFieldMax}
-	c.HistoryFields = record.HistoryFields{URL: p.URL[:min(len(p.URL), historyFieldMax)], CallerIP: p.CallerIP, Schedule: p.Schedule}
-	m.events[createdEvent(r.lsn, p.User, p.Nonce, uint32(len(r.payload)), &c)] = true
-	m.time(p.Created, r.lsn)
+	c.HistoryFields = record.HistoryFields{
+		URL: p.URL[:min(len(p.URL), historyFieldMax)], CallerIP: p.CallerIP, Schedule: p.Schedule,
+		QueueName: p.QueueName, FlowKey: p.FlowKey, TopicName: p.Topic, Endpoint: p.Endpoint,
+	}
+	m.events[createdEvent(r.Seq, r.Pos, p.User, p.Nonce, r.Len, &c)] = true
+	m.time(p.Created, r.Pos)
 }
 
 func missedEvent(lsn uint64, user uint32, k *record.Tick) string {
@@ -110,7 +113,7 @@ func (m *modelHistory) take(k string, got map[string]string, left map[string]boo
 		}
 		events = append(events, missedEvent(h.LSN, h.User, k))
 	} else if c := h.Created; c != nil {
-		events = append(events, createdEvent(h.Seq, h.User, h.Nonce, h.Len, c))
+		events = append(events, createdEvent(h.Seq, h.Pos, h.User, h.Nonce, h.Len, c))
 		if n := len(h.Outcomes); n > 0 && (!h.Outcomes[n-1].Kind.Final() || h.Outcomes[n-1].At > c.At+historySpan) {
 			return fmt.Errorf("history row %+v holds outcomes of a message that did not end in time", h)
 		}

@@ -26,7 +26,7 @@ type History struct {
 	Nonce uint64
 	Seq   uint64
 	Pos   uint64 // where the message's record stood
-	Len   uint32 // length of that record's payload, bytes
+	Len   uint32 // length of that record's payload, bytes, or the message's share of it
 
 	// Created is set in a message's first row. A later row has Host alone; its
 	// destination is found in the message's first row, or in its record.
@@ -44,7 +44,7 @@ type Created struct {
 	Due     int64 // unix ms
 	Method  record.Method
 	Retries uint16
-	Cut     bool // URL, CallerIP or Schedule is the beginning of a longer one
+	Cut     bool // one of HistoryFields is the beginning of a longer one
 	record.HistoryFields
 }
 
@@ -65,31 +65,37 @@ type HistoryOutcome struct {
 // relative to one that is there already, and a row is written for every message.
 //
 //	flags u8, user uv, nonce u64
-//	first row:  len uv, created uv, due-created sv, method u8, retries uv, length of fields uv, fields
-//	later row:  key-seq uv, pos-seq uv, len uv, host u64
+//	first row:  seq-pos uv if the message shares a record, len uv, created uv, due-created sv, method u8, retries uv, length of fields uv, fields
+//	later row:  key-seq uv, pos-seq sv, len uv, host u64
 //	missed:     a record.Tick
 //	each outcome: kind u8, lsn-seq uv, len uv, at uv, took uv, attempt uv, status uv,
 //	              Retry: next-at sv; Retry and Dead: length of error uv, error
 const (
-	historyFirst = 1 << 0 // a first row
-	historyCut   = 1 << 1
-	historyTicks = 1 << 2 // ticks of a schedule that published nothing
+	historyFirst  = 1 << 0 // a first row
+	historyCut    = 1 << 1
+	historyTicks  = 1 << 2 // ticks of a schedule that published nothing
+	historyShared = 1 << 3 // of a message that does not stand at its seq
 )
 
-// appendCreated encodes a first row up to its outcomes. n is the payload's length.
-func appendCreated(dst []byte, h record.MessageHead, n int) ([]byte, error) {
+// appendCreated encodes a first row up to its outcomes. member is not nil if h is of
+// what a fan-out's members share.
+func appendCreated(dst []byte, r *record.Row, h record.MessageHead, member *record.MemberHead) ([]byte, error) {
 	flags := len(dst)
 	dst = append(dst, historyFirst)
-	dst = binary.AppendUvarint(dst, uint64(h.User()))
-	dst = be.AppendUint64(dst, h.Nonce())
-	dst = binary.AppendUvarint(dst, uint64(n))
+	dst = binary.AppendUvarint(dst, uint64(r.User))
+	dst = be.AppendUint64(dst, r.Nonce)
+	if r.Seq != r.Pos {
+		dst[flags] |= historyShared
+		dst = binary.AppendUvarint(dst, r.Seq-r.Pos)
+	}
+	dst = binary.AppendUvarint(dst, uint64(r.Len))
 	dst = binary.AppendUvarint(dst, uint64(h.Created()))
 	dst = binary.AppendVarint(dst, h.Due()-h.Created())
 	dst = append(dst, byte(h.Method()))
 	dst = binary.AppendUvarint(dst, uint64(h.Retries()))
 	size := len(dst)
-	dst = append(dst, 0, 0) // the fields' length, filled in below: two bytes, since three fields of historyFieldMax stay below 1<<14
-	dst, cut, err := h.HistoryFields(dst, historyFieldMax)
+	dst = append(dst, 0, 0) // the fields' length, filled in below: two bytes, since seven fields of historyFieldMax stay below 1<<14
+	dst, cut, err := h.HistoryFields(dst, member, historyFieldMax)
 	if cut {
 		dst[flags] |= historyCut
 	}
@@ -104,7 +110,7 @@ func appendLater(dst []byte, r *record.Row, lsn uint64) []byte {
 	dst = binary.AppendUvarint(dst, uint64(r.User))
 	dst = be.AppendUint64(dst, r.Nonce)
 	dst = binary.AppendUvarint(dst, lsn-r.Seq)
-	dst = binary.AppendUvarint(dst, r.Pos-r.Seq)
+	dst = binary.AppendVarint(dst, int64(r.Pos-r.Seq))
 	dst = binary.AppendUvarint(dst, uint64(r.Len))
 	return be.AppendUint64(dst, r.Host)
 }
@@ -157,6 +163,9 @@ func decodeHistory(key, v []byte, h *History) error {
 	h.User, h.Nonce = uint32(r.uint()), r.fixed()
 	if flags&historyFirst != 0 {
 		h.Seq, h.Pos = h.LSN, h.LSN
+		if flags&historyShared != 0 {
+			h.Pos -= r.uint()
+		}
 		h.Len = uint32(r.uint())
 		c := &Created{At: int64(r.uint()), Cut: flags&historyCut != 0}
 		c.Due = c.At + r.int()
@@ -168,13 +177,13 @@ func decodeHistory(key, v []byte, h *History) error {
 		c.HistoryFields, h.Created = f, c
 	} else {
 		h.Seq = h.LSN - r.uint()
-		h.Pos = h.Seq + r.uint()
+		h.Pos = h.Seq + uint64(r.int())
 		h.Len, h.Host = uint32(r.uint()), r.fixed()
 	}
 	for len(r.b) > 0 && !r.bad {
 		h.Outcomes = append(h.Outcomes, r.outcome(h.Seq))
 	}
-	if r.bad || flags&^(historyFirst|historyCut) != 0 {
+	if r.bad || flags&^(historyFirst|historyCut|historyShared) != 0 {
 		return errBadValue
 	}
 	return nil

@@ -237,12 +237,6 @@ func (x *Index) Dead(user uint32, lsn uint64) (d Dead, ok bool, err error) {
 	return d, ok, err
 }
 
-// Deduped is what was first accepted under an id: a message, or a schedule.
-type Deduped struct {
-	Seq, Nonce uint64
-	Schedule   string
-}
-
 // Dedup returns what was first accepted with this hash, if that was within the
 // window that ends at now (unix ms). A clock that was set back by up
 // to a window still finds what was accepted before.
@@ -256,12 +250,10 @@ func (x *Index) Dedup(user uint32, hash *[16]byte, now int64) (d Deduped, ok boo
 	for b := now/window + 1; b >= 0 && b >= now/window-1 && !ok; b-- {
 		var k [32]byte
 		_, err = get(x.db, dedupKey(k[:0], uint64(b), user, hash), func(v []byte) error {
-			if len(v) < 24 {
-				return errBadValue
-			}
-			d = Deduped{be.Uint64(v), be.Uint64(v[8:]), string(v[24:])}
-			ok = now-int64(be.Uint64(v[16:])) < window
-			return nil
+			var at int64
+			d, at, err = decodeDedup(v)
+			ok = err == nil && now-at < window
+			return err
 		})
 		if err != nil {
 			return Deduped{}, false, err

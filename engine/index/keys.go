@@ -14,6 +14,8 @@ const (
 	kindSchedule = 'c'
 	kindDedup    = 'd'
 	kindEvent    = 'e'
+	kindFlow     = 'f' // a flow-control key
+	kindGroup    = 'g' // a URL group
 	kindHistory  = 'h'
 	kindTick     = 'k' // how far a schedule has come
 	kindLane     = 'l'
@@ -24,12 +26,13 @@ const (
 	kindLive     = 's' // a segment's live bytes
 	kindTime     = 't'
 	kindUser     = 'u'
+	kindQueue    = 'w' // a queue
 	kindStand    = 'x' // where the message of a dead letter stands
 )
 
 // layout is the version of keys and values. An index of another layout is
 // rebuilt from the log.
-const layout = 3
+const layout = 4
 
 var errBadValue = errors.New("index: value of a wrong length")
 
@@ -48,9 +51,10 @@ func messageKey(dst []byte, seq uint64) []byte {
 	return be.AppendUint64(append(dst[:0], kindMessage), seq)
 }
 
-func pendingKey(dst []byte, lane uint64, due int64, seq uint64) []byte {
+// pendingKey takes the order in which a row stands in its lane (record.Row.Order).
+func pendingKey(dst []byte, lane uint64, order int64, seq uint64) []byte {
 	dst = be.AppendUint64(append(dst[:0], kindPending), lane)
-	dst = be.AppendUint64(dst, uint64(due))
+	dst = be.AppendUint64(dst, uint64(order))
 	return be.AppendUint64(dst, seq)
 }
 
@@ -105,10 +109,23 @@ func userKey(dst []byte, user uint32) []byte {
 	return be.AppendUint32(append(dst[:0], kindUser), user)
 }
 
-// Cursor is a place among a lane's pending rows: they are ordered by due time,
-// then by seq.
+// namedKey is of what an account has under a name. The name ends the key, so that what
+// one account has lies together, in the order of names.
+func namedKey(dst []byte, kind byte, user uint32, name []byte) []byte {
+	return append(be.AppendUint32(append(dst[:0], kind), user), name...)
+}
+
+// namedRange bounds what an account has of one kind.
+func namedRange(kind byte, user uint32) (lower, upper []byte) {
+	if user == ^uint32(0) {
+		return namedKey(nil, kind, user, nil), []byte{kind + 1}
+	}
+	return namedKey(nil, kind, user, nil), namedKey(nil, kind, user+1, nil)
+}
+
+// Cursor is a place among a lane's pending rows: they are ordered by Due, then by seq.
 type Cursor struct {
-	Due int64
+	Due int64 // record.Row.Order: when the message is due or, in a queue, its turn
 	Seq uint64
 }
 
@@ -121,10 +138,15 @@ func pendingCursor(key []byte) Cursor {
 	return Cursor{Due: int64(be.Uint64(key[9:])), Seq: be.Uint64(key[17:])}
 }
 
-const rowSize = 4 + 8*6 + 4 + 2
+// rowSize is the length of a row without a line.
+const (
+	rowSize  = 4 + 8*6 + 4 + 2 + 1
+	lineSize = 8 * 3
+)
 
 // appendRow encodes a row. It repeats what the key holds: one layout for both
-// kinds of key, and a value can be read without its key.
+// kinds of key, and a value can be read without its key. Most rows have no line,
+// which their last byte says.
 func appendRow(dst []byte, r *record.Row) []byte {
 	dst = be.AppendUint32(dst, r.User)
 	dst = be.AppendUint64(dst, r.Nonce)
@@ -134,19 +156,42 @@ func appendRow(dst []byte, r *record.Row) []byte {
 	dst = be.AppendUint64(dst, r.Host)
 	dst = be.AppendUint64(dst, uint64(r.Due))
 	dst = be.AppendUint32(dst, r.Len)
-	return be.AppendUint16(dst, r.Tries)
+	dst = be.AppendUint16(dst, r.Tries)
+	if r.Line == (record.Line{}) {
+		return append(dst, 0)
+	}
+	dst = be.AppendUint64(append(dst, 1), r.Queue)
+	dst = be.AppendUint64(dst, r.Root)
+	return be.AppendUint64(dst, r.Flow)
 }
 
 func decodeRow(v []byte, r *record.Row) error {
+	rest, err := cutRow(v, r)
+	if err == nil && len(rest) > 0 {
+		err = errBadValue
+	}
+	return err
+}
+
+// cutRow decodes the row that a value begins with, and returns the rest.
+func cutRow(v []byte, r *record.Row) (rest []byte, err error) {
 	if len(v) < rowSize {
-		return errBadValue
+		return nil, errBadValue
 	}
 	*r = record.Row{
 		User: be.Uint32(v), Nonce: be.Uint64(v[4:]), Seq: be.Uint64(v[12:]), Pos: be.Uint64(v[20:]),
 		Lane: be.Uint64(v[28:]), Host: be.Uint64(v[36:]), Due: int64(be.Uint64(v[44:])),
 		Len: be.Uint32(v[52:]), Tries: be.Uint16(v[56:]),
 	}
-	return nil
+	line, v := v[58], v[rowSize:]
+	if line == 0 {
+		return v, nil
+	}
+	if line > 1 || len(v) < lineSize {
+		return nil, errBadValue
+	}
+	r.Line = record.Line{Queue: be.Uint64(v), Root: be.Uint64(v[8:]), Flow: be.Uint64(v[16:])}
+	return v[lineSize:], nil
 }
 
 // Dead is a dead letter's row: where its message and its last outcome stand.
@@ -159,12 +204,19 @@ type Dead struct {
 	Status uint16
 }
 
-// Freed says what the end of the dead letter frees.
+// Place is the address by which the walk over the log finds the message's record
+// (Standing): a record that several messages share is at one Pos, and they are told
+// apart by their seq, which is not below it. A copy stands above every seq.
+func (d *Dead) Place() uint64 { return max(d.Pos, d.Seq) }
+
+// Freed says what the end of the dead letter frees. Its Message is Place, which is in
+// the record's segment.
 func (d *Dead) Freed() record.Freed {
-	return record.Freed{Message: d.Pos, MessageLen: d.Row.Len, Outcome: d.Out, OutcomeLen: d.Len}
+	return record.Freed{Message: d.Place(), MessageLen: d.Row.Len, Outcome: d.Out, OutcomeLen: d.Len}
 }
 
-const deadSize = rowSize + 8 + 8 + 4 + 8 + 2
+// deadSize is the length of what follows the row.
+const deadSize = 8 + 8 + 4 + 8 + 2
 
 func appendDead(dst []byte, d *Dead) []byte {
 	dst = appendRow(dst, &d.Row)
@@ -176,13 +228,13 @@ func appendDead(dst []byte, d *Dead) []byte {
 }
 
 func decodeDead(v []byte, d *Dead) error {
+	v, err := cutRow(v, &d.Row)
+	if err != nil {
+		return err
+	}
 	if len(v) != deadSize {
 		return errBadValue
 	}
-	if err := decodeRow(v, &d.Row); err != nil {
-		return err
-	}
-	v = v[rowSize:]
 	d.LSN, d.Out, d.Len = be.Uint64(v), be.Uint64(v[8:]), be.Uint32(v[16:])
 	d.At, d.Status = int64(be.Uint64(v[20:])), be.Uint16(v[28:])
 	return nil
@@ -192,18 +244,35 @@ func decodeDead(v []byte, d *Dead) error {
 type Lane struct {
 	ID    uint64
 	Count uint64 // pending messages
-	First int64  // unix ms; no pending row of the lane is due before it
+	First int64  // no pending row of the lane is before it, by record.Row.Order
+
+	// What the messages of the lane have in common (record.Line), 0 if nothing. Those of
+	// a queue may differ by their flow-control keys, so its lanes have none.
+	Queue, Flow uint64
 }
 
+const (
+	laneSize     = 16
+	laneLineSize = 16 // of a lane with Queue or Flow
+)
+
 func appendLane(dst []byte, l *Lane) []byte {
-	return be.AppendUint64(be.AppendUint64(dst, l.Count), uint64(l.First))
+	dst = be.AppendUint64(be.AppendUint64(dst, l.Count), uint64(l.First))
+	if l.Queue == 0 && l.Flow == 0 {
+		return dst
+	}
+	return be.AppendUint64(be.AppendUint64(dst, l.Queue), l.Flow)
 }
 
 func decodeLane(key, v []byte) (Lane, error) {
-	if len(key) != 9 || len(v) != 16 {
+	if len(key) != 9 || len(v) != laneSize && len(v) != laneSize+laneLineSize {
 		return Lane{}, errBadValue
 	}
-	return Lane{ID: be.Uint64(key[1:]), Count: be.Uint64(v), First: int64(be.Uint64(v[8:]))}, nil
+	l := Lane{ID: be.Uint64(key[1:]), Count: be.Uint64(v), First: int64(be.Uint64(v[8:]))}
+	if len(v) > laneSize {
+		l.Queue, l.Flow = be.Uint64(v[laneSize:]), be.Uint64(v[laneSize+8:])
+	}
+	return l, nil
 }
 
 // Position is how far the index has applied the log: a group boundary.

@@ -11,7 +11,8 @@ import (
 
 // The index counts, for each segment of the log, the bytes of the records in it
 // that still count (W10, X2): pending messages, messages and outcomes of dead letters,
-// and definitions of schedules. Accounts are left out: they are few, and are copied
+// and definitions of schedules, queues, flow-control keys and URL groups. Of a record
+// that publishes several messages each counts for a share. Accounts are left out: they are few, and are copied
 // whole.
 //
 // The counts say when reclaiming pays. What is moved is found by looking at every
@@ -136,31 +137,33 @@ func (x *Index) Standing(from, to uint64) (*Standing, error) {
 	return s, nil
 }
 
-// At says whether the message published at lsn is pending and still stands there,
-// or of which dead letter it is. Addresses must grow from call to call.
-func (s *Standing) At(lsn uint64) (pending bool, k DeadKey, err error) {
-	if pending, err = s.pending(lsn); pending || err != nil {
+// At says whether the message seq is pending and stands at pos, or of which dead letter
+// it is. For a record that is a copy seq is its own address, which no message has as
+// its seq. Seqs must grow from call to call.
+func (s *Standing) At(seq, pos uint64) (pending bool, k DeadKey, err error) {
+	if pending, err = s.pending(seq, pos); pending || err != nil {
 		return pending, k, err
 	}
-	for s.dead.Valid() && be.Uint64(s.dead.Key()[1:]) < lsn {
+	place := max(seq, pos)
+	for s.dead.Valid() && be.Uint64(s.dead.Key()[1:]) < place {
 		s.dead.Next()
 	}
-	if s.dead.Valid() && be.Uint64(s.dead.Key()[1:]) == lsn {
+	if s.dead.Valid() && be.Uint64(s.dead.Key()[1:]) == place {
 		k, err = decodeDeadKey(s.dead.Value())
 	}
 	return false, k, errors.Join(err, s.dead.Error())
 }
 
-func (s *Standing) pending(lsn uint64) (bool, error) {
-	for s.message.Valid() && be.Uint64(s.message.Key()[1:]) < lsn {
+func (s *Standing) pending(seq, pos uint64) (bool, error) {
+	for s.message.Valid() && be.Uint64(s.message.Key()[1:]) < seq {
 		s.message.Next()
 	}
-	if !s.message.Valid() || be.Uint64(s.message.Key()[1:]) != lsn {
+	if !s.message.Valid() || be.Uint64(s.message.Key()[1:]) != seq {
 		return false, s.message.Error()
 	}
 	var r record.Row
 	err := decodeRow(s.message.Value(), &r)
-	return err == nil && r.Pos == lsn, err
+	return err == nil && r.Pos == pos, err
 }
 
 // Row returns the pending row of any message.

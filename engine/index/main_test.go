@@ -86,7 +86,7 @@ func (b *bench) publish(m record.Message) record.Row {
 	m.URL = "http://a.example/"
 	seq := b.apply(&m)
 	return record.Row{
-		User: m.User, Nonce: m.Nonce, Seq: seq, Pos: seq, Len: uint32(m.Size()), Lane: m.Lane, Host: m.Host, Due: m.Due,
+		User: m.User, Nonce: m.Nonce, Seq: seq, Pos: seq, Len: uint32(m.Size()), Lane: m.Lane, Host: m.Host, Due: m.Due, Line: m.Line,
 	}
 }
 

@@ -26,13 +26,16 @@ type model struct {
 	schedules map[scheduleID]Schedule
 	ticked    map[scheduleID]bool // something has come since the definition
 
+	lines modelLines
+
 	history modelHistory
 }
 
 func newModel() *model {
 	return &model{
 		rows: map[uint64]record.Row{}, dead: map[uint64]Dead{}, dedup: map[string]string{}, users: map[uint32][]byte{},
-		texts: map[uint64][]byte{}, schedules: map[scheduleID]Schedule{}, ticked: map[scheduleID]bool{}, history: newModelHistory(),
+		texts: map[uint64][]byte{}, schedules: map[scheduleID]Schedule{}, ticked: map[scheduleID]bool{}, lines: newModelLines(),
+		history: newModelHistory(),
 	}
 }
 
@@ -48,11 +51,19 @@ func (m *model) apply(r logged) error {
 		return err
 	}
 	m.texts[r.lsn] = inner
+	err = m.applyRecord(r)
+	m.settle()
+	return err
+}
+
+func (m *model) applyRecord(r logged) error {
 	switch t, err := record.TypeOf(r.payload); {
 	case err != nil:
 		return err
 	case t == record.TypeMessage:
 		return m.message(r)
+	case t == record.TypeFanout:
+		return m.fanout(r)
 	case t == record.TypeOutcome:
 		return m.outcome(r)
 	case t == record.TypeDropDead:
@@ -68,6 +79,14 @@ func (m *model) apply(r logged) error {
 		return m.dropSchedule(r)
 	case t == record.TypeTick:
 		return m.tick(r)
+	case t == record.TypeQueue:
+		return m.queue(r)
+	case t == record.TypeFlow:
+		return m.flow(r)
+	case t == record.TypeGroup:
+		return m.group(r)
+	case t == record.TypeDropGroup:
+		return m.dropGroup(r)
 	default:
 		var u record.User
 		err := record.DecodeUser(r.payload, &u)
@@ -107,23 +126,33 @@ func (m *model) message(r logged) error {
 	if err := record.DecodeMessage(r.payload, &p); err != nil {
 		return err
 	}
-	m.rows[r.lsn] = record.Row{
-		User: p.User, Nonce: p.Nonce, Seq: r.lsn, Pos: r.lsn, Len: uint32(len(r.payload)), Lane: p.Lane, Host: p.Host, Due: p.Due,
-	}
-	m.history.published(r, &p)
-	m.messageTick(r, &p)
-	delete(m.dead, p.FromDead.Dead)
+	m.publish(r, 0, uint32(len(r.payload)), &p)
 	if p.DedupKey != [16]byte{} {
-		m.seen(p.User, &p.DedupKey, p.Created, r.lsn, p.Nonce, "")
+		m.seen(p.User, &p.DedupKey, p.Created, dedupValue(r.lsn, p.Nonce, p.Created, 0, ""))
 	}
 	return nil
 }
 
+// publish makes a message pending, the n-th of its record's: its seq is n above that.
+func (m *model) publish(r logged, n uint64, size uint32, p *record.Message) {
+	row := record.Row{
+		User: p.User, Nonce: p.Nonce, Seq: r.lsn + n, Pos: r.lsn, Len: size, Lane: p.Lane, Host: p.Host, Due: p.Due, Line: p.Line,
+	}
+	m.rows[row.Seq] = row
+	m.history.published(&row, p)
+	m.messageTick(row.Seq, p)
+	delete(m.dead, p.FromDead.Dead)
+	m.lines.joined(&row, p, m.now())
+}
+
+func dedupValue(lsn, nonce uint64, at int64, kind byte, rest string) string {
+	return string(append(be.AppendUint64(be.AppendUint64(be.AppendUint64(nil, lsn), nonce), uint64(at)), kind)) + rest
+}
+
 // seen remembers an id, and what it stands for.
-func (m *model) seen(user uint32, hash *[16]byte, at int64, lsn, nonce uint64, schedule string) {
+func (m *model) seen(user uint32, hash *[16]byte, at int64, v string) {
 	m.newest = uint64(at / testWindow.Milliseconds())
-	v := be.AppendUint64(be.AppendUint64(be.AppendUint64(nil, lsn), nonce), uint64(at))
-	m.dedup[string(dedupKey(nil, m.newest, user, hash))] = string(v) + schedule
+	m.dedup[string(dedupKey(nil, m.newest, user, hash))] = v
 }
 
 func (m *model) outcome(r logged) error {
@@ -136,28 +165,53 @@ func (m *model) outcome(r logged) error {
 		return fmt.Errorf("the generator's row is stale: %+v, %+v", o.Row, row)
 	}
 	m.history.ended(r, &o)
+	m.outcomeOf(r, &o, row)
+	for n, c := range o.Callbacks {
+		var p record.Message
+		if err := record.DecodeMessage(c, &p); err != nil {
+			return err
+		}
+		m.publish(r, 1+uint64(n), uint32((len(r.payload)+len(o.Callbacks)-1)/len(o.Callbacks)), &p)
+	}
+	return nil
+}
+
+func (m *model) outcomeOf(r logged, o *record.Outcome, row record.Row) {
 	row.Tries = o.Attempt
 	switch o.Kind {
 	case record.Retry:
 		row.Due = o.Next
 		m.rows[o.Seq] = row
-		return nil
+		return
 	case record.Dead:
 		m.dead[r.lsn] = Dead{Row: row, LSN: r.lsn, Out: r.lsn, Len: uint32(len(r.payload)), At: o.At, Status: o.Status}
 	}
 	delete(m.rows, o.Seq)
-	return nil
+	m.lines.left[row.Queue]--
+	m.lines.left[row.Flow]--
 }
 
-// lanes returns the summaries: First is the least due time there is.
+// orderOf is what rows are sorted by.
+func orderOf(r *record.Row) int64 {
+	if r.Queue == 0 {
+		return r.Due
+	}
+	return int64(cmp.Or(r.Root, r.Seq))
+}
+
+// lanes returns the summaries: First is the least order there is.
 func (m *model) lanes() map[uint64]Lane {
 	lanes := map[uint64]Lane{}
 	for _, r := range m.rows {
 		l, ok := lanes[r.Lane]
-		if !ok || r.Due < l.First {
-			l.First = r.Due
+		if order := orderOf(&r); !ok || order < l.First {
+			l.First = order
 		}
-		lanes[r.Lane] = Lane{ID: r.Lane, Count: l.Count + 1, First: l.First}
+		l.ID, l.Count, l.Queue, l.Flow = r.Lane, l.Count+1, r.Queue, r.Flow
+		if r.Queue != 0 {
+			l.Flow = 0
+		}
+		lanes[r.Lane] = l
 	}
 	return lanes
 }
@@ -169,16 +223,17 @@ func (m *model) expect(pos Position) map[string]string {
 	for seq, r := range m.rows {
 		v := string(appendRow(nil, &r))
 		kv[string(messageKey(nil, seq))] = v
-		kv[string(pendingKey(nil, r.Lane, r.Due, seq))] = v
+		kv[string(pendingKey(nil, r.Lane, orderOf(&r), seq))] = v
 	}
 	for lsn, d := range m.dead {
 		kv[string(deadKey(nil, d.User, lsn))] = string(appendDead(nil, &d))
-		kv[string(standKey(nil, d.Pos))] = string(appendDeadKey(nil, d.User, lsn))
+		kv[string(standKey(nil, max(d.Pos, d.Seq)))] = string(appendDeadKey(nil, d.User, lsn))
 	}
 	for segment, n := range m.live() {
 		kv[string(liveKey(nil, segment))] = string(be.AppendUint64(nil, uint64(n)))
 	}
 	m.expectSchedules(kv)
+	m.expectLines(kv)
 	for id, p := range m.users {
 		kv[string(userKey(nil, id))] = string(p)
 	}
@@ -206,6 +261,7 @@ func (m *model) live() map[uint64]int64 {
 	for _, s := range m.schedules {
 		count(s.Pos, s.Len)
 	}
+	m.lines.stand(count)
 	return live
 }
 
@@ -218,10 +274,15 @@ func (m *model) diff(got map[string]string, pos Position) error {
 		case kindLane:
 			l, err := decodeLane([]byte(k), []byte(v))
 			w := lanes[l.ID]
-			if err != nil || l.Count != w.Count || w.Count == 0 || l.First > w.First {
+			if err != nil || l.Count != w.Count || w.Count == 0 || l.First > w.First || l.Queue != w.Queue || l.Flow != w.Flow {
 				return fmt.Errorf("lane %+v where the rows give %+v (%v)", l, w, err)
 			}
 			delete(lanes, l.ID)
+		case kindQueue, kindFlow:
+			if w, ok := want[k]; !ok || !m.sameLine(k, v, w) {
+				return fmt.Errorf("key %x is %x, want %x", k, v, w)
+			}
+			delete(want, k)
 		case kindDedup:
 			if w, ok := m.dedup[k]; !ok || w != v {
 				return fmt.Errorf("dedup id %x is %x, want %x", k, v, w)
@@ -263,7 +324,8 @@ type generator struct {
 	lsn uint64
 	now int64
 
-	still bool // nothing is moved
+	still   bool // nothing is moved
+	defined bool // queues are defined before they are used, as the engine does
 }
 
 func (g *generator) next() logged {
@@ -281,8 +343,13 @@ func (g *generator) next() logged {
 }
 
 func (g *generator) payload() []byte {
-	if g.rng.IntN(8) == 0 {
+	switch g.rng.IntN(12) {
+	case 0:
 		return g.scheduleRecord()
+	case 1:
+		return g.lineRecord()
+	case 2:
+		return g.fanout()
 	}
 	n := g.rng.IntN(100)
 	switch {
@@ -297,9 +364,9 @@ func (g *generator) payload() []byte {
 		return g.moveDead(g.m.dead[pick(g.rng, g.m.dead)], record.What(2+g.rng.IntN(2)))
 	case n < 18 && len(g.m.rows) > 0 && !g.still:
 		return g.moveRow(g.m.rows[pick(g.rng, g.m.rows)])
-	case n < 50 && len(g.m.rows) > 0:
+	case n < 62 && len(g.m.rows) > 0:
 		return g.outcome(g.m.rows[pick(g.rng, g.m.rows)])
-	case n < 65 && g.m.rows[g.lastSeq()].Seq != 0:
+	case n < 75 && g.m.rows[g.lastSeq()].Seq != 0:
 		return g.outcome(g.m.rows[g.lastSeq()]) // ends soon: what elision lives on
 	}
 	m := g.message()
@@ -338,7 +405,7 @@ func pick[V any](rng *rand.Rand, m map[uint64]V) uint64 {
 func (g *generator) message() record.Message {
 	m := record.Message{
 		User: g.rng.Uint32N(3), Nonce: g.rng.Uint64(), Created: g.now, Due: g.now + g.rng.Int64N(20),
-		Lane: []uint64{0, 1, 2, 1 << 40, ^uint64(0)}[g.rng.IntN(5)], Host: g.rng.Uint64N(9),
+		Lane: g.hostLane(), Host: g.rng.Uint64N(9),
 		URL: "http://a.example/" + strings.Repeat("x", g.rng.IntN(1100)), CallerIP: []string{"", "192.0.2.1"}[g.rng.IntN(2)],
 		Method: record.Method(g.rng.IntN(5)), Retries: uint16(g.rng.IntN(101)),
 		Body: bytes.Repeat([]byte{1}, g.rng.IntN(200)),
@@ -351,12 +418,16 @@ func (g *generator) message() record.Message {
 		m.User, m.FromDead = d.User, record.FromDead{Dead: d.LSN, Freed: d.Freed()}
 		m.Schedule = []string{"", "a"}[g.rng.IntN(2)] // of one that was a tick: its schedule has gone on
 	}
+	g.line(&m)
 	return m
 }
+
+func (g *generator) hostLane() uint64 { return []uint64{0, 1, 2, 1 << 40, ^uint64(0)}[g.rng.IntN(5)] }
 
 func (g *generator) outcome(r record.Row) []byte {
 	o := record.Outcome{Row: r, At: g.now, Attempt: r.Tries + 1, Status: uint16(g.rng.IntN(600)), Took: g.rng.Uint32N(300)}
 	o.Error = strings.Repeat("é", g.rng.IntN(100))
+	g.callbacks(&o)
 	switch g.rng.IntN(10) {
 	case 0, 1, 2, 3:
 		o.Kind, o.Next = record.Retry, r.Due+g.rng.Int64N(30)-5 // now and then the same or an earlier time

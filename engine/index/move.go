@@ -3,6 +3,7 @@ package index
 import (
 	"fmt"
 
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -37,6 +38,8 @@ func (a *Applier) movePending(lsn uint64, n uint32, m *record.Move) error {
 		return nil // it has moved on
 	case !ok && !a.rebuilding():
 		return fmt.Errorf("index: BUG: move of message %d, which has ended", m.Seq)
+	case !ok && plant.Bug("rebuild-leaves-out-the-moved"):
+		return nil
 	case !ok: // published below F, or in records that a repair gave up
 		row = m.Row
 	default:
@@ -45,16 +48,20 @@ func (a *Applier) movePending(lsn uint64, n uint32, m *record.Move) error {
 	a.gain(lsn, n)
 	row.Pos, row.Len = lsn, n
 	if a.rows[m.Seq] == nil { // what ends it in this batch will not look into Pebble for it
-		a.key = pendingKey(a.key, row.Lane, row.Due, row.Seq)
+		a.key = pendingKey(a.key, row.Lane, row.Order(), row.Seq)
 		if err := a.batch.Delete(a.key, nil); err != nil {
 			return err
 		}
 	}
 	a.add(row, ok)
-	if !ok {
-		a.lane(row.Lane).Count++
+	if ok {
+		return nil
 	}
-	return nil
+	h, err := record.HeadOf(m.Record, m.Nonce)
+	if err != nil {
+		return err
+	}
+	return a.join(&row, h)
 }
 
 // current returns a message's row as the open batch has it.
@@ -80,7 +87,7 @@ func (a *Applier) moveDead(lsn uint64, n uint32, m *record.Move) error {
 		if !ok || d.Pos != m.Old {
 			return nil
 		}
-		a.key = standKey(a.key, m.Old)
+		a.key = standKey(a.key, d.Place())
 		err = a.batch.Delete(a.key, nil)
 		d.Pos, d.Row.Len = lsn, n
 	} else {

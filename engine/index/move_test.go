@@ -32,7 +32,7 @@ func TestRebuildIsKilled(t *testing.T) {
 }
 
 func rebuildFromMoves(t *testing.T, seed uint64, killed bool) error {
-	g := &generator{rng: rand.New(rand.NewPCG(seed, 2)), m: newModel(), lsn: 1 << 32, now: testNow}
+	g := &generator{rng: rand.New(rand.NewPCG(seed, 2)), m: newModel(), lsn: 1 << 32, now: testNow, defined: true}
 	var log []logged
 	add := func(p []byte) {
 		g.lsn += 512
@@ -65,35 +65,37 @@ func rebuildFromMoves(t *testing.T, seed uint64, killed bool) error {
 		g.m.first = first
 		random(g.rng.IntN(200))
 	}
+	last := g.message() // what time it is
+	add(last.Append(nil))
 	return rebuilt(t, g, log, killed)
 }
 
 // below returns the move of something that stands below first, nil if nothing does.
 func (g *generator) below(first uint64) []byte {
-	var ps [][]byte
+	var ps []func() []byte
 	for _, seq := range sorted(g.m.rows) {
 		if r := g.m.rows[seq]; r.Pos < first {
-			ps = append(ps, g.moveRow(r))
+			ps = append(ps, func() []byte { return g.moveRow(r) })
 		}
 	}
 	for _, lsn := range sorted(g.m.dead) {
 		d := g.m.dead[lsn]
 		if d.Pos < first {
-			ps = append(ps, g.moveDead(d, record.MoveDeadMessage))
+			ps = append(ps, func() []byte { return g.moveDead(d, record.MoveDeadMessage) })
 		}
 		if d.Out < first {
-			ps = append(ps, g.moveDead(d, record.MoveDeadOutcome))
+			ps = append(ps, func() []byte { return g.moveDead(d, record.MoveDeadOutcome) })
 		}
 	}
 	for _, id := range g.m.scheduleIDs() {
 		if s := g.m.schedules[id]; s.Pos < first {
-			ps = append(ps, g.keepSchedule(s))
+			ps = append(ps, func() []byte { return g.keepSchedule(s) })
 		}
 	}
-	if len(ps) == 0 {
+	if ps = append(ps, g.linesBelow(first)...); len(ps) == 0 {
 		return nil
 	}
-	return ps[g.rng.IntN(len(ps))]
+	return ps[g.rng.IntN(len(ps))]()
 }
 
 // rebuilt applies what of the log is left to an empty index, in batches of any
@@ -150,23 +152,53 @@ func TestStanding(t *testing.T) {
 	b.flush()
 	dead := map[uint64]DeadKey{}
 	for lsn, d := range g.m.dead {
-		dead[d.Pos] = DeadKey{d.User, lsn}
+		dead[max(d.Pos, d.Seq)] = DeadKey{d.User, lsn}
 	}
 	s, err := b.x.Standing(0, ^uint64(0))
 	b.must(err)
 	defer func() { b.must(s.Close()) }()
-	found := 0
+	found, shared := 0, 0
 	for _, r := range log {
-		pending, k, err := s.At(r.lsn)
-		b.must(err)
-		if want := g.m.rows[r.lsn].Pos == r.lsn; pending != want || k != dead[r.lsn] {
-			t.Fatalf("at %d: pending %v, dead letter %+v; the model says %v, %+v", r.lsn, pending, k, want, dead[r.lsn])
-		}
-		if pending || k != (DeadKey{}) {
-			found++
+		for _, seq := range seqsOf(t, r) {
+			pending, k, err := s.At(seq, r.lsn)
+			b.must(err)
+			if want := g.m.rows[seq].Pos == r.lsn; pending != want || k != dead[seq] {
+				t.Fatalf("%d at %d: pending %v, dead letter %+v; the model says %v, %+v", seq, r.lsn, pending, k, want, dead[seq])
+			}
+			if pending || k != (DeadKey{}) {
+				found++
+				if seq != r.lsn {
+					shared++
+				}
+			}
 		}
 	}
-	if found < 20 {
-		t.Fatalf("only %d records stand: the test shows little", found)
+	if found < 20 || shared < 20 {
+		t.Fatalf("only %d messages stand, %d of them in a record with others: the test shows little", found, shared)
 	}
+}
+
+// seqsOf returns the seqs by which the walk asks for what stands in a record.
+func seqsOf(t *testing.T, r logged) []uint64 {
+	seqs := []uint64{r.lsn}
+	var f record.Fanout
+	var o record.Outcome
+	switch r.payload[0] {
+	case byte(record.TypeFanout):
+		if err := record.DecodeFanout(r.payload, &f); err != nil {
+			t.Fatal(err)
+		}
+		for n := range f.Members[1:] {
+			seqs = append(seqs, r.lsn+uint64(n)+1)
+		}
+	case byte(record.TypeOutcome):
+		if err := record.DecodeOutcome(r.payload, &o); err != nil {
+			t.Fatal(err)
+		}
+		seqs = seqs[:0]
+		for n := range o.Callbacks {
+			seqs = append(seqs, r.lsn+uint64(n)+1)
+		}
+	}
+	return seqs
 }

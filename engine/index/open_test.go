@@ -137,8 +137,11 @@ func TestKeys(t *testing.T) {
 		"p\x00\x00\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00\x07": pendingKey(nil, 5, 6, 7),
 		"q\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x09":                                                 deadKey(nil, 8, 9),
 		"u\x00\x00\x00\x0A":   userKey(nil, 10),
-		"c\x00\x00\x00\x0Bid": scheduleKey(nil, kindSchedule, 11, []byte("id")),
-		"k\x00\x00\x00\x0Bid": scheduleKey(nil, kindTick, 11, []byte("id")),
+		"c\x00\x00\x00\x0Bid": namedKey(nil, kindSchedule, 11, []byte("id")),
+		"k\x00\x00\x00\x0Bid": namedKey(nil, kindTick, 11, []byte("id")),
+		"f\x00\x00\x00\x0Bid": namedKey(nil, kindFlow, 11, []byte("id")),
+		"g\x00\x00\x00\x0Bid": namedKey(nil, kindGroup, 11, []byte("id")),
+		"w\x00\x00\x00\x0Bid": namedKey(nil, kindQueue, 11, []byte("id")),
 	} {
 		if string(got) != want {
 			t.Errorf("key %x, want %x", got, want)

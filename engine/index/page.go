@@ -17,10 +17,11 @@ type Page struct {
 	Stepped int // keys that were looked at for it, deleted ones included (X4)
 }
 
-// ReadPage reads up to limit rows of a lane, from the cursor on, that are due no
-// later than maxDue (unix ms). It seeks to the cursor, so that no iteration
+// ReadPage reads up to limit rows of a lane, from the cursor on, whose order is no
+// greater than maxOrder: that are due no later than that (unix ms) or, in a queue, whose
+// turn is not after it. It seeks to the cursor, so that no iteration
 // starts inside a consumed range (X4).
-func (x *Index) ReadPage(lane uint64, from Cursor, maxDue int64, limit int, rows []record.Row) (Page, error) {
+func (x *Index) ReadPage(lane uint64, from Cursor, maxOrder int64, limit int, rows []record.Row) (Page, error) {
 	leave, err := x.enter()
 	if err != nil {
 		return Page{}, err
@@ -46,7 +47,7 @@ func (x *Index) ReadPage(lane uint64, from Cursor, maxDue int64, limit int, rows
 		if err := decodeRow(it.Value(), &r); err != nil {
 			return Page{}, err
 		}
-		if len(p.Rows) == limit || r.Due > maxDue {
+		if len(p.Rows) == limit || r.Order() > maxOrder {
 			p.Next, p.More = pendingCursor(it.Key()), true
 			break
 		}

@@ -2,48 +2,110 @@ package index
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
-	"github.com/cockroachdb/pebble/v2"
+	"github.com/tidemill/tidemill/engine/record"
 )
 
-// Recount makes the lane summaries agree with the pending rows. Summaries are kept
-// by counting publishes and outcomes, which is right as long as each outcome's
-// publish was counted; a log of which a repair gave up records holds outcomes of
-// messages that nobody published. A summary that counts too few would hide other
-// messages of its lane. Recount reads every pending row, so it is for the end of a
-// replay that came across such a gap. The batch must be flushed.
+// Recount makes the summaries of lanes, queues and flow-control keys, and the counts of
+// live bytes, agree with the rows. They are kept by counting publishes and outcomes,
+// which is right as long as each outcome's publish was counted; a log of which a repair
+// gave up records holds outcomes of messages that nobody published. A summary that
+// counts too few would hide other messages of its lane. Recount reads every row, so it is
+// for the end of a replay that came across such a gap. The batch must be flushed; what
+// has changed is written by one of its own.
 func (a *Applier) Recount() error {
 	if a.Open() {
 		return fmt.Errorf("index: BUG: recount with an open batch")
 	}
-	lanes := map[uint64]*lane{}
-	err := a.x.scan([]byte{kindPending}, []byte{kindPending + 1}, func(k, _ []byte) error {
-		if len(k) != 25 {
+	a.clearCounts()
+	err := a.x.scan([]byte{kindPending}, []byte{kindPending + 1}, func(k, v []byte) error {
+		var r record.Row
+		if err := decodeRow(v, &r); err != nil || len(k) != 25 {
 			return errBadValue
 		}
-		id, at := be.Uint64(k[1:]), pendingCursor(k)
-		l := lanes[id]
-		if l == nil { // rows of a lane come in order of their due time
-			l = &lane{Lane: Lane{ID: id, First: at.Due}, low: math.MaxInt64}
-			lanes[id] = l
-		}
-		l.Count++
+		a.recountRow(&r)
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("recount the lanes: %w", err)
+	if err == nil {
+		err = a.recountBytes()
 	}
-	b := a.x.db.NewBatch()
-	defer b.Close()
-	if err := b.DeleteRange([]byte{kindLane}, []byte{kindLane + 1}, nil); err != nil {
+	if err != nil {
+		return fmt.Errorf("recount what the index summarizes: %w", err)
+	}
+	return a.Flush()
+}
+
+// clearCounts marks every summary for writing, with a count of nothing.
+func (a *Applier) clearCounts() {
+	for _, id := range inOrder(a.lanes) {
+		a.lane(id).Count = 0
+	}
+	for _, id := range inOrder(a.queues) {
+		a.queues[id].Count = 0
+		a.touchQueue(a.queues[id])
+	}
+	for _, id := range inOrder(a.flows) {
+		a.flows[id].Count = 0
+		a.touchFlow(a.flows[id])
+	}
+	for _, s := range inOrder(a.live.bytes) {
+		a.live.add(s<<32, -a.live.bytes[s])
+	}
+}
+
+func (a *Applier) recountRow(r *record.Row) {
+	l := a.lane(r.Lane)
+	if l.Count == 0 { // rows of a lane come in their order
+		l.Lane = laneWith(r)
+		l.low = math.MaxInt64
+	}
+	l.Count++
+	if q := a.queues[r.Queue]; q != nil {
+		q.Count++
+	}
+	if f := a.flows[r.Flow]; f != nil {
+		f.Count++
+	}
+	a.gain(r.Pos, r.Len)
+}
+
+// recountBytes counts what stands in the log besides pending messages. What is left over
+// by now of queues and flow-control keys is taken out again when the batch ends.
+func (a *Applier) recountBytes() error {
+	if err := a.x.AllDead(func(d *Dead) error {
+		a.gain(d.Place(), d.Row.Len)
+		a.gain(d.Out, d.Len)
+		return nil
+	}); err != nil {
 		return err
 	}
-	for id, l := range lanes {
-		if err := b.Set(laneKey(nil, id), appendLane(nil, &l.Lane), nil); err != nil {
-			return err
-		}
+	if err := a.x.Schedules(func(s *Schedule) error {
+		a.gain(s.Pos, s.Len)
+		return nil
+	}); err != nil {
+		return err
 	}
-	a.lanes = lanes
-	return a.x.db.Apply(b, pebble.NoSync)
+	for _, id := range inOrder(a.queues) {
+		a.stands(a.queues[id].Pos, a.queues[id].Len)
+	}
+	for _, id := range inOrder(a.flows) {
+		a.stands(a.flows[id].Pos, a.flows[id].Len)
+	}
+	return a.x.Groups(func(g *Group) error {
+		a.gain(g.Pos, g.Len)
+		return nil
+	})
 }
+
+// stands counts a definition in if it has a record.
+func (a *Applier) stands(pos uint64, n uint32) {
+	if pos != 0 {
+		a.gain(pos, n)
+	}
+}
+
+// inOrder returns the keys of what is kept by number: no map order reaches the disk.
+func inOrder[V any](m map[uint64]V) []uint64 { return slices.Sorted(maps.Keys(m)) }

@@ -27,10 +27,6 @@ type Schedule struct {
 	Error string // why the newest tick published nothing, "" if it did
 }
 
-func scheduleKey(dst []byte, kind byte, user uint32, id []byte) []byte {
-	return append(be.AppendUint32(append(dst[:0], kind), user), id...)
-}
-
 const (
 	ticksSize    = 40
 	scheduleSize = 8 + 4 + 1 + 4 + 8 + 8 + ticksSize
@@ -74,7 +70,7 @@ func (a *Applier) schedule(lsn uint64, p []byte) error {
 	a.val = append(a.val, byte(s.Flags&record.FlagPaused))
 	a.val = be.AppendUint64(be.AppendUint32(a.val, s.Jitter), s.Rule())
 	a.val = append(appendTicks(be.AppendUint64(a.val, uint64(s.Created)), &s.Ticks), s.Error...)
-	a.key = scheduleKey(a.key, kindSchedule, s.User, []byte(s.ID))
+	a.key = namedKey(a.key, kindSchedule, s.User, []byte(s.ID))
 	if err := a.batch.Set(a.key, a.val, nil); err != nil {
 		return err
 	}
@@ -82,7 +78,7 @@ func (a *Applier) schedule(lsn uint64, p []byte) error {
 	if err := a.batch.Delete(a.key, nil); err != nil || s.DedupKey == [16]byte{} {
 		return err
 	}
-	return a.dedup(s.User, &s.DedupKey, s.Defined, appendDedup(nil, lsn, 0, s.Defined, s.ID))
+	return a.dedup(s.User, &s.DedupKey, s.Defined, append(appendDedup(nil, dedupSchedule, lsn, 0, s.Defined), s.ID...))
 }
 
 func (a *Applier) dropSchedule(p []byte) error {
@@ -91,7 +87,7 @@ func (a *Applier) dropSchedule(p []byte) error {
 		return err
 	}
 	a.lose(d.Old, d.OldLen)
-	a.key = scheduleKey(a.key, kindSchedule, d.User, []byte(d.ID))
+	a.key = namedKey(a.key, kindSchedule, d.User, []byte(d.ID))
 	if err := a.batch.Delete(a.key, nil); err != nil {
 		return err
 	}
@@ -111,18 +107,19 @@ func (a *Applier) tick(lsn uint64, p []byte) error {
 	return a.setTicks(k.User, []byte(k.ID), &k.Ticks, k.Error)
 }
 
-// messageTick applies what a message says of the schedule that it comes from.
-func (a *Applier) messageTick(lsn uint64, h record.MessageHead) error {
+// messageTick applies what a message says of the schedule that it comes from. nonce is
+// the message's own, which the head of a fan-out does not have.
+func (a *Applier) messageTick(lsn, nonce uint64, h record.MessageHead) error {
 	id, k, ok, err := h.Tick()
 	if !ok || err != nil {
 		return err
 	}
-	t := record.Ticks{Last: k.Time, Next: k.Next, Run: k.Time, RunSeq: lsn, RunNonce: h.Nonce()}
+	t := record.Ticks{Last: k.Time, Next: k.Next, Run: k.Time, RunSeq: lsn, RunNonce: nonce}
 	return a.setTicks(h.User(), id, &t, "")
 }
 
 func (a *Applier) setTicks(user uint32, id []byte, t *record.Ticks, text string) error {
-	a.key = scheduleKey(a.key, kindTick, user, id)
+	a.key = namedKey(a.key, kindTick, user, id)
 	a.val = append(appendTicks(a.val[:0], t), text...)
 	return a.batch.Set(a.key, a.val, nil)
 }
@@ -135,11 +132,7 @@ func (x *Index) Schedules(fn func(*Schedule) error) error {
 
 // UserSchedules is Schedules of one account.
 func (x *Index) UserSchedules(user uint32, fn func(*Schedule) error) error {
-	lower := scheduleKey(nil, kindSchedule, user, nil)
-	upper := []byte{kindSchedule + 1}
-	if user < ^uint32(0) {
-		upper = scheduleKey(nil, kindSchedule, user+1, nil)
-	}
+	lower, upper := namedRange(kindSchedule, user)
 	return x.schedules(lower, upper, fn)
 }
 
@@ -197,7 +190,7 @@ func (x *Index) Schedule(user uint32, id string) (s Schedule, ok bool, err error
 	defer leave()
 	moment := x.db.NewSnapshot()
 	defer moment.Close()
-	key := scheduleKey(nil, kindSchedule, user, []byte(id))
+	key := namedKey(nil, kindSchedule, user, []byte(id))
 	ok, err = get(moment, key, func(v []byte) error { return decodeSchedule(key, v, &s) })
 	if !ok || err != nil {
 		return s, ok, err

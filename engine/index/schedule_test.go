@@ -213,7 +213,7 @@ func TestDamagedScheduleRows(t *testing.T) {
 	b := newBench(t)
 	_, s := b.ticked(b.define(nightly(1, "a"), nil), testNow)
 	b.flush()
-	row, tick := string(scheduleKey(nil, kindSchedule, 1, []byte("a"))), string(scheduleKey(nil, kindTick, 1, []byte("a")))
+	row, tick := string(namedKey(nil, kindSchedule, 1, []byte("a"))), string(namedKey(nil, kindTick, 1, []byte("a")))
 	good := dump(t, b.x)
 	refused := func(key string, v []byte) {
 		t.Helper()

@@ -38,7 +38,7 @@ func (m *model) schedule(r logged) error {
 	}
 	delete(m.ticked, id)
 	if d.DedupKey != [16]byte{} {
-		m.seen(d.User, &d.DedupKey, d.Defined, r.lsn, 0, d.ID)
+		m.seen(d.User, &d.DedupKey, d.Defined, dedupValue(r.lsn, 0, d.Defined, 1, d.ID))
 	}
 	return nil
 }
@@ -59,9 +59,9 @@ func (m *model) tick(r logged) error {
 	return err
 }
 
-func (m *model) messageTick(r logged, p *record.Message) {
+func (m *model) messageTick(seq uint64, p *record.Message) {
 	if p.Flags&record.FlagTick != 0 {
-		t := record.Ticks{Last: p.Tick.Time, Next: p.Tick.Next, Run: p.Tick.Time, RunSeq: r.lsn, RunNonce: p.Nonce}
+		t := record.Ticks{Last: p.Tick.Time, Next: p.Tick.Next, Run: p.Tick.Time, RunSeq: seq, RunNonce: p.Nonce}
 		m.came(scheduleID{p.User, p.Schedule}, t, "")
 	}
 }
@@ -124,8 +124,10 @@ func (g *generator) scheduleRecord() []byte {
 		return k.Append(nil)
 	}
 	m := g.message()
+	m.Line, m.QueueName, m.Ordering, m.FlowKey, m.Lane = record.Line{}, "", "", "", g.hostLane()
 	m.User, m.Schedule, m.FromDead = id.user, id.id, record.FromDead{}
 	m.Flags, m.Tick = record.FlagTick, record.ScheduleTick{Time: 1 + g.rng.Int64N(1<<40), Next: g.rng.Int64N(1 << 40)}
+	g.line(&m)
 	return m.Append(nil)
 }
 

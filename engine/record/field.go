@@ -28,16 +28,19 @@ const (
 	tagKeyNext    Tag = 14
 	tagTiming     Tag = 15
 
+	tagQueue    Tag = 32 // the name of a queue
+	tagTopic    Tag = 33 // the name of a URL group
+	tagEndpoint Tag = 34 // the name of one of its endpoints
 	tagSchedule Tag = 35 // the id of a schedule
+	tagFlow     Tag = 36 // a FlowRule and the name of its key
+	tagCallback Tag = 37 // an encoded message
+	tagFailure  Tag = 38 // an encoded message
 	tagCron     Tag = 42 // an expression's text
 	tagTick     Tag = 43 // 16 bytes: the tick that a message is
+	tagLine     Tag = 44 // 24 bytes: a Line
+	tagOrdering Tag = 45 // a key within a queue
+	tagSource   Tag = 46 // an encoded message: the one that callbacks report of
 
-	tagReservedQueue    Tag = 32
-	tagReservedTopic    Tag = 33
-	tagReservedEndpoint Tag = 34
-	tagReservedFlow     Tag = 36
-	tagReservedCallback Tag = 37
-	tagReservedFailure  Tag = 38
 	tagReservedLabel    Tag = 39
 	tagReservedRedact   Tag = 40
 	tagReservedWorkflow Tag = 41

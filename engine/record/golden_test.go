@@ -13,7 +13,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden records of this format version")
 
 const (
-	goldenPath  = "testdata/v3"
+	goldenPath  = "testdata/v4"
 	goldenUsage = "if the format is meant to change, follow FORMAT.md's recipe; " +
 		"records of a version that was never released are written again by: go test ./engine/record -run TestGolden -update"
 )
@@ -46,6 +46,20 @@ func checkWritten(t *testing.T, path string, now []byte) {
 	t.Helper()
 	if p := golden(t, path); !bytes.Equal(p, now) {
 		t.Errorf("%s\n is  %x\n was %x\n%s", path, now, p, goldenUsage)
+	}
+}
+
+// TestGoldenV3: what version 3 wrote is read for ever, and is what this version writes
+// where nothing of version 4 is used: older binaries read that.
+func TestGoldenV3(t *testing.T) {
+	all := sampleValues()
+	for name := range lineSamples() {
+		delete(all, name)
+	}
+	for name, v := range all {
+		path := filepath.Join("testdata/v3", name+".bin")
+		checkWritten(t, path, v.Append(nil))
+		checkGolden(t, name, golden(t, path), v)
 	}
 }
 

@@ -10,22 +10,44 @@ func (h MessageHead) Method() Method { return Method(h[54]) }
 func (h MessageHead) Retries() uint16 { return le.Uint16(h[52:]) }
 
 // HistoryFields appends those fields of a message by which events are filtered and
-// shown after its record is gone, encoded as they are: the destination, the caller's
-// address and the schedule. One longer than limit bytes is cut there, and cut is true.
-func (h MessageHead) HistoryFields(dst []byte, limit int) (out []byte, cut bool, err error) {
-	err = fields(h.fields(), func(tag Tag, v []byte) error {
-		if tag != tagURL && tag != tagCallerIP && tag != tagSchedule {
-			return nil
-		}
+// shown after its record is gone: all of HistoryFields. One longer than limit bytes is
+// cut there, and cut is true. member is not nil where the message is the shared one of a
+// fan-out: what each member has for itself is taken from there.
+func (h MessageHead) HistoryFields(dst []byte, member *MemberHead, limit int) (out []byte, cut bool, err error) {
+	take := func(tag Tag, v []byte) {
 		cut = cut || len(v) > limit
 		dst = appendField(dst, tag, v[:min(len(v), limit)])
+	}
+	if member != nil {
+		take(tagURL, member.URL)
+		if len(member.Endpoint) > 0 {
+			take(tagEndpoint, member.Endpoint)
+		}
+	}
+	err = fields(h.fields(), func(tag Tag, v []byte) error {
+		switch tag {
+		case tagURL, tagEndpoint:
+			if member == nil {
+				take(tag, v)
+			}
+		case tagCallerIP, tagSchedule, tagQueue, tagTopic:
+			take(tag, v)
+		case tagFlow:
+			_, key, err := cutFlow(v)
+			take(tag, key)
+			return err
+		}
 		return nil
 	})
 	return dst, cut, err
 }
 
 // HistoryFields are the decoded form of what MessageHead.HistoryFields took.
-type HistoryFields struct{ URL, CallerIP, Schedule string }
+type HistoryFields struct {
+	URL, CallerIP, Schedule string
+	QueueName, FlowKey      string
+	TopicName, Endpoint     string
+}
 
 // DecodeHistoryFields decodes the fields of a history row.
 func DecodeHistoryFields(p []byte) (f HistoryFields, err error) {
@@ -37,6 +59,14 @@ func DecodeHistoryFields(p []byte) (f HistoryFields, err error) {
 			f.CallerIP = string(v)
 		case tagSchedule:
 			f.Schedule = string(v)
+		case tagQueue:
+			f.QueueName = string(v)
+		case tagFlow:
+			f.FlowKey = string(v)
+		case tagTopic:
+			f.TopicName = string(v)
+		case tagEndpoint:
+			f.Endpoint = string(v)
 		default:
 			return unknownTag(TypeMessage, tag)
 		}

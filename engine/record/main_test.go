@@ -1,6 +1,7 @@
 package record
 
 import (
+	"maps"
 	"reflect"
 	"testing"
 
@@ -103,10 +104,12 @@ func samples() map[string][]byte {
 func sampleValues() map[string]appender {
 	m, o, u, d, v := sample(), sampleOutcome(), sampleUser(), sampleDrop(), sampleMove()
 	c, x, k, t := sampleSchedule(), sampleDropSchedule(), sampleTick(), sampleTickMessage()
-	return map[string]appender{
+	all := lineSamples()
+	maps.Copy(all, map[string]appender{
 		"message": &m, "outcome": &o, "user": &u, "dropdead": &d, "move": &v,
 		"schedule": &c, "dropschedule": &x, "tick": &k, "message-tick": &t,
-	}
+	})
+	return all
 }
 
 // decodeAny decodes a payload of any type into a fresh value.
@@ -137,6 +140,21 @@ func decodeAny(p []byte) (any, error) {
 	case TypeTick:
 		k := new(Tick)
 		return k, DecodeTick(p, k)
+	case TypeQueue:
+		q := new(Queue)
+		return q, DecodeQueue(p, q)
+	case TypeFlow:
+		f := new(Flow)
+		return f, DecodeFlow(p, f)
+	case TypeGroup:
+		g := new(Group)
+		return g, DecodeGroup(p, g)
+	case TypeDropGroup:
+		d := new(DropGroup)
+		return d, DecodeDropGroup(p, d)
+	case TypeFanout:
+		f := new(Fanout)
+		return f, DecodeFanout(p, f)
 	default:
 		u := new(User)
 		return u, DecodeUser(p, u)
@@ -179,12 +197,17 @@ func normal(v any) any {
 	switch v := v.(type) {
 	case *Message:
 		m := *v
+		m.Flags = m.flags()
 		m.Header, m.Body = orNil(m.Header), orNil(m.Body)
 		return m
 	case *Outcome:
 		o := *v
 		o.Header, o.Body = orNil(o.Header), orNil(o.Body)
 		return o
+	case *Group:
+		g := *v
+		g.Header, g.Endpoints = orNil(g.Header), orNil(g.Endpoints)
+		return g
 	}
 	return reflect.ValueOf(v).Elem().Interface()
 }
@@ -220,6 +243,7 @@ func drawMessage(t *rapid.T) *Message {
 		URL:    text(t, "url"), Header: drawHeaders(t), CallerIP: text(t, "ip"), RetryDelay: text(t, "retry delay"),
 		Body: rapid.SliceOf(rapid.Byte()).Draw(t, "body"), BodyLen: rapid.Uint32().Draw(t, "body length"),
 	}
+	drawLineOf(t, m)
 	if rapid.Bool().Draw(t, "redrive") {
 		m.FromDead = FromDead{Dead: rapid.Uint64Min(1).Draw(t, "dead"), Freed: drawFreed(t)}
 	}
@@ -256,6 +280,7 @@ func drawMove(t *rapid.T) *Move {
 		Row: drawRow(t), Dead: rapid.Uint64().Draw(t, "dead"), Old: rapid.Uint64().Draw(t, "old"),
 		OldLen: rapid.Uint32().Draw(t, "old length"), What: What(rapid.IntRange(int(MovePending), int(MoveDeadOutcome)).Draw(t, "what")),
 	}
+	m.Line = drawLine(t)
 	if m.What == MoveDeadOutcome {
 		m.Record = drawOutcome(t).Append(nil)
 	} else {
@@ -265,13 +290,15 @@ func drawMove(t *rapid.T) *Move {
 }
 
 func drawOutcome(t *rapid.T) *Outcome {
-	return &Outcome{
+	o := &Outcome{
 		Row:  drawRow(t),
 		Kind: Kind(rapid.IntRange(int(Delivered), int(Canceled)).Draw(t, "kind")),
 		Next: rapid.Int64().Draw(t, "next"), At: rapid.Int64().Draw(t, "at"), Attempt: rapid.Uint16().Draw(t, "attempt"),
 		Status: rapid.Uint16().Draw(t, "status"), Took: rapid.Uint32().Draw(t, "took"),
 		Error: text(t, "error"), Header: drawHeaders(t), Body: rapid.SliceOf(rapid.Byte()).Draw(t, "body"),
 	}
+	drawReports(t, o)
+	return o
 }
 
 func drawUser(t *rapid.T) *User {
@@ -337,7 +364,7 @@ func drawTick(t *rapid.T) *Tick {
 }
 
 func drawAny(t *rapid.T) appender {
-	switch rapid.IntRange(0, 7).Draw(t, "type") {
+	switch rapid.IntRange(0, 12).Draw(t, "type") {
 	case 0:
 		return drawMessage(t)
 	case 1:
@@ -352,6 +379,16 @@ func drawAny(t *rapid.T) appender {
 		return drawDropSchedule(t)
 	case 6:
 		return drawTick(t)
+	case 7:
+		return drawFanout(t)
+	case 8:
+		return drawQueue(t)
+	case 9:
+		return drawFlow(t)
+	case 10:
+		return drawGroup(t)
+	case 11:
+		return drawDropGroup(t)
 	default:
 		return drawDrop(t)
 	}

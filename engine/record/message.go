@@ -7,8 +7,17 @@ import "fmt"
 const (
 	FlagZstd uint16 = 1 << 0 // the stored body is one zstd frame
 	FlagTick uint16 = 1 << 1 // Tick is set
+	FlagLine uint16 = 1 << 2 // Line is set; Append sees to it
 
-	messageFlags = FlagZstd | FlagTick
+	// FlagReport says that the message is a callback (QSTASH.md §7): it has no body of
+	// its own but reports the outcome in whose record it stands.
+	FlagReport uint16 = 1 << 3
+
+	// FlagFailure says that a callback reports that its message has failed for good: it
+	// names the dead letter.
+	FlagFailure uint16 = 1 << 4
+
+	messageFlags = FlagZstd | FlagTick | FlagLine | FlagReport | FlagFailure
 )
 
 // messageHead is the length of a Message's fixed head. Offsets:
@@ -40,6 +49,19 @@ type Message struct {
 	FromDead   FromDead     // the dead letter that this redrives, or zero
 	Schedule   string       // the id of the schedule that it comes from, "" for none
 	Tick       ScheduleTick // with FlagTick: its schedule has come as far as this
+
+	Line             // zero: nothing but its host holds it back
+	QueueName string // "" for none
+	Ordering  string // key within the queue, "" for none
+	FlowKey   string // "" for none
+	FlowRule         // what the message says of its flow-control key
+	Topic     string // the URL group that it was published to, "" for none
+	Endpoint  string // name of the group's endpoint, "" if it has none
+
+	// Callback and Failure are what becomes a message after each attempt, and after
+	// the last one that failed: encoded messages whose Due is a delay, ms. Decoded
+	// ones alias the payload.
+	Callback, Failure []byte
 
 	Body    []byte // as stored: a zstd frame when FlagZstd is set
 	BodyLen uint32 // length of the body as published
@@ -120,7 +142,7 @@ func (m *Message) fieldsSize() int {
 	if m.Flags&FlagTick != 0 {
 		n += fieldSize(scheduleTickSize)
 	}
-	return n
+	return n + m.lineSize()
 }
 
 // Append appends the encoded message to dst and returns the result. It does not
@@ -130,7 +152,7 @@ func (m *Message) Append(dst []byte) []byte {
 	dst = append(dst, make([]byte, messageHead)...)
 	h := dst[at:]
 	h[0], h[1] = byte(TypeMessage), version
-	le.PutUint16(h[2:], m.Flags)
+	le.PutUint16(h[2:], m.flags())
 	le.PutUint32(h[4:], m.User)
 	le.PutUint64(h[8:], m.Nonce)
 	le.PutUint64(h[16:], uint64(m.Due))
@@ -146,7 +168,16 @@ func (m *Message) Append(dst []byte) []byte {
 	return append(dst, m.Body...)
 }
 
+func (m *Message) flags() uint16 {
+	f := m.Flags &^ FlagLine
+	if m.Line != (Line{}) {
+		f |= FlagLine
+	}
+	return f
+}
+
 func (m *Message) appendFields(dst []byte) []byte {
+	dst = m.appendLine(dst)
 	dst = appendField(dst, tagURL, m.URL)
 	dst = appendHeaders(dst, m.Header, tagHeaderName, tagHeaderVal)
 	if m.CallerIP != "" {
@@ -179,6 +210,9 @@ type MessageHead []byte
 func HeadOfMessage(p []byte) (MessageHead, error) {
 	if err := check(p, TypeMessage, messageHead, messageFlags); err != nil {
 		return nil, err
+	}
+	if f := le.Uint16(p[2:]); f&FlagFailure != 0 && f&FlagReport == 0 {
+		return nil, fmt.Errorf("%w: a failure callback that reports nothing", ErrUnknown)
 	}
 	if uint64(messageHead)+uint64(le.Uint32(p[60:])) > uint64(len(p)) {
 		return nil, ErrTruncated
@@ -232,6 +266,9 @@ func (h MessageHead) Special() (dedup [16]byte, fromDead FromDead, err error) {
 		case tagFromDead:
 			return fromDead.decode(v)
 		case tagURL, tagHeaderName, tagHeaderVal, tagCallerIP, tagRetryDelay, tagSchedule, tagTick:
+		case tagLine, tagQueue, tagOrdering, tagFlow, tagTopic, tagEndpoint:
+		case tagCallback, tagFailure:
+			return checkTemplate(v)
 		default:
 			return unknownTag(TypeMessage, tag)
 		}
@@ -244,8 +281,8 @@ func (h MessageHead) fields() []byte {
 	return h[messageHead : messageHead+int(le.Uint32(h[60:]))]
 }
 
-// DecodeMessage decodes a payload. Strings are copied; Body aliases p. The memory
-// of m.Header is used again: a caller that decodes into the same Message twice
+// DecodeMessage decodes a payload. Strings are copied; Body, Callback and Failure alias
+// p. The memory of m.Header is used again: a caller that decodes into the same Message twice
 // must not keep the first one's Header. On an error m holds nothing of use.
 func DecodeMessage(p []byte, m *Message) error {
 	h, err := HeadOfMessage(p)
@@ -291,7 +328,7 @@ func (m *Message) decodeFields(fs []byte) error {
 		case tagTick:
 			return m.Tick.decode(v)
 		default:
-			return unknownTag(TypeMessage, tag)
+			return m.decodeLine(tag, v)
 		}
 		return nil
 	})
@@ -299,6 +336,12 @@ func (m *Message) decodeFields(fs []byte) error {
 		return err
 	}
 	m.Header = r.hs
+	if m.Flags&FlagLine != 0 != (m.Line != Line{}) {
+		return errLineFlag
+	}
+	if !m.Line.named(m.QueueName != "", m.FlowKey != "") {
+		return errUnnamed
+	}
 	if m.Flags&FlagTick != 0 && (m.Schedule == "" || m.Tick.Time == 0) || m.Flags&FlagTick == 0 && m.Tick.Time != 0 {
 		return fmt.Errorf("%w: a tick and its flag, or its schedule, do not agree", ErrTruncated)
 	}

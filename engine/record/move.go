@@ -10,8 +10,11 @@ import "fmt"
 //	80 tries u16   82 what u8      83 zero
 const moveHead = 88
 
-// MoveOverhead is how much longer than the record it moves a Move is.
-const MoveOverhead = moveHead
+// MoveOverhead is by how much a Move is longer than the record it moves, at most.
+const MoveOverhead = moveHead + lineSize
+
+// moveLine says that the row has a Line, which follows the fixed head.
+const moveLine uint16 = 1 << 0
 
 // What says which record a Move moves.
 type What uint8
@@ -33,11 +36,17 @@ type Move struct {
 	Old    uint64 // where the record stood
 	OldLen uint32 // length of the payload there
 	What   What
-	Record []byte // the record moved: a Message or an Outcome
+	Record []byte // the record moved: a Message, an Outcome or a Fanout
 }
 
 // Size returns the number of bytes that Append adds.
-func (m *Move) Size() int { return moveHead + len(m.Record) }
+func (m *Move) Size() int {
+	n := moveHead + len(m.Record)
+	if m.Line != (Line{}) {
+		n += lineSize
+	}
+	return n
+}
 
 // Append appends the encoded move to dst. It keeps nothing.
 func (m *Move) Append(dst []byte) []byte {
@@ -58,12 +67,16 @@ func (m *Move) Append(dst []byte) []byte {
 	le.PutUint32(h[76:], m.OldLen)
 	le.PutUint16(h[80:], m.Tries)
 	h[82] = byte(m.What)
+	if m.Line != (Line{}) {
+		le.PutUint16(h[2:], moveLine)
+		dst = m.Line.put(dst)
+	}
 	return append(dst, m.Record...)
 }
 
 // DecodeMove decodes a payload. Record aliases p; it is not decoded.
 func DecodeMove(p []byte, m *Move) error {
-	if err := check(p, TypeMove, moveHead, 0); err != nil {
+	if err := check(p, TypeMove, moveHead, moveLine); err != nil {
 		return err
 	}
 	*m = Move{
@@ -77,25 +90,33 @@ func DecodeMove(p []byte, m *Move) error {
 	if err := zero(TypeMove, p[83:moveHead]); err != nil {
 		return err
 	}
+	if le.Uint16(p[2:])&moveLine != 0 {
+		if len(m.Record) < lineSize {
+			return ErrTruncated
+		}
+		if err := m.Line.decode(m.Record[:lineSize]); err != nil {
+			return err
+		}
+		m.Record = m.Record[lineSize:]
+	}
 	return m.checkRecord()
 }
 
-// checkRecord verifies that what is moved is of the type that What says: it is
+// checkRecord verifies that what is moved is of a type that What allows: it is
 // never a Move itself, so that a record moved often grows no longer.
 func (m *Move) checkRecord() error {
-	want := TypeMessage
-	switch m.What {
-	case MovePending, MoveDeadMessage:
-	case MoveDeadOutcome:
-		want = TypeOutcome
-	default:
+	if m.What < MovePending || m.What > MoveDeadOutcome {
 		return fmt.Errorf("%w: move of kind %d", ErrUnknown, m.What)
 	}
-	got, err := TypeOf(m.Record)
-	if err == nil && got != want {
-		err = fmt.Errorf("%w: a move of kind %d holds a record of type %d", ErrUnknown, m.What, got)
+	t, err := TypeOf(m.Record)
+	if err != nil {
+		return err
 	}
-	return err
+	publishes := t == TypeMessage || t == TypeFanout || t == TypeOutcome // by its callbacks
+	if m.What != MoveDeadOutcome && publishes || t == TypeOutcome {
+		return nil
+	}
+	return fmt.Errorf("%w: a move of kind %d holds a record of type %d", ErrUnknown, m.What, t)
 }
 
 // Unwrap returns the record that a payload holds: of a Move what it moved, else

@@ -35,7 +35,7 @@ func (k Kind) String() string {
 //	 4 user u32     8 nonce u64    16 seq u64      24 pos u64
 //	32 lane u64    40 host u64     48 due i64      56 next i64
 //	64 at i64      72 length u32   76 attempt u16  78 status u16
-//	80 kind u8     81 zero u8      82 tries u16    84 fields u32
+//	80 kind u8     81 callbacks u8 82 tries u16    84 fields u32
 //	88 took u32    92 zero u32
 const outcomeHead = 96
 
@@ -53,7 +53,22 @@ type Outcome struct {
 	Error  string   // "" or why the attempt failed, for people
 	Header []Header // of the response
 	Body   []byte   // of the response, as far as it is kept
+	Timing Timing   // of the attempt
+
+	// Callbacks are messages that this outcome publishes (QSTASH.md §7): encoded ones
+	// with FlagReport, at most CallbacksMax. What they report is in this record, with
+	// the message that they are about, encoded, in Source. The seq of the n-th is the
+	// record's LSN plus 1 plus n. Decoded ones alias the payload.
+	Callbacks [][]byte
+	Source    []byte
 }
+
+// CallbacksMax bounds the callbacks of one outcome: one after the attempt, and one
+// because it was the last.
+const CallbacksMax = 2
+
+// outcomeLine says that the row has a Line.
+const outcomeLine uint16 = 1 << 0
 
 // Row is what the index knows of a pending message: the keys of its rows and
 // what is needed to attempt it.
@@ -67,6 +82,7 @@ type Row struct {
 	Host  uint64
 	Due   int64  // unix ms
 	Tries uint16 // attempts that ended so far
+	Line
 }
 
 // Size returns the number of bytes that Append adds.
@@ -77,6 +93,18 @@ func (o *Outcome) fieldsSize() int {
 	if o.Error != "" {
 		n += fieldSize(len(o.Error))
 	}
+	if o.Line != (Line{}) {
+		n += fieldSize(lineSize)
+	}
+	if o.Timing != (Timing{}) {
+		n += fieldSize(o.Timing.size())
+	}
+	for _, m := range o.Callbacks {
+		n += fieldSize(len(m))
+	}
+	if len(o.Callbacks) > 0 {
+		n += fieldSize(len(o.Source))
+	}
 	return n
 }
 
@@ -86,6 +114,9 @@ func (o *Outcome) Append(dst []byte) []byte {
 	dst = append(dst, make([]byte, outcomeHead)...)
 	h := dst[at:]
 	h[0], h[1] = byte(TypeOutcome), version
+	if o.Line != (Line{}) {
+		le.PutUint16(h[2:], outcomeLine)
+	}
 	le.PutUint32(h[4:], o.User)
 	le.PutUint64(h[8:], o.Nonce)
 	le.PutUint64(h[16:], o.Seq)
@@ -98,21 +129,33 @@ func (o *Outcome) Append(dst []byte) []byte {
 	le.PutUint32(h[72:], o.Len)
 	le.PutUint16(h[76:], o.Attempt)
 	le.PutUint16(h[78:], o.Status)
-	h[80] = byte(o.Kind)
+	h[80], h[81] = byte(o.Kind), byte(len(o.Callbacks))
 	le.PutUint16(h[82:], o.Tries)
 	le.PutUint32(h[84:], uint32(o.fieldsSize()))
 	le.PutUint32(h[88:], o.Took)
+	if o.Line != (Line{}) {
+		dst = o.Line.append(dst)
+	}
+	if o.Timing != (Timing{}) {
+		dst = o.Timing.append(dst)
+	}
 	if o.Error != "" {
 		dst = appendField(dst, tagError, o.Error)
 	}
 	dst = appendHeaders(dst, o.Header, tagResName, tagResVal)
+	for _, m := range o.Callbacks {
+		dst = appendField(dst, tagCallback, m)
+	}
+	if len(o.Callbacks) > 0 {
+		dst = appendField(dst, tagSource, o.Source)
+	}
 	return append(dst, o.Body...)
 }
 
-// DecodeOutcomeHead decodes the fixed head only: all that the step function
-// and the index need.
+// DecodeOutcomeHead decodes the fixed head only, and the row's Line if it has one: all
+// that the step function and the index need, but for callbacks (EachCallback).
 func DecodeOutcomeHead(p []byte, o *Outcome) error {
-	if err := check(p, TypeOutcome, outcomeHead, 0); err != nil {
+	if err := check(p, TypeOutcome, outcomeHead, outcomeLine); err != nil {
 		return err
 	}
 	if uint64(outcomeHead)+uint64(le.Uint32(p[84:])) > uint64(len(p)) {
@@ -130,28 +173,100 @@ func DecodeOutcomeHead(p []byte, o *Outcome) error {
 	if o.Kind < Delivered || o.Kind > Canceled {
 		return fmt.Errorf("%w: outcome kind %d", ErrUnknown, p[80])
 	}
-	if p[81] != 0 {
-		return zero(TypeOutcome, p[81:82])
+	if p[81] > CallbacksMax {
+		return fmt.Errorf("%w: an outcome with %d callbacks", ErrUnknown, p[81])
+	}
+	if le.Uint16(p[2:])&outcomeLine != 0 {
+		if err := o.Line.find(outcomeFields(p)); err != nil {
+			return err
+		}
 	}
 	return zero(TypeOutcome, p[92:outcomeHead])
 }
 
-// DecodeOutcome decodes a payload. Strings are copied; Body aliases p.
+func outcomeFields(p []byte) []byte { return p[outcomeHead : outcomeHead+int(le.Uint32(p[84:]))] }
+
+// EachCallback calls fn with every message that an outcome publishes, by its number.
+// It aliases p, which DecodeOutcomeHead has taken.
+func EachCallback(p []byte, fn func(n int, h MessageHead, m []byte) error) error {
+	if p[81] == 0 {
+		return nil
+	}
+	n := 0
+	err := fields(outcomeFields(p), func(tag Tag, v []byte) error {
+		if tag != tagCallback {
+			return nil
+		}
+		if err := checkCallback(v); err != nil {
+			return err
+		}
+		n++
+		return fn(n-1, MessageHead(v), v)
+	})
+	if err == nil && n != int(p[81]) {
+		err = fmt.Errorf("%w: %d callbacks where there are %d", ErrTruncated, n, p[81])
+	}
+	return err
+}
+
+// CallbackOf returns the number of the callback with this nonce.
+func (o *Outcome) CallbackOf(nonce uint64) (n int, err error) {
+	for n, m := range o.Callbacks {
+		h, err := HeadOfMessage(m)
+		if err != nil {
+			return 0, err
+		}
+		if h.Nonce() == nonce {
+			return n, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: the outcome has no such callback", ErrTruncated)
+}
+
+// checkCallback refuses a message that does not report, or that a later version wrote.
+func checkCallback(p []byte) error {
+	err := checkTemplate(p)
+	if err == nil && !MessageHead(p).Report() {
+		err = fmt.Errorf("%w: a callback that reports nothing", ErrUnknown)
+	}
+	return err
+}
+
+// CallbackShare returns how many bytes of an outcome's payload count for each of the
+// messages that it publishes, which it has. DecodeOutcomeHead has taken p.
+func CallbackShare(p []byte) uint32 { return share(len(p), int(p[81])) }
+
+// share returns an even share of the bytes of a record that publishes n messages.
+func share(size, n int) uint32 { return uint32((size + n - 1) / n) }
+
+// DecodeOutcome decodes a payload. Strings are copied; Body, Callbacks and Source alias p.
 func DecodeOutcome(p []byte, o *Outcome) error {
 	if err := DecodeOutcomeHead(p, o); err != nil {
 		return err
 	}
-	n := int(le.Uint32(p[84:]))
-	o.Body = p[outcomeHead+n:]
+	fs := outcomeFields(p)
+	o.Body = p[outcomeHead+len(fs):]
 	var r headerReader
-	err := fields(p[outcomeHead:outcomeHead+n], func(tag Tag, v []byte) error {
+	err := fields(fs, func(tag Tag, v []byte) error {
 		switch tag {
+		case tagLine: // DecodeOutcomeHead has it, if its flag is there
+			if o.Line == (Line{}) {
+				return errLineFlag
+			}
+		case tagTiming:
+			return o.Timing.decode(v)
 		case tagError:
 			o.Error = string(v)
 		case tagResName:
 			return r.name(v)
 		case tagResVal:
 			return r.value(v)
+		case tagCallback:
+			o.Callbacks = append(o.Callbacks, v)
+			return checkCallback(v)
+		case tagSource:
+			o.Source = v
+			return checkTemplate(v)
 		default:
 			return unknownTag(TypeOutcome, tag)
 		}
@@ -161,5 +276,8 @@ func DecodeOutcome(p []byte, o *Outcome) error {
 		return err
 	}
 	o.Header = r.hs
+	if len(o.Callbacks) != int(p[81]) || len(o.Callbacks) > 0 != (o.Source != nil) {
+		return fmt.Errorf("%w: callbacks, their number and what they report do not agree", ErrTruncated)
+	}
 	return r.done()
 }

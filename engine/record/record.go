@@ -33,8 +33,7 @@ import (
 // Type says what a payload means.
 type Type uint8
 
-// The record types. Numbers are for ever; 19 to 31 are kept for queues, groups and
-// flow-control definitions, 32 to 47 for fan-outs.
+// The record types. Numbers are for ever.
 const (
 	TypeMessage  Type = 1 // a message was published
 	TypeOutcome  Type = 2 // an attempt ended, or a message was canceled
@@ -45,11 +44,18 @@ const (
 	TypeSchedule     Type = 16 // the newest definition of a schedule
 	TypeDropSchedule Type = 17 // a schedule was deleted
 	TypeTick         Type = 18 // ticks of a schedule that published nothing
+
+	TypeQueue     Type = 19 // the newest state of a queue
+	TypeFlow      Type = 20 // the newest state of a flow-control key
+	TypeGroup     Type = 21 // the newest definition of a URL group
+	TypeDropGroup Type = 22 // a URL group was deleted
+
+	TypeFanout Type = 32 // a message was published to every endpoint of a URL group
 )
 
 // known says whether this version knows a type.
 func known(t Type) bool {
-	return TypeMessage <= t && t <= TypeMove || TypeSchedule <= t && t <= TypeTick
+	return TypeMessage <= t && t <= TypeMove || TypeSchedule <= t && t <= TypeDropGroup || t == TypeFanout
 }
 
 // Errors of decoding. They mean damage or a newer writer: checksums are the

@@ -21,6 +21,8 @@ func openAny(p []byte) error {
 		err = openAny(v.Record)
 	case *Schedule:
 		err = openAny(v.Message)
+	case *Fanout:
+		err = openAny(v.Message)
 	}
 	return err
 }
@@ -34,7 +36,7 @@ func TestTruncated(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		end := len(p)
-		if name == "outcome" {
+		if name == "outcome" || name == "outcome-line" || name == "move-line" {
 			end -= len(sampleOutcome().Body)
 		}
 		for n := range end {
@@ -69,8 +71,20 @@ func TestUnknown(t *testing.T) {
 	}
 	for name, p := range map[string][]byte{
 		"type 0":                         change("message", 0, 0),
-		"a type of later versions":       change("message", 0, byte(TypeTick+1)),
+		"a type of later versions":       change("message", 0, byte(TypeDropGroup+1)),
 		"a type between two ranges":      change("message", 0, byte(TypeMove+1)),
+		"a type behind the fan-outs":     change("message", 0, byte(TypeFanout+1)),
+		"queue version 2":                change("queue", 1, 2),
+		"queue flag 3":                   change("queue", 2, 8),
+		"flow version 2":                 change("flow", 1, 2),
+		"flow flag 3":                    change("flow", 2, 8),
+		"flow, more than sliding":        change("flow", flowHead+2+12, 2),
+		"group version 2":                change("group", 1, 2),
+		"group flag":                     change("group", 2, 1),
+		"dropgroup version 2":            change("dropgroup", 1, 2),
+		"dropgroup flag":                 change("dropgroup", 2, 1),
+		"fanout version 2":               change("fanout", 1, 2),
+		"fanout flag":                    change("fanout", 2, 1),
 		"type 255":                       change("message", 0, 255),
 		"version 0":                      change("message", 1, 0),
 		"message version 2":              change("message", 1, 2),
@@ -80,18 +94,18 @@ func TestUnknown(t *testing.T) {
 		"method":                         change("message", 54, byte(len(methods))),
 		"outcome kind 0":                 change("outcome", 80, 0),
 		"outcome kind 5":                 change("outcome", 80, byte(Canceled)+1),
-		"message flag 2":                 change("message", 2, 4),
+		"message flag 4":                 change("message", 2, 16),
 		"message flag 15":                change("message", 3, 0x80),
-		"outcome flag":                   change("outcome", 2, 1),
+		"outcome flag 1":                 change("outcome", 2, 2),
 		"user flag":                      change("user", 3, 1),
 		"dropdead flag":                  change("dropdead", 2, 1),
 		"message byte 55":                change("message", 55, 1),
-		"outcome byte 81":                change("outcome", 81, 1),
+		"outcome byte 81":                change("outcome", 81, CallbacksMax+1),
 		"outcome bytes 92 to 95":         change("outcome", 95, 1),
 		"user flag of byte 16":           change("user", 16, 2),
 		"user bytes 17 to 19":            change("user", 18, 1),
 		"move version 2":                 change("move", 1, 2),
-		"move flag":                      change("move", 2, 1),
+		"move flag 1":                    change("move", 2, 2),
 		"move of kind 0":                 change("move", 82, 0),
 		"move of kind 4":                 change("move", 82, byte(MoveDeadOutcome)+1),
 		"move of another type":           change("move", 82, byte(MoveDeadOutcome)),
@@ -106,8 +120,8 @@ func TestUnknown(t *testing.T) {
 		"tick, more than true":           change("tick", 76, 2),
 		"schedule of an outcome":         withMessage(samples()["outcome"]),
 		"schedule of a schedule":         withMessage(samples()["schedule"]),
-		"schedule of a later message":    withMessage(withField("message", tagReservedQueue)),
-		"schedule of a message's flag 2": withMessage(change("message", 2, 4)),
+		"schedule of a later message":    withMessage(withField("message", tagReservedLabel)),
+		"schedule of a message's flag 4": withMessage(change("message", 2, 16)),
 		"dropdead with fields":           append(samples()["dropdead"], byte(tagName), 0),
 		"user with another field":        append(samples()["user"], byte(tagReservedLabel), 0),
 	} {
@@ -128,12 +142,14 @@ func withMessage(p []byte) []byte {
 func TestZeroBytes(t *testing.T) {
 	for name, parts := range map[string][][2]int{
 		"message":      {{55, 56}},
-		"outcome":      {{81, 82}, {92, outcomeHead}},
+		"outcome":      {{92, outcomeHead}},
 		"user":         {{17, userHead}},
 		"move":         {{83, moveHead}},
 		"schedule":     {{86, 88}, {100, scheduleHead}},
 		"dropschedule": {{20, dropScheduleHead}},
 		"tick":         {{77, tickHead}},
+		"dropgroup":    {{20, dropGroupHead}},
+		"fanout":       {{12, fanoutHead}},
 	} {
 		for _, part := range parts {
 			for at := part[0]; at < part[1]; at++ {
@@ -151,13 +167,17 @@ func TestZeroBytes(t *testing.T) {
 // and no others.
 func TestUnknownTags(t *testing.T) {
 	known := map[string]string{
-		"message":      string([]byte{1, 2, 3, 4, 5, 6, 7, 35, 43}),
-		"message-tick": string([]byte{1, 2, 3, 4, 5, 6, 7, 35, 43}),
-		"outcome":      string([]byte{8, 9, 10}),
+		"message":      string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 43, 44, 45}),
+		"message-tick": string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 43, 44, 45}),
+		"outcome":      string([]byte{8, 9, 10, 15, 37, 44, 46}),
 		"user":         string([]byte{11, 12, 13, 14}),
 		"schedule":     string([]byte{6, 8, 35, 42}),
 		"dropschedule": string([]byte{35}),
 		"tick":         string([]byte{35, 8}),
+		"queue":        string([]byte{32}),
+		"flow":         string([]byte{36}),
+		"group":        string([]byte{1, 2, 3, 33, 34}),
+		"dropgroup":    string([]byte{33}),
 	}
 	for name, tags := range known {
 		for tag := range 256 {
@@ -181,6 +201,9 @@ func withField(name string, tag Tag) []byte {
 	case "schedule":
 		le.PutUint32(p[96:], le.Uint32(p[96:])+2)
 		return bytes.Join([][]byte{p[:scheduleHead], field, p[scheduleHead:]}, nil)
+	case "group":
+		le.PutUint32(p[36:], le.Uint32(p[36:])+2)
+		return append(p, field...)
 	case "outcome":
 		le.PutUint32(p[84:], le.Uint32(p[84:])+2)
 		return bytes.Join([][]byte{p[:outcomeHead], field, p[outcomeHead:]}, nil)
@@ -192,7 +215,7 @@ func withField(name string, tag Tag) []byte {
 // TestSpecialRefusesUnknownTags: the applier reads no more of a message than
 // Special does, and must not let a later version's message pass as one of ours.
 func TestSpecialRefusesUnknownTags(t *testing.T) {
-	h, err := HeadOfMessage(withField("message", tagReservedQueue))
+	h, err := HeadOfMessage(withField("message", tagReservedLabel))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,8 +315,8 @@ func TestTickOfMessage(t *testing.T) {
 		"without the tick":          {FlagTick, [][]byte{id}, ErrTruncated},
 		"without a time":            {FlagTick, [][]byte{id, never}, ErrTruncated},
 		"without a time, and flag":  {0, [][]byte{id, never}, ErrTruncated},
-		"another version's flag":    {FlagTick << 1, [][]byte{id, tick}, ErrUnknown},
-		"of another version's tags": {FlagTick, [][]byte{id, tick, {byte(tagReservedQueue), 0}}, ErrUnknown},
+		"another version's flag":    {FlagTick | messageFlags + 1, [][]byte{id, tick}, ErrUnknown},
+		"of another version's tags": {FlagTick, [][]byte{id, tick, {byte(tagReservedLabel), 0}}, ErrUnknown},
 	} {
 		p := plain.Append(nil)
 		fs := bytes.Join(c.fields, nil)

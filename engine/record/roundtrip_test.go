@@ -20,6 +20,12 @@ func TestRoundTrip(t *testing.T) {
 		"schedule":     func(t *rapid.T) appender { return drawSchedule(t) },
 		"dropschedule": func(t *rapid.T) appender { return drawDropSchedule(t) },
 		"tick":         func(t *rapid.T) appender { return drawTick(t) },
+
+		"fanout":    func(t *rapid.T) appender { return drawFanout(t) },
+		"queue":     func(t *rapid.T) appender { return drawQueue(t) },
+		"flow":      func(t *rapid.T) appender { return drawFlow(t) },
+		"group":     func(t *rapid.T) appender { return drawGroup(t) },
+		"dropgroup": func(t *rapid.T) appender { return drawDropGroup(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) { checkRoundTrip(t, draw(t)) })
@@ -89,8 +95,28 @@ func held(v any) int {
 	switch v := v.(type) {
 	case *Message:
 		n, hs = len(v.URL)+len(v.CallerIP)+len(v.RetryDelay)+len(v.Schedule)+len(v.Body), v.Header
+		n += len(v.QueueName) + len(v.Ordering) + len(v.FlowKey) + len(v.Topic) + len(v.Endpoint) + len(v.Callback) + len(v.Failure)
 	case *Outcome:
-		n, hs = len(v.Error)+len(v.Body), v.Header
+		n, hs = len(v.Error)+len(v.Body)+len(v.Source), v.Header
+		for _, c := range v.Callbacks {
+			n += len(c)
+		}
+	case *Queue:
+		n = len(v.Name)
+	case *Flow:
+		n = len(v.Key)
+	case *Group:
+		n, hs = len(v.Name), v.Header
+		for _, e := range v.Endpoints {
+			n += 4 + len(e.URL) + len(e.Name)
+		}
+	case *DropGroup:
+		n = len(v.Name)
+	case *Fanout:
+		n = len(v.Message)
+		for _, m := range v.Members {
+			n += 26 + len(m.URL) + len(m.Endpoint)
+		}
 	case *User:
 		n = len(v.Name) + len(v.Current) + len(v.Next)
 	case *Move:
@@ -119,13 +145,34 @@ func checkHeads(t *testing.T, p []byte, v any, err error) {
 		if headErr := DecodeOutcomeHead(p, &o); err == nil && headErr != nil {
 			t.Fatalf("the head alone is refused: %v", headErr)
 		}
-		if v.Error, v.Header, v.Body = "", nil, nil; err == nil {
+		if err != nil {
+			return
+		}
+		checkCallbacks(t, p, v)
+		v.Error, v.Header, v.Body, v.Timing, v.Callbacks, v.Source = "", nil, nil, Timing{}, nil, nil
+		{
 			if !reflect.DeepEqual(&o, v) {
 				t.Fatalf("head %+v, whole %+v", o, *v)
 			}
 			*v = Outcome{}
 			_ = DecodeOutcome(p, v)
 		}
+	}
+}
+
+// checkCallbacks: what the applier sees of callbacks is what there is.
+func checkCallbacks(t *testing.T, p []byte, o *Outcome) {
+	t.Helper()
+	n := 0
+	err := EachCallback(p, func(i int, h MessageHead, m []byte) error {
+		if i != n || n >= len(o.Callbacks) || !bytes.Equal(m, o.Callbacks[i]) || !h.Report() {
+			t.Fatalf("callback %d is %x of %x", i, m, o.Callbacks)
+		}
+		n++
+		return nil
+	})
+	if err != nil || n != len(o.Callbacks) {
+		t.Fatalf("%d of %d callbacks: %v", n, len(o.Callbacks), err)
 	}
 }
 
@@ -148,6 +195,14 @@ func checkMessageHead(t *testing.T, p []byte, m *Message, err error) {
 	id, k, ok, tickErr := h.Tick()
 	if ok != (m.Flags&FlagTick != 0) || tickErr != nil || k != m.Tick || ok && string(id) != m.Schedule {
 		t.Fatalf("Tick gives %q, %+v, %v, %v; the message has %q, %+v", id, k, ok, tickErr, m.Schedule, m.Tick)
+	}
+	line, lineErr := h.Line()
+	names, namesErr := h.LineNames()
+	if line != m.Line || lineErr != nil || namesErr != nil || h.Report() != (m.Flags&FlagReport != 0) {
+		t.Fatalf("Line gives %+v, %v, LineNames %v; the message has %+v", line, lineErr, namesErr, m.Line)
+	}
+	if line != (Line{}) && (string(names.Queue) != m.QueueName || string(names.FlowKey) != m.FlowKey || names.FlowRule != m.FlowRule) {
+		t.Fatalf("LineNames gives %+v; the message has %q, %q, %+v", names, m.QueueName, m.FlowKey, m.FlowRule)
 	}
 	if h.User() != m.User || h.Nonce() != m.Nonce || h.Due() != m.Due || h.Created() != m.Created || h.Lane() != m.Lane || h.Host() != m.Host {
 		t.Fatalf("head and message differ: %+v", m)
@@ -234,8 +289,20 @@ func TestHeadDoesNotAllocate(t *testing.T) {
 		if _, _, ok, err := h.Tick(); !ok || err != nil {
 			t.Fatal(err)
 		}
-		if err := DecodeOutcomeHead(p["outcome"], &o); err != nil {
+		h, err = HeadOfMessage(p["message-line"])
+		if err != nil {
 			t.Fatal(err)
+		}
+		if _, err := h.Line(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.LineNames(); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"outcome", "outcome-line"} {
+			if err := DecodeOutcomeHead(p[name], &o); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}); n != 0 {
 		t.Errorf("reading heads allocates %v times", n)

@@ -18,8 +18,8 @@ test("bad input is refused and nothing is delivered", async (t) => {
     ["more retries than allowed", 412, /quota maxRetries exceeded/, { url, retries: 101 }],
     ["a body of 1 MiB and one byte", 413, /./, { url, body: Buffer.alloc((1 << 20) + 1, 1) }],
     ["a batch whose elements all fail", 400, /delay/i, null],
-    ["a callback", 501, /callback/i, { url, callback: url }],
-    ["a flow-control key", 501, /flow/i, { url, flowControl: { key: "k", rate: 1 } }],
+    ["a callback that is no URL", 400, /Upstash-Callback/, { url, callback: "nowhere" }],
+    ["a rate of none", 400, /Upstash-Flow-Control-Value.*rate/, { url, flowControl: { key: "k", rate: "0" } }],
     ["a label", 501, /label/i, { url, label: "l" }],
   ];
   for (const [name, status, text, message] of cases) {

@@ -118,9 +118,9 @@ test("what is wrong is refused and creates nothing", async () => {
   await refused(create({ cron: "CRON_TZ=Mars/X * * * * *" }), 400, /Upstash-Cron.*Mars/);
   await refused(create({ scheduleId: "a b" }), 400, /Upstash-Schedule-Id/);
   await refused(create({ destination: "" }), 400, /invalid destination url/);
-  await refused(create({ destination: "a-url-group" }), 501, /URL group/);
-  await refused(create({ queueName: "q" }), 501, /Upstash-Queue-Name/);
-  await refused(create({ callback: never }), 501, /Upstash-Callback/);
+  await refused(create({ destination: "a-url-group" }), 404, /topic a-url-group not found/);
+  await refused(create({ callback: "nowhere" }), 400, /Upstash-Callback/);
+  await refused(create({ queueName: "a b" }), 400, /Upstash-Queue-Name/);
   await refused(create({ headers: { "Tidemill-Jitter": "1y" } }), 400, /Tidemill-Jitter/);
   assert.equal((await qstash.schedules.list()).length, before);
 });

@@ -1,0 +1,262 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+)
+
+// Isolation measures what dead hosts, black holes and slow hosts cost a healthy one.
+// Every fourth message is for the healthy host, the others for one host after the
+// other of the three bad kinds: the harder way to share traffic equally, since with
+// a share for each of 301 hosts the healthy one would hardly have any to lose.
+//
+// The side "alone" is the same server with the same publishes, but for the bad
+// hosts' messages being due in an hour: so storing them costs the same on both sides,
+// and what differs is their delivery. Two things are compared, in rounds of their
+// own: latency from publish to arrival at a fixed rate, counted from the moment at
+// which the message was to be sent (open loop), and throughput with a bounded number
+// of the healthy host's messages under way (closed loop). Each round has a server and
+// hosts of its own.
+//
+// After a round all hosts are revived. Everything that was acknowledged to any of them
+// must then arrive, or the run fails with ErrLost.
+func Isolation(ctx context.Context, o IsolationOptions) (report *Report, err error) {
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("bench isolation: %w", err)
+	}
+	d := &isolation{o: &o, bodies: newBodies(o.BodyBytes)}
+	defer func() { err = errors.Join(err, d.end()) }()
+	report = newReport("isolation", "delivered/s", &o.Common)
+	for _, rate := range []int{o.Rate, 0} {
+		if err := d.measure(ctx, rate, report); err != nil {
+			return nil, err
+		}
+	}
+	return report, nil
+}
+
+// isolation is what the sides of one Isolation share.
+type isolation struct {
+	o      *IsolationOptions
+	bodies *bodies
+	stage  *stage // of the round that runs; nil between rounds
+}
+
+// measure compares both sides at a rate, or in a closed loop if it is 0.
+func (d *isolation) measure(ctx context.Context, rate int, report *Report) error {
+	c := d.o.Concurrency[0]
+	suffix := ""
+	if rate > 0 {
+		suffix = "@" + strconv.Itoa(rate) + "/s"
+	}
+	var held [2]Usage
+	var duplicates [2]int64
+	sides := make([]contender, 2)
+	for i, name := range []string{"all", "alone"} {
+		sides[i] = d.side(&sides[i], name == "all", rate, &held[i], &duplicates[i])
+		sides[i].name = name + suffix
+	}
+	results, err := runRounds(ctx, &d.o.Common, c, sides)
+	if err != nil {
+		return err
+	}
+	for i := range results {
+		if held[i] != (Usage{}) {
+			results[i].Held = &held[i]
+		}
+	}
+	report.add(c, results, [2]int{0, 1})
+	if run := &report.Runs[len(report.Runs)-1]; rate > 0 {
+		run.Ratios = append(run.Ratios, ratio("p99", &results[0], &results[1], func(r Round) float64 { return float64(r.P99) }))
+	}
+	return nil
+}
+
+// side is what self becomes: the healthy host with or without the others.
+func (d *isolation) side(self *contender, others bool, rate int, held *Usage, duplicates *int64) contender {
+	return contender{
+		begin: func(ctx context.Context, m *meter) error {
+			if err := d.begin(ctx, others, rate); err != nil {
+				return err
+			}
+			self.pid = d.stage.server.PID
+			d.stage.crowd.meter.Store(m)
+			return nil
+		},
+		producers: func(ctx context.Context, c int) ([]operation, func()) { return d.stage.producers(ctx, c, rate) },
+		finish: func(ctx context.Context) error {
+			err := d.stage.drain(ctx, others)
+			if most, ok := d.stage.watch.end(); ok {
+				*held = held.most(most)
+			}
+			d.stage.watch = nil
+			for _, l := range d.stage.ledgers {
+				*duplicates += l.duplicates.Load()
+			}
+			return errors.Join(err, d.end())
+		},
+		damaged:    func() error { return d.stage.crowd.damaged() },
+		duplicates: func() int64 { return *duplicates },
+	}
+}
+
+// begin starts a server and the hosts of a round.
+func (d *isolation) begin(ctx context.Context, others bool, rate int) (err error) {
+	s := &stage{o: d.o, bodies: d.bodies, procs: children{spawn: d.o.Spawn}}
+	d.stage = s // end cleans up what there is of it
+	if s.server, err = s.procs.server(ctx, Server{}); err != nil {
+		return err
+	}
+	if s.addr, err = hostOf(s.server.URL); err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	if s.crowd, err = openCrowd(d.o.Hosts, d.o.Slow, d.bodies); err != nil {
+		return err
+	}
+	s.watch = newWatch(s.server.PID)
+	s.prepare(others, rate)
+	return nil
+}
+
+// end ends the round that runs, if any.
+func (d *isolation) end() (err error) {
+	s := d.stage
+	if s == nil {
+		return nil
+	}
+	d.stage = nil
+	if s.watch != nil {
+		s.watch.end()
+	}
+	err = s.procs.stop()
+	if s.crowd != nil {
+		err = errors.Join(err, s.crowd.close())
+	}
+	return err
+}
+
+// stage is where one round takes place.
+type stage struct {
+	o       *IsolationOptions
+	bodies  *bodies
+	procs   children
+	server  Server
+	addr    string
+	crowd   *crowd
+	watch   *watch
+	ledgers [kinds]*ledger
+	heads   [kinds][][]byte // of publishes, by host
+}
+
+// prepare renders the requests. The bad hosts' messages are tried again so often
+// that none is given up before its host is revived.
+func (s *stage) prepare(others bool, rate int) {
+	header := []string{
+		fmt.Sprintf("Upstash-Timeout: %dms", s.o.AttemptTimeout.Milliseconds()),
+		fmt.Sprintf("Upstash-Retry-Delay: %d", s.o.RetryDelay.Milliseconds()),
+		"Upstash-Retries: 100",
+	}
+	if !others {
+		header = append(header, "Upstash-Delay: 1h")
+	}
+	for kind, hosts := range s.crowd.of {
+		s.ledgers[kind] = newUnmeasuredLedger()
+		s.crowd.ledgers[kind].Store(s.ledgers[kind])
+		for _, host := range hosts {
+			s.heads[kind] = append(s.heads[kind], publishHead(s.server, s.addr, "http://"+host+"/", s.o.BodyBytes, header...))
+		}
+	}
+	backlog := 4 * s.o.Concurrency[0]
+	if rate > 0 {
+		backlog = 0
+	}
+	s.ledgers[kindHealthy] = newLedger(backlog)
+	s.crowd.ledgers[kindHealthy].Store(s.ledgers[kindHealthy])
+	s.heads[kindHealthy] = [][]byte{publishHead(s.server, s.addr, "http://"+s.crowd.of[kindHealthy][0]+"/", s.o.BodyBytes)}
+}
+
+// producers keep rate messages a second to the healthy host, or have their next
+// request wait for the last if it is 0.
+func (s *stage) producers(ctx context.Context, c, rate int) ([]operation, func()) {
+	var p *pacer
+	if rate > 0 {
+		p = newPacer(rate * kinds)
+	}
+	wires := make([]*wire, c)
+	ops := make([]operation, c)
+	for i := range ops {
+		wires[i] = newWire(ctx, s.addr, s.o.RequestTimeout)
+		ops[i] = s.produce(i, wires[i], p)
+	}
+	return ops, func() { closeWires(wires) }
+}
+
+// produce is a producer's operation: a message to each kind in turn.
+func (s *stage) produce(turn int, w *wire, p *pacer) operation {
+	body := s.bodies.blank()
+	return func(stop <-chan struct{}) error {
+		turn++
+		kind := turn % kinds
+		var moment time.Time
+		if p != nil {
+			var err error
+			if moment, err = p.wait(stop); err != nil {
+				return err
+			}
+		}
+		l := s.ledgers[kind]
+		seq, err := l.open(stop)
+		if err != nil {
+			return err
+		}
+		from := s.bodies.elapsed()
+		if p != nil {
+			from = moment.Sub(s.bodies.begin)
+		}
+		s.bodies.putAt(body, uint64(kind), seq, from)
+		if err := w.post(s.heads[kind][seq%uint64(len(s.heads[kind]))], body); err != nil {
+			l.abandon(seq)
+			return err
+		}
+		l.ack(seq)
+		return nil
+	}
+}
+
+// drain waits for the healthy host's messages and, if they are due, for the others'.
+func (s *stage) drain(ctx context.Context, others bool) error {
+	begin := time.Now()
+	s.crowd.meter.Store(nil)
+	if err := s.await(ctx, kindHealthy, begin); err != nil || !others {
+		return err
+	}
+	if err := s.crowd.heal(); err != nil {
+		return err
+	}
+	for kind := kindHealthy + 1; kind < kinds; kind++ {
+		if err := s.await(ctx, kind, begin); err != nil {
+			return err
+		}
+	}
+	s.o.Log.Info("all arrived", "each", s.ledgers[kindDead].acked.Load(), slog.Duration("within", time.Since(begin)))
+	return nil
+}
+
+func (s *stage) await(ctx context.Context, kind int, begin time.Time) error {
+	l := s.ledgers[kind]
+	for l.missing() > 0 && s.crowd.damaged() == nil {
+		if time.Since(begin) > s.o.DrainTimeout {
+			return fmt.Errorf("%w: %d of %d to %s hosts had not arrived after %v", ErrLost,
+				l.missing(), l.acked.Load(), kindNames[kind], s.o.DrainTimeout)
+		}
+		if err := pause(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+	return s.crowd.damaged()
+}

@@ -1,0 +1,185 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// stubborn is a small server of the publish route that tries until it is answered,
+// each message on a goroutine of its own, so that no host can hold another up.
+type stubborn struct {
+	forget string // does not deliver to hosts with this prefix
+}
+
+func (f *stubborn) serve(ctx context.Context, ln net.Listener) error {
+	clients := &hostClients{conns: 1 << 20}
+	defer clients.close()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	return serve(ctx, ln, func(in *fasthttp.RequestCtx) {
+		h := &in.Request.Header
+		target := strings.TrimPrefix(string(h.RequestURI()), publishPrefix)
+		later := len(h.Peek("Upstash-Delay")) > 0
+		if !later && (f.forget == "" || !strings.HasPrefix(target, "http://"+f.forget)) {
+			timeout, _ := time.ParseDuration(string(h.Peek("Upstash-Timeout")))
+			millis, _ := strconv.Atoi(string(h.Peek("Upstash-Retry-Delay")))
+			body := append([]byte(nil), in.Request.Body()...)
+			wg.Go(func() { insist(ctx, clients, target, body, timeout, time.Duration(millis)*time.Millisecond) })
+		}
+		answerAccepted(in)
+	})
+}
+
+func insist(ctx context.Context, clients *hostClients, target string, body []byte, timeout, retry time.Duration) {
+	var req fasthttp.Request
+	var resp fasthttp.Response
+	req.SetRequestURI(target)
+	req.Header.SetMethod(fasthttp.MethodPost)
+	req.SetBodyRaw(body)
+	if timeout == 0 {
+		timeout = 5 * time.Second
+	}
+	host, _ := hostOf(target)
+	for ctx.Err() == nil {
+		if err := clients.of(host).DoTimeout(&req, &resp, timeout); err == nil && resp.StatusCode() == 200 {
+			return
+		}
+		_ = pause(ctx, retry)
+	}
+}
+
+func quickIsolation(f *stubborn) IsolationOptions {
+	o := IsolationOptions{Common: quick(inProcess(f.serve), 8), Hosts: 2, Rate: 200}
+	o.Rounds, o.Slow, o.AttemptTimeout, o.RetryDelay = 2, 10*time.Millisecond, 200*time.Millisecond, 10*time.Millisecond
+	o.DrainTimeout = 20 * time.Second
+	return o
+}
+
+func TestIsolation(t *testing.T) {
+	r, err := Isolation(t.Context(), quickIsolation(new(stubborn)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Runs) != 2 || len(r.Runs[0].Ratios) != 2 || r.Runs[0].Ratios[1].What != "p99" || len(r.Runs[1].Ratios) != 1 {
+		t.Fatalf("runs %+v", r.Runs)
+	}
+	for i, names := range [][]string{{"all@200/s", "alone@200/s"}, {"all", "alone"}} {
+		for k, s := range r.Runs[i].Sides {
+			if s.Name != names[k] || len(s.Rounds) != 2 || s.Messages == 0 || s.Failed != 0 || s.Duplicates != 0 {
+				t.Errorf("side %+v", s)
+			}
+			if _, err := os.Stat("/proc/self/fd"); err == nil && (s.Held == nil || s.Held.Descriptors < 5 || s.Held.Resident < 1<<20) {
+				t.Errorf("side %s held %+v", s.Name, s.Held)
+			}
+		}
+	}
+	for _, q := range append(r.Runs[0].Ratios, r.Runs[1].Ratios...) {
+		if q.Min <= 0 || q.Min > q.Median || q.Median > q.Max {
+			t.Errorf("ratio %+v", q)
+		}
+	}
+}
+
+// What does not arrive at a host that was revived is lost, whatever its kind was.
+func TestIsolationMissesWhatIsLost(t *testing.T) {
+	for prefix, kind := range map[string]string{"127.1.0.": "dead", "127.2.0.": "black hole", "127.3.0.": "slow"} {
+		ln, err := net.Listen("tcp", prefix+"2:0")
+		if err != nil {
+			t.Skipf("this system has one loopback address only: %v", err)
+		}
+		ln.Close()
+		o := quickIsolation(&stubborn{forget: prefix})
+		o.DrainTimeout = 50 * time.Millisecond
+		if _, err := Isolation(t.Context(), o); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), kind) {
+			t.Errorf("%s: error %v", kind, err)
+		}
+	}
+}
+
+func TestIsolationOptionsRefused(t *testing.T) {
+	for want, spoil := range map[string]func(*IsolationOptions){
+		"a server of its own": func(o *IsolationOptions) { o.Server.URL = "http://127.0.0.1:1" },
+		"251 hosts":           func(o *IsolationOptions) { o.Hosts = 251 },
+		"rate -1":             func(o *IsolationOptions) { o.Rate = -1 },
+		"slow hosts of -1ns":  func(o *IsolationOptions) { o.Slow = -1 },
+		"drain timeout":       func(o *IsolationOptions) { o.DrainTimeout = -1 },
+		"no Spawn":            func(o *IsolationOptions) { o.Spawn = nil },
+	} {
+		o := quickIsolation(new(stubborn))
+		spoil(&o)
+		if _, err := Isolation(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+}
+
+// TestCrowd: each kind behaves as it is called, until it is revived.
+func TestCrowd(t *testing.T) {
+	b := newBodies(100)
+	c, err := openCrowd(2, time.Hour, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newUnmeasuredLedger()
+	clients := &hostClients{conns: 1}
+	call := func(kind int, timeout time.Duration) error {
+		c.ledgers[kind].Store(l)
+		seq, err := l.open(nil)
+		if err != nil {
+			return err
+		}
+		body := b.blank()
+		b.put(body, uint64(kind), seq)
+		var req fasthttp.Request
+		req.SetRequestURI("http://" + c.of[kind][0] + "/")
+		req.Header.SetMethod(fasthttp.MethodPost)
+		req.SetBodyRaw(body)
+		return clients.of(c.of[kind][0]).DoTimeout(&req, nil, timeout)
+	}
+	for kind, short := range map[int]bool{kindHealthy: false, kindDead: false, kindHole: true, kindSlow: true} {
+		timeout := 5 * time.Second
+		if short {
+			timeout = 20 * time.Millisecond
+		}
+		err := call(kind, timeout)
+		if ok := err == nil; ok != (kind == kindHealthy) || short && !errors.Is(err, fasthttp.ErrTimeout) {
+			t.Errorf("%s: %v", kindNames[kind], err)
+		}
+	}
+	if err := c.heal(); err != nil {
+		t.Fatal(err)
+	}
+	for kind := range kinds {
+		if err := call(kind, 5*time.Second); err != nil {
+			t.Errorf("%s, revived: %v", kindNames[kind], err)
+		}
+	}
+	clients.close()
+	if err := errors.Join(c.close(), c.damaged()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestStatusBytes(t *testing.T) {
+	status := []byte("Name:\tx\nVmHWM:\t   2048 kB\nVmRSS:\t   1024 kB\n")
+	if n, ok := statusBytes(status, "VmRSS:"); n != 1<<20 || !ok {
+		t.Errorf("got %d, %v", n, ok)
+	}
+	for _, bad := range []string{"", "VmRSS:", "VmRSS:\t12 MB", "VmRSS:\tx kB"} {
+		if n, ok := statusBytes([]byte(bad), "VmRSS:"); ok {
+			t.Errorf("%q: got %d", bad, n)
+		}
+	}
+	if n := descriptors(-1); n != 0 {
+		t.Errorf("no process has %d descriptors", n)
+	}
+}

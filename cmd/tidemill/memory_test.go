@@ -1,0 +1,61 @@
+package main
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+func TestCgroupLimit(t *testing.T) {
+	root := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a/memory.max", "max\n")
+	write("a/b/memory.max", "134217728\n")
+	write("a/b/c/memory.max", "268435456\n")
+	write("memory/x/memory.limit_in_bytes", "1048576\n")
+	write("memory/memory.limit_in_bytes", "9223372036854771712\n")
+	for membership, want := range map[string]int64{
+		"0::/a/b/c\n":                  128 << 20, // the one above holds, too
+		"0::/a\n":                      math.MaxInt64,
+		"0::/not/in/this/namespace\n":  math.MaxInt64,
+		"5:cpu:/x\n4:memory:/x\n0::/a": 1 << 20,
+		"4:memory:/elsewhere\n":        9223372036854771712,
+		"garbage\n":                    math.MaxInt64,
+		"":                             math.MaxInt64,
+	} {
+		write("membership", membership)
+		if got := cgroupLimit(filepath.Join(root, "membership"), root); got != want {
+			t.Errorf("%q: %d, want %d", membership, got, want)
+		}
+	}
+	if got := cgroupLimit(filepath.Join(root, "none"), root); got != math.MaxInt64 {
+		t.Errorf("no /proc: %d", got)
+	}
+}
+
+func TestFitMemory(t *testing.T) {
+	c, clients := defaults(), clientsMost
+	if changed := c.fitMemory(8*gib, &clients); len(changed) != 0 {
+		t.Errorf("8 GiB changes %v", changed)
+	}
+	changed := c.fitMemory(128*mib, &clients)
+	want := []string{"index.memtable", "index.cache", "publish.inflight-bytes", "delivery.resident", "connections"}
+	if !slices.Equal(changed, want) || c.Memtable != 8*mib || c.Cache != 8*mib || c.InflightMax != 16*mib || clients != 682 {
+		t.Errorf("128 MiB changes %v to %+v, %d clients", changed, c, clients)
+	}
+	c.MessageMax = 64 * mib
+	if c.fitMemory(16*mib, &clients); c.InflightMax != 16*mib || c.Resident < 1 || c.Memtable != 1*mib {
+		t.Errorf("16 MiB: %+v", c)
+	}
+}

@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// Admission (DESIGN.md, "Overload"). Publishes and deliveries share the processor, and a
+// publish is the cheaper half: where more comes in than the processor can deliver, it
+// would take all of it, and what is accepted would be late by more and more. So once
+// messages that could be attempted have waited for the processor for longer than lateMax,
+// publishes are accepted at the rate at which attempts start: at half of that rate when the
+// wait is lateMax and more, at one and a half times when there is none, so that it settles
+// in between. The others are refused at once, and nothing of theirs is stored. It ends when
+// nothing has waited for a while. Messages that wait for a destination, a flow-control key
+// or their queue are nobody's fault: a backlog of theirs is what the disk is for.
+type admission struct {
+	late    atomic.Bool
+	calm    int64 // unix ms: since when nothing waits; owned by the loop
+	tokens  atomic.Int64
+	refused atomic.Int64 // unix ms of the newest refusal
+}
+
+const (
+	lateMax   = time.Second
+	lateOver  = lateMax / 8
+	tokensMax = 1024 // accepted in a burst
+	tokenCost = 1000 // tokens of a publish
+)
+
+// waits is how late attempts begin: the least of them, since what has waited for its host
+// and is late for that reason stands beside what has not.
+type waits struct {
+	least, before int64 // ms: in this stretch of time and in the one before it
+	since         int64 // unix ms
+}
+
+const waitsStretch = 500 // ms
+
+// began notes an attempt that begins so many ms after it was due.
+func (w *waits) began(late int64) { w.least = min(w.least, late) }
+
+// lateness returns how long messages wait that could be attempted if there were processor
+// for them; 0 when there is.
+func (c *core) lateness() time.Duration {
+	w := &c.waits
+	if c.now-w.since >= waitsStretch || c.now < w.since {
+		w.least, w.before, w.since = math.MaxInt64, w.least, c.now
+	}
+	if !c.paced() || c.stuck {
+		return 0
+	}
+	late := min(w.least, w.before)
+	if late == math.MaxInt64 {
+		late = 0 // nothing began: it is something else that is short
+	}
+	return millis(late)
+}
+
+// observe takes how late deliveries are, and how many began in a step.
+func (a *admission) observe(now int64, late time.Duration, starts int) {
+	switch {
+	case late > lateMax:
+		a.late.Store(true)
+	case late < lateOver && now-a.calm > lateMax.Milliseconds():
+		a.late.Store(false)
+	}
+	if late >= lateOver || a.calm > now {
+		a.calm = now
+	}
+	if !a.late.Load() || starts == 0 {
+		return
+	}
+	each := tokenCost*3/2 - tokenCost*min(late, lateMax).Milliseconds()/lateMax.Milliseconds()
+	if a.tokens.Add(int64(starts)*each) > tokensMax*tokenCost {
+		a.tokens.Store(tokensMax * tokenCost)
+	}
+}
+
+// admit says whether a publish is accepted.
+func (a *admission) admit(wall func() int64) bool {
+	if !a.late.Load() || a.tokens.Add(-tokenCost) >= 0 {
+		return true
+	}
+	a.tokens.Add(tokenCost)
+	a.refused.Store(wall())
+	return false
+}
+
+// pressed says whether publishes were refused a moment ago: then deliveries may have more
+// of the processor than they leave to a herd's neighbours (pace.go).
+func (a *admission) pressed(now int64) bool {
+	since := now - a.refused.Load()
+	return 0 <= since && since < lateMax.Milliseconds()
+}
