@@ -20,6 +20,9 @@ type admission struct {
 	calm    int64 // unix ms: since when nothing waits; owned by the loop
 	tokens  atomic.Int64
 	refused atomic.Int64 // unix ms of the newest refusal
+
+	// Refused publishes by reason, for operators: deliveries were late, or the index lagged.
+	lates, lagging atomic.Uint64
 }
 
 const (

@@ -257,7 +257,11 @@ func (e *Engine) checkLimits(p *Publish) error {
 	switch {
 	case e.closing.Load():
 		return ErrClosed
-	case e.overloaded() || !e.admission.admit(e.wallMillis):
+	case e.overloaded():
+		e.admission.lagging.Add(1)
+		return ErrOverloaded
+	case !e.admission.admit(e.wallMillis):
+		e.admission.lates.Add(1)
 		return ErrOverloaded
 	case len(p.Body) > e.opts.MessageMax:
 		return ErrTooLarge

@@ -28,6 +28,9 @@ type Stats struct {
 	Ticks     uint64 `json:"ticksPublished"`
 	Missed    uint64 `json:"ticksMissed"` // and not caught up (P28)
 
+	RefusedLate uint64 `json:"refusedLate"` // publishes, while deliveries were late for want of processor
+	RefusedLag  uint64 `json:"refusedLag"`  // publishes, while the index or its durable position lagged
+
 	CronFaults uint64 `json:"cronFaults"` // of the evaluation of expressions; anything but 0 is a bug
 
 	// WriteAmplification is what the log wrote for each byte that was no copy.
@@ -42,6 +45,7 @@ func (e *Engine) Stats() Stats {
 		WrittenBytes: l.WrittenBytes, MovedBytes: uint64(e.reclaimer.moved.Load()), IndexBytes: e.idx.WrittenBytes(),
 		Reclaimed: l.Reclaimed, SparesMade: l.SparesMade, Recycled: l.Recycled, Removed: l.Removed,
 		Records: l.Records, Syncs: l.Syncs, Stalls: l.Stalls,
+		RefusedLate: e.admission.lates.Load(), RefusedLag: e.admission.lagging.Load(),
 		CronFaults: cron.Faults(),
 		Schedules:  e.scheduler.schedules.Load(), Ticks: e.scheduler.ticked.Load(), Missed: e.scheduler.missed.Load(),
 	}

@@ -61,9 +61,13 @@ func (l *Log) Rotate() error {
 
 // rotate is Rotate for the holder of turn.
 func (l *Log) rotate() error {
-	outer := l.enter(time.Now())
-	seg, err := l.moveHead()
-	l.leave(outer)
+	seg, promised, err := l.tryHead()
+	for promised { // what has them must be committed, and nobody else can
+		if err := l.flush(); err != nil {
+			return err
+		}
+		seg, promised, err = l.tryHead()
+	}
 	if err != nil || seg == nil {
 		return err
 	}
@@ -79,30 +83,42 @@ func (l *Log) rotate() error {
 	return l.prepareSpare()
 }
 
+// tryHead is moveHead under the stall watch.
+func (l *Log) tryHead() (seg *segment, promised bool, err error) {
+	outer := l.enter(time.Now())
+	defer l.leave(outer)
+	return l.moveHead()
+}
+
 // moveHead closes the open group and moves the head to the next segment, which it
 // returns; nil if there is nothing to do. It waits until the file is there first: once
-// the head has been moved, nothing is committed without it. Holds turn.
-func (l *Log) moveHead() (*segment, error) {
+// the head has been moved, nothing is committed without it. It does not wait when spares
+// are there and promised to groups that wait for turn: the maker would have no reason to
+// make more. Holds turn.
+func (l *Log) moveHead() (seg *segment, promised bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := &l.tail
 	for {
 		if err := l.admitLocked(rotating); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if l.mu.head == t.seg && l.mu.open == nil && l.mu.next == t.seg.first && l.mu.floor <= t.seg.floor {
-			return nil, nil
+			return nil, false, nil
 		}
 		if !l.lacksSpareLocked(0) {
 			break
+		}
+		if l.mu.promised > 0 {
+			return nil, true, nil
 		}
 		l.mu.space.Wait()
 	}
 	if l.mu.open != nil {
 		l.closeOpenLocked()
 	}
-	err := l.rotateLocked(rotating)
-	return l.mu.head, err
+	err = l.rotateLocked(rotating)
+	return l.mu.head, false, err
 }
 
 // Pin keeps the files of all segments there are, and of those to come, where they
