@@ -304,6 +304,19 @@ func (c *core) pump() {
 	c.askPages()
 }
 
+// takeSlot returns the index of a free element of a table, which it makes if need be. What
+// stands there is of its former owner.
+func takeSlot[T any](list *[]T, free *[]uint32) uint32 {
+	if n := len(*free); n > 0 {
+		i := (*free)[n-1]
+		*free = (*free)[:n-1]
+		return i
+	}
+	var fresh T
+	*list = append(*list, fresh)
+	return uint32(len(*list) - 1)
+}
+
 // ring is a FIFO of indexes. It reuses its memory.
 type ring struct {
 	buf  []uint32

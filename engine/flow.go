@@ -76,14 +76,7 @@ func (c *core) flowOf(id uint64) uint32 {
 	if i, ok := t.byID[id]; ok {
 		return i
 	}
-	var i uint32
-	if n := len(t.free); n > 0 {
-		i = t.free[n-1]
-		t.free = t.free[:n-1]
-	} else {
-		i = uint32(len(t.list))
-		t.list = append(t.list, flow{})
-	}
+	i := takeSlot(&t.list, &t.free)
 	t.list[i] = flow{id: id, parked: nobody}
 	t.byID[id] = i
 	return i

@@ -32,14 +32,7 @@ func (c *core) hostOf(id uint64) uint32 {
 	if i, ok := c.byHost[id]; ok {
 		return i
 	}
-	var i uint32
-	if n := len(c.freeHost); n > 0 {
-		i = c.freeHost[n-1]
-		c.freeHost = c.freeHost[:n-1]
-	} else {
-		i = uint32(len(c.hosts))
-		c.hosts = append(c.hosts, host{})
-	}
+	i := takeSlot(&c.hosts, &c.freeHost)
 	c.hosts[i] = host{id: id, parked: nobody}
 	c.byHost[id] = i
 	return i

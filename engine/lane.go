@@ -53,14 +53,7 @@ func (c *core) laneOf(r *record.Row) uint32 {
 	if i, ok := c.byLane[r.Lane]; ok {
 		return i
 	}
-	var i uint32
-	if n := len(c.freeLane); n > 0 {
-		i = c.freeLane[n-1]
-		c.freeLane = c.freeLane[:n-1]
-	} else {
-		i = uint32(len(c.lanes))
-		c.lanes = append(c.lanes, lane{})
-	}
+	i := takeSlot(&c.lanes, &c.freeLane)
 	l := lane{id: r.Lane, used: true, queue: none, flow: none, ready: emptyList, waiting: emptyList, line: emptyList}
 	switch {
 	case r.Queue != 0:

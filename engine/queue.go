@@ -52,14 +52,7 @@ func (c *core) queueOf(id uint64) uint32 {
 	if i, ok := t.byID[id]; ok {
 		return i
 	}
-	var i uint32
-	if n := len(t.free); n > 0 {
-		i = t.free[n-1]
-		t.free = t.free[:n-1]
-	} else {
-		i = uint32(len(t.list))
-		t.list = append(t.list, queue{})
-	}
+	i := takeSlot(&t.list, &t.free)
 	t.list[i] = queue{id: id, parallelism: 1}
 	t.byID[id] = i
 	return i

@@ -123,14 +123,7 @@ func (c *core) scheduleSlot(k scheduleKey) uint32 {
 	if i, ok := t.byKey[k]; ok {
 		return i
 	}
-	var i uint32
-	if n := len(t.free); n > 0 {
-		i = t.free[n-1]
-		t.free = t.free[:n-1]
-	} else {
-		i = uint32(len(t.list))
-		t.list = append(t.list, schedule{})
-	}
+	i := takeSlot(&t.list, &t.free)
 	t.list[i] = schedule{used: true, Schedule: index.Schedule{User: k.user, ID: k.id}}
 	t.byKey[k] = i
 	return i

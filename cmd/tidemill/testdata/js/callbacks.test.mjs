@@ -86,13 +86,13 @@ test("a queue waits for the callbacks of a message", async (t) => {
   t.after(() => queue.delete());
   for (const n of [1, 2]) {
     await queue.enqueue({
-      url: `${sink.url}/work/${n}`,
+      url: `${sink.url}/job/${n}`,
       callback: `${sink.url}/done/${n}`,
       headers: { "Upstash-Callback-Retry-Delay": "50" },
     });
   }
   const paths = (await sink.arrived(5)).map((a) => a.path);
-  assert.deepEqual(paths, ["/work/1", "/done/1", "/done/1", "/work/2", "/done/2"]);
+  assert.deepEqual(paths, ["/job/1", "/done/1", "/done/1", "/job/2", "/done/2"]);
 });
 
 test("a callback fails like any message", async (t) => {
