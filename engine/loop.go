@@ -107,7 +107,7 @@ func (e *Engine) loop() {
 			return
 		}
 		events = e.inbox.swap(events)
-		if e.core.inflight > paceFloor {
+		if e.core.minds() {
 			if wait, ok := e.waits.read(); ok {
 				e.core.adapt(wait, e.admission.pressed(e.wallMillis()))
 			}

@@ -8,8 +8,8 @@ import "time"
 // answered, waits behind all of them each time. What a destination takes is none of
 // that: so it is the young attempts that are bounded, those begun within youngFor that
 // have not ended. How many there may be is found by how long goroutines wait for a
-// processor: fewer when that is long, more when it is short. Hosts that take their time do not feel the bound: their
-// attempts are not young any more.
+// processor: fewer when that is long, more when it is short. Hosts that take their time
+// do not feel the bound: their attempts are not young any more.
 type pace struct {
 	limit int // young attempts, from paceFloor to delivery.parallelism
 	young int
@@ -23,7 +23,7 @@ type youngAttempt struct {
 }
 
 const (
-	youngFor  = 50 // ms
+	youngFor  = 10 // ms
 	paceFloor = 32
 	// pressedFloor is the floor while publishes are refused: with paceFloor they would
 	// still take most of the processor.
@@ -69,6 +69,10 @@ func (c *core) age() {
 	}
 	p.line, p.head = p.line[:0], 0
 }
+
+// minds says whether it matters how long goroutines wait for a processor: as soon as the
+// bound's floor can be felt, or the bound would never leave it again.
+func (c *core) minds() bool { return c.inflight >= paceFloor/2 }
 
 // adapt takes how long goroutines waited for a processor of late, and whether publishes
 // are refused so that deliveries get on.

@@ -56,6 +56,23 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// TestPaceLeavesItsFloor: with the bound at its floor and all attempts young for as long as
+// they last, the wait for a processor is still looked at.
+func TestPaceLeavesItsFloor(t *testing.T) {
+	b := newBareCore(t, 1000)
+	b.opts.HostParallelism = 1000
+	for seq := range uint64(400) {
+		b.message(seq+1, bareNow)
+	}
+	for range 20 {
+		b.adapt(10*waitLong, false)
+	}
+	b.hosts[b.byHost[7]].answered = bareNow // it is known to be quick
+	if n := len(b.after(0).starts); n != paceFloor || !b.minds() {
+		t.Errorf("%d attempts are under way, and the bound of %d is looked at: %v", n, b.pace.limit, b.minds())
+	}
+}
+
 // TestProcessorWait: nine of ten of the new samples are at or below the wait.
 func TestProcessorWait(t *testing.T) {
 	var w processorWait
