@@ -1,25 +1,25 @@
 package httpapi
 
 var (
-	routeEnqueue = &route{name: "enqueue", serve: (*exchange).enqueue}
+	routeEnqueue = &route{name: "enqueue", access: accessPublish, serve: (*exchange).enqueue}
 
-	routeQueues      = &route{name: "queue list", serve: (*exchange).queues}
+	routeQueues      = &route{name: "queue list", access: accessRead, serve: (*exchange).queues}
 	routeQueueSet    = &route{name: "queue upsert", serve: (*exchange).setQueue}
-	routeQueue       = &route{name: "queue", serve: (*exchange).queue}
+	routeQueue       = &route{name: "queue", access: accessRead, serve: (*exchange).queue}
 	routeQueueDelete = &route{name: "queue delete", serve: (*exchange).deleteQueue}
 	routeQueuePause  = &route{name: "queue pause", serve: pauseQueue(true)}
 	routeQueueResume = &route{name: "queue resume", serve: pauseQueue(false)}
 
-	routeGroups          = &route{name: "topic list", serve: (*exchange).groups}
-	routeGroup           = &route{name: "topic", serve: (*exchange).group}
+	routeGroups          = &route{name: "topic list", access: accessRead, serve: (*exchange).groups}
+	routeGroup           = &route{name: "topic", access: accessRead, serve: (*exchange).group}
 	routeGroupDelete     = &route{name: "topic delete", serve: (*exchange).deleteGroup}
 	routeGroupPatch      = &route{name: "topic headers", serve: (*exchange).setGroupHeader}
 	routeEndpointsAdd    = &route{name: "topic add endpoints", serve: (*exchange).addEndpoints}
 	routeEndpointsRemove = &route{name: "topic remove endpoints", serve: (*exchange).removeEndpoints}
 
-	routeFlows             = &route{name: "flow control list", serve: (*exchange).flows}
-	routeFlow              = &route{name: "flow control", serve: (*exchange).flow}
-	routeGlobalParallelism = &route{name: "global parallelism", serve: (*exchange).globalParallelism}
+	routeFlows             = &route{name: "flow control list", access: accessRead, serve: (*exchange).flows}
+	routeFlow              = &route{name: "flow control", access: accessRead, serve: (*exchange).flow}
+	routeGlobalParallelism = &route{name: "global parallelism", access: accessRead, serve: (*exchange).globalParallelism}
 )
 
 // flowOperations are what can be done with a flow-control key, names in lower case.

@@ -7,26 +7,37 @@ import "bytes"
 // authorised.
 type route struct {
 	name   string // for logs
+	access access // what a token must allow
 	public bool   // answered without a token and without reading a body
 	batch  bool   // the body is JSON around messages, bounded by Options.BatchMax
 	serve  func(x *exchange) error
 }
 
+// access is what a route does, and so what a token must allow for it.
+type access uint8
+
+const (
+	accessFull    access = iota // it changes or deletes what is there
+	accessRead                  // it changes nothing
+	accessPublish               // it adds messages
+	accessAdmin                 // it manages accounts and tokens
+)
+
 var (
-	routePublish    = &route{name: "publish", serve: (*exchange).publish}
-	routeBatch      = &route{name: "batch", batch: true, serve: (*exchange).batch}
-	routeMessage    = &route{name: "message", serve: (*exchange).message}
+	routePublish    = &route{name: "publish", access: accessPublish, serve: (*exchange).publish}
+	routeBatch      = &route{name: "batch", access: accessPublish, batch: true, serve: (*exchange).batch}
+	routeMessage    = &route{name: "message", access: accessRead, serve: (*exchange).message}
 	routeCancel     = &route{name: "cancel", serve: (*exchange).cancel}
-	routeDead       = &route{name: "dlq list", serve: (*exchange).deadLetters}
-	routeDeadOne    = &route{name: "dlq item", serve: (*exchange).deadLetter}
+	routeDead       = &route{name: "dlq list", access: accessRead, serve: (*exchange).deadLetters}
+	routeDeadOne    = &route{name: "dlq item", access: accessRead, serve: (*exchange).deadLetter}
 	routeDeadDelete = &route{name: "dlq delete", serve: (*exchange).deleteDeadLetter}
 	routeDeadRetry  = &route{name: "dlq retry", serve: (*exchange).retryDeadLetter}
 	routeDeletes    = &route{name: "dlq bulk delete", serve: (*exchange).deleteDeadLetters}
 	routeRetries    = &route{name: "dlq bulk retry", serve: (*exchange).retryDeadLetters}
-	routeKeys       = &route{name: "keys", serve: (*exchange).keys}
+	routeKeys       = &route{name: "keys", access: accessRead, serve: (*exchange).keys}
 	routeRotate     = &route{name: "rotate keys", serve: (*exchange).rotateKeys}
-	routeReady      = &route{name: "readiness", public: true, serve: (*exchange).ready}
-	routeHealth     = &route{name: "health", public: true, serve: (*exchange).health}
+	routeReady      = &route{name: "readiness", access: accessRead, public: true, serve: (*exchange).ready}
+	routeHealth     = &route{name: "health", access: accessRead, public: true, serve: (*exchange).health}
 )
 
 // outside says whether a path does not belong to the API, so that Fallback has it.

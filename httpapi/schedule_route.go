@@ -3,12 +3,12 @@ package httpapi
 var (
 	routeScheduleCreate = &route{name: "schedule create", serve: (*exchange).createSchedule}
 	routeScheduleJSON   = &route{name: "schedule create json", batch: true, serve: (*exchange).createScheduleJSON}
-	routeSchedules      = &route{name: "schedule list", serve: (*exchange).schedules}
-	routeSchedule       = &route{name: "schedule", serve: (*exchange).schedule}
+	routeSchedules      = &route{name: "schedule list", access: accessRead, serve: (*exchange).schedules}
+	routeSchedule       = &route{name: "schedule", access: accessRead, serve: (*exchange).schedule}
 	routeScheduleDelete = &route{name: "schedule delete", serve: (*exchange).deleteSchedule}
 	routeSchedulePause  = &route{name: "schedule pause", serve: change(Engine.PauseSchedule)}
 	routeScheduleResume = &route{name: "schedule resume", serve: change(Engine.ResumeSchedule)}
-	routeScheduleNext   = &route{name: "schedule preview", serve: (*exchange).scheduleNext}
+	routeScheduleNext   = &route{name: "schedule preview", access: accessRead, serve: (*exchange).scheduleNext}
 )
 
 // matchSchedules matches what follows /v2/schedules: nothing, a destination of a
