@@ -80,8 +80,11 @@ func TestRedactHeader(t *testing.T) {
 		name string
 		want bool
 	}{
-		{Redact{}, "A", false}, {Redact{Body: true}, "A", false}, {Redact{Headers: true}, "A", true},
-		{Redact{Names: []string{"Authorization"}}, "authorization", true}, {Redact{Names: []string{"Authorization"}}, "Authorization2", false},
+		{Redact{}, "A", false},
+		{Redact{Body: true}, "A", false},
+		{Redact{Headers: true}, "A", true},
+		{Redact{Names: []string{"Authorization"}}, "authorization", true},
+		{Redact{Names: []string{"Authorization"}}, "Authorization2", false},
 	} {
 		if got := c.r.Header(c.name); got != c.want {
 			t.Errorf("%+v of %s: %v", c.r, c.name, got)
