@@ -37,6 +37,13 @@ const (
 type waits struct {
 	least, before int64 // ms: in this stretch of time and in the one before it
 	since         int64 // unix ms
+
+	// How long, in this stretch, it was the processor that attempts waited for, ms. Where
+	// that is the smaller part, as with answers that come in bursts, it is not what is short.
+	short  int64
+	looked int64 // unix ms: when it was last looked at, and what was seen
+	paced  bool
+	scarce bool // it was the larger part of the stretch before
 }
 
 const waitsStretch = 500 // ms
@@ -48,10 +55,8 @@ func (w *waits) began(late int64) { w.least = min(w.least, late) }
 // for them; 0 when there is.
 func (c *core) lateness() time.Duration {
 	w := &c.waits
-	if c.now-w.since >= waitsStretch || c.now < w.since {
-		w.least, w.before, w.since = math.MaxInt64, w.least, c.now
-	}
-	if !c.paced() || c.stuck {
+	w.look(c.now, c.paced())
+	if !w.paced || !w.scarce || c.stuck {
 		return 0
 	}
 	late := min(w.least, w.before)
@@ -59,6 +64,18 @@ func (c *core) lateness() time.Duration {
 		late = 0 // nothing began: it is something else that is short
 	}
 	return millis(late)
+}
+
+// look notes whether attempts wait for the processor now.
+func (w *waits) look(now int64, paced bool) {
+	if w.paced {
+		w.short += max(now-w.looked, 0)
+	}
+	w.looked, w.paced = now, paced
+	if passed := now - w.since; passed >= waitsStretch || passed < 0 {
+		w.scarce = w.short*2 > passed
+		w.least, w.before, w.since, w.short = math.MaxInt64, w.least, now, 0
+	}
 }
 
 // observe takes how late deliveries are, and how many began in a step.

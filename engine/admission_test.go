@@ -58,6 +58,7 @@ func TestLateness(t *testing.T) {
 		}
 		return got
 	}
+	at(0)
 	at(waitsStretch*time.Millisecond, 90_000, 20)
 	if got := at(time.Millisecond); got != 20*time.Millisecond {
 		t.Errorf("late by %v, one began 20 ms after it was due", got)
@@ -75,5 +76,30 @@ func TestLateness(t *testing.T) {
 	at(time.Millisecond, 5000)
 	if got := at(time.Millisecond); got != 0 {
 		t.Errorf("late by %v, and nobody waits", got)
+	}
+}
+
+// TestLatenessInBursts: where the processor is what attempts wait for only now and then, it
+// is not what makes them late.
+func TestLatenessInBursts(t *testing.T) {
+	for _, part := range []struct {
+		short int64 // ms of every 50
+		late  bool
+	}{{10, false}, {40, true}} {
+		b := newBareCore(t, 10)
+		b.turn.push(0)
+		most := time.Duration(0)
+		for range 4 * waitsStretch / 50 {
+			b.waits.began(5000)
+			b.pace.limit = 0
+			most = max(most, b.lateness())
+			b.now += part.short
+			b.pace.limit = 1
+			most = max(most, b.lateness())
+			b.now += 50 - part.short
+		}
+		if got := most > 0; got != part.late {
+			t.Errorf("%d of 50 ms short of processor: late by %v", part.short, most)
+		}
 	}
 }
