@@ -13,13 +13,14 @@ import (
 // publishes are accepted at the rate at which attempts start: at half of that rate when the
 // wait is lateMax and more, at one and a half times when there is none, so that it settles
 // in between. The others are refused at once, and nothing of theirs is stored. It ends when
-// nothing has waited for a while. Messages that wait for a destination, a flow-control key
+// nothing waits and nothing had to be refused for a while: were it to end with the wait
+// alone, all that is offered would come in until there is a wait again. Messages that wait for a destination, a flow-control key
 // or their queue are nobody's fault: a backlog of theirs is what the disk is for.
 type admission struct {
-	late    atomic.Bool
-	calm    int64 // unix ms: since when nothing waits; owned by the loop
-	tokens  atomic.Int64
-	refused atomic.Int64 // unix ms of the newest refusal
+	late     atomic.Bool
+	observed int64 // unix ms: when it was last looked at; owned by the loop
+	tokens   atomic.Int64
+	refused  atomic.Int64 // unix ms of the newest refusal
 
 	// Refused publishes by reason, for operators: deliveries were late, or the index lagged.
 	lates, lagging atomic.Uint64
@@ -28,6 +29,7 @@ type admission struct {
 const (
 	lateMax   = time.Second
 	lateOver  = lateMax / 8
+	calmAfter = 2 * time.Second
 	tokensMax = 1024 // accepted in a burst
 	tokenCost = 1000 // tokens of a publish
 )
@@ -46,7 +48,7 @@ type waits struct {
 	scarce bool // it was the larger part of the stretch before
 }
 
-const waitsStretch = 500 // ms
+const waitsStretch = 200 // ms
 
 // began notes an attempt that begins so many ms after it was due.
 func (w *waits) began(late int64) { w.least = min(w.least, late) }
@@ -80,20 +82,22 @@ func (w *waits) look(now int64, paced bool) {
 
 // observe takes how late deliveries are, and how many began in a step.
 func (a *admission) observe(now int64, late time.Duration, starts int) {
-	switch {
+	passed := min(max(now-a.observed, 0), lateMax.Milliseconds())
+	a.observed = now
+	switch refused := now - a.refused.Load(); {
 	case late > lateMax:
 		a.late.Store(true)
-	case late < lateOver && now-a.calm > lateMax.Milliseconds():
+	case late < lateOver && (refused < 0 || refused > calmAfter.Milliseconds()):
 		a.late.Store(false)
 	}
-	if late >= lateOver || a.calm > now {
-		a.calm = now
-	}
-	if !a.late.Load() || starts == 0 {
+	if !a.late.Load() {
 		return
 	}
-	each := tokenCost*3/2 - tokenCost*min(late, lateMax).Milliseconds()/lateMax.Milliseconds()
-	if a.tokens.Add(int64(starts)*each) > tokensMax*tokenCost {
+	more := int64(starts) * (tokenCost*3/2 - tokenCost*min(late, lateMax).Milliseconds()/lateMax.Milliseconds())
+	if late < lateOver {
+		more += passed * tokenCost // where nothing is accepted, nothing starts: it begins with these
+	}
+	if a.tokens.Add(more) > tokensMax*tokenCost {
 		a.tokens.Store(tokensMax * tokenCost)
 	}
 }

@@ -34,13 +34,22 @@ func TestAdmission(t *testing.T) {
 	if n := accepted(3 * tokensMax); n != tokensMax {
 		t.Errorf("%d accepted in a burst", n)
 	}
-	a.observe(bareNow+lateMax.Milliseconds(), 0, 0)
+	a.observe(bareNow+10, lateMax/2, 0)
 	if accepted(1) != 0 {
-		t.Error("it is over before nothing has waited for a while")
+		t.Error("no attempt starts, and they are still late: one was accepted")
 	}
-	a.observe(bareNow+lateMax.Milliseconds()+1, 0, 0)
-	if n := accepted(10_000); n != 10_000 {
-		t.Errorf("%d of 10000 accepted when it is over", n)
+	a.observe(bareNow+20, 0, 0)
+	if n := accepted(20); n != 10 {
+		t.Errorf("%d accepted 10 ms after nothing is late any more", n)
+	}
+	calm := bareNow + calmAfter.Milliseconds() // the newest refusal was at bareNow
+	a.observe(calm, 0, 0)
+	if n := accepted(10 * tokensMax); n != int(lateMax.Milliseconds()) {
+		t.Errorf("%d accepted before nothing was refused for a while", n)
+	}
+	a.observe(calm+1, 0, 0)
+	if n := accepted(10 * tokensMax); n != 10*tokensMax {
+		t.Errorf("%d of %d accepted when it is over", n, 10*tokensMax)
 	}
 }
 
