@@ -67,7 +67,7 @@ func match(method string, path []byte) (r *route, arg []byte, fail *failure) {
 		r, fail = only(method, "GET", "GET", routeHealth)
 		return r, nil, fail
 	case equalFold(first, "v1"):
-		return nil, nil, unsupported("the API of version 1")
+		return matchV1(method, rest)
 	case !equalFold(first, "v2"):
 		return nil, nil, errNoRoute
 	}

@@ -73,7 +73,7 @@ func TestRoutes(t *testing.T) {
 		{"HEAD /healthz", 200, ""},
 		{"POST /v2/batch/trigger", 501, `{"error":"/v2/batch/...` + notYet},
 		{"POST /v2/trigger/https://h", 501, `{"error":"/v2/trigger` + notYet},
-		{"POST /v1/publish/https://h", 501, `{"error":"the API of version 1` + notYet},
+		{"POST /v1/publish/https://h", 200, `{"messageId":"msg_3"}`},
 		{"POST /llm/v1/chat/completions", 404, `{"error":"not found"}`},
 		{"GET /v2/nothing", 404, `{"error":"not found"}`},
 		{"GET /v2/a-name-longer-than-any-segment-there-is", 404, `{"error":"not found"}`},
