@@ -3,6 +3,7 @@ package wirecheck
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,8 +11,8 @@ import (
 	"github.com/oasdiff/yaml3"
 )
 
-// Assemble makes one JSON document of the YAML files in dir. Their objects are united;
-// a member that two files give is an error. Anchors hold within one file.
+// Assemble makes one JSON document of the YAML files in dir. Their objects
+// and lists are united; another value that two files give is an error. Anchors hold within one file.
 func Assemble(dir string) ([]byte, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.yaml"))
 	if err != nil {
@@ -48,14 +49,28 @@ func unite(into, from map[string]any) error {
 			into[name] = v
 			continue
 		}
-		a, isA := old.(map[string]any)
-		b, isB := v.(map[string]any)
-		if !isA || !isB {
-			return fmt.Errorf("%s is there twice", name)
+		joined, err := join(old, v)
+		if err != nil {
+			return fmt.Errorf("%s%w", name, err)
 		}
-		if err := unite(a, b); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
+		into[name] = joined
 	}
 	return nil
+}
+
+func join(a, b any) (any, error) {
+	switch a := a.(type) {
+	case []any:
+		if b, ok := b.([]any); ok {
+			return append(a, b...), nil
+		}
+	case map[string]any:
+		if b, ok := b.(map[string]any); ok {
+			if err := unite(a, b); err != nil {
+				return nil, fmt.Errorf(": %w", err)
+			}
+			return a, nil
+		}
+	}
+	return nil, errors.New(" is there twice")
 }

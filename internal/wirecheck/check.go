@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -101,6 +102,7 @@ func (d *Document) check(op *Operation, params map[string]string, e *Exchange) e
 // know: a destination can be what net/url refuses.
 func (d *Document) input(op *Operation, params map[string]string, e *Exchange) (*openapi3filter.RequestValidationInput, error) {
 	_, query, _ := strings.Cut(e.Target, "?")
+	pairs := slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool { return strings.HasSuffix(pair, "=") })
 	header := e.Header.Clone()
 	for name, values := range header {
 		if strings.Join(values, "") == "" {
@@ -111,7 +113,7 @@ func (d *Document) input(op *Operation, params map[string]string, e *Exchange) (
 		header.Set("Content-Type", "application/json") // the server does not look at it
 	}
 	r := &http.Request{
-		Method: e.Method, URL: &url.URL{Path: "/", RawQuery: query}, Header: header,
+		Method: e.Method, URL: &url.URL{Path: "/", RawQuery: strings.Join(pairs, "&")}, Header: header,
 		Body: io.NopCloser(bytes.NewReader(e.Body)), ContentLength: int64(len(e.Body)),
 	}
 	return &openapi3filter.RequestValidationInput{
