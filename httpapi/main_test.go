@@ -325,6 +325,11 @@ type site struct {
 
 func start(t testing.TB, change func(o *Options)) *site {
 	t.Helper()
+	return startOn(t, listen(t), change)
+}
+
+func startOn(t testing.TB, ln net.Listener, change func(o *Options)) *site {
+	t.Helper()
 	s := &site{eng: newFake(), log: new(lockedBuffer)}
 	o := Options{Engine: s.eng, ReadTimeout: 5 * time.Second, Logger: slog.New(slog.NewTextHandler(s.log, nil))}
 	if change != nil {
@@ -335,10 +340,6 @@ func start(t testing.TB, change func(o *Options)) *site {
 		t.Fatal(err)
 	}
 	s.Server = srv
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.addr = ln.Addr().String()
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()

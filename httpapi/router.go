@@ -43,7 +43,8 @@ var (
 // outside says whether a path does not belong to the API, so that Fallback has it.
 func outside(path []byte) bool {
 	first, _ := cutSegment(path)
-	return !equalFold(first, "v1") && !equalFold(first, "v2") && !equalFold(first, "llm") && !equalFold(first, "healthz")
+	return !equalFold(first, "v1") && !equalFold(first, "v2") && !equalFold(first, "llm") && !equalFold(first, "healthz") &&
+		!equalFold(first, documentName)
 }
 
 // cutSegment cuts "/a/rest" into "a" and "/rest".
@@ -65,6 +66,9 @@ func match(method string, path []byte) (r *route, arg []byte, fail *failure) {
 	switch {
 	case equalFold(first, "healthz") && len(rest) == 0:
 		r, fail = only(method, "GET", "GET", routeHealth)
+		return r, nil, fail
+	case equalFold(first, documentName) && len(rest) == 0:
+		r, fail = only(method, "GET", "GET", routeDocument)
 		return r, nil, fail
 	case equalFold(first, "v1"):
 		return matchV1(method, rest)
