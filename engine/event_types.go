@@ -79,7 +79,7 @@ type Event struct {
 	Method     string
 	Retries    int
 
-	// Message is nil once the log has given up the message's record, which it may when the
+	// Message, but for Due and Attempts, is nil once the log has given up the message's record, which it may when the
 	// message has ended. Events of one message may share it.
 	Message *Message
 
