@@ -24,7 +24,7 @@ func matchEvents(method string, rest []byte, r *route) (*route, *failure) {
 // listEvents is GET /v2/events and GET /v2/logs, with pages of up to most events.
 func listEvents(most int) func(x *exchange) error {
 	return func(x *exchange) error {
-		q, fail := eventQuery(x.query, most)
+		q, fail := x.eventQuery(most)
 		if fail != nil {
 			return fail
 		}
