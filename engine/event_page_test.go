@@ -156,7 +156,10 @@ func TestEventModel(t *testing.T) {
 	o.Wall = func() time.Time { return time.UnixMilli(clock.Load()) }
 	e := openTwo(t, o)
 	plain := map[string]Publish{}
-	settled := func() bool { n := 0; return e.query(func(c *core) { n = c.inflight + c.undurable + c.turn.len() }) == nil && n == 0 }
+	settled := func() bool {
+		n := 0
+		return e.query(func(c *core) { n = c.inflight + c.undurable + c.turn.len() }) == nil && n == 0
+	}
 	for range 50 {
 		for range 1 + r.IntN(8) {
 			p := randomPublish(r)
