@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,6 +50,8 @@ type fakeEngine struct {
 	views  []engine.ScheduleInfo
 	broken error // what Schedules ends with
 
+	revoked atomic.Bool // goodToken is no longer good
+
 	mu        sync.Mutex
 	published []engine.Publish
 	schedules []engine.Schedule
@@ -63,7 +66,7 @@ func newFake() *fakeEngine {
 }
 
 func (e *fakeEngine) Authenticate(token []byte) (engine.UserID, bool) {
-	return 7, string(token) == goodToken
+	return 7, string(token) == goodToken && !e.revoked.Load()
 }
 func (e *fakeEngine) Limits() engine.Limits { return e.limits }
 func (e *fakeEngine) Ready() error          { return e.ready }

@@ -128,7 +128,7 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 	case "events":
 		r, fail = matchEvents(method, rest, routeEvents)
 	case "logs":
-		r, fail = matchEvents(method, rest, routeLogs)
+		r, fail = matchLogs(method, rest)
 	case "workflows", "trigger", "wait", "notify", "waiters":
 		fail = unsupported("/v2/" + family)
 	default:
