@@ -48,6 +48,8 @@ type Engine interface {
 	LineEngine
 	ManageEngine
 	ExtraEngine
+	EventEngine
+	LegacyEngine
 	Keys(u engine.UserID) (engine.Keys, error)
 	RotateKeys(u engine.UserID) (engine.Keys, error)
 	// Ready says whether publishes can be accepted, and why not.
