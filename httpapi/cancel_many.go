@@ -16,6 +16,11 @@ var cancelFilters = filterCall{
 	countMax: 500, valuesMax: filterValuesMax, idsMax: 10_000,
 }
 
+// countOfClients is the count that newer clients send with every filter, whether their
+// caller gave one or not. They promise him that all are canceled that match, and look for
+// no cursor: so it is none.
+const countOfClients = 100
+
 // cancelMany is DELETE /v2/messages. Without a query and a body, and with a count alone,
 // all are meant, as the clients say it. An id that is unknown is no failure.
 func (x *exchange) cancelMany() error {
@@ -28,6 +33,9 @@ func (x *exchange) cancelMany() error {
 	}
 	if fail != nil {
 		return fail
+	}
+	if f.count == countOfClients {
+		f.count = 0
 	}
 	n, more, err := x.srv.opt.Engine.CancelMany(x.user, &engine.CancelQuery{Filter: f.Filter, Count: f.count})
 	if err != nil {
