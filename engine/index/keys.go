@@ -28,11 +28,12 @@ const (
 	kindUser     = 'u'
 	kindQueue    = 'w' // a queue
 	kindStand    = 'x' // where the message of a dead letter stands
+	kindStats    = 'z' // what was counted of accounts
 )
 
 // layout is the version of keys and values. An index of another layout is
 // rebuilt from the log.
-const layout = 4
+const layout = 5
 
 var errBadValue = errors.New("index: value of a wrong length")
 
