@@ -123,6 +123,8 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		r, fail = leaf(rest, method, "GET", routeGlobalParallelism)
 	case "hosts":
 		r, fail = leaf(rest, method, "GET", routeHosts)
+	case "stats":
+		r, fail = leaf(rest, method, "GET", routeStats)
 	case "logs", "events", "workflows", "trigger", "wait", "notify", "waiters":
 		fail = unsupported("/v2/" + family)
 	default:
