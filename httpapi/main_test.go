@@ -37,6 +37,8 @@ const (
 type fakeEngine struct {
 	LineEngine
 	ExtraEngine
+	EventEngine
+	LegacyEngine
 	limits engine.Limits
 	answer func(p *engine.Publish) (engine.Receipt, error) // nil: msg_<n>
 	ready  error

@@ -46,6 +46,8 @@ type Engine interface {
 	ScheduleTicks(u engine.UserID, id string, n int) ([]engine.PreviewTick, error)
 	LineEngine
 	ExtraEngine
+	EventEngine
+	LegacyEngine
 	Keys(u engine.UserID) (engine.Keys, error)
 	RotateKeys(u engine.UserID) (engine.Keys, error)
 	// Ready says whether publishes can be accepted, and why not.

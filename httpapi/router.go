@@ -67,7 +67,7 @@ func match(method string, path []byte) (r *route, arg []byte, fail *failure) {
 		r, fail = only(method, "GET", "GET", routeHealth)
 		return r, nil, fail
 	case equalFold(first, "v1"):
-		return nil, nil, unsupported("the API of version 1")
+		return matchV1(method, rest)
 	case !equalFold(first, "v2"):
 		return nil, nil, errNoRoute
 	}
@@ -123,7 +123,11 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		r, fail = leaf(rest, method, "GET", routeHosts)
 	case "stats":
 		r, fail = leaf(rest, method, "GET", routeStats)
-	case "logs", "events", "workflows", "trigger", "wait", "notify", "waiters":
+	case "events":
+		r, fail = matchEvents(method, rest, routeEvents)
+	case "logs":
+		r, fail = matchEvents(method, rest, routeLogs)
+	case "workflows", "trigger", "wait", "notify", "waiters":
 		fail = unsupported("/v2/" + family)
 	default:
 		fail = errNoRoute
