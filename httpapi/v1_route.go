@@ -42,7 +42,7 @@ func matchV1(method string, rest []byte) (r *route, arg []byte, fail *failure) {
 	}
 	switch family {
 	case "publish":
-		r, arg, fail = matchPublish(method, rest)
+		r, arg, fail = matchPublish(rest)
 		if fail == nil {
 			r = routePublishV1
 		}
@@ -81,13 +81,13 @@ func matchMessagesV1(method string, rest []byte) (*route, []byte, *failure) {
 	case len(id) == 0 && method == "DELETE":
 		return nil, nil, badRequest("the id is empty: DELETE /v1/messages/{id}")
 	case len(id) == 0:
-		return nil, nil, notAllowed("GET")
+		return nil, nil, errMethod
 	case method == "GET":
 		return routeMessageV1, id, nil
 	case method == "DELETE":
 		return routeCancelV1, id, nil
 	}
-	return nil, nil, notAllowed("GET, DELETE")
+	return nil, nil, errMethod
 }
 
 // collectionV1 are the routes of one kind of things; what it does not offer is nil.
@@ -97,35 +97,34 @@ type collectionV1 struct {
 	empty               string // says that a path lacks its last segment
 }
 
-func (c *collectionV1) match(method string, rest []byte) (*route, []byte, *failure) {
+func (c *collectionV1) match(method string, rest []byte) (r *route, arg []byte, fail *failure) {
 	id, more := cutSegment(rest)
 	switch {
 	case len(more) > 0:
 		return nil, nil, errNoRoute
 	case len(id) > 0:
-		r, fail := pick(method, map[string]*route{"GET": c.one, "PUT": c.update, "DELETE": c.remove})
-		return r, id, fail
+		r = c.ofOne(method)
 	case len(rest) > 0 && method != "GET": // a client's empty id, which must never mean all (QSTASH.md §1.1)
 		return nil, nil, badRequest("%s", c.empty)
+	case method == "GET":
+		r = c.list
+	case method == "POST":
+		r = c.create
 	}
-	r, fail := pick(method, map[string]*route{"GET": c.list, "POST": c.create})
-	return r, nil, fail
+	if r == nil {
+		return nil, nil, errMethod
+	}
+	return r, id, nil
 }
 
-// pick takes the route of a method.
-func pick(method string, routes map[string]*route) (*route, *failure) {
-	if r := routes[method]; r != nil {
-		return r, nil
+func (c *collectionV1) ofOne(method string) *route {
+	switch method {
+	case "GET":
+		return c.one
+	case "PUT":
+		return c.update
+	case "DELETE":
+		return c.remove
 	}
-	allow := ""
-	for _, m := range []string{"GET", "POST", "PUT", "DELETE"} {
-		if routes[m] == nil {
-			continue
-		}
-		if allow != "" {
-			allow += ", "
-		}
-		allow += m
-	}
-	return nil, notAllowed(allow)
+	return nil
 }

@@ -66,7 +66,7 @@ func TestPublishV1(t *testing.T) {
 		{curl("PUT /V1/Publish/https:/h.test/?upstash-retries=7", "", "Upstash-Delay: 10s", "Upstash-Callback: https://c.test/"), 200, `{"messageId":"msg_2"}`},
 		{curl("POST /v1/publish/https%3A%2F%2Fh.test", "b", "Upstash-Cron: 1 * * * *"), 200, `{"scheduleId":"scd_1"}`},
 		{curl("POST /v1/publish/h.test/x", "b"), 400, `{"error":"invalid destination url: endpoint has invalid scheme, add http:// or https://"}`},
-		{curl("POST /v1/publish/api/llm", "b"), 501, `{"error":"the destination \"api/llm\" is not supported by this version of tidemill yet"}`},
+		{curl("POST /v1/publish/api/llm", "b"), 400, `{"error":"invalid destination url: \"api/llm\" is a service of the hosted product: publish to the URL of your own"}`},
 		{curl("POST /v1/publish/https://h.test", "b", "Upstash-Retries: 101"), 412, `{"error":"quota maxRetries exceeded"}`},
 		{curl("POST /v1/publish/https://h.test", "b", "Upstash-Deduplication-Id: a:b"), 400, `{"error":"DeduplicationId cannot contain ':'"}`},
 		{curl("HEAD /v1/publish/https://h.test", ""), 405, ""},
