@@ -38,6 +38,7 @@ type fakeEngine struct {
 	LineEngine
 	LegacyEngine
 	ExtraEngine
+	EventEngine
 	limits engine.Limits
 	answer func(p *engine.Publish) (engine.Receipt, error) // nil: msg_<n>
 	ready  error

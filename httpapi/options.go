@@ -47,6 +47,7 @@ type Engine interface {
 	LineEngine
 	LegacyEngine
 	ExtraEngine
+	EventEngine
 	Keys(u engine.UserID) (engine.Keys, error)
 	RotateKeys(u engine.UserID) (engine.Keys, error)
 	// Ready says whether publishes can be accepted, and why not.

@@ -71,8 +71,6 @@ func TestRoutes(t *testing.T) {
 		{"GET /v2/readiness", 200, `{"ready":true}`},
 		{"GET /healthz", 200, `{"status":"ok"}`},
 		{"HEAD /healthz", 200, ""},
-		{"GET /v2/events", 501, `{"error":"/v2/events` + notYet},
-		{"GET /v2/logs", 501, `{"error":"/v2/logs` + notYet},
 		{"POST /v2/batch/trigger", 501, `{"error":"/v2/batch/...` + notYet},
 		{"POST /v2/trigger/https://h", 501, `{"error":"/v2/trigger` + notYet},
 		{"POST /v1/publish/https://h", 200, `{"messageId":"msg_3"}`},
