@@ -6,13 +6,23 @@ var (
 	routePublishV1 = &route{name: "v1 publish", access: accessPublish, serve: (*exchange).publishV1}
 	routeMessageV1 = &route{name: "v1 message", access: accessRead, serve: (*exchange).messageV1}
 	routeCancelV1  = &route{name: "v1 cancel", serve: (*exchange).cancelV1}
-	routeQuota     = &route{name: "v1 quota", access: accessRead, serve: (*exchange).quota}
+
+	routeMessagesV1    = &route{name: "v1 message list", access: accessRead, serve: (*exchange).messagesV1}
+	routeMessageLogsV1 = &route{name: "v1 message logs", access: accessRead, serve: (*exchange).messageLogsV1}
+	routeTasksV1       = &route{name: "v1 message tasks", access: accessRead, serve: (*exchange).tasksV1}
+	routeLogsV1        = &route{name: "v1 logs", access: accessRead, serve: (*exchange).logsV1}
+	routeEventsV1      = &route{name: "v1 events", access: accessRead, serve: (*exchange).eventsV1}
+	routeQuota         = &route{name: "v1 quota", access: accessRead, serve: (*exchange).quota}
 
 	schedulesV1 = collectionV1{
 		empty:  "the id is empty: /v1/schedules/{id}",
 		list:   &route{name: "v1 schedule list", access: accessRead, serve: (*exchange).schedulesV1},
 		one:    &route{name: "v1 schedule", access: accessRead, serve: (*exchange).scheduleV1},
 		remove: &route{name: "v1 schedule delete", serve: (*exchange).deleteScheduleV1},
+	}
+	tasksV1 = collectionV1{
+		empty: "the id is empty: /v1/tasks/{id}",
+		one:   &route{name: "v1 task", access: accessRead, serve: (*exchange).taskOfArg},
 	}
 	topicsV1 = collectionV1{
 		empty:  "the topic is empty: /v1/topics/{id or name}",
@@ -59,6 +69,12 @@ func matchV1(method string, rest []byte) (r *route, arg []byte, fail *failure) {
 		r, fail = matchKeys(method, rest)
 	case "quota":
 		r, fail = leafV1(rest, method, routeQuota)
+	case "logs":
+		r, fail = leafV1(rest, method, routeLogsV1)
+	case "events":
+		r, fail = leafV1(rest, method, routeEventsV1)
+	case "tasks":
+		return tasksV1.match(method, rest)
 	default:
 		fail = errNoRoute
 	}
@@ -76,12 +92,21 @@ func leafV1(rest []byte, method string, r *route) (*route, *failure) {
 func matchMessagesV1(method string, rest []byte) (*route, []byte, *failure) {
 	id, more := cutSegment(rest)
 	switch {
-	case len(more) > 0:
-		return nil, nil, errNoRoute
 	case len(id) == 0 && method == "DELETE":
 		return nil, nil, badRequest("the id is empty: DELETE /v1/messages/{id}")
+	case len(id) == 0 && len(more) == 0:
+		r, fail := leafV1(rest, method, routeMessagesV1)
+		return r, nil, fail
 	case len(id) == 0:
-		return nil, nil, errMethod
+		return nil, nil, errNoRoute
+	case equalFold(more, "/logs"):
+		r, fail := only(method, "GET", "GET", routeMessageLogsV1)
+		return r, id, fail
+	case equalFold(more, "/tasks"):
+		r, fail := only(method, "GET", "GET", routeTasksV1)
+		return r, id, fail
+	case len(more) > 0:
+		return nil, nil, errNoRoute
 	case method == "GET":
 		return routeMessageV1, id, nil
 	case method == "DELETE":
@@ -111,10 +136,13 @@ func (c *collectionV1) match(method string, rest []byte) (r *route, arg []byte, 
 	case method == "POST":
 		r = c.create
 	}
-	if r == nil {
-		return nil, nil, errMethod
+	switch {
+	case r != nil:
+		return r, id, nil
+	case len(id) == 0 && c.list == nil:
+		return nil, nil, errNoRoute
 	}
-	return r, id, nil
+	return nil, nil, errMethod
 }
 
 func (c *collectionV1) ofOne(method string) *route {
