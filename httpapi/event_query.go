@@ -12,7 +12,8 @@ func (x *exchange) eventQuery(most int) (engine.EventQuery, *failure) {
 	if fail != nil {
 		return engine.EventQuery{}, fail
 	}
-	q := engine.EventQuery{Filter: f.Filter, Earliest: f.earliest, Cursor: f.cursor, Count: f.count}
+	q := engine.EventQuery{Filter: f.Filter, Earliest: f.earliest, Count: f.count}
+	setCursor(&q, f.cursor)
 	for _, s := range f.states {
 		states, _ := engine.ParseEventStates(s)
 		q.States = append(q.States, states...)

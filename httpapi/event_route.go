@@ -41,7 +41,7 @@ func listEvents(most int) func(x *exchange) error {
 		to := len(o.b)
 		o.key("logs") // clients differ in which they read (QSTASH.md §13, 7)
 		o.b = append(o.b, o.b[from:to]...)
-		o.opt("cursor", q.Cursor) // absent at the end: clients loop while there is one
+		o.opt("cursor", showCursor(q.Cursor)) // absent at the end: clients loop while there is one
 		x.out = o.end()
 		return x.ok(http.StatusOK)
 	}

@@ -70,7 +70,7 @@ func (x *exchange) pageV1(name string, q *engine.EventQuery, write func(o *obj, 
 	o.b = append(o.b, ']')
 	if cursor != "" {
 		o.key("cursor")
-		o.b = append(o.b, cursor...)
+		o.b = append(o.b, showCursor(cursor)...)
 	}
 	x.out = o.end()
 	return x.ok(http.StatusOK)

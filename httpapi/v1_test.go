@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidemill/tidemill/engine"
 )
@@ -490,6 +491,13 @@ func TestHistoryV1(t *testing.T) {
 	if fmt.Sprint(paged) != fmt.Sprint(logs.Logs) {
 		t.Errorf("in pages %v\nat once  %v", paged, logs.Logs)
 	}
+	// The loop in the client's documentation begins with the time as its cursor.
+	var now page
+	s.want(t, request(fmt.Sprintf("GET /v1/logs?cursor=%d", time.Now().UnixMilli())), 200, &now)
+	if fmt.Sprint(now.Logs) != fmt.Sprint(logs.Logs) {
+		t.Errorf("from now on %v\nat once  %v", now.Logs, logs.Logs)
+	}
+	s.same(t, request(fmt.Sprintf("GET /v1/logs?cursor=%d", logs.Logs[10].Time-1)), 200, `{"logs":[]}`)
 	s.same(t, asOther(request("GET /v1/logs")), 200, `{"logs":[]}`)
 	s.same(t, asOther(request("GET /v1/events")), 200, `{"events":[]}`)
 	s.same(t, asOther(request("GET /v1/messages")), 200, `{"messages":[]}`)
