@@ -23,6 +23,7 @@ import (
 //
 //	export       the first line: "format", and when it was made
 //	account      exportAccount
+//	token        exportToken: one that an account has besides its first
 //	message      exportMessage: one that is pending
 //	dead_letter  exportDead
 //	schedule     exportSchedule
@@ -32,9 +33,9 @@ import (
 // Times are RFC 3339 in UTC. A body is text in "body" if it is UTF-8, else
 // "body_base64". What cannot be read has "damaged": true and what the index knows.
 //
-// Format 2 added schedules, format 3 groups and what goes to them: who reads an export to
+// Format 2 added schedules, format 3 groups and what goes to them, format 4 tokens: who reads an export to
 // have everything must know them.
-const exportFormat = 3
+const exportFormat = 4
 
 // ExportOptions say what an export shows.
 type ExportOptions struct {
@@ -100,6 +101,7 @@ type exportDead struct {
 type exportEnd struct {
 	Type        string `json:"type"`
 	Accounts    int    `json:"accounts"`
+	Tokens      int    `json:"tokens"`
 	Messages    int    `json:"messages"`
 	DeadLetters int    `json:"dead_letters"`
 	Schedules   int    `json:"schedules"`
@@ -118,6 +120,9 @@ func (e *Engine) Export(ctx context.Context, w io.Writer, o ExportOptions) error
 	err := x.json.Encode(exportHead{Type: "export", Format: exportFormat, Created: e.opts.Wall().UTC().Truncate(time.Second)})
 	if err == nil {
 		err = x.accounts(o.Secrets)
+	}
+	if err == nil {
+		err = x.tokens(o.Secrets)
 	}
 	if err == nil {
 		err = indexError(e.idx.Pending(x.message))

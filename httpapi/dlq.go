@@ -160,6 +160,9 @@ func unescapeForm(s []byte) []byte {
 
 func (x *exchange) deadLetter() error {
 	d, err := x.srv.opt.Engine.DeadLetter(x.user, string(x.arg))
+	if err == nil && !x.sees(&d.Message) {
+		err = engine.ErrNotFound
+	}
 	if err != nil {
 		return err
 	}
@@ -170,6 +173,9 @@ func (x *exchange) deadLetter() error {
 }
 
 func (x *exchange) deleteDeadLetter() error {
+	if err := x.mayDead(string(x.arg)); err != nil {
+		return err
+	}
 	if err := x.srv.opt.Engine.DeleteDeadLetter(x.user, string(x.arg)); err != nil {
 		return err
 	}
@@ -180,6 +186,9 @@ func (x *exchange) deleteDeadLetter() error {
 func (x *exchange) retryDeadLetter() error {
 	if fail := x.refuseOptions(); fail != nil {
 		return fail
+	}
+	if err := x.mayDead(string(x.arg)); err != nil {
+		return err
 	}
 	id, err := x.srv.opt.Engine.RetryDeadLetter(x.user, string(x.arg))
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 func TestEverySentinelIsMapped(t *testing.T) {
 	mapped := map[string]error{
 		"ErrNotFound": engine.ErrNotFound, "ErrOverloaded": engine.ErrOverloaded, "ErrDiskFull": engine.ErrDiskFull, "ErrLogFailed": engine.ErrLogFailed,
-		"ErrClosed": engine.ErrClosed, "ErrStalled": engine.ErrStalled, "ErrTooLarge": engine.ErrTooLarge, "ErrDamaged": engine.ErrDamaged, "ErrLocked": engine.ErrLocked,
+		"ErrInUse": engine.ErrInUse, "ErrClosed": engine.ErrClosed, "ErrStalled": engine.ErrStalled, "ErrTooLarge": engine.ErrTooLarge, "ErrDamaged": engine.ErrDamaged, "ErrLocked": engine.ErrLocked,
 	}
 	names := exportedErrors(t, "../engine")
 	if len(names) < len(mapped) {

@@ -20,6 +20,8 @@ const (
 	kindTick     = 'k' // how far a schedule has come
 	kindLane     = 'l'
 	kindMessage  = 'm'
+	kindLastUser = 'n' // the newest deletion of an account
+	kindToken    = 'o' // a token of an account
 	kindPending  = 'p'
 	kindDead     = 'q'
 	kindRebuild  = 'r' // where the log began when a rebuild began that is not over
@@ -32,7 +34,7 @@ const (
 
 // layout is the version of keys and values. An index of another layout is
 // rebuilt from the log.
-const layout = 4
+const layout = 5
 
 var errBadValue = errors.New("index: value of a wrong length")
 
