@@ -87,6 +87,7 @@ func (o *obj) schedule(s *engine.ScheduleInfo) {
 	o.opt("callerIP", s.CallerIP)
 	o.opt("callerIp", s.CallerIP)
 	o.opt("queueName", s.QueueName)
+	o.labels(s.Labels)
 	o.flowRule(&s.Flow)
 	o.callback("callback", "callbackHeader", s.Callback)
 	o.callback("failureCallback", "failureCallbackHeader", s.Failure)

@@ -39,7 +39,7 @@ func TestRoutes(t *testing.T) {
 		{"HEAD /v2/publish/https://h.test/", 405, ""},
 		{"POST /v2/publish/", 400, `{"error":"a non-empty destination must be provided"}`},
 		{"POST /v2/publish", 400, `{"error":"a non-empty destination must be provided"}`},
-		{"POST /v2/publish/api/llm", 501, `{"error":"the destination \"api/llm\"` + notYet},
+		{"POST /v2/publish/api/llm", 400, `{"error":"invalid destination url: \"api/llm\" is a service of the hosted product: publish to the URL of your own"}`},
 		{"POST /v2/publish/h.test/x", 400, `{"error":"invalid destination url: endpoint has invalid scheme, add http:// or https://"}`},
 		{"GET /v2/messages/msg_one", 200, "{" + message + "}"},
 		{"GET /v2/messages/msg_plain", 200, `{"messageId":"msg_plain","url":"http://h","method":"POST","bodyBase64":"/wA=","maxRetries":0,"notBefore":5,"createdAt":5}`},
@@ -53,7 +53,7 @@ func TestRoutes(t *testing.T) {
 		{"DELETE /v2/messages", 501, `{"error":"DELETE /v2/messages` + notYet},
 		{"GET /v2/dlq", 200, `{"messages":[` + dead1 + "," + dead2 + `],"cursor":"42"}`},
 		{"GET /v2/dlq/", 200, `{"messages":[` + dead1 + "," + dead2 + `],"cursor":"42"}`},
-		{"GET /v2/dlq?label=l", 200, `{"messages":[]}`},
+		{"GET /v2/dlq?source=workflow", 200, `{"messages":[]}`},
 		{"GET /v2/dlq?count=0", 400, `{"error":"invalid count \"0\": must be a number from 1 to 100"}`},
 		{"GET /v2/dlq?cursor=1-2", 400, `{"error":"invalid cursor \"1-2\": must be the cursor of an earlier answer"}`},
 		{"GET /v2/dlq?order=up", 400, `{"error":"invalid order \"up\": must be earliestFirst or latestFirst"}`},
@@ -147,15 +147,17 @@ func TestDeadLetterFilters(t *testing.T) {
 	s := start(t, nil)
 	s.send(t, request("GET /v2/dlq?scheduleId=s,t&dlqIds=a&dlqIds=b,c&messageId=m&url=http%3A%2F%2Fh%2F1,2,https://g&callerIp=1.1.1.1&responseStatus=0,404"+
 		"&topicName=g,h&queueName=q&queueName=r&flowControlKey=a%2Cb+c&flowControlKey=d"+
-		"&fromDate=5&toDate=6&order=latestFirst&cursor=77&count=500&unknown=x&urlGroup="))
+		"&label=l,m&fromDate=5&toDate=6&order=latestFirst&cursor=77&count=500&unknown=x&urlGroup="))
 	if len(s.eng.queries) != 1 {
 		t.Fatalf("%d queries", len(s.eng.queries))
 	}
 	got := fmt.Sprintf("%+v", s.eng.queries[0])
 	want := fmt.Sprintf("%+v", engine.DeadLetterQuery{
-		User: 7, IDs: []string{"a", "b", "c"}, MessageIDs: []string{"m"}, URLs: []string{"http://h/1,2", "https://g"},
-		CallerIPs: []string{"1.1.1.1"}, ScheduleIDs: []string{"s", "t"}, TopicNames: []string{"g", "h"}, QueueNames: []string{"q", "r"},
-		FlowKeys: []string{"a,b c", "d"}, Statuses: []int{0, 404}, From: time.UnixMilli(5), To: time.UnixMilli(6),
+		User: 7, IDs: []string{"a", "b", "c"}, Statuses: []int{0, 404}, Filter: engine.Filter{
+			MessageIDs: []string{"m"}, URLs: []string{"http://h/1,2", "https://g"},
+			CallerIPs: []string{"1.1.1.1"}, ScheduleIDs: []string{"s", "t"}, TopicNames: []string{"g", "h"}, QueueNames: []string{"q", "r"},
+			Labels: []string{"l", "m"}, FlowKeys: []string{"a", "b c", "a,b c", "d"}, From: time.UnixMilli(5), To: time.UnixMilli(6),
+		},
 		Descending: true, Cursor: "77", Count: 100,
 	})
 	if got != want {
