@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/tidemill/tidemill/engine"
@@ -136,8 +137,11 @@ func (x *exchange) endpoints(check func(e *engine.Endpoint) *failure) (es []engi
 		if fail == nil {
 			fail = check(&e)
 		}
-		if fail != nil {
-			return nil, &failure{status: fail.status, text: fmt.Sprintf("endpoint %d: %s", len(es), fail.text)}
+		switch {
+		case fail != nil && fail.status == http.StatusForbidden:
+			return nil, fail // it names the URL
+		case fail != nil:
+			return nil, badRequest("endpoint %d: %s", len(es), fail.text)
 		}
 		es = append(es, e)
 	}
