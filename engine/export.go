@@ -101,11 +101,11 @@ type exportDead struct {
 type exportEnd struct {
 	Type        string `json:"type"`
 	Accounts    int    `json:"accounts"`
-	Tokens      int    `json:"tokens"`
 	Messages    int    `json:"messages"`
 	DeadLetters int    `json:"dead_letters"`
 	Schedules   int    `json:"schedules"`
 	Groups      int    `json:"groups"`
+	Tokens      int    `json:"tokens"`
 	Damaged     int    `json:"damaged"`
 }
 
@@ -252,19 +252,26 @@ func pairs(hs []Header) [][2]string {
 // as by a start, and closed again, without a delivery. Lock must not have been
 // called.
 func (o *Offline) Export(ctx context.Context, w io.Writer, opts ExportOptions) (err error) {
-	eo := Options{Dir: o.dir, FS: o.fs, Wire: noWire{}, MinFree: -1, OnFatal: func(error) {}, manual: true}
-	eo.withDefaults()
-	if size := o.segmentSize(); size > 0 {
-		eo.SegmentSize = size
-		eo.MessageMax = int(min(int64(eo.MessageMax), (size-metaMax*3/2-record.MoveOverhead-1<<16)/2)) // as segmentMin has it
-		eo.ResponseMax = eo.MessageMax
-	}
+	eo := o.options()
+	eo.manual = true
 	e, err := recoverEngine(eo)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.closeFiles()) }()
 	return e.Export(ctx, w, opts)
+}
+
+// options are those of an engine that is never started.
+func (o *Offline) options() Options {
+	eo := Options{Dir: o.dir, FS: o.fs, Wire: noWire{}, MinFree: -1, OnFatal: func(error) {}}
+	eo.withDefaults()
+	if size := o.segmentSize(); size > 0 {
+		eo.SegmentSize = size
+		eo.MessageMax = int(min(int64(eo.MessageMax), (size-metaMax*3/2-record.MoveOverhead-1<<16)/2)) // as segmentMin has it
+		eo.ResponseMax = eo.MessageMax
+	}
+	return eo
 }
 
 // segmentSize returns the size of the newest segment, which those that a recovery
