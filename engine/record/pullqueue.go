@@ -147,8 +147,8 @@ func DecodePullQueue(p []byte, q *PullQueue) error {
 		n++
 		return nil
 	})
-	if err == nil && (n != len(texts) || q.Name == "" || q.ID == 0) {
-		err = fmt.Errorf("%w: a pull queue with %d of %d texts, or without a name or an id", ErrTruncated, n, len(texts))
+	if err == nil && (n != len(texts) || q.ID == 0) {
+		err = fmt.Errorf("%w: a pull queue with %d of %d texts, or without an id", ErrTruncated, n, len(texts))
 	}
 	return err
 }
