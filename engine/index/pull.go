@@ -327,29 +327,38 @@ func eachPull(r pebble.Reader, kind byte, id uint64, from Cursor, maxDue int64, 
 	})
 }
 
-// EachPull calls fn with the messages of a pull queue that are due no later than maxDue
-// (unix ms), by when they are due, those without a group first, until it returns false.
-func (x *Index) EachPull(id uint64, maxDue int64, fn func(*record.Row) (bool, error)) error {
+// PullCursor is a place among the messages of a pull queue: those without a group come
+// first, each kind by when it is due. The zero value is the beginning.
+type PullCursor struct {
+	grouped bool
+	at      Cursor
+}
+
+// PullPage returns up to limit messages of a queue that are due no later than maxDue (unix
+// ms), from a place on, and where the next ones begin. more is false when there are none.
+func (x *Index) PullPage(id uint64, from PullCursor, maxDue int64, limit int) (rows []record.Row, next PullCursor, more bool, err error) {
 	leave, err := x.enter()
 	if err != nil {
-		return err
+		return nil, from, false, err
 	}
 	defer leave()
-	more := true
-	for _, kind := range [...]byte{kindPending, kindPullDue} {
-		if !more {
-			break
+	take := func(r *record.Row) (bool, error) {
+		if len(rows) == limit {
+			next.at, more = Cursor{Due: r.Due, Seq: r.Seq}, true
+			return false, nil
 		}
-		err := eachPull(x.db, kind, id, Cursor{}, maxDue, func(r *record.Row) (bool, error) {
-			var err error
-			more, err = fn(r)
-			return more, err
-		})
-		if err != nil {
-			return err
-		}
+		rows = append(rows, *r)
+		return true, nil
 	}
-	return nil
+	next = from
+	if !from.grouped {
+		if err := eachPull(x.db, kindPending, id, from.at, maxDue, take); err != nil || more {
+			return rows, next, more, err
+		}
+		next = PullCursor{grouped: true}
+	}
+	err = eachPull(x.db, kindPullDue, id, next.at, maxDue, take)
+	return rows, next, more, err
 }
 
 // PullState is what is in a pull queue at a time.

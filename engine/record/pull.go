@@ -1,6 +1,10 @@
 package record
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+)
 
 // Pull is what a row keeps of a message of a pull queue (QUEUES.md), which consumers
 // receive under a lease, or which is pushed to the queue's webhook. Its Host is the id of
@@ -202,6 +206,10 @@ func (o *Outcome) NextRow() Row {
 	}
 	return r
 }
+
+// PullGroupLane is the lane of the messages of a pull queue that have the same group. That
+// of the same group in another queue follows from it and the ids of both.
+func PullGroupLane(queue uint64, group string) uint64 { return xxhash.Sum64String(group) ^ queue }
 
 // Pull returns what the row of a message keeps that has just been published.
 func (h MessageHead) Pull() Pull {
