@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/tidemill/tidemill/internal/wirecheck"
+	"github.com/tidemill/tidemill/httpapi/wirecheck"
 )
 
 var update = flag.Bool("update", false, "write openapi.json again")

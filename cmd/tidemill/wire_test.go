@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tidemill/tidemill/internal/wirecheck"
+	"github.com/tidemill/tidemill/httpapi/wirecheck"
 )
 
 // checkedURL is the URL of a proxy before p. check, called when the clients are gone,
