@@ -86,6 +86,7 @@ type Message struct {
 	CallerIP   string
 	Retries    int // as asked for at publish
 	RetryDelay string
+	Timeout    time.Duration // per attempt, as asked for; 0: the server's default
 	Created    time.Time
 	NotBefore  time.Time // when the publish asked for it to be delivered
 	Due        time.Time // when the next attempt is due
@@ -145,4 +146,6 @@ type Limits struct {
 	MaxDelay   time.Duration // of Delay and NotBefore
 	MaxRetries int
 	MaxTimeout time.Duration // of one attempt
+	Timeout    time.Duration // of one attempt that names none
+	Retention  time.Duration // of history
 }

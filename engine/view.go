@@ -14,7 +14,7 @@ import (
 func (e *Engine) Limits() Limits {
 	return Limits{
 		MessageMax: e.opts.MessageMax, MaxDelay: e.opts.MaxDelay, MaxRetries: e.opts.MaxRetries,
-		MaxTimeout: e.opts.AttemptMax,
+		MaxTimeout: e.opts.AttemptMax, Timeout: e.opts.AttemptTimeout, Retention: e.opts.HistoryAge,
 	}
 }
 
@@ -130,6 +130,7 @@ func (v *Message) fill(row *record.Row, m *record.Message, body []byte) (err err
 	*v = Message{
 		ID: MessageID(row.Seq, row.Nonce), URL: m.URL, Method: m.Method.String(), Header: m.Header, Body: body,
 		CallerIP: m.CallerIP, Retries: int(m.Retries), RetryDelay: m.RetryDelay,
+		Timeout: time.Duration(m.Timeout) * time.Millisecond,
 		Created: time.UnixMilli(m.Created), NotBefore: time.UnixMilli(m.Due), Due: time.UnixMilli(row.Due),
 		Attempts: int(row.Tries), ScheduleID: m.Schedule,
 		QueueName: m.QueueName, Ordering: m.Ordering, Flow: flowControl(m), TopicName: m.Topic, Endpoint: m.Endpoint,
