@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/engine/record"
@@ -33,7 +34,7 @@ const eventOriginsMax = 4096
 // eventScan collects one page of events.
 type eventScan struct {
 	e      *Engine
-	q      *EventQuery
+	q      EventQuery
 	f      eventFilter
 	limits eventLimits
 	count  int
@@ -53,21 +54,35 @@ type eventScan struct {
 }
 
 func (e *Engine) newEventScan(q *EventQuery, limits eventLimits) (*eventScan, error) {
-	s := &eventScan{e: e, q: q, f: newEventFilter(q), limits: limits, count: q.Count, origins: map[uint64]*index.Created{}}
+	s := &eventScan{e: e, q: *q, limits: limits, count: q.Count, origins: map[uint64]*index.Created{}}
+	s.f = newEventFilter(&s.q)
 	if s.count <= 0 || s.count > EventCountMax {
 		s.count = EventCountMax
 	}
 	if len(q.MessageIDs) > EventIDsMax {
 		return nil, limitError("messageIds names %d messages: at most %d can be asked for at one time", len(q.MessageIDs), EventIDsMax)
 	}
-	var err error
-	if s.from, s.given, err = parsePlace(q.Cursor); err != nil {
+	from, at, err := parseCursor(q.Cursor)
+	if err != nil {
 		return nil, err
 	}
+	s.from, s.given = from, from > 0
 	if !s.given && !q.Earliest {
 		s.from = ^place(0)
 	}
+	s.beginAt(at)
 	return s, nil
+}
+
+// beginAt has the page begin at a time, unless that is zero.
+func (s *eventScan) beginAt(at time.Time) {
+	switch {
+	case at.IsZero():
+	case s.q.Earliest && at.After(s.q.From):
+		s.q.From = at
+	case !s.q.Earliest && (s.q.To.IsZero() || at.Before(s.q.To)):
+		s.q.To = at
+	}
 }
 
 // run fills the page.
