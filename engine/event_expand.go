@@ -25,11 +25,11 @@ type eventRow struct {
 	created         *index.Created // nil: the message's first row is gone, and its record, too
 }
 
-// expand appends a row's events to dst, in order (QSTASH.md §5.2).
-func expand(dst []eventRef, h *index.History, row *eventRow) []eventRef {
+// expand appends a row's events to dst, in order (QSTASH.md §5.2), without what they share.
+func expand(dst []eventRef, h *index.History) []eventRef {
 	n := 0
 	add := func(s EventState, at int64, o *index.HistoryOutcome) {
-		e := eventRef{at: placeOf(h.LSN, n), time: at, state: s, row: row, out: o}
+		e := eventRef{at: placeOf(h.LSN, n), time: at, state: s, out: o}
 		if o != nil {
 			e.attempt = int(o.Attempt)
 		}
