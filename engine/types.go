@@ -146,4 +146,6 @@ type Limits struct {
 	MaxDelay   time.Duration // of Delay and NotBefore
 	MaxRetries int
 	MaxTimeout time.Duration // of one attempt
+	Timeout    time.Duration // of one attempt that names none
+	Retention  time.Duration // of history
 }

@@ -14,7 +14,7 @@ import (
 func (e *Engine) Limits() Limits {
 	return Limits{
 		MessageMax: e.opts.MessageMax, MaxDelay: e.opts.MaxDelay, MaxRetries: e.opts.MaxRetries,
-		MaxTimeout: e.opts.AttemptMax,
+		MaxTimeout: e.opts.AttemptMax, Timeout: e.opts.AttemptTimeout, Retention: e.opts.HistoryAge,
 	}
 }
 

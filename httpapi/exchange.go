@@ -243,7 +243,7 @@ func (x *exchange) write(keep bool) error {
 	if x.status != 0 { // else Fallback has filled it in
 		r.ResetBody()
 		r.SetStatusCode(x.status)
-		if x.status != http.StatusNoContent {
+		if x.status != http.StatusNoContent && x.status != http.StatusNotModified {
 			r.Header.SetContentType("application/json")
 		}
 		r.SetBodyRaw(x.out)

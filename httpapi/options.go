@@ -30,7 +30,8 @@ type Engine interface {
 	DeadLetters(q engine.DeadLetterQuery) (items []engine.DeadLetter, cursor string, err error)
 	DeadLetter(u engine.UserID, id string) (*engine.DeadLetter, error)
 	DeleteDeadLetter(u engine.UserID, id string) error
-	RetryDeadLetter(u engine.UserID, id string) (messageID string, err error)
+	// RetryDeadLetter publishes its message again, as o changes it.
+	RetryDeadLetter(u engine.UserID, id string, o *engine.RetryOptions) (messageID string, err error)
 	// DefineSchedule creates or replaces a schedule and returns when that is on disk.
 	DefineSchedule(s *engine.Schedule) (engine.ScheduleReceipt, error)
 	// DefineSchedules is DefineSchedule of several, which wait for the disk together.
@@ -45,8 +46,10 @@ type Engine interface {
 	// ScheduleTicks says when a schedule publishes next, n times.
 	ScheduleTicks(u engine.UserID, id string, n int) ([]engine.PreviewTick, error)
 	LineEngine
+	ManageEngine
 	ExtraEngine
 	EventEngine
+	LegacyEngine
 	Keys(u engine.UserID) (engine.Keys, error)
 	RotateKeys(u engine.UserID) (engine.Keys, error)
 	// Ready says whether publishes can be accepted, and why not.
