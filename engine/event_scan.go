@@ -16,7 +16,7 @@ type eventLimits struct {
 
 var (
 	eventDefaults  = eventLimits{work: 200_000, bytes: 4 << 20}
-	eventFollowing = eventLimits{work: 200_000, bytes: 1 << 20} // of which many may be under way
+	eventFollowing = eventLimits{work: 200_000, bytes: 256 << 10} // of which many may be under way
 )
 
 // What looking at history costs, in units of a row that is passed over, which is about
