@@ -161,6 +161,12 @@ func (a *Applier) Record(lsn uint64, p []byte) error {
 		err = a.dropDead(p)
 	case record.TypeUser:
 		err = a.user(p)
+	case record.TypeToken:
+		err = a.token(lsn, p)
+	case record.TypeDropToken:
+		err = a.dropToken(p)
+	case record.TypeDropUser:
+		err = a.dropUser(lsn, p)
 	case record.TypeMove:
 		err = a.move(lsn, p)
 	case record.TypeSchedule:

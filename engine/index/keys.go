@@ -20,6 +20,8 @@ const (
 	kindTick     = 'k' // how far a schedule has come
 	kindLane     = 'l'
 	kindMessage  = 'm'
+	kindLastUser = 'n' // the newest deletion of an account
+	kindToken    = 'o' // a token of an account
 	kindPending  = 'p'
 	kindDead     = 'q'
 	kindRebuild  = 'r' // where the log began when a rebuild began that is not over
