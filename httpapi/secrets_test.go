@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -123,11 +124,16 @@ func TestMintedTokensAreToldOnce(t *testing.T) {
 	places := map[string]string{"an answer, a dead letter or the export": answers.String(), "the log lines": log.String()}
 	root := filepath.Dir(t.TempDir()) // the engine's directory is in it
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the engine lives, and renames files
+		}
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		places[path] = string(b)
+		if places[path] = string(b); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		return err
 	})
 	if err != nil || len(places) < 5 {
