@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,6 +50,8 @@ type fakeEngine struct {
 	views  []engine.ScheduleInfo
 	broken error // what Schedules ends with
 
+	revoked atomic.Bool // goodToken is no longer good
+
 	mu        sync.Mutex
 	published []engine.Publish
 	schedules []engine.Schedule
@@ -63,7 +66,7 @@ func newFake() *fakeEngine {
 }
 
 func (e *fakeEngine) Authenticate(token []byte) (engine.UserID, bool) {
-	return 7, string(token) == goodToken
+	return 7, string(token) == goodToken && !e.revoked.Load()
 }
 func (e *fakeEngine) Limits() engine.Limits { return e.limits }
 func (e *fakeEngine) Ready() error          { return e.ready }
@@ -377,6 +380,11 @@ type site struct {
 
 func start(t testing.TB, change func(o *Options)) *site {
 	t.Helper()
+	return startOn(t, listen(t), change)
+}
+
+func startOn(t testing.TB, ln net.Listener, change func(o *Options)) *site {
+	t.Helper()
 	s := &site{eng: newFake(), log: new(lockedBuffer)}
 	o := Options{Engine: s.eng, ReadTimeout: 5 * time.Second, Logger: slog.New(slog.NewTextHandler(s.log, nil))}
 	if change != nil {
@@ -387,10 +395,6 @@ func start(t testing.TB, change func(o *Options)) *site {
 		t.Fatal(err)
 	}
 	s.Server = srv
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.addr = ln.Addr().String()
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()

@@ -76,6 +76,7 @@ type Options struct {
 	WriteTimeout time.Duration // of one response. Default: 30 s
 
 	Concurrency   int // connections at one time; then idle ones and those without a whole head make room, else 503. Default: 16384
+	Streams       int // of events at one time, of all accounts; above: 429. Default: 64
 	MaxConnsPerIP int // of them from one address. Default: unlimited
 
 	// CORSOrigins are the origins whose pages may read answers, such as
@@ -115,6 +116,7 @@ func (o *Options) withDefaults() {
 	def(&o.IdleTimeout, 2*time.Minute)
 	def(&o.WriteTimeout, 30*time.Second)
 	def(&o.Concurrency, 16<<10)
+	def(&o.Streams, 64)
 	def(&o.Logger, slog.New(slog.DiscardHandler))
 	if o.CheckDestination == nil {
 		o.CheckDestination = func(string) error { return nil }
@@ -141,8 +143,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("batch.max-size of %d and publish.inflight-bytes of %d bytes: both must be positive", o.BatchMax, o.InflightBytes)
 	case o.ReadTimeout < 0 || o.IdleTimeout < 0 || o.WriteTimeout < 0:
 		return errors.New("httpapi: a timeout is negative")
-	case o.Concurrency < 1 || o.MaxConnsPerIP < 0:
-		return errors.New("httpapi: Concurrency and MaxConnsPerIP must not be negative")
+	case o.Concurrency < 1 || o.MaxConnsPerIP < 0 || o.Streams < 1:
+		return errors.New("httpapi: Concurrency, MaxConnsPerIP and Streams must not be negative")
 	}
 	for _, origin := range o.CORSOrigins {
 		if err := CheckOrigin(origin); err != nil {

@@ -45,7 +45,8 @@ var (
 // outside says whether a path does not belong to the API, so that Fallback has it.
 func outside(path []byte) bool {
 	first, _ := cutSegment(path)
-	return !equalFold(first, "v1") && !equalFold(first, "v2") && !equalFold(first, "llm") && !equalFold(first, "healthz")
+	return !equalFold(first, "v1") && !equalFold(first, "v2") && !equalFold(first, "llm") && !equalFold(first, "healthz") &&
+		!equalFold(first, documentName)
 }
 
 // cutSegment cuts "/a/rest" into "a" and "/rest".
@@ -67,6 +68,9 @@ func match(method string, path []byte) (r *route, arg []byte, fail *failure) {
 	switch {
 	case equalFold(first, "healthz") && len(rest) == 0:
 		r, fail = only(method, "GET", "GET", routeHealth)
+		return r, nil, fail
+	case equalFold(first, documentName) && len(rest) == 0:
+		r, fail = only(method, "GET", "GET", routeDocument)
 		return r, nil, fail
 	case equalFold(first, "v1"):
 		return matchV1(method, rest)
@@ -123,10 +127,12 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		r, fail = leaf(rest, method, "GET", routeGlobalParallelism)
 	case "hosts":
 		r, fail = leaf(rest, method, "GET", routeHosts)
+	case "stats":
+		r, fail = leaf(rest, method, "GET", routeStats)
 	case "events":
 		r, fail = matchEvents(method, rest, routeEvents)
 	case "logs":
-		r, fail = matchEvents(method, rest, routeLogs)
+		r, fail = matchLogs(method, rest)
 	case "workflows", "trigger", "wait", "notify", "waiters":
 		fail = unsupported("/v2/" + family)
 	default:
