@@ -226,7 +226,7 @@ func (e *fakeEngine) endDeads(q *engine.DeadLetterQuery) ([]string, string, erro
 	if err := e.endErr[q.IDs[0]]; err != nil {
 		return []string{"msg_a"}[:len(q.IDs)-1], "", err
 	}
-	return make([]string, len(q.IDs)), "", nil
+	return slices.Repeat([]string{"msg_again"}, len(q.IDs)), "", nil
 }
 
 func describeQuery(q *engine.DeadLetterQuery) string {
