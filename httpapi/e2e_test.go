@@ -108,11 +108,17 @@ const otherToken = "other-canary-55d0"
 // startReal serves a real engine in a directory of the test's own.
 func startReal(t *testing.T) (addr string) {
 	t.Helper()
+	return startRealWith(t, nil)
+}
+
+// startRealWith has names looked up by r.
+func startRealWith(t *testing.T, r dispatch.Resolver) (addr string) {
+	t.Helper()
 	policy, err := dispatch.NewPolicy(dispatch.PolicyOptions{AllowPrivate: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := dispatch.New(dispatch.Options{Policy: policy})
+	client, err := dispatch.New(dispatch.Options{Policy: policy, Resolver: r})
 	if err != nil {
 		t.Fatal(err)
 	}
