@@ -9,6 +9,9 @@ import (
 // retryDeadLetter is POST /v2/dlq/retry/{id}.
 func (x *exchange) retryDeadLetter() error {
 	options, fail := x.retryOptions()
+	if fail == nil {
+		fail = x.mayCallBack(&x.pub.options)
+	}
 	if fail != nil {
 		return fail
 	}
