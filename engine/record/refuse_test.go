@@ -89,7 +89,7 @@ func TestUnknown(t *testing.T) {
 		"token flag 1":                   change("token", 2, 2),
 		"token access 3":                 change("token", 24, AccessRead+1),
 		"token bytes 25 to 27":           change("token", 27, 1),
-		"token with another field":       withTokenField(tagLabel),
+		"token with another field":       withTokenField(tagReservedWorkflow),
 		"droptoken version 2":            change("droptoken", 1, 2),
 		"droptoken flag":                 change("droptoken", 2, 1),
 		"droptoken with fields":          append(samples()["droptoken"], byte(tagName), 0),
