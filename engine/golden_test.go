@@ -205,7 +205,7 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 				t.Fatal(err)
 			}
 		case gone[3]:
-			if _, err := e.RetryDeadLetter(1, d.ID); err != nil {
+			if _, err := e.RetryDeadLetter(1, d.ID, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

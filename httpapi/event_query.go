@@ -7,12 +7,13 @@ import "github.com/tidemill/tidemill/engine"
 const eventFilters = filterContent | filterMessageID | filterHost | filterPath | filterState | filterPage
 
 // eventQuery reads the filters of a listing; a page has most events unless less is asked for.
-func (x *exchange) eventQuery(most int) (engine.EventQuery, *failure) {
+// What follows history goes on from the earliest, whatever order says.
+func (x *exchange) eventQuery(most int, follow bool) (engine.EventQuery, *failure) {
 	f, fail := x.filterOf(&filterCall{names: eventFilters, countMax: most, valuesMax: filterValuesMax})
 	if fail != nil {
 		return engine.EventQuery{}, fail
 	}
-	q := engine.EventQuery{Filter: f.Filter, Earliest: f.earliest, Count: f.count}
+	q := engine.EventQuery{Filter: f.Filter, Earliest: f.earliest || follow, Count: f.count}
 	setCursor(&q, f.cursor)
 	for _, s := range f.states {
 		states, _ := engine.ParseEventStates(s)

@@ -34,6 +34,7 @@ type exchange struct {
 	allow  string // for a 405
 	out    []byte // JSON of the answer
 	stream stream // how it is sent if it is large
+	listed int    // bytes of Server.listed that it holds
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
@@ -50,6 +51,8 @@ func (s *Server) acquire(c *conn) *exchange {
 func (s *Server) release(x *exchange) {
 	x.body.done()
 	x.pub.reset()
+	s.listed.give(x.listed)
+	x.listed = 0
 	x.ctx.Request.Reset()
 	x.ctx.Response.Reset()
 	if cap(x.out) > outPooledMax {
@@ -240,7 +243,7 @@ func (x *exchange) write(keep bool) error {
 	if x.status != 0 { // else Fallback has filled it in
 		r.ResetBody()
 		r.SetStatusCode(x.status)
-		if x.status != http.StatusNoContent {
+		if x.status != http.StatusNoContent && x.status != http.StatusNotModified {
 			r.Header.SetContentType("application/json")
 		}
 		r.SetBodyRaw(x.out)

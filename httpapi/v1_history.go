@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 
 	"github.com/tidemill/tidemill/engine"
@@ -50,6 +49,10 @@ func messageOfTask(id string) (messageID string, ok bool) {
 // cursor is a number, and absent at the end.
 func (x *exchange) pageV1(name string, q *engine.EventQuery, write func(o *obj, ev *engine.Event)) error {
 	q.User = x.user
+	return x.answerListing(func() error { return x.makePageV1(name, q, write) })
+}
+
+func (x *exchange) makePageV1(name string, q *engine.EventQuery, write func(o *obj, ev *engine.Event)) error {
 	o := obj{b: x.out[:0]}
 	o.key(name)
 	o.b = append(o.b, '[')
@@ -73,12 +76,12 @@ func (x *exchange) pageV1(name string, q *engine.EventQuery, write func(o *obj, 
 		o.b = append(o.b, showCursor(cursor)...)
 	}
 	x.out = o.end()
-	return x.ok(http.StatusOK)
+	return nil
 }
 
 // queryV1 reads cursor, and what else the present API takes of a listing.
 func (x *exchange) queryV1(most int) (engine.EventQuery, *failure) {
-	q, fail := x.eventQuery(most)
+	q, fail := x.eventQuery(most, false)
 	if len(q.States) == 0 {
 		q.States = toldV1
 	}
@@ -125,7 +128,7 @@ func (x *exchange) eventsV1() error {
 		return fail
 	}
 	return x.pageV1("events", &q, func(o *obj, ev *engine.Event) {
-		o.str("id", ev.ID)
+		o.str("id", showCursor(ev.ID))
 		o.time("time", ev.Time)
 		o.str("state", statesV1[ev.State])
 		o.str("messageId", ev.MessageID)
