@@ -127,6 +127,8 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		r, fail = leaf(rest, method, "GET", routeGlobalParallelism)
 	case "hosts":
 		r, fail = leaf(rest, method, "GET", routeHosts)
+	case "stats":
+		r, fail = leaf(rest, method, "GET", routeStats)
 	case "events":
 		r, fail = matchEvents(method, rest, routeEvents)
 	case "logs":

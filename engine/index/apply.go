@@ -43,8 +43,9 @@ type Applier struct {
 	windows     windows             // of the keys that have no more than that
 	members     []record.MemberHead // scratch
 
-	history historian
-	raiser  raiser
+	history  historian
+	accounts accounts
+	raiser   raiser
 
 	dedupBucket uint64 // of the last message with an id, but for steps back of one
 	key, val    []byte
@@ -91,6 +92,9 @@ func (x *Index) NewApplier() (*Applier, error) {
 	}
 	if err := a.history.load(x.db); err != nil {
 		return nil, fmt.Errorf("load time rows: %w", err)
+	}
+	if err := a.loadAccounts(); err != nil {
+		return nil, fmt.Errorf("load statistics: %w", err)
 	}
 	return a, nil
 }
@@ -240,10 +244,14 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 	if err := a.callbacks(lsn, p); err != nil {
 		return err
 	}
+	var err error
 	if !a.readable(o.Pos) || plant.Bug("end-of-a-moved-is-skipped") && !a.readable(o.Seq) {
-		return a.outcomeBelow(lsn, p, &o)
+		err = a.outcomeBelow(lsn, p, &o)
+	} else {
+		err = a.outcomeOf(lsn, p, &o)
 	}
-	return a.outcomeOf(lsn, p, &o)
+	a.countOutcome(&o)
+	return err
 }
 
 // outcomeOf applies what an outcome says of its own message.
@@ -325,12 +333,27 @@ func (a *Applier) Flush() error {
 	if err := a.fill(); err != nil {
 		return fmt.Errorf("write to the index: %w", err)
 	}
-	if err := a.x.db.Apply(a.batch, pebble.NoSync); err != nil {
+	if err := a.write(); err != nil {
 		return fmt.Errorf("write to the index: %w", err)
 	}
 	a.batch.Reset()
 	a.bytes = 0
 	a.x.applied.Store(a.pos.LSN)
+	return nil
+}
+
+// write hands the batch to Pebble, and what seconds it closed to readers.
+func (a *Applier) write() error {
+	s := &a.x.seconds
+	if len(a.accounts.seconds) > 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	}
+	if err := a.x.db.Apply(a.batch, pebble.NoSync); err != nil {
+		return err
+	}
+	s.addLocked(a.accounts.seconds)
+	a.accounts.seconds = a.accounts.seconds[:0]
 	return nil
 }
 
@@ -359,7 +382,7 @@ func (a *Applier) fill() error {
 		}
 	}
 	a.dirty = a.dirty[:0]
-	if err := errors.Join(a.fillQueues(), a.fillFlows()); err != nil {
+	if err := errors.Join(a.fillQueues(), a.fillFlows(), a.fillAccounts()); err != nil {
 		return err
 	}
 	if err := a.setLive(); err != nil {

@@ -37,6 +37,7 @@
 //	'u' user:4                            the record               an account
 //	'w' user:4 name                       queue row                a queue: its definition and its messages
 //	'x' place:8                           user, lsn                the dead letter whose message stands there (W10)
+//	'z' ...                               counts                   what was counted of accounts (stats.go)
 //
 // A pending row never moves when its message falls due; a retry replaces it. Its order
 // is when it is due or, in a queue, the seq of the message whose turn it is: there a
@@ -52,8 +53,8 @@
 //
 // # What is lost with the index
 //
-// Everything is rebuilt from the log but for history, and deduplication ids, of what
-// the log no longer holds. A history row keeps states, times, status, destination and
+// Everything is rebuilt from the log but for history, statistics, and deduplication ids,
+// of what the log no longer holds. A history row keeps states, times, status, destination and
 // caller; headers and bodies, of message and response, are read from the log and gone
 // when it has reclaimed them. The row of a message's later state names its host only:
 // its destination is in the message's first row, which retention may take first, or

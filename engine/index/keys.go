@@ -28,6 +28,7 @@ const (
 	kindUser     = 'u'
 	kindQueue    = 'w' // a queue
 	kindStand    = 'x' // where the message of a dead letter stands
+	kindStats    = 'z' // what was counted of accounts
 )
 
 // layout is the version of keys and values. An index of another layout is

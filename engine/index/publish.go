@@ -80,7 +80,11 @@ func (a *Applier) publish(r *record.Row, h record.MessageHead, member *record.Me
 		return err
 	}
 	a.gain(r.Pos, r.Len)
-	return a.join(r, h)
+	if err := a.join(r, h); err != nil {
+		return err
+	}
+	a.countPublish(r.User, h.Created())
+	return nil
 }
 
 // special applies what only some messages have: a tick, a dead letter that they end,
@@ -113,6 +117,7 @@ func (a *Applier) special(r *record.Row, h record.MessageHead, members []record.
 // join counts a message in that has become pending, or is known to be since now.
 func (a *Applier) join(r *record.Row, h record.MessageHead) error {
 	a.lane(r.Lane).Count++
+	a.pend(r.User, 1)
 	if r.Line == (record.Line{}) {
 		return nil
 	}
@@ -134,6 +139,7 @@ func (a *Applier) part(r *record.Row) {
 	if l := a.lane(r.Lane); l.Count > 0 {
 		l.Count--
 	}
+	a.pend(r.User, -1)
 	if q := a.queues[r.Queue]; q != nil && q.Count > 0 {
 		q.Count--
 		a.touchQueue(q)

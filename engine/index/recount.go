@@ -51,6 +51,9 @@ func (a *Applier) clearCounts() {
 		a.flows[id].Count = 0
 		a.touchFlow(a.flows[id])
 	}
+	for _, user := range slices.Sorted(maps.Keys(a.accounts.byUser)) {
+		a.account(user).pending = 0
+	}
 	for _, s := range inOrder(a.live.bytes) {
 		a.live.add(s<<32, -a.live.bytes[s])
 	}
@@ -63,6 +66,7 @@ func (a *Applier) recountRow(r *record.Row) {
 		l.low = math.MaxInt64
 	}
 	l.Count++
+	a.pend(r.User, 1)
 	if q := a.queues[r.Queue]; q != nil {
 		q.Count++
 	}
