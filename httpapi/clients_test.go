@@ -174,7 +174,9 @@ func TestPythonMessages(t *testing.T) {
 		"Upstash-Delay: 3600s", "Upstash-Timeout: 30s", "Upstash-Flow-Control-Key: py", "Upstash-Flow-Control-Value: parallelism=3, rate=4, period=1h30m3s",
 		"Upstash-Label: py-label",
 	}
-	unique := func(v string) []string { return append(slices.Clone(options), "Upstash-Content-Based-Deduplication: "+v) }
+	unique := func(v string) []string {
+		return append(slices.Clone(options), "Upstash-Content-Based-Deduplication: "+v)
+	}
 	to := "POST /v2/publish/https://h.test/p?sleep=1"
 	first := c.is(shape{"messageId": "text"}, c.call(to, `{"a": 1}`, 200, unique("True")...))
 	again := c.is(shape{"messageId": "text", "deduplicated": "bool"}, c.call(to, `{"a": 1}`, 202, unique("True")...))

@@ -6,14 +6,14 @@ import "github.com/tidemill/tidemill/engine"
 // what old clients send beside others: urlGroup and api (QSTASH.md §8.2).
 const eventFilters = filterContent | filterMessageID | filterHost | filterPath | filterState | filterPage
 
-// eventQuery reads the filters of a listing; a page has most events unless less is asked for.
-// What follows history goes on from the earliest, whatever order says.
-func (x *exchange) eventQuery(most int, follow bool) (engine.EventQuery, *failure) {
+// eventQuery reads the filters of a listing; a page has most events unless less is asked
+// for. following is for a stream, whose events come in the order of time.
+func (x *exchange) eventQuery(most int, following bool) (engine.EventQuery, *failure) {
 	f, fail := x.filterOf(&filterCall{names: eventFilters, countMax: most, valuesMax: filterValuesMax})
 	if fail != nil {
 		return engine.EventQuery{}, fail
 	}
-	q := engine.EventQuery{Filter: f.Filter, Earliest: f.earliest || follow, Count: f.count}
+	q := engine.EventQuery{Filter: f.Filter, Earliest: f.earliest || following, Count: f.count}
 	setCursor(&q, f.cursor)
 	for _, s := range f.states {
 		states, _ := engine.ParseEventStates(s)
