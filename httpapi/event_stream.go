@@ -83,10 +83,11 @@ func (x *exchange) follow(q *engine.EventQuery) error {
 		if err != nil {
 			return err
 		}
+		if x.srv.stopping.Load() || !x.authenticate() || x.user != user {
+			return x.ok(http.StatusOK)
+		}
 		if more {
 			more = x.rest(streamPause)
-		} else if x.srv.stopping.Load() || !x.authenticate() || x.user != user {
-			return x.ok(http.StatusOK)
 		}
 		if !more {
 			x.out = append(x.out, ": nothing new\nid: "+showCursor(q.Cursor)+"\n\n"...)
