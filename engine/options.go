@@ -74,6 +74,8 @@ type Options struct {
 	scrubRest time.Duration
 	// reclaimEvery is the time between rounds of reclaiming. Default: 1 s.
 	reclaimEvery time.Duration
+	// noHistory is index.Options.NoHistory.
+	noHistory bool
 	// raiseEvery is index.Options.RaiseEvery.
 	raiseEvery int
 }

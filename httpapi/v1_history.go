@@ -49,15 +49,11 @@ func messageOfTask(id string) (messageID string, ok bool) {
 // cursor is a number, and absent at the end.
 func (x *exchange) pageV1(name string, q *engine.EventQuery, write func(o *obj, ev *engine.Event)) error {
 	q.User = x.user
-	return x.answerListing(func() error { return x.makePageV1(name, q, write) })
-}
-
-func (x *exchange) makePageV1(name string, q *engine.EventQuery, write func(o *obj, ev *engine.Event)) error {
 	o := obj{b: x.out[:0]}
 	o.key(name)
 	o.b = append(o.b, '[')
 	first := true
-	cursor, err := x.srv.opt.Engine.Events(q, func(ev *engine.Event) error {
+	cursor, err := x.listEvents(q, func(ev *engine.Event) error {
 		if !first {
 			o.b = append(o.b, ',')
 		}
@@ -73,15 +69,15 @@ func (x *exchange) makePageV1(name string, q *engine.EventQuery, write func(o *o
 	o.b = append(o.b, ']')
 	if cursor != "" {
 		o.key("cursor")
-		o.b = append(o.b, showCursor(cursor)...)
+		o.b = append(o.b, cursor...)
 	}
 	x.out = o.end()
-	return nil
+	return x.answerList()
 }
 
 // queryV1 reads cursor, and what else the present API takes of a listing.
 func (x *exchange) queryV1(most int) (engine.EventQuery, *failure) {
-	q, fail := x.eventQuery(most, false)
+	q, fail := x.eventQuery(most)
 	if len(q.States) == 0 {
 		q.States = toldV1
 	}
@@ -128,7 +124,7 @@ func (x *exchange) eventsV1() error {
 		return fail
 	}
 	return x.pageV1("events", &q, func(o *obj, ev *engine.Event) {
-		o.str("id", showCursor(ev.ID))
+		o.str("id", ev.ID)
 		o.time("time", ev.Time)
 		o.str("state", statesV1[ev.State])
 		o.str("messageId", ev.MessageID)
@@ -167,7 +163,7 @@ func (x *exchange) messageV1() error {
 func (x *exchange) findV1(id string) (m *engine.Message, expired bool, err error) {
 	q := engine.EventQuery{User: x.user, States: []engine.EventState{engine.EventCreated}, Count: 1}
 	q.MessageIDs = []string{id}
-	_, err = x.srv.opt.Engine.Events(&q, func(ev *engine.Event) error {
+	_, err = x.listEvents(&q, func(ev *engine.Event) error {
 		m, expired = publishedV1(ev)
 		return nil
 	})
