@@ -55,13 +55,18 @@ func events(most int) func(x *exchange) error {
 		if err := x.makeList(&q); err != nil {
 			return err
 		}
-		if !x.srv.listed.take(len(x.out)) {
-			x.out = nil
-			return errListed
-		}
-		x.listed = len(x.out)
-		return x.ok(http.StatusOK)
+		return x.answerList()
 	}
+}
+
+// answerList answers the list that is in x.out, if clients do not have too much to take yet.
+func (x *exchange) answerList() error {
+	if !x.srv.listed.take(len(x.out)) {
+		x.out = nil
+		return errListed
+	}
+	x.listed = len(x.out)
+	return x.ok(http.StatusOK)
 }
 
 // listEvents is Engine.Events when it is this request's turn.

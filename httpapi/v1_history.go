@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 
 	"github.com/tidemill/tidemill/engine"
@@ -73,7 +72,7 @@ func (x *exchange) pageV1(name string, q *engine.EventQuery, write func(o *obj, 
 		o.b = append(o.b, cursor...)
 	}
 	x.out = o.end()
-	return x.ok(http.StatusOK)
+	return x.answerList()
 }
 
 // queryV1 reads cursor, and what else the present API takes of a listing.
