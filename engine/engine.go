@@ -28,9 +28,10 @@ import (
 //	scrub     reads the log slowly, looking for damage (W7)
 //	reclaimer gives up the log's oldest segments, after copying what counts (W10)
 //	space     looks at the room on the disk
+//	replayer  starts replays, which have a goroutine each
 //
 // The log's committer hands each group to loop and applier in log order. Lock
-// order: users.mu, groups.change, dedup.mu and defining, each held over an append, then the
+// order: users.mu, groups.change, replays.change, dedup.mu and defining, each held over an append, then the
 // log's own; every other lock is a leaf.
 type Engine struct {
 	opts    Options
@@ -57,6 +58,7 @@ type Engine struct {
 	users     users
 	groups    groups
 	queues    queueBook
+	replays   replays
 	health    health
 	backup    sync.Mutex // held by the one that runs
 	hostWalk  sync.Mutex // held by the one that walks (UserHosts)
@@ -115,6 +117,7 @@ func (e *Engine) start() {
 	e.wg.Go(e.scrubLoop)
 	e.wg.Go(e.reclaimLoop)
 	e.wg.Go(e.watchSpace)
+	e.wg.Go(e.replayLoop)
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing

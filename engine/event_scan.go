@@ -241,6 +241,6 @@ func (s *eventScan) findOrigin(row *eventRow, c *index.Created) (*index.Created,
 func publishedOf(c *index.Created) *published {
 	return &published{
 		URL: c.URL, CallerIP: c.CallerIP, ScheduleID: c.Schedule,
-		TopicName: c.TopicName, QueueName: c.QueueName, FlowKey: c.FlowKey,
+		TopicName: c.TopicName, QueueName: c.QueueName, FlowKey: c.FlowKey, Labels: c.Labels,
 	}
 }

@@ -53,6 +53,9 @@ func (e *Engine) open() error {
 	if err := e.queues.load(e.idx); err != nil {
 		return fmt.Errorf("load queues: %w", err)
 	}
+	if err := e.replays.load(e.idx); err != nil {
+		return err
+	}
 	lanes, err := e.startCore()
 	if err != nil {
 		return err

@@ -53,6 +53,10 @@ type Options struct {
 	HistoryAge  time.Duration // [retention.history] how long events are kept. Default: 14 days
 	HistorySize int64         // [retention.history-size] bytes they may take on disk. Default: 4 GiB
 
+	// BodiesAge keeps the bodies of messages that have ended, for replays, unless the disk
+	// is full. [retention.bodies] Default: 0, they may go at any time
+	BodiesAge time.Duration
+
 	Parallelism     int // [delivery.parallelism] attempts in flight. Default: 1000
 	HostParallelism int // [delivery.host-parallelism] of them to one host. Default: 100
 	Resident        int // [delivery.resident] messages held in memory. Default: 500000
@@ -142,6 +146,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("retention.history of %s: allowed is 1m or more", o.HistoryAge)
 	case o.HistorySize < 1<<20:
 		return fmt.Errorf("retention.history-size of %d bytes: allowed is 1 MiB or more", o.HistorySize)
+	case o.BodiesAge < 0:
+		return fmt.Errorf("retention.bodies of %s: allowed is 0 or more", o.BodiesAge)
 	case o.DedupWindow < time.Second:
 		return fmt.Errorf("dedup.window of %s: allowed is 1s or more", o.DedupWindow)
 	}
