@@ -146,8 +146,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("retention.history of %s: allowed is 1m or more", o.HistoryAge)
 	case o.HistorySize < 1<<20:
 		return fmt.Errorf("retention.history-size of %d bytes: allowed is 1 MiB or more", o.HistorySize)
-	case o.BodiesAge < 0:
-		return fmt.Errorf("retention.bodies of %s: allowed is 0 or more", o.BodiesAge)
+	case o.BodiesAge < 0 || o.BodiesAge > o.HistoryAge:
+		return fmt.Errorf("retention.bodies of %s: allowed is 0 to retention.history, %s, by which replays go", o.BodiesAge, o.HistoryAge)
 	case o.DedupWindow < time.Second:
 		return fmt.Errorf("dedup.window of %s: allowed is 1s or more", o.DedupWindow)
 	}

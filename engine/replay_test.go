@@ -39,7 +39,7 @@ func replayEnded(t *testing.T, e *Engine, u UserID, id string) *ReplayInfo {
 }
 
 func (r *ReplayInfo) counts() string {
-	return fmt.Sprint(r.State, r.Matched, r.Replayed, r.Expired, r.Failed)
+	return fmt.Sprintf("%s %d %d %d %d", r.State, r.Matched, r.Replayed, r.Expired, r.Failed)
 }
 
 // arrived returns the attempts since the last call, once there are as many as n and
@@ -72,7 +72,7 @@ func TestReplay(t *testing.T) {
 		}
 		begin := time.Now()
 		full := Publish{
-			URL: "http://a.example/x?y=1", Method: 2, Body: []byte(strings.Repeat("hello ", 300)), Header: []Header{{Name: "X-Own", Value: "1"}}, CallerIP: "192.0.2.9",
+			URL: "http://a.example/x?y=1", Method: 2, Body: []byte(strings.Repeat("hello ", 100)), Header: []Header{{Name: "X-Own", Value: "1"}}, CallerIP: "192.0.2.9",
 			Retries: 7, RetryDelay: "1000", Queue: "line", Labels: []string{"blue", "big"}, DedupID: "once", Timeout: 9 * time.Second,
 		}
 		first := publish(t, e, full)
