@@ -94,8 +94,13 @@ func (o *obj) attempt(ev *engine.Event) {
 			name string
 			d    time.Duration
 		}{
-			{"queue", t.Queue}, {"flowControl", t.Flow}, {"dns", t.DNS}, {"connect", t.Connect}, {"tls", t.TLS},
-			{"firstByte", t.FirstByte}, {"total", t.Total},
+			{"queue", t.Queue},
+			{"flowControl", t.Flow},
+			{"dns", t.DNS},
+			{"connect", t.Connect},
+			{"tls", t.TLS},
+			{"firstByte", t.FirstByte},
+			{"total", t.Total},
 		} {
 			in.num(p.name, p.d.Microseconds())
 		}
