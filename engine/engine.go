@@ -29,9 +29,10 @@ import (
 //	reclaimer gives up the log's oldest segments, after copying what counts (W10)
 //	space     looks at the room on the disk
 //	replayer  starts replays, which have a goroutine each
+//	sweeper   ends messages of pull queues that nobody will receive any more
 //
 // The log's committer hands each group to loop and applier in log order. Lock
-// order: users.mu, groups.change, replays.change, dedup.mu and defining, each held over an append, then the
+// order: users.mu, groups.change, pulls.change, replays.change, dedup.mu and defining, each held over an append, then the
 // log's own; every other lock is a leaf.
 type Engine struct {
 	opts    Options
@@ -46,6 +47,7 @@ type Engine struct {
 	stuck  bool              // there are such; owned by loop
 
 	applier   applierQueue
+	visible   visible
 	flusher   flusher
 	waits     processorWait // owned by loop
 	reads     chan pageCommand
@@ -58,6 +60,8 @@ type Engine struct {
 	users     users
 	groups    groups
 	queues    queueBook
+	pulls     pullBook
+	sweeper   pullSweeper
 	replays   replays
 	health    health
 	backup    sync.Mutex // held by the one that runs
@@ -98,6 +102,7 @@ func recoverEngine(o Options) (*Engine, error) {
 	e.inbox.init()
 	e.applier.init()
 	e.scheduler.init()
+	e.sweeper.init()
 	e.claims.init()
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.closeFiles())
@@ -117,6 +122,7 @@ func (e *Engine) start() {
 	e.wg.Go(e.scrubLoop)
 	e.wg.Go(e.reclaimLoop)
 	e.wg.Go(e.watchSpace)
+	e.wg.Go(e.sweepLoop)
 	e.wg.Go(e.replayLoop)
 }
 

@@ -53,6 +53,9 @@ func (e *Engine) open() error {
 	if err := e.queues.load(e.idx); err != nil {
 		return fmt.Errorf("load queues: %w", err)
 	}
+	if err := e.pulls.load(e.idx); err != nil {
+		return fmt.Errorf("load pull queues: %w", err)
+	}
 	if err := e.replays.load(e.idx); err != nil {
 		return err
 	}
@@ -79,6 +82,12 @@ func (e *Engine) startCore() (lanes int, err error) {
 	if err == nil {
 		err = e.idx.Flows(func(f *index.Flow) error {
 			e.core.recoverFlow(f)
+			return nil
+		})
+	}
+	if err == nil {
+		err = e.idx.PullQueues(func(q *index.PullQueue) error {
+			e.core.recoverPull(q)
 			return nil
 		})
 	}

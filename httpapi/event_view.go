@@ -36,6 +36,7 @@ func appendEvent(dst []byte, ev *engine.Event) []byte {
 	o.opt("endpointName", ev.Endpoint)
 	o.opt("scheduleId", ev.ScheduleID)
 	o.opt("queueName", ev.QueueName)
+	o.labels(ev.Labels)
 	o.opt("callerIP", ev.CallerIP)
 	o.opt("callerIp", ev.CallerIP)
 	if ev.Method != "" {

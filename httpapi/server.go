@@ -21,7 +21,11 @@ type Server struct {
 	refusing budget // connections over a limit that are still told so
 	boot     string // distinguishes the request ids of two starts
 	requests atomic.Uint64
+	streams  budget        // of events
+	listing  chan struct{} // a place for each list of events that is being made
+	listed   budget        // bytes of those that are being sent
 	stopping atomic.Bool
+	stop     chan struct{}  // closed with stopping
 	handlers sync.WaitGroup // one for each connection
 
 	mu struct {
@@ -41,6 +45,8 @@ func New(o Options) (*Server, error) {
 	s := &Server{opt: o, boot: strconv.FormatUint(rand.Uint64(), 36)}
 	s.inflight.most = o.InflightBytes
 	s.strange.most = max(o.InflightBytes/4, 1)
+	s.streams.most, s.listed.most = int64(o.Streams), listedMax
+	s.listing, s.stop = make(chan struct{}, listingMax), make(chan struct{})
 	s.refusing.most = int64(max(o.Concurrency/refusingShare, 1))
 	s.mu.listeners = make(map[net.Listener]struct{})
 	s.mu.conns = make(map[*conn]struct{})
@@ -241,7 +247,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) stopAccepting() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopping.Store(true)
+	if !s.stopping.Swap(true) {
+		close(s.stop)
+	}
 	var errs []error
 	for ln := range s.mu.listeners {
 		if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {

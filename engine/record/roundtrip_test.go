@@ -27,6 +27,8 @@ func TestRoundTrip(t *testing.T) {
 		"group":     func(t *rapid.T) appender { return drawGroup(t) },
 		"dropgroup": func(t *rapid.T) appender { return drawDropGroup(t) },
 		"job":       func(t *rapid.T) appender { return drawJob(t) },
+
+		"token, droptoken, dropuser": drawTokenRecord,
 	} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) { checkRoundTrip(t, draw(t)) })
