@@ -292,3 +292,40 @@ func TestReplayRefusals(t *testing.T) {
 		}
 	})
 }
+
+// TestReplayOfADeletedAccount: an account with a replay that runs is in use; what is left
+// of one's replays goes with it.
+func TestReplayOfADeletedAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wire, fs := newFakeWire(), powerfs.New()
+		o := testOptions(fs, wire)
+		e := open(t, o)
+		a, err := e.CreateUser("short-lived")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			publish(t, e, Publish{User: a.ID, Labels: []string{"l"}})
+		}
+		wire.arrived(t, 20)
+		time.Sleep(time.Second)
+		id := mustReplay(t, e, a.ID, Replay{Filter: Filter{Labels: []string{"l"}}, Rate: 1})
+		time.Sleep(2500 * time.Millisecond)
+		if err := e.DeleteUser(a.ID); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "replays that are running") {
+			t.Errorf("deleted with a replay that runs: %v", err)
+		}
+		if err := e.StopReplay(a.ID, id); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := e.DeleteUser(a.ID); err != nil {
+			t.Fatal(err)
+		}
+		closeEngine(t, e)
+		e = open(t, o)
+		if list, err := e.Replays(a.ID); err != nil || len(list) != 0 {
+			t.Errorf("after its end: %+v, %v", list, err)
+		}
+		closeEngine(t, e)
+	})
+}

@@ -33,7 +33,9 @@ type replay struct {
 	ended chan struct{} // closed when it is to run no longer
 }
 
-func (rs *replays) load(x *index.Index) error {
+// load takes the replays of accounts that there are. Those of accounts that were deleted
+// go with the segments that they stand in.
+func (rs *replays) load(x *index.Index, users *userSet) error {
 	rs.signal = make(chan struct{}, 1)
 	rs.mu.byUser = map[UserID][]*replay{}
 	err := x.Jobs(func(pos uint64, p []byte) error {
@@ -41,7 +43,9 @@ func (rs *replays) load(x *index.Index) error {
 		if err := record.DecodeJob(p, &r.job); err != nil {
 			return err
 		}
-		rs.addLocked(r)
+		if users.byID[UserID(r.job.User)] != nil {
+			rs.addLocked(r)
+		}
 		return nil
 	})
 	if err != nil {
@@ -73,6 +77,13 @@ func (rs *replays) findLocked(u UserID, id string) *replay {
 		}
 	}
 	return nil
+}
+
+// runs says whether an account has a replay that runs.
+func (rs *replays) runs(u UserID) bool {
+	rs.mu.RLock()
+	defer rs.mu.RUnlock()
+	return slices.ContainsFunc(rs.mu.byUser[u], func(r *replay) bool { return r.job.State == record.JobRunning })
 }
 
 // toStart returns those that are to be started.
