@@ -13,16 +13,16 @@ import (
 // nothing of its content. Empty fields are those that the record does not have.
 type RecordInfo struct {
 	Type string `json:"record"` // "message", "outcome", "drop-dead", "user", "token", "drop-token", "drop-user", "move",
-	// "schedule", "drop-schedule", "tick", "queue", "flow", "group", "drop-group", "fanout", or "type N"
+	// "schedule", "drop-schedule", "tick", "queue", "flow", "group", "drop-group", "fanout", "job", or "type N"
 	Message  string     `json:"message,omitempty"`
 	User     uint32     `json:"user,omitempty"`
-	Kind     string     `json:"kind,omitempty"`    // outcome
+	Kind     string     `json:"kind,omitempty"`    // outcome; job: its state
 	Attempt  int        `json:"attempt,omitempty"` // outcome
 	Status   int        `json:"status,omitempty"`  // outcome
 	Due      *time.Time `json:"due,omitempty"`
 	At       *time.Time `json:"at,omitempty"`
 	Dead     string     `json:"dead,omitempty"`  // drop-dead: the address of the outcome
-	Name     string     `json:"name,omitempty"`  // user, token: its name; schedule: its expression
+	Name     string     `json:"name,omitempty"`  // user, token: its name; schedule: its expression; job: its id
 	Token    string     `json:"token,omitempty"` // token, drop-token: its id
 	Queue    string     `json:"queue,omitempty"`
 	Flow     string     `json:"flow,omitempty"`    // flow-control key
@@ -88,6 +88,8 @@ func InspectRecord(lsn wal.LSN, p []byte) RecordInfo {
 		err = info.dropGroup(p)
 	case record.TypeFanout:
 		err = info.fanout(lsn, p)
+	case record.TypeJob:
+		err = info.job(p)
 	}
 	if err != nil {
 		info.Error = err.Error()
@@ -295,6 +297,19 @@ func (i *RecordInfo) dropGroup(p []byte) error {
 		return err
 	}
 	i.User, i.Group = d.User, d.Name
+	return nil
+}
+
+func (i *RecordInfo) job(p []byte) error {
+	i.Type = "job"
+	var j record.Job
+	if err := record.DecodeJob(p, &j); err != nil {
+		return err
+	}
+	i.User, i.At, i.Name = j.User, utc(j.Updated), replayID(j.ID)
+	if i.Kind = string(replayStates[j.State]); j.State == record.JobGone {
+		i.Kind = "gone"
+	}
 	return nil
 }
 

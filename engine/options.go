@@ -56,6 +56,9 @@ type Options struct {
 	// DeadAge is how long dead letters are kept. [retention.dlq] Negative: for ever.
 	// Default: 30 days.
 	DeadAge time.Duration
+	// BodiesAge keeps the bodies of messages that have ended, for replays, unless the disk
+	// is full. [retention.bodies] Default: 0, they may go at any time
+	BodiesAge time.Duration
 
 	Parallelism     int // [delivery.parallelism] attempts in flight. Default: 1000
 	HostParallelism int // [delivery.host-parallelism] of them to one host. Default: 100
@@ -154,6 +157,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("retention.dlq of %s: allowed is 1m or more, or 0 for ever", o.DeadAge)
 	case o.HistorySize < 1<<20:
 		return fmt.Errorf("retention.history-size of %d bytes: allowed is 1 MiB or more", o.HistorySize)
+	case o.BodiesAge < 0 || o.BodiesAge > o.HistoryAge:
+		return fmt.Errorf("retention.bodies of %s: allowed is 0 to retention.history, %s, by which replays go", o.BodiesAge, o.HistoryAge)
 	case o.DedupWindow < time.Second:
 		return fmt.Errorf("dedup.window of %s: allowed is 1s or more", o.DedupWindow)
 	}

@@ -38,6 +38,7 @@ type config struct {
 	AttemptLimit time.Duration
 
 	HistoryAge  time.Duration
+	BodiesAge   time.Duration
 	HistorySize int64
 	DeadAge     time.Duration // 0: for ever
 
@@ -127,6 +128,7 @@ func (c *config) settings() []setting {
 		{name: "retention.history", value: (*durationValue)(&c.HistoryAge), usage: "how long events are kept"},
 		{name: "retention.history-size", value: (*sizeValue)(&c.HistorySize), usage: "how much of the disk events may take; the oldest go first"},
 		{name: "retention.dlq", value: (*keepValue)(&c.DeadAge), usage: "how long dead letters are kept; 0: for ever"},
+		{name: "retention.bodies", value: (*keepValue)(&c.BodiesAge), usage: "how long bodies of delivered messages are kept for replays, up to retention.history; 0: they may go at any time"},
 		{name: "destinations.allow", value: (*listValue)(&c.Allow), usage: "CIDR, name or *.suffix, optionally with :port; repeatable"},
 		{name: "destinations.deny", value: (*listValue)(&c.Deny), usage: "the same, refused; the more specific rule wins"},
 		{name: "destinations.allow-metadata", value: (*flagValue)(&c.AllowMetadata), usage: "let messages reach the metadata services of clouds"},
@@ -196,6 +198,7 @@ func (c *config) engineOptions() engine.Options {
 		AttemptMax:      c.AttemptLimit,
 		DedupWindow:     c.DedupWindow,
 		HistoryAge:      c.HistoryAge,
+		BodiesAge:       c.BodiesAge,
 		HistorySize:     c.HistorySize,
 		DeadAge:         offIfZero(c.DeadAge),
 		Parallelism:     c.Parallelism,

@@ -117,7 +117,8 @@ func (v *durationValue) Set(s string) error {
 	return nil
 }
 
-// keepValue is how long something is kept. Zero is one of its values: for ever.
+// keepValue is how long something is kept. Zero is one of its values, and says what its
+// setting says.
 type keepValue time.Duration
 
 func (v *keepValue) String() string     { return (*durationValue)(v).String() }

@@ -111,6 +111,8 @@ func sampleValues() map[string]appender {
 		"message": &m, "outcome": &o, "user": &u, "dropdead": &d, "move": &v,
 		"schedule": &c, "dropschedule": &x, "tick": &k, "message-tick": &t,
 	})
+	job := sampleJob()
+	all["job"] = &job
 	return all
 }
 
@@ -151,6 +153,9 @@ func decodeAny(p []byte) (any, error) {
 	case TypeGroup:
 		g := new(Group)
 		return g, DecodeGroup(p, g)
+	case TypeJob:
+		j := new(Job)
+		return j, DecodeJob(p, j)
 	case TypeDropGroup:
 		d := new(DropGroup)
 		return d, DecodeDropGroup(p, d)

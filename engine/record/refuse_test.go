@@ -72,7 +72,7 @@ func TestUnknown(t *testing.T) {
 	for name, p := range map[string][]byte{
 		"type 0":                         change("message", 0, 0),
 		"a type of later versions":       change("message", 0, byte(TypeDropGroup+1)),
-		"a type between two ranges":      change("message", 0, byte(TypeDropUser+1)),
+		"a type between two ranges":      change("message", 0, byte(TypeJob+1)),
 		"a type behind the fan-outs":     change("message", 0, byte(TypeFanout+1)),
 		"queue version 2":                change("queue", 1, 2),
 		"queue flag 3":                   change("queue", 2, 8),
