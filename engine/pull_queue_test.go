@@ -363,7 +363,9 @@ func TestPullPush(t *testing.T) {
 		time.Sleep(100 * time.Millisecond) // outcomes wait for company
 		wantPull(t, e, "orders", 0, 0, 0, PullCounters{Published: 1, Delivered: 1})
 
-		w.reply = func(a *fakeAttempt, r *dispatch.Result) { r.Status = map[string]int{"1": 500, "2": 503, "3": 202}[a.header["Qstash-Attempt"]] }
+		w.reply = func(a *fakeAttempt, r *dispatch.Result) {
+			r.Status = map[string]int{"1": 500, "2": 503, "3": 202}[a.header["Qstash-Attempt"]]
+		}
 		publishPull(t, e, PullPublish{})
 		began := time.Now()
 		for range 3 {
