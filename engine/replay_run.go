@@ -212,14 +212,9 @@ func (r *replayRun) again(d *delivery, m *scratchMessage) (submission, error) {
 	m.Flags &^= record.FlagTick
 	m.Tick, m.Schedule, m.FromDead, m.Root = record.ScheduleTick{}, "", record.FromDead{}, 0
 	m.DedupKey = replayKey(r.job.ID, d)
-	if r.job.URL != "" {
-		m.URL, m.Topic, m.Endpoint = r.job.URL, "", ""
+	if err := r.direct(&m.Message); err != nil {
+		return submission{}, err
 	}
-	host, err := hostKey(m.URL)
-	if err != nil { // an earlier version took it
-		return submission{}, limitError("invalid destination url: %v", err)
-	}
-	m.Host, m.Lane = host, laneTo(&m.Message, host)
 	hs := slices.DeleteFunc(m.Header, func(h Header) bool { return h.Name == ReplayOfHeader })
 	m.Header = append(hs, Header{Name: ReplayOfHeader, Value: MessageID(d.seq, d.nonce)})
 	if m.Size() > r.e.opts.recordMax()-record.MoveOverhead {
@@ -231,6 +226,29 @@ func (r *replayRun) again(d *delivery, m *scratchMessage) (submission, error) {
 		}
 	}
 	return r.e.submitBuilt(m)
+}
+
+// direct sends a message to the job's destination, or to where it was sent before.
+func (r *replayRun) direct(m *record.Message) error {
+	if m.PullName != "" {
+		if r.job.URL != "" {
+			return limitError("a message of a pull queue has no destination that could be another one")
+		}
+		q, err := r.e.ensurePull(UserID(m.User), m.PullName)
+		if err == nil {
+			placePull(m, q.ID)
+		}
+		return err
+	}
+	if r.job.URL != "" {
+		m.URL, m.Topic, m.Endpoint = r.job.URL, "", ""
+	}
+	host, err := hostKey(m.URL)
+	if err != nil { // an earlier version took it
+		return limitError("invalid destination url: %v", err)
+	}
+	m.Host, m.Lane = host, laneTo(m, host)
+	return nil
 }
 
 // replayKey is the deduplication key of a message in a replay.
