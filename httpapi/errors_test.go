@@ -19,6 +19,7 @@ func TestEverySentinelIsMapped(t *testing.T) {
 	mapped := map[string]error{
 		"ErrNotFound": engine.ErrNotFound, "ErrOverloaded": engine.ErrOverloaded, "ErrDiskFull": engine.ErrDiskFull, "ErrLogFailed": engine.ErrLogFailed,
 		"ErrClosed": engine.ErrClosed, "ErrStalled": engine.ErrStalled, "ErrTooLarge": engine.ErrTooLarge, "ErrDamaged": engine.ErrDamaged, "ErrLocked": engine.ErrLocked,
+		"ErrLeaseLost": engine.ErrLeaseLost, "ErrPushQueue": engine.ErrPushQueue,
 	}
 	names := exportedErrors(t, "../engine")
 	if len(names) < len(mapped) {

@@ -36,6 +36,7 @@ const (
 // that bad input does not reach the engine. Tests of those have a real one.
 type fakeEngine struct {
 	LineEngine
+	PullEngine
 	limits engine.Limits
 	answer func(p *engine.Publish) (engine.Receipt, error) // nil: msg_<n>
 	ready  error

@@ -45,6 +45,7 @@ type Engine interface {
 	// ScheduleTicks says when a schedule publishes next, n times.
 	ScheduleTicks(u engine.UserID, id string, n int) ([]engine.PreviewTick, error)
 	LineEngine
+	PullEngine
 	Keys(u engine.UserID) (engine.Keys, error)
 	RotateKeys(u engine.UserID) (engine.Keys, error)
 	// Ready says whether publishes can be accepted, and why not.

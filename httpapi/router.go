@@ -10,6 +10,8 @@ type route struct {
 	access access // what a token must allow
 	public bool   // answered without a token and without reading a body
 	batch  bool   // the body is JSON around messages, bounded by Options.BatchMax
+	room   int64  // bytes that the body may have beyond those of one message, for the JSON around it
+	least  int64  // bytes that the body may have in any case, within Options.BatchMax
 	serve  func(x *exchange) error
 }
 
@@ -66,13 +68,23 @@ func match(method string, path []byte) (r *route, arg []byte, fail *failure) {
 		r, fail = only(method, "GET, HEAD", "GET", routeHealth)
 		return r, nil, fail
 	case equalFold(first, "v1"):
-		return nil, nil, unsupported("the API of version 1")
+		return matchV1(method, rest)
 	case !equalFold(first, "v2"):
 		return nil, nil, errNoRoute
 	}
 	family, rest := cutSegment(rest)
 	var low [24]byte
 	return matchV2(method, string(lowered(low[:0], family)), rest)
+}
+
+// matchV1 asks the pull queues first, whose paths version 1 never had (QUEUES.md A.4).
+func matchV1(method string, rest []byte) (*route, []byte, *failure) {
+	family, rest := cutSegment(rest)
+	var low [24]byte
+	if r, arg, fail, mine := matchPull(method, string(lowered(low[:0], family)), rest); mine {
+		return r, arg, fail
+	}
+	return nil, nil, unsupported("the API of version 1")
 }
 
 // lowered appends s in lower case, or nothing when it does not fit: no literal

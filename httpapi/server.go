@@ -23,6 +23,10 @@ type Server struct {
 	requests atomic.Uint64
 	stopping atomic.Bool
 	handlers sync.WaitGroup // one for each connection
+	began    time.Time
+	waiting  waiters         // receives that wait for a message
+	quit     context.Context // ends with stopping: what waits for something answers then
+	quitNow  context.CancelFunc
 
 	mu struct {
 		sync.Mutex
@@ -42,6 +46,9 @@ func New(o Options) (*Server, error) {
 	s.inflight.most = o.InflightBytes
 	s.strange.most = max(o.InflightBytes/4, 1)
 	s.refusing.most = int64(max(o.Concurrency/refusingShare, 1))
+	s.began = time.Now()
+	s.waiting.init(&o)
+	s.quit, s.quitNow = context.WithCancel(context.Background())
 	s.mu.listeners = make(map[net.Listener]struct{})
 	s.mu.conns = make(map[*conn]struct{})
 	s.mu.perIP = make(map[string]int)
@@ -242,6 +249,7 @@ func (s *Server) stopAccepting() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopping.Store(true)
+	s.quitNow()
 	var errs []error
 	for ln := range s.mu.listeners {
 		if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
