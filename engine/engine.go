@@ -59,6 +59,7 @@ type Engine struct {
 	queues    queueBook
 	health    health
 	backup    sync.Mutex // held by the one that runs
+	hostWalk  sync.Mutex // held by the one that walks (UserHosts)
 	space     space
 
 	reclaimer reclaimer

@@ -189,7 +189,7 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 
 // buildShared is build without a destination: what the members of a fan-out share.
 func (e *Engine) buildShared(p *Publish, m *scratchMessage) error {
-	if err := e.space.refusal(); err != nil && !plant.Bug("refused-and-stored") {
+	if err := e.busyForPublish(); err != nil {
 		return err
 	}
 	if err := e.checkLimits(p); err != nil {
@@ -253,7 +253,11 @@ func (e *Engine) buildLine(p *Publish, m *record.Message) (err error) {
 	return nil
 }
 
-func (e *Engine) checkLimits(p *Publish) error {
+// busyForPublish says why no message can be taken now, whatever it is.
+func (e *Engine) busyForPublish() error {
+	if err := e.space.refusal(); err != nil && !plant.Bug("refused-and-stored") {
+		return err
+	}
 	switch {
 	case e.closing.Load():
 		return ErrClosed
@@ -263,6 +267,12 @@ func (e *Engine) checkLimits(p *Publish) error {
 	case !e.admission.admit(e.wallMillis):
 		e.admission.lates.Add(1)
 		return ErrOverloaded
+	}
+	return nil
+}
+
+func (e *Engine) checkLimits(p *Publish) error {
+	switch {
 	case len(p.Body) > e.opts.MessageMax:
 		return ErrTooLarge
 	case metaSize(p) > metaMax-4096:

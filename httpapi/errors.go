@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/tidemill/tidemill/engine"
 )
@@ -89,6 +92,14 @@ func limitFailure(e *engine.LimitError) *failure {
 		return &failure{status: http.StatusPreconditionFailed, text: e.Text}
 	}
 	return &failure{status: http.StatusBadRequest, text: e.Text}
+}
+
+// burst tells a client in the words that it knows that it came too often, not that a
+// quota is used up (QSTASH.md §1.4). The one limit of that kind is MaxConnsPerIP.
+func (x *exchange) burst(h *fasthttp.ResponseHeader) {
+	h.Set("Burst-RateLimit-Limit", strconv.Itoa(x.srv.opt.MaxConnsPerIP))
+	h.Set("Burst-RateLimit-Remaining", "0")
+	h.Set("Burst-RateLimit-Reset", strconv.FormatInt(x.srv.opt.Now().Add(engine.RetryAfter).Unix(), 10))
 }
 
 // internal is the answer to an unknown error: the id finds its line in the log.

@@ -108,7 +108,7 @@ func (x *exchange) read() error {
 func (x *exchange) serve() (whole bool) {
 	path, query := cutQuery(x.head.target)
 	x.query = query
-	r, arg, fail := match(x.head.method, path)
+	r, arg, fail := find(x.head.method, path)
 	x.route, x.arg = r, arg
 	if r == nil || !r.public {
 		if outside(path) {
@@ -241,10 +241,16 @@ func (x *exchange) write(keep bool) error {
 	if x.status != 0 { // else Fallback has filled it in
 		r.ResetBody()
 		r.SetStatusCode(x.status)
-		r.Header.SetContentType("application/json")
+		if x.status != http.StatusNoContent {
+			r.Header.SetContentType("application/json")
+		}
 		r.SetBodyRaw(x.out)
+		x.share(&r.Header)
 		if x.retry {
 			r.Header.Set("Retry-After", retryAfter)
+		}
+		if x.status == http.StatusTooManyRequests {
+			x.burst(&r.Header)
 		}
 		if x.allow != "" {
 			r.Header.Set("Allow", x.allow)

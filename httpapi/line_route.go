@@ -57,12 +57,9 @@ func collection(method string, rest []byte, empty *failure, list, create *route)
 
 // matchEnqueue takes the methods of a publish. What follows is a queue and a
 // destination.
-func matchEnqueue(method string, rest []byte) (*route, []byte, *failure) {
-	r, arg, fail := matchPublish(method, rest)
-	if fail == nil {
-		r = routeEnqueue
-	}
-	return r, arg, fail
+func matchEnqueue(rest []byte) (*route, []byte, *failure) {
+	_, arg, fail := matchPublish(rest)
+	return routeEnqueue, arg, fail
 }
 
 func matchQueues(method string, rest []byte) (*route, []byte, *failure) {

@@ -122,7 +122,8 @@ func TestLineRoutesRefuse(t *testing.T) {
 
 		{"POST /v2/flowControl", "", 405, allowed + `GET"}`},
 		{"DELETE /v2/flowControl/", "", 400, noKey},
-		{"DELETE /v2/flowControl/k", "", 405, allowed + `GET, POST"}`},
+		{"DELETE /v2/flowControl/k", "", 405, allowed + `GET"}`},
+		{"DELETE /v2/flowControl/k/pause", "", 405, allowed + `GET, POST"}`},
 		{"POST /v2/flowControl/k", "", 404, notFound},
 		{"POST /v2/flowControl/pause", "", 404, notFound},
 		{"POST /v2/flowControl/k/stop", "", 404, notFound},

@@ -37,6 +37,7 @@ const (
 type fakeEngine struct {
 	LineEngine
 	PullEngine
+	ExtraEngine
 	limits engine.Limits
 	answer func(p *engine.Publish) (engine.Receipt, error) // nil: msg_<n>
 	ready  error

@@ -46,6 +46,7 @@ type Engine interface {
 	ScheduleTicks(u engine.UserID, id string, n int) ([]engine.PreviewTick, error)
 	LineEngine
 	PullEngine
+	ExtraEngine
 	Keys(u engine.UserID) (engine.Keys, error)
 	RotateKeys(u engine.UserID) (engine.Keys, error)
 	// Ready says whether publishes can be accepted, and why not.
@@ -73,6 +74,10 @@ type Options struct {
 
 	Concurrency   int // connections at one time; then idle ones and those without a whole head make room, else 503. Default: 16384
 	MaxConnsPerIP int // of them from one address. Default: unlimited
+
+	// CORSOrigins are the origins whose pages may read answers, such as
+	// https://app.example.com. [cors.origins] Default: none, and no header says anything.
+	CORSOrigins []string
 
 	// Fallback serves every path outside /v1, /v2, /llm and /healthz, without
 	// authentication; bodies are complete, at most message.max-size long, and
@@ -135,6 +140,11 @@ func (o *Options) validate() error {
 		return errors.New("httpapi: a timeout is negative")
 	case o.Concurrency < 1 || o.MaxConnsPerIP < 0:
 		return errors.New("httpapi: Concurrency and MaxConnsPerIP must not be negative")
+	}
+	for _, origin := range o.CORSOrigins {
+		if err := CheckOrigin(origin); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -60,12 +60,13 @@ func cutSegment(path []byte) (segment, rest []byte) {
 	return path, nil
 }
 
-// match finds the route of a request; arg is the rest of the path that it takes.
+// match finds the route of a request with one of the methods of methods; arg is the rest
+// of the path that it takes.
 func match(method string, path []byte) (r *route, arg []byte, fail *failure) {
 	first, rest := cutSegment(path)
 	switch {
 	case equalFold(first, "healthz") && len(rest) == 0:
-		r, fail = only(method, "GET, HEAD", "GET", routeHealth)
+		r, fail = only(method, "GET", "GET", routeHealth)
 		return r, nil, fail
 	case equalFold(first, "v1"):
 		return matchV1(method, rest)
@@ -102,7 +103,7 @@ func lowered(dst, s []byte) []byte {
 func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *failure) {
 	switch family {
 	case "publish":
-		return matchPublish(method, rest)
+		return matchPublish(rest)
 	case "batch":
 		if len(rest) > 0 {
 			return nil, nil, unsupported("/v2/batch/...")
@@ -117,14 +118,11 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 	case "rotate":
 		r, fail = leaf(rest, method, "POST", routeRotate)
 	case "readiness":
-		if method == "HEAD" {
-			method = "GET"
-		}
 		r, fail = leaf(rest, method, "GET", routeReady)
 	case "schedules":
 		return matchSchedules(method, rest)
 	case "enqueue":
-		return matchEnqueue(method, rest)
+		return matchEnqueue(rest)
 	case "queues":
 		return matchQueues(method, rest)
 	case "topics":
@@ -133,6 +131,8 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		return matchFlows(method, rest)
 	case "globalparallelism":
 		r, fail = leaf(rest, method, "GET", routeGlobalParallelism)
+	case "hosts":
+		r, fail = leaf(rest, method, "GET", routeHosts)
 	case "logs", "events", "workflows", "trigger", "wait", "notify", "waiters":
 		fail = unsupported("/v2/" + family)
 	default:
@@ -143,7 +143,7 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 
 // only allows one method.
 func only(method, allow, want string, r *route) (*route, *failure) {
-	if method != want && !(want == "GET" && method == "HEAD" && r.public) {
+	if method != want {
 		return nil, notAllowed(allow)
 	}
 	return r, nil
@@ -163,10 +163,7 @@ func notAllowed(allow string) *failure {
 
 // matchPublish takes any method that can carry a message: webhook senders may
 // use PUT (QSTASH.md §2).
-func matchPublish(method string, rest []byte) (*route, []byte, *failure) {
-	if method == "HEAD" || method == "OPTIONS" {
-		return nil, nil, notAllowed("POST, PUT, PATCH, GET, DELETE")
-	}
+func matchPublish(rest []byte) (*route, []byte, *failure) {
 	if len(rest) > 0 {
 		rest = rest[1:]
 	}

@@ -13,7 +13,7 @@ var (
 
 // matchSchedules matches what follows /v2/schedules: nothing, a destination of a
 // POST, or an id and perhaps what is to be done with it. A URL is a destination
-// whatever it ends in; what else is followed by /pause, /resume or /next is an id.
+// whatever it ends in; what else is followed by /pause, /resume, /next or /run is an id.
 func matchSchedules(method string, rest []byte) (*route, []byte, *failure) {
 	if len(rest) <= 1 {
 		return matchScheduleAll(method, rest)
@@ -33,6 +33,12 @@ func matchSchedules(method string, rest []byte) (*route, []byte, *failure) {
 		return changeSchedule(method, id, routeScheduleResume)
 	case equalFold(more, "/next"):
 		r, fail := only(method, "GET", "GET", routeScheduleNext)
+		return r, id, fail
+	case equalFold(more, "/run"):
+		r, fail := only(method, "POST", "POST", routeScheduleRun)
+		if fail == nil && len(id) == 0 {
+			fail = errNoScheduleID
+		}
 		return r, id, fail
 	case method == "POST":
 		return routeScheduleCreate, tail, nil

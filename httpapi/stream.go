@@ -55,10 +55,14 @@ func (x *exchange) beginStream() error {
 		length = -2 // and for neither length nor coding
 	}
 	h.SetContentLength(length)
+	x.share(h)
 	bw := writers.Get().(*bufio.Writer)
 	bw.Reset(x.c)
 	x.stream = stream{head: bw, body: bw}
-	if !x.head.http10 {
+	switch {
+	case x.head.method == http.MethodHead:
+		x.stream.body = io.Discard
+	case !x.head.http10:
 		chunks := httputil.NewChunkedWriter(bw)
 		x.stream.body, x.stream.chunks = chunks, chunks
 	}

@@ -39,7 +39,7 @@ func TestRoutes(t *testing.T) {
 		{"HEAD /v2/publish/https://h.test/", 405, ""},
 		{"POST /v2/publish/", 400, `{"error":"a non-empty destination must be provided"}`},
 		{"POST /v2/publish", 400, `{"error":"a non-empty destination must be provided"}`},
-		{"POST /v2/publish/api/llm", 501, `{"error":"the destination \"api/llm\"` + notYet},
+		{"POST /v2/publish/api/llm", 400, `{"error":"invalid destination url: \"api/llm\" is a service of the hosted product: publish to the URL of your own"}`},
 		{"POST /v2/publish/h.test/x", 400, `{"error":"invalid destination url: endpoint has invalid scheme, add http:// or https://"}`},
 		{"GET /v2/messages/msg_one", 200, "{" + message + "}"},
 		{"GET /v2/messages/msg_plain", 200, `{"messageId":"msg_plain","url":"http://h","method":"POST","bodyBase64":"/wA=","maxRetries":0,"notBefore":5,"createdAt":5}`},

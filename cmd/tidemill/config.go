@@ -9,6 +9,7 @@ import (
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/engine/delay"
+	"github.com/tidemill/tidemill/httpapi"
 )
 
 // config is what a server is started with, the same for dev and serve; only
@@ -43,6 +44,8 @@ type config struct {
 	AllowMetadata bool
 	CAFile        string
 	AllowPrivate  bool // dev; no name of its own
+
+	Origins []string // of CORS
 
 	Parallelism     int
 	HostParallelism int
@@ -125,6 +128,7 @@ func (c *config) settings() []setting {
 		{name: "destinations.deny", value: (*listValue)(&c.Deny), usage: "the same, refused; the more specific rule wins"},
 		{name: "destinations.allow-metadata", value: (*flagValue)(&c.AllowMetadata), usage: "let messages reach the metadata services of clouds"},
 		{name: "destinations.ca-file", value: (*textValue)(&c.CAFile), usage: "PEM file of certificate authorities that destinations are trusted by, beside the system's"},
+		{name: "cors.origins", value: (*listValue)(&c.Origins), usage: "origins such as https://app.example.com whose pages may call the API; repeatable"},
 		{name: "delivery.parallelism", value: (*countValue)(&c.Parallelism), usage: "attempts in flight, in all"},
 		{name: "delivery.host-parallelism", value: (*countValue)(&c.HostParallelism), usage: "attempts in flight to one host"},
 		{name: "delivery.resident", value: (*countValue)(&c.Resident), usage: "messages held in memory; more wait on disk"},
@@ -149,6 +153,11 @@ func (c *config) validate() error {
 	if c.InflightMax < c.MessageMax {
 		fail("publish.inflight-bytes (%s) is below message.max-size (%s): raise it, or such a message is never accepted",
 			formatSize(c.InflightMax), formatSize(c.MessageMax))
+	}
+	for _, origin := range c.Origins {
+		if err := httpapi.CheckOrigin(origin); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if c.Attempt > c.AttemptLimit {
 		fail("attempt.timeout (%s) is above attempt.max-timeout (%s): raise the second or lower the first",

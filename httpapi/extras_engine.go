@@ -1,0 +1,12 @@
+package httpapi
+
+import "github.com/tidemill/tidemill/engine"
+
+// ExtraEngine is the part of Engine behind the routes that the contract does not have
+// (EXTENSIONS.md).
+type ExtraEngine interface {
+	// RunSchedule publishes a schedule's message now and returns when it is on disk.
+	RunSchedule(u engine.UserID, id string) (engine.RunReceipt, error)
+	// UserHosts returns the destination hosts of an account's own messages in memory.
+	UserHosts(u engine.UserID) ([]engine.UserHost, error)
+}
