@@ -27,7 +27,9 @@ func (x *exchange) pullMetrics() error {
 	if err != nil {
 		return err
 	}
-	out := func(name string) bool { return len(names) > 0 && !slices.Contains(names, name) || x.mayUsePullQueue(name) != nil }
+	out := func(name string) bool {
+		return len(names) > 0 && !slices.Contains(names, name) || x.mayUsePullQueue(name) != nil
+	}
 	pulls = slices.DeleteFunc(pulls, func(q engine.PullQueueInfo) bool { return out(q.Name) })
 	others = slices.DeleteFunc(others, func(q engine.QueueInfo) bool { return out(q.Name) })
 	return x.answerPullMetrics(pulls, others)

@@ -24,10 +24,18 @@ type rawPullQueue struct {
 
 func (r *rawPullQueue) places() []rawPlace {
 	return []rawPlace{
-		{"name", &r.name}, {"dead_letter_queue", &r.dead}, {"max_retries", &r.maxRetries},
-		{"visibility_seconds", &r.visibility}, {"retention_seconds", &r.retention}, {"delay_seconds", &r.delay},
-		{"webhook_url", &r.url}, {"webhook_secret", &r.secret}, {"webhook_secret_next", &r.secretNext},
-		{"max_concurrency", &r.concurrency}, {"timeout_seconds", &r.timeout}, {"retry_delay", &r.retryDelay},
+		{"name", &r.name},
+		{"dead_letter_queue", &r.dead},
+		{"max_retries", &r.maxRetries},
+		{"visibility_seconds", &r.visibility},
+		{"retention_seconds", &r.retention},
+		{"delay_seconds", &r.delay},
+		{"webhook_url", &r.url},
+		{"webhook_secret", &r.secret},
+		{"webhook_secret_next", &r.secretNext},
+		{"max_concurrency", &r.concurrency},
+		{"timeout_seconds", &r.timeout},
+		{"retry_delay", &r.retryDelay},
 	}
 }
 
