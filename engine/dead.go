@@ -160,6 +160,7 @@ func (e *Engine) DeadLetters(q DeadLetterQuery) ([]DeadLetter, string, error) {
 			return nil, "", err
 		}
 		if f.matches(v) {
+			v.redact()
 			out = append(out, *v)
 		}
 	}
@@ -194,12 +195,10 @@ type deadFilter struct {
 	count    int
 	dead     map[uint64]bool // by ids, nil for all
 	messages map[uint64]bool
-	fromMs   int64
-	toMs     int64
 }
 
 func newDeadFilter(q *DeadLetterQuery) (*deadFilter, error) {
-	f := &deadFilter{q: q, count: q.Count, toMs: 1<<63 - 1}
+	f := &deadFilter{q: q, count: q.Count}
 	if f.count <= 0 || f.count > deadPageMax {
 		f.count = deadPageMax
 	}
@@ -212,12 +211,6 @@ func newDeadFilter(q *DeadLetterQuery) (*deadFilter, error) {
 			return nil, limitError("cursor %q is not one that this server gave out", q.Cursor)
 		}
 		f.from = n
-	}
-	if !q.From.IsZero() {
-		f.fromMs = q.From.UnixMilli()
-	}
-	if !q.To.IsZero() {
-		f.toMs = q.To.UnixMilli()
 	}
 	f.dead = numbers(q.IDs, func(id string) (uint64, error) { _, lsn, err := parseDeadID(id); return lsn, err })
 	f.messages = numbers(q.MessageIDs, func(id string) (uint64, error) { seq, _, err := parseMessageID(id); return seq, err })
@@ -241,13 +234,15 @@ func numbers(ids []string, parse func(string) (uint64, error)) map[uint64]bool {
 
 func (f *deadFilter) row(d *index.Dead) bool {
 	return (f.dead == nil || f.dead[d.LSN]) && (f.messages == nil || f.messages[d.Seq]) &&
-		d.At >= f.fromMs && d.At <= f.toMs &&
+		f.q.selectsTime(d.At) &&
 		(len(f.q.Statuses) == 0 || slices.Contains(f.q.Statuses, int(d.Status)))
 }
 
 func (f *deadFilter) matches(v *DeadLetter) bool {
-	return oneOf(f.q.URLs, v.URL) && oneOf(f.q.CallerIPs, v.CallerIP) && oneOf(f.q.ScheduleIDs, v.ScheduleID) &&
-		oneOf(f.q.TopicNames, v.TopicName) && oneOf(f.q.QueueNames, v.QueueName) && oneOf(f.q.FlowKeys, v.Flow.Key)
+	return f.q.selects(&published{
+		URL: v.URL, CallerIP: v.CallerIP, ScheduleID: v.ScheduleID, TopicName: v.TopicName, QueueName: v.QueueName,
+		FlowKey: v.Flow.Key, Labels: v.Labels,
+	})
 }
 
 func oneOf(set []string, s string) bool { return len(set) == 0 || slices.Contains(set, s) }
@@ -273,7 +268,7 @@ func (e *Engine) readDead(d *index.Dead, v *DeadLetter) error {
 // viewDead reads a dead letter, or what is left of it: one damaged record does
 // not hide the others (W7).
 //
-// One that was moved between the reading of its row and of its records is looked up
+// Nothing in it is redacted. One that was moved between the reading of its row and of its records is looked up
 // again; it may have gone then.
 func (e *Engine) viewDead(d *index.Dead, v *DeadLetter) error {
 	err := e.readDead(d, v)
@@ -312,6 +307,7 @@ func (e *Engine) DeadLetter(u UserID, id string) (*DeadLetter, error) {
 	if err := e.viewDead(&d, v); err != nil {
 		return nil, err
 	}
+	v.redact()
 	return v, nil
 }
 

@@ -24,9 +24,11 @@ type RecordInfo struct {
 	Dead     string     `json:"dead,omitempty"` // drop-dead: the address of the outcome
 	Name     string     `json:"name,omitempty"` // user: its name; schedule: its expression
 	Queue    string     `json:"queue,omitempty"`
-	Flow     string     `json:"flow,omitempty"`      // flow-control key
-	Group    string     `json:"group,omitempty"`     // URL group
-	Members  []string   `json:"members,omitempty"`   // fanout: the messages that it publishes
+	Flow     string     `json:"flow,omitempty"`    // flow-control key
+	Group    string     `json:"group,omitempty"`   // URL group
+	Members  []string   `json:"members,omitempty"` // fanout: the messages that it publishes
+	Labels   []string   `json:"labels,omitempty"`
+	Redacted bool       `json:"redacted,omitempty"`  // message, fanout: views of it hide something
 	Calls    []string   `json:"callbacks,omitempty"` // outcome: the callbacks that it publishes
 	Old      string     `json:"old,omitempty"`       // move: where the copied record stood
 	Schedule string     `json:"schedule,omitempty"`
@@ -104,6 +106,11 @@ func (i *RecordInfo) published(h record.MessageHead) error {
 		return err
 	}
 	i.Queue, i.Flow = string(names.Queue), string(names.FlowKey)
+	var redact Redact
+	if i.Labels, redact, err = h.Labels(); err != nil {
+		return err
+	}
+	i.Redacted = redact.Any()
 	id, k, ok, err := h.Tick()
 	if ok && err == nil {
 		i.Schedule, i.Tick = string(id), utc(k.Time)
@@ -282,6 +289,7 @@ func (i RecordInfo) String() string {
 	word("%q", i.Name)
 	word("in queue %q", i.Queue)
 	word("with key %q", i.Flow)
+	word("labeled %q", strings.Join(i.Labels, ","))
 	word("%q", i.Group)
 	number("user %d", int(i.User))
 	number("attempt %d", i.Attempt)
@@ -292,6 +300,9 @@ func (i RecordInfo) String() string {
 	moment("since %s", i.From)
 	if i.Paused {
 		s += " paused"
+	}
+	if i.Redacted {
+		s += " redacted"
 	}
 	if i.Deleted {
 		s += " deleted"

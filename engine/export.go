@@ -32,9 +32,9 @@ import (
 // Times are RFC 3339 in UTC. A body is text in "body" if it is UTF-8, else
 // "body_base64". What cannot be read has "damaged": true and what the index knows.
 //
-// Format 2 added schedules, format 3 groups and what goes to them: who reads an export to
-// have everything must know them.
-const exportFormat = 3
+// Format 2 added schedules, format 3 groups and what goes to them, format 4 labels and
+// what is redacted elsewhere: who reads an export to have everything must know them.
+const exportFormat = 4
 
 // ExportOptions say what an export shows.
 type ExportOptions struct {
@@ -172,7 +172,7 @@ func (x *exporter) message(row *record.Row) error {
 	m := new(Message)
 	err := x.e.readMessage(row, m)
 	if errors.Is(err, wal.ErrNotFound) {
-		if m, err = x.e.Message(UserID(row.User), id); errors.Is(err, ErrNotFound) {
+		if m, err = x.e.message(UserID(row.User), id); errors.Is(err, ErrNotFound) {
 			return nil
 		}
 	}

@@ -207,7 +207,7 @@ func (e *Engine) buildShared(p *Publish, m *scratchMessage) error {
 	m.Message = record.Message{
 		User: uint32(p.User), Due: due, Created: created,
 		Timeout: uint32(p.Timeout.Milliseconds()), Retries: uint16(p.Retries), Method: p.Method,
-		Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay,
+		Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay, Labels: p.Labels, Redact: p.Redact,
 	}
 	if err := e.buildLine(p, &m.Message); err != nil {
 		return err
@@ -278,6 +278,9 @@ func (e *Engine) checkLimits(p *Publish) error {
 	case metaSize(p) > metaMax-4096:
 		return errMeta
 	}
+	if err := checkLabels(p); err != nil {
+		return err
+	}
 	return e.checkTries(p.Retries, p.Timeout)
 }
 
@@ -302,6 +305,12 @@ func metaSize(p *Publish) int {
 	n := len(p.URL) + len(p.CallerIP) + len(p.RetryDelay) + len(p.Queue) + len(p.Ordering) + len(p.Flow.Key)
 	for i := range p.Header {
 		n += len(p.Header[i].Name) + len(p.Header[i].Value) + 12
+	}
+	for _, s := range p.Labels {
+		n += len(s) + 3
+	}
+	for _, s := range p.Redact.Names {
+		n += len(s) + 3
 	}
 	return n
 }

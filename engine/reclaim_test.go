@@ -283,7 +283,7 @@ func raceDead(t *testing.T, e *Engine, who, n int) {
 		}
 	}
 	for ended, turn := 0, 0; ended < n && !t.Failed(); {
-		letters, _, err := e.DeadLetters(DeadLetterQuery{User: 1, CallerIPs: []string{from}})
+		letters, _, err := e.DeadLetters(DeadLetterQuery{User: 1, Filter: Filter{CallerIPs: []string{from}}})
 		if err != nil {
 			t.Error(err)
 			return

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tidemill/tidemill/engine"
@@ -17,16 +16,15 @@ func formatSeconds(d time.Duration) string { return strconv.Itoa(int(d / time.Se
 
 // deadLetters is GET /v2/dlq.
 func (x *exchange) deadLetters() error {
-	q, nothing, fail := deadLetterQuery(x.query)
+	f, fail := x.filterOf(&listDead)
 	if fail != nil {
 		return fail
 	}
-	q.User = x.user
 	var items []engine.DeadLetter
 	var cursor string
-	if !nothing {
+	if !f.workflow { // none is of a workflow yet
 		var err error
-		if items, cursor, err = x.srv.opt.Engine.DeadLetters(q); err != nil {
+		if items, cursor, err = x.srv.opt.Engine.DeadLetters(x.deadLetterQuery(&f)); err != nil {
 			return err
 		}
 	}
@@ -47,110 +45,21 @@ func (x *exchange) deadLetters() error {
 	return x.ok(http.StatusOK)
 }
 
-// deadLetterQuery reads the filters of a listing. nothing is set when a filter
-// names what no message of this version has (a label), so that nothing can match.
-// Unknown names are ignored on listings (QSTASH.md §8.2).
-func deadLetterQuery(query []byte) (q engine.DeadLetterQuery, nothing bool, fail *failure) {
-	q.Count = deadPageMax
-	for len(query) > 0 && fail == nil {
-		var pair []byte
-		pair, query = cutPair(query)
-		name, value := cutParam(pair)
-		v := string(unescapeForm(value))
-		if v == "" {
-			continue
-		}
-		n := string(unescapeForm(name))
-		switch n {
-		case "label", "source":
-			nothing = true
-		default:
-			fail = setFilter(&q, n, v)
-		}
+// listDead is what GET /v2/dlq takes.
+var listDead = filterCall{
+	names:    filterContent | filterMessageID | filterDeadID | filterStatus | filterSource | filterPage,
+	countMax: deadPageMax, valuesMax: filterValuesMax,
+}
+
+// deadLetterQuery is what f asks for, of the caller's account.
+func (x *exchange) deadLetterQuery(f *filter) engine.DeadLetterQuery {
+	q := engine.DeadLetterQuery{
+		User: x.user, Filter: f.Filter, IDs: f.deadIDs, Statuses: f.statuses, Descending: f.latest, Cursor: f.cursor, Count: f.count,
 	}
-	return q, nothing, fail
-}
-
-func setFilter(q *engine.DeadLetterQuery, name, v string) (fail *failure) {
-	switch name {
-	case "dlqIds", "dlqId":
-		q.IDs = append(q.IDs, splitList(v)...)
-	case "messageId", "messageIds":
-		q.MessageIDs = append(q.MessageIDs, splitList(v)...)
-	case "url":
-		q.URLs = append(q.URLs, splitURLs(v)...)
-	case "callerIp", "callerIP":
-		q.CallerIPs = append(q.CallerIPs, splitList(v)...)
-	case "scheduleId":
-		q.ScheduleIDs = append(q.ScheduleIDs, splitList(v)...)
-	case "topicName":
-		q.TopicNames = append(q.TopicNames, splitList(v)...)
-	case "queueName":
-		q.QueueNames = append(q.QueueNames, splitList(v)...)
-	case "flowControlKey": // any text, so a comma is part of it
-		q.FlowKeys = append(q.FlowKeys, v)
-	case "responseStatus":
-		for _, s := range splitList(v) {
-			n, ok := digits([]byte(s))
-			if !ok || n > 999 {
-				return badFilter(name, s, "an HTTP status, or 0 for no response")
-			}
-			q.Statuses = append(q.Statuses, int(n))
-		}
-	case "fromDate":
-		q.From, fail = filterTime(name, v)
-	case "toDate":
-		q.To, fail = filterTime(name, v)
-	case "order":
-		if v != "earliestFirst" && v != "latestFirst" {
-			return badFilter(name, v, "earliestFirst or latestFirst")
-		}
-		q.Descending = v == "latestFirst"
-	case "cursor":
-		if _, ok := digits([]byte(v)); !ok {
-			return badFilter(name, v, "the cursor of an earlier answer")
-		}
-		q.Cursor = v
-	case "count":
-		n, ok := digits([]byte(v))
-		if !ok || n < 1 {
-			return badFilter(name, v, "a number from 1 to 100")
-		}
-		q.Count = int(min(n, deadPageMax))
+	if q.Count == 0 {
+		q.Count = deadPageMax
 	}
-	return fail
-}
-
-func badFilter(name, v, right string) *failure {
-	return badRequest("invalid %s %s: must be %s", name, short(v), right)
-}
-
-// filterTime reads unix milliseconds, up to the year 9999.
-func filterTime(name, v string) (time.Time, *failure) {
-	n, ok := digits([]byte(v))
-	if !ok || n > 253402300799999 {
-		return time.Time{}, badFilter(name, v, "a unix time in milliseconds")
-	}
-	return time.UnixMilli(n), nil
-}
-
-// splitList splits a comma-separated list; empty elements are dropped.
-func splitList(v string) []string {
-	return strings.FieldsFunc(v, func(r rune) bool { return r == ',' })
-}
-
-// splitURLs splits a list of URLs, which may hold commas themselves: a new one
-// starts where a scheme does.
-func splitURLs(v string) (urls []string) {
-	for part := range strings.SplitSeq(v, ",") {
-		_, absolute := cutScheme([]byte(part))
-		if len(urls) > 0 && !absolute {
-			urls[len(urls)-1] += "," + part
-			continue
-		}
-		urls = append(urls, part)
-	}
-	return urls
+	return q
 }
 
 // unescapeForm decodes a parameter of ours as a form does, plus signs included.

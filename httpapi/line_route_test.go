@@ -117,7 +117,7 @@ func TestLineRoutesRefuse(t *testing.T) {
 		{"PATCH /v2/topics/g", `{"headers":{"Upstash-Cron":"* * * * *"}}`, 400, `{"error":"invalid Upstash-Cron \"* * * * *\": it cannot be the same for every message to a group"}`},
 		{"PATCH /v2/topics/g", `{"headers":{"Upstash-Deduplication-Id":"d"}}`, 400, `{"error":"invalid Upstash-Deduplication-Id \"d\": it cannot be the same for every message to a group"}`},
 		{"PATCH /v2/topics/g", `{"headers":{"Upstash-Callback":"http://refused"}}`, 400, `{"error":"invalid Upstash-Callback \"http://refused\": endpoint is refused.test"}`},
-		{"PATCH /v2/topics/g", `{"headers":{"Upstash-Label":"l"}}`, 501, `{"error":"Upstash-Label is not supported by this version of tidemill yet"}`},
+		{"PATCH /v2/topics/g", `{"headers":{"Upstash-Label":"a b"}}`, 400, `{"error":"invalid Upstash-Label \"a b\": a label must be at most 128 of the characters A-Z a-z 0-9 . _ -"}`},
 		{"PATCH /v2/topics/g", `{"headers":{"Tidemill-Missed":"all"}}`, 400, `{"error":"invalid Tidemill-Missed \"all\": it is an option of schedules, and needs an Upstash-Cron"}`},
 
 		{"POST /v2/flowControl", "", 405, allowed + `GET"}`},

@@ -38,6 +38,8 @@ type fakeEngine struct {
 	LineEngine
 	PullEngine
 	ExtraEngine
+	EventEngine
+	LegacyEngine
 	limits engine.Limits
 	answer func(p *engine.Publish) (engine.Receipt, error) // nil: msg_<n>
 	ready  error
@@ -96,6 +98,7 @@ func clonePublish(p *engine.Publish) engine.Publish {
 	c.Queue, c.Ordering, c.Flow.Key = strings.Clone(p.Queue), strings.Clone(p.Ordering), strings.Clone(p.Flow.Key)
 	c.Callback, c.Failure = cloneCallback(p.Callback), cloneCallback(p.Failure)
 	c.Body, c.Header = bytes.Clone(p.Body), cloneHeader(p.Header)
+	c.Labels, c.Redact.Names = cloneTexts(p.Labels), cloneTexts(p.Redact.Names)
 	return c
 }
 
@@ -107,6 +110,14 @@ func cloneCallback(from *engine.Callback) *engine.Callback {
 	c.URL, c.RetryDelay, c.Flow.Key = strings.Clone(c.URL), strings.Clone(c.RetryDelay), strings.Clone(c.Flow.Key)
 	c.Header, c.Failure = cloneHeader(c.Header), cloneCallback(c.Failure)
 	return &c
+}
+
+func cloneTexts(from []string) []string {
+	ts := slices.Clone(from)
+	for i := range ts {
+		ts[i] = strings.Clone(ts[i])
+	}
+	return ts
 }
 
 func cloneHeader(from []engine.Header) []engine.Header {

@@ -47,6 +47,8 @@ type Engine interface {
 	LineEngine
 	PullEngine
 	ExtraEngine
+	EventEngine
+	LegacyEngine
 	Keys(u engine.UserID) (engine.Keys, error)
 	RotateKeys(u engine.UserID) (engine.Keys, error)
 	// Ready says whether publishes can be accepted, and why not.

@@ -41,6 +41,12 @@ func (x *exchange) single() *failure {
 	if fail != nil {
 		return fail
 	}
+	return x.singleTo(to)
+}
+
+// singleTo fills in x.pub from a request whose destination is known.
+func (x *exchange) singleTo(to target) *failure {
+	p := &x.pub
 	if fail := p.addFields(x.head.fields); fail != nil {
 		return fail
 	}

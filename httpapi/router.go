@@ -133,7 +133,11 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		r, fail = leaf(rest, method, "GET", routeGlobalParallelism)
 	case "hosts":
 		r, fail = leaf(rest, method, "GET", routeHosts)
-	case "logs", "events", "workflows", "trigger", "wait", "notify", "waiters":
+	case "events":
+		r, fail = matchEvents(method, rest, routeEvents)
+	case "logs":
+		r, fail = matchEvents(method, rest, routeLogs)
+	case "workflows", "trigger", "wait", "notify", "waiters":
 		fail = unsupported("/v2/" + family)
 	default:
 		fail = errNoRoute

@@ -28,6 +28,11 @@ func (x *exchange) schedule() error {
 
 // schedules is GET /v2/schedules: an array of all, for the contract knows no pages.
 func (x *exchange) schedules() error {
+	return x.eachSchedule(func(_ *exchange, o *obj, s *engine.ScheduleInfo) { o.schedule(s) })
+}
+
+// eachSchedule answers an array of what write makes of each schedule.
+func (x *exchange) eachSchedule(write func(x *exchange, o *obj, s *engine.ScheduleInfo)) error {
 	x.out = append(x.out[:0], '[')
 	n := 0
 	err := x.srv.opt.Engine.Schedules(x.user, func(s *engine.ScheduleInfo) error {
@@ -35,7 +40,7 @@ func (x *exchange) schedules() error {
 			x.out = append(x.out, ',')
 		}
 		o := obj{b: x.out}
-		o.schedule(s)
+		write(x, &o, s)
 		x.out = o.end()
 		return x.spill()
 	})
@@ -77,6 +82,7 @@ func (o *obj) schedule(s *engine.ScheduleInfo) {
 	o.opt("callerIP", s.CallerIP)
 	o.opt("callerIp", s.CallerIP)
 	o.opt("queueName", s.QueueName)
+	o.labels(s.Labels)
 	o.flowRule(&s.Flow)
 	o.callback("callback", "callbackHeader", s.Callback)
 	o.callback("failureCallback", "failureCallbackHeader", s.Failure)

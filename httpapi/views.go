@@ -44,6 +44,7 @@ func (o *obj) message(m *engine.Message) {
 	o.opt("topicName", m.TopicName)
 	o.opt("endpointName", m.Endpoint)
 	o.opt("queueName", m.QueueName)
+	o.labels(m.Labels)
 	o.flowRule(&m.Flow)
 	o.callback("callback", "callbackHeader", m.Callback)
 	o.callback("failureCallback", "failureCallbackHeader", m.Failure)

@@ -53,7 +53,7 @@ func TestRoutes(t *testing.T) {
 		{"DELETE /v2/messages", 501, `{"error":"DELETE /v2/messages` + notYet},
 		{"GET /v2/dlq", 200, `{"messages":[` + dead1 + "," + dead2 + `],"cursor":"42"}`},
 		{"GET /v2/dlq/", 200, `{"messages":[` + dead1 + "," + dead2 + `],"cursor":"42"}`},
-		{"GET /v2/dlq?label=l", 200, `{"messages":[]}`},
+		{"GET /v2/dlq?source=workflow", 200, `{"messages":[]}`},
 		{"GET /v2/dlq?count=0", 400, `{"error":"invalid count \"0\": must be a number from 1 to 100"}`},
 		{"GET /v2/dlq?cursor=1-2", 400, `{"error":"invalid cursor \"1-2\": must be the cursor of an earlier answer"}`},
 		{"GET /v2/dlq?order=up", 400, `{"error":"invalid order \"up\": must be earliestFirst or latestFirst"}`},
@@ -71,11 +71,9 @@ func TestRoutes(t *testing.T) {
 		{"GET /v2/readiness", 200, `{"ready":true}`},
 		{"GET /healthz", 200, `{"status":"ok"}`},
 		{"HEAD /healthz", 200, ""},
-		{"GET /v2/events", 501, `{"error":"/v2/events` + notYet},
-		{"GET /v2/logs", 501, `{"error":"/v2/logs` + notYet},
 		{"POST /v2/batch/trigger", 501, `{"error":"/v2/batch/...` + notYet},
 		{"POST /v2/trigger/https://h", 501, `{"error":"/v2/trigger` + notYet},
-		{"POST /v1/publish/https://h", 501, `{"error":"the API of version 1` + notYet},
+		{"POST /v1/publish/https://h", 200, `{"messageId":"msg_3"}`},
 		{"POST /llm/v1/chat/completions", 404, `{"error":"not found"}`},
 		{"GET /v2/nothing", 404, `{"error":"not found"}`},
 		{"GET /v2/a-name-longer-than-any-segment-there-is", 404, `{"error":"not found"}`},
@@ -147,15 +145,17 @@ func TestDeadLetterFilters(t *testing.T) {
 	s := start(t, nil)
 	s.send(t, request("GET /v2/dlq?scheduleId=s,t&dlqIds=a&dlqIds=b,c&messageId=m&url=http%3A%2F%2Fh%2F1,2,https://g&callerIp=1.1.1.1&responseStatus=0,404"+
 		"&topicName=g,h&queueName=q&queueName=r&flowControlKey=a%2Cb+c&flowControlKey=d"+
-		"&fromDate=5&toDate=6&order=latestFirst&cursor=77&count=500&unknown=x&urlGroup="))
+		"&label=l,m&fromDate=5&toDate=6&order=latestFirst&cursor=77&count=500&unknown=x&urlGroup="))
 	if len(s.eng.queries) != 1 {
 		t.Fatalf("%d queries", len(s.eng.queries))
 	}
 	got := fmt.Sprintf("%+v", s.eng.queries[0])
 	want := fmt.Sprintf("%+v", engine.DeadLetterQuery{
-		User: 7, IDs: []string{"a", "b", "c"}, MessageIDs: []string{"m"}, URLs: []string{"http://h/1,2", "https://g"},
-		CallerIPs: []string{"1.1.1.1"}, ScheduleIDs: []string{"s", "t"}, TopicNames: []string{"g", "h"}, QueueNames: []string{"q", "r"},
-		FlowKeys: []string{"a,b c", "d"}, Statuses: []int{0, 404}, From: time.UnixMilli(5), To: time.UnixMilli(6),
+		User: 7, IDs: []string{"a", "b", "c"}, Statuses: []int{0, 404}, Filter: engine.Filter{
+			MessageIDs: []string{"m"}, URLs: []string{"http://h/1,2", "https://g"},
+			CallerIPs: []string{"1.1.1.1"}, ScheduleIDs: []string{"s", "t"}, TopicNames: []string{"g", "h"}, QueueNames: []string{"q", "r"},
+			Labels: []string{"l", "m"}, FlowKeys: []string{"a", "b c", "a,b c", "d"}, From: time.UnixMilli(5), To: time.UnixMilli(6),
+		},
 		Descending: true, Cursor: "77", Count: 100,
 	})
 	if got != want {

@@ -12,8 +12,8 @@ import (
 
 // History (X6) is written beside the rows of pending messages, in the same batch.
 //
-// A message that ends in the applied range that published it, within
-// historySpan, gets one row with all its states, at its seq; most messages do.
+// A message that ends in the applied range that published it, within historySpan and
+// oneRowOutcomes, gets one row with all its states, at its seq; most messages do.
 // Any other gets a row per change: a first one at its seq, and one for each outcome
 // at that outcome's LSN, which an 'e' row finds by the message's seq and the day.
 // Ticks of a schedule that published nothing are a row at their record's LSN.
@@ -22,6 +22,14 @@ import (
 // them from the front.
 const (
 	historySpan = 1000 // ms
+
+	// oneRowOutcomes bounds the outcomes in one row, so that the events that it holds are few
+	// enough to be numbered by four bits of a cursor (HistoryEventsMax).
+	oneRowOutcomes = 5
+
+	// HistoryEventsMax bounds the events that one row holds: CREATED, and up to three of each
+	// outcome.
+	HistoryEventsMax = 1 + 3*oneRowOutcomes
 
 	dayMillis = 24 * 60 * 60 * 1000
 )
@@ -104,7 +112,7 @@ func (a *Applier) closeHistory(p *pending) error {
 		h.chain = append(h.chain, &h.ends[i])
 	}
 	slices.Reverse(h.chain)
-	elided := !p.live && len(h.chain) > 0 && h.chain[len(h.chain)-1].at-p.life.created <= historySpan
+	elided := !p.live && len(h.chain) > 0 && len(h.chain) <= oneRowOutcomes && h.chain[len(h.chain)-1].at-p.life.created <= historySpan
 	h.row = append(h.row[:0], h.buf[p.life.first.from:p.life.first.to]...)
 	for _, e := range h.chain {
 		if elided {

@@ -32,7 +32,7 @@ const (
 
 // layout is the version of keys and values. An index of another layout is
 // rebuilt from the log.
-const layout = 4
+const layout = 5
 
 var errBadValue = errors.New("index: value of a wrong length")
 

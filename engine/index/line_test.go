@@ -427,7 +427,7 @@ func TestSharedHistory(t *testing.T) {
 		rows := 0
 		b.must(b.x.MessageHistory(c.seq, testNow, testNow, func(h *History) (bool, error) {
 			rows++
-			if h.Seq != c.seq || h.Pos != c.pos || h.Nonce != c.nonce || h.Created == nil || h.Created.HistoryFields != c.want {
+			if h.Seq != c.seq || h.Pos != c.pos || h.Nonce != c.nonce || h.Created == nil || !reflect.DeepEqual(h.Created.HistoryFields, c.want) {
 				t.Errorf("%+v, %+v; want %+v", h, h.Created, c)
 			}
 			return true, nil

@@ -244,6 +244,7 @@ func drawMessage(t *rapid.T) *Message {
 		Body: rapid.SliceOf(rapid.Byte()).Draw(t, "body"), BodyLen: rapid.Uint32().Draw(t, "body length"),
 	}
 	drawLineOf(t, m)
+	drawLabels(t, m)
 	if rapid.Bool().Draw(t, "redrive") {
 		m.FromDead = FromDead{Dead: rapid.Uint64Min(1).Draw(t, "dead"), Freed: drawFreed(t)}
 	}

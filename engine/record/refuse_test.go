@@ -120,10 +120,10 @@ func TestUnknown(t *testing.T) {
 		"tick, more than true":           change("tick", 76, 2),
 		"schedule of an outcome":         withMessage(samples()["outcome"]),
 		"schedule of a schedule":         withMessage(samples()["schedule"]),
-		"schedule of a later message":    withMessage(withField("message", tagReservedLabel)),
+		"schedule of a later message":    withMessage(withField("message", tagReservedWorkflow)),
 		"schedule of a message's flag 4": withMessage(change("message", 2, 16)),
 		"dropdead with fields":           append(samples()["dropdead"], byte(tagName), 0),
-		"user with another field":        append(samples()["user"], byte(tagReservedLabel), 0),
+		"user with another field":        append(samples()["user"], byte(tagReservedWorkflow), 0),
 	} {
 		if err := openAny(p); !errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: %v", name, err)
@@ -167,8 +167,8 @@ func TestZeroBytes(t *testing.T) {
 // and no others.
 func TestUnknownTags(t *testing.T) {
 	known := map[string]string{
-		"message":      string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 43, 44, 45}),
-		"message-tick": string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 43, 44, 45}),
+		"message":      string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 39, 40, 43, 44, 45}),
+		"message-tick": string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 39, 40, 43, 44, 45}),
 		"outcome":      string([]byte{8, 9, 10, 15, 37, 44, 46}),
 		"user":         string([]byte{11, 12, 13, 14}),
 		"schedule":     string([]byte{6, 8, 35, 42}),
@@ -215,7 +215,7 @@ func withField(name string, tag Tag) []byte {
 // TestSpecialRefusesUnknownTags: the applier reads no more of a message than
 // Special does, and must not let a later version's message pass as one of ours.
 func TestSpecialRefusesUnknownTags(t *testing.T) {
-	h, err := HeadOfMessage(withField("message", tagReservedLabel))
+	h, err := HeadOfMessage(withField("message", tagReservedWorkflow))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +316,7 @@ func TestTickOfMessage(t *testing.T) {
 		"without a time":            {FlagTick, [][]byte{id, never}, ErrTruncated},
 		"without a time, and flag":  {0, [][]byte{id, never}, ErrTruncated},
 		"another version's flag":    {FlagTick | messageFlags + 1, [][]byte{id, tick}, ErrUnknown},
-		"of another version's tags": {FlagTick, [][]byte{id, tick, {byte(tagReservedLabel), 0}}, ErrUnknown},
+		"of another version's tags": {FlagTick, [][]byte{id, tick, {byte(tagReservedWorkflow), 0}}, ErrUnknown},
 	} {
 		p := plain.Append(nil)
 		fs := bytes.Join(c.fields, nil)

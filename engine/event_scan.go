@@ -1,0 +1,246 @@
+package engine
+
+import (
+	"slices"
+
+	"github.com/tidemill/tidemill/engine/index"
+)
+
+// eventLimits bound one call. What they cut is found from its cursor on.
+type eventLimits struct {
+	work  int // sum of the costs below
+	bytes int // of bodies and headers that one answer shows, but for the first event's
+}
+
+var eventDefaults = eventLimits{work: 400_000, bytes: 4 << 20}
+
+// What looking at history costs, in units of a row that is passed over, which is about
+// 200 ns.
+const (
+	costPassed = 1
+	costRow    = 4
+	costFirst  = 16 // finding the first row of a later one
+	costRecord = 64 // reading a record of the log
+)
+
+// eventOriginsMax bounds the messages of which one call remembers the first row.
+const eventOriginsMax = 4096
+
+// eventScan collects one page of events.
+type eventScan struct {
+	e      *Engine
+	q      *EventQuery
+	f      eventFilter
+	limits eventLimits
+	count  int
+
+	from  place // where it begins
+	given bool  // by a cursor
+
+	seen    uint64 // LSN up to which the index had applied, at the least, when it began
+	page    []eventRef
+	next    place // of the next page, if there is more
+	more    bool
+	work    int
+	last    place // behind the last row that was looked at
+	origins map[uint64]*index.Created
+	scratch []eventRef
+}
+
+func (e *Engine) newEventScan(q *EventQuery, limits eventLimits) (*eventScan, error) {
+	s := &eventScan{e: e, q: q, f: newEventFilter(q), limits: limits, count: q.Count, origins: map[uint64]*index.Created{}}
+	if s.count <= 0 || s.count > EventCountMax {
+		s.count = EventCountMax
+	}
+	if len(q.MessageIDs) > EventIDsMax {
+		return nil, limitError("messageIds names %d messages: at most %d can be asked for at one time", len(q.MessageIDs), EventIDsMax)
+	}
+	var err error
+	if s.from, s.given, err = parsePlace(q.Cursor); err != nil {
+		return nil, err
+	}
+	if !s.given && !q.Earliest {
+		s.from = ^place(0)
+	}
+	return s, nil
+}
+
+// run fills the page.
+func (s *eventScan) run() error {
+	s.seen = s.e.idx.Applied()
+	lower, upper, err := s.e.eventBounds(&s.q.Filter)
+	if err != nil {
+		return err
+	}
+	if s.q.Earliest {
+		lower = max(lower, s.from.lsn())
+	} else if s.from != ^place(0) {
+		upper = min(upper, s.from.lsn()+1)
+	}
+	if lower >= upper {
+		return nil
+	}
+	if len(s.q.MessageIDs) > 0 {
+		return s.ofMessages(lower, upper)
+	}
+	return indexError(s.e.idx.UserHistory(uint32(s.q.User), lower, upper, !s.q.Earliest, s.take))
+}
+
+// ofMessages takes the rows of the messages that the query names, which are found without
+// looking at any other.
+func (s *eventScan) ofMessages(lower, upper uint64) error {
+	upper = min(upper, s.seen) // the reads below are of several moments: all of them show what is below
+	rows, err := s.rowsOf(s.q.MessageIDs)
+	if err != nil {
+		return err
+	}
+	slices.Sort(rows)
+	rows = slices.Compact(rows)
+	if !s.q.Earliest {
+		slices.Reverse(rows)
+	}
+	var h index.History
+	for _, lsn := range rows {
+		if lsn < lower || lsn >= upper {
+			continue
+		}
+		ok, err := s.e.idx.HistoryRow(lsn, &h)
+		if err != nil {
+			return indexError(err)
+		}
+		if !ok || !s.named(&h) {
+			continue
+		}
+		if more, err := s.take(lsn, &h); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// eventRowsMax bounds the history rows of the messages that one call names.
+const eventRowsMax = 100_000
+
+func (s *eventScan) rowsOf(ids []string) (rows []uint64, err error) {
+	for _, id := range ids {
+		seq, _, err := parseMessageID(id)
+		if err != nil {
+			continue // it is nobody's
+		}
+		more, err := s.e.idx.MessageRows(seq, eventRowsMax-len(rows))
+		if err != nil {
+			return nil, indexError(err)
+		}
+		if rows = append(rows, more...); len(rows) >= eventRowsMax {
+			return nil, limitError("messageIds: there are more than %d events of these messages: ask for fewer at one time", eventRowsMax)
+		}
+	}
+	return rows, nil
+}
+
+// named says whether a row is of one of the messages that the query names, and of the
+// account that asks: an id that somebody guessed by its number has another nonce.
+func (s *eventScan) named(h *index.History) bool {
+	return UserID(h.User) == s.q.User && slices.Contains(s.q.MessageIDs, MessageID(h.Seq, h.Nonce))
+}
+
+// take looks at one row, and says whether to go on.
+func (s *eventScan) take(lsn uint64, h *index.History) (more bool, err error) {
+	if s.work >= s.limits.work {
+		s.next, s.more = placeOf(lsn, 0), true
+		if !s.q.Earliest {
+			s.next = placeOf(lsn, placeMask)
+		}
+		return false, nil
+	}
+	s.last = placeOf(lsn+1, 0)
+	if h == nil {
+		s.work += costPassed
+		return true, nil
+	}
+	s.work += costRow
+	row := &eventRow{user: h.User, seq: h.Seq, nonce: h.Nonce, pos: h.Pos, len: h.Len}
+	s.scratch = expand(s.scratch[:0], h, row)
+	chosen := slices.DeleteFunc(s.scratch, func(e eventRef) bool { return s.passed(e.at) || !s.f.selectsEvent(&e) })
+	if len(chosen) == 0 {
+		return true, nil
+	}
+	if err := s.origin(row, h.Created); err != nil {
+		return false, err
+	}
+	if !s.f.anything && (row.created == nil || !s.f.selects(publishedOf(row.created))) {
+		return true, nil
+	}
+	return s.keep(chosen), nil
+}
+
+// passed says whether a place is of a page before.
+func (s *eventScan) passed(p place) bool {
+	if s.q.Earliest {
+		return p < s.from
+	}
+	return p > s.from
+}
+
+// keep adds a row's events to the page, and says whether there is room for more.
+func (s *eventScan) keep(chosen []eventRef) bool {
+	if !s.q.Earliest {
+		slices.Reverse(chosen)
+	}
+	for i := range chosen {
+		if len(s.page) == s.count {
+			s.next, s.more = chosen[i].at, true
+			return false
+		}
+		s.page = append(s.page, chosen[i])
+	}
+	return true
+}
+
+// origin finds out what a row's message was published with.
+func (s *eventScan) origin(row *eventRow, c *index.Created) (err error) {
+	created, known := s.origins[row.seq]
+	if !known {
+		if created, err = s.findOrigin(row, c); err != nil {
+			return err
+		}
+		if len(s.origins) == eventOriginsMax {
+			clear(s.origins)
+		}
+		s.origins[row.seq] = created
+	}
+	row.created = created
+	return nil
+}
+
+// findOrigin takes it from the message's first row, which c is of if that is at hand, or
+// from its record.
+func (s *eventScan) findOrigin(row *eventRow, c *index.Created) (*index.Created, error) {
+	if c == nil {
+		s.work += costFirst
+		var h index.History
+		if _, err := s.e.idx.HistoryRow(row.seq, &h); err != nil {
+			return nil, indexError(err)
+		}
+		c = h.Created
+	}
+	if c != nil && (!c.Cut || s.f.anything) {
+		return c, nil
+	}
+	s.work += costRecord
+	switch m, err := s.e.eventMessage(row); err {
+	case nil:
+		return createdOf(m), nil
+	case errRecordGone:
+		return c, nil
+	default:
+		return nil, err
+	}
+}
+
+func publishedOf(c *index.Created) *published {
+	return &published{
+		URL: c.URL, CallerIP: c.CallerIP, ScheduleID: c.Schedule,
+		TopicName: c.TopicName, QueueName: c.QueueName, FlowKey: c.FlowKey,
+	}
+}

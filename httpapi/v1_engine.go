@@ -1,0 +1,14 @@
+package httpapi
+
+import "github.com/tidemill/tidemill/engine"
+
+// LegacyEngine is the part of Engine that only the first API needs (QSTASH.md §12.1).
+type LegacyEngine interface {
+	// RenameGroup gives a URL group a name that no other one has.
+	RenameGroup(u engine.UserID, old, name string) error
+	// RemoveEndpoint removes an endpoint; the group stays, even without any.
+	RemoveEndpoint(u engine.UserID, name, url string) error
+	// Siblings returns the ids of all messages of the publish whose first message is id.
+	// It fails with ErrNotFound when none of them is pending.
+	Siblings(u engine.UserID, id string) ([]string, error)
+}

@@ -1,0 +1,379 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/tidemill/tidemill/engine"
+)
+
+// curl makes a request as curl sends it.
+func curl(line, body string, headers ...string) string {
+	return requestBody(line, body, append([]string{"User-Agent: curl/7.84.0", "Accept: */*"}, headers...)...)
+}
+
+// TestAnnouncement does what the three curl lines of the product's first announcement do.
+func TestAnnouncement(t *testing.T) {
+	s, sink, arrivals := sinkSite(t)
+	hello := `{ "hello" : "world" }`
+	var sent struct{ MessageID, ScheduleID string }
+	s.want(t, curl("POST /v1/publish/"+sink, hello, "Content-Type: application/json"), 200, &sent)
+	a := receive(t, arrivals)
+	if a.uri != "POST /" || a.body != hello || a.header.Get("Content-Type") != "application/json" || a.header.Get("Upstash-Message-Id") != sent.MessageID ||
+		a.header.Get("User-Agent") != "Upstash-QStash" || a.header.Get("Accept") != "" {
+		t.Errorf("arrived %+v of %+v", a, sent)
+	}
+
+	s.same(t, curl("POST /v1/publish/user-apis", hello, "Content-Type: application/json"), 404, `{"error":"topic user-apis not found"}`)
+	s.want(t, requestBody("POST /v1/topics", `{"name":"user-apis"}`), 200, nil)
+	s.same(t, curl("POST /v1/publish/user-apis", hello, "Content-Type: application/json"), 400, `{"error":"topic user-apis has no endpoints"}`)
+	for _, path := range []string{"/one", "/two"} {
+		s.want(t, requestBody("POST /v1/endpoints", `{"url":"`+sink+path+`","topicName":"user-apis"}`), 200, nil)
+	}
+	got := s.body(t, curl("POST /v1/publish/user-apis", hello, "Content-Type: application/json"), 200)
+	if err := json.Unmarshal([]byte(got), &sent); err != nil || got != `{"messageId":"`+sent.MessageID+`"}` {
+		t.Errorf("the answer for a topic is %s", got)
+	}
+	ids := map[string]string{}
+	for range 2 {
+		a := receive(t, arrivals)
+		if a.body != hello || a.header.Get("Upstash-Topic-Name") != "user-apis" {
+			t.Errorf("arrived %+v", a)
+		}
+		ids[a.uri] = a.header.Get("Upstash-Message-Id")
+	}
+	if ids["POST /one"] != sent.MessageID || ids["POST /two"] == "" || ids["POST /two"] == ids["POST /one"] {
+		t.Errorf("arrived as %v, published as %s", ids, sent.MessageID)
+	}
+
+	s.want(t, curl("POST /v1/publish/"+sink+"/cron", hello, "Content-type: application/json", "Upstash-Cron: * * * * *"), 200, &sent)
+	if v := s.view(t, sent.ScheduleID); v.Cron != "* * * * *" || v.Destination != sink+"/cron" || v.Body != hello || v.Header["Content-Type"][0] != "application/json" {
+		t.Errorf("the schedule is %+v", v)
+	}
+}
+
+// TestPublishV1 checks what the options of a publish do under /v1.
+func TestPublishV1(t *testing.T) {
+	s := start(t, nil)
+	tests := []struct {
+		raw    string
+		status int
+		body   string
+	}{
+		{curl("POST /v1/publish/https://h.test/a//b?x=1&qstash_token=t", "b", "Upstash-Forward-X: y", "My-Header: z"), 200, `{"messageId":"msg_1"}`},
+		{curl("PUT /V1/Publish/https:/h.test/?upstash-retries=7", "", "Upstash-Delay: 10s", "Upstash-Callback: https://c.test/"), 200, `{"messageId":"msg_2"}`},
+		{curl("POST /v1/publish/https%3A%2F%2Fh.test", "b", "Upstash-Cron: 1 * * * *"), 200, `{"scheduleId":"scd_1"}`},
+		{curl("POST /v1/publish/h.test/x", "b"), 400, `{"error":"invalid destination url: endpoint has invalid scheme, add http:// or https://"}`},
+		{curl("POST /v1/publish/api/llm", "b"), 400, `{"error":"invalid destination url: \"api/llm\" is a service of the hosted product: publish to the URL of your own"}`},
+		{curl("POST /v1/publish/https://h.test", "b", "Upstash-Retries: 101"), 412, `{"error":"quota maxRetries exceeded"}`},
+		{curl("POST /v1/publish/https://h.test", "b", "Upstash-Deduplication-Id: a:b"), 400, `{"error":"DeduplicationId cannot contain ':'"}`},
+		{curl("HEAD /v1/publish/https://h.test", ""), 405, ""},
+	}
+	for _, tt := range tests {
+		a, _ := s.send(t, tt.raw)
+		if a.StatusCode != tt.status || a.body != tt.body {
+			t.Errorf("%.60q: %d %s, want %d %s", tt.raw, a.StatusCode, a.body, tt.status, tt.body)
+		}
+	}
+	got := s.eng.messages()
+	if len(got) != 2 {
+		t.Fatalf("published %d messages, want 2", len(got))
+	}
+	if m := got[0]; m.URL != "https://h.test/a//b?x=1" || fmt.Sprint(m.Header) != "[{X y}]" || m.Retries != engine.DefaultRetries || m.RetryDelay != "" {
+		t.Errorf("published %+v", m)
+	}
+	if m := got[1]; m.URL != "https://h.test/" || m.Retries != 7 || m.Delay.Seconds() != 10 || m.Callback == nil || m.Callback.URL != "https://c.test/" {
+		t.Errorf("published %+v", m)
+	}
+}
+
+func TestDuplicatesV1(t *testing.T) {
+	s, sink, _ := sinkSite(t)
+	s.same(t, requestBody("PUT /v1/topics/none", `{"name":"x"}`), 404, `{"error":"topic none not found"}`)
+	s.want(t, requestBody("POST /v1/topics", `{"name":"twice"}`), 200, nil)
+	s.want(t, requestBody("POST /v1/endpoints", `{"url":"`+sink+`/1","topicName":"twice"}`), 200, nil)
+	s.want(t, requestBody("POST /v1/endpoints", `{"url":"`+sink+`/2","topicName":"twice"}`), 200, nil)
+	for _, to := range []string{sink, "twice"} {
+		var first struct{ MessageID string }
+		raw := requestBody("POST /v1/publish/"+to, "x", "Upstash-Deduplication-Id: once-"+strings.TrimPrefix(to, "http://")[:4])
+		s.want(t, raw, 200, &first)
+		s.same(t, raw, 202, `{"messageId":"`+first.MessageID+`","deduplicated":true}`)
+	}
+}
+
+// TestMessagesV1 cancels a message, and a publish to a topic as one.
+func TestMessagesV1(t *testing.T) {
+	s, sink, arrivals := sinkSite(t)
+	s.want(t, requestBody("POST /v1/topics", `{"name":"many"}`), 200, nil)
+	for i := range 3 {
+		s.want(t, requestBody("POST /v1/endpoints", fmt.Sprintf(`{"url":"%s/%d","topicName":"many"}`, sink, i)), 200, nil)
+	}
+	var one, many struct{ MessageID string }
+	s.want(t, requestBody("POST /v1/publish/"+sink+"/later", "x", "Upstash-Delay: 1h", "Upstash-Forward-A: b"), 200, &one)
+	s.want(t, requestBody("POST /v1/publish/many", "", "Upstash-Delay: 1h"), 200, &many)
+	var m struct {
+		MessageID, URL, Method, TopicID, Body string
+		Header                                map[string][]string
+		CreatedAt                             int64
+	}
+	s.want(t, request("GET /v1/messages/"+one.MessageID), 200, &m)
+	if m.MessageID != one.MessageID || m.URL != sink+"/later" || m.Method != "POST" || m.TopicID != "" || m.Body != "x" || m.Header["A"][0] != "b" || m.CreatedAt == 0 {
+		t.Errorf("the message is %+v", m)
+	}
+	// The first of a topic's messages ends, and its id still stands for the others.
+	s.same(t, request("DELETE /v2/messages/"+many.MessageID), 200, `{"cancelled":1}`)
+	s.want(t, request("GET /v1/messages/"+many.MessageID), 200, &m)
+	if m.MessageID != many.MessageID || m.TopicID != topicID("many") || m.URL != sink+"/1" || m.Header == nil {
+		t.Errorf("the message is %+v", m)
+	}
+	for _, id := range []string{one.MessageID, many.MessageID} {
+		s.same(t, asOther(request("GET /v1/messages/"+id)), 404, `{"error":"not found"}`)
+		s.same(t, asOther(request("DELETE /v1/messages/"+id)), 404, `{"error":"not found"}`)
+		s.same(t, request("DELETE /v1/messages/"+id), 202, `{"status":"accepted"}`)
+		s.same(t, request("DELETE /v1/messages/"+id), 404, `{"error":"not found"}`)
+		s.same(t, request("GET /v1/messages/"+id), 404, `{"error":"not found"}`)
+	}
+	select {
+	case a := <-arrivals:
+		t.Errorf("arrived %+v", a)
+	default:
+	}
+}
+
+type endpointV1 struct{ EndpointID, ID, URL, TopicID string }
+
+type topicV1 struct {
+	TopicID, ID, Name string
+	Endpoints         []endpointV1
+	EndpointIDs       []string
+}
+
+// check checks that both sets of keys say the same.
+func (v *topicV1) check(t *testing.T) {
+	t.Helper()
+	ok := v.TopicID != "" && v.TopicID == v.ID && v.Endpoints != nil && v.EndpointIDs != nil && len(v.Endpoints) == len(v.EndpointIDs)
+	for i := range v.EndpointIDs {
+		e := v.Endpoints[i]
+		ok = ok && e.EndpointID != "" && e.EndpointID == e.ID && e.ID == v.EndpointIDs[i] && e.TopicID == v.ID
+	}
+	if !ok {
+		t.Errorf("the topic is %+v", v)
+	}
+}
+
+func TestTopicsV1(t *testing.T) {
+	s, sink, arrivals := sinkSite(t)
+	s.same(t, request("GET /v1/topics"), 200, `[]`)
+	s.same(t, request("GET /v1/endpoints/"), 200, `[]`)
+	s.same(t, request("GET /v1/topics/"+topicID("..")), 400, `{"error":"invalid URL group \"..\": must be at most 256 of the characters A-Z a-z 0-9 . _ - and neither . nor .."}`)
+	var v topicV1
+	s.want(t, requestBody("POST /v1/topics", `{"name":"my.topic"}`), 200, &v)
+	v.check(t)
+	id := v.ID
+	if !strings.HasPrefix(id, "tpc_") || v.Name != "my.topic" || len(v.Endpoints) != 0 {
+		t.Errorf("created %+v", v)
+	}
+	var e, again endpointV1
+	s.want(t, requestBody("POST /v1/endpoints", `{"url":"`+sink+`/1","topicId":"`+id+`"}`), 200, &e)
+	s.want(t, requestBody("POST /v1/endpoints", `{"url":"`+sink+`/1","topicName":"my.topic"}`), 200, &again)
+	if e != again || !strings.HasPrefix(e.ID, "ept_") || e.ID != e.EndpointID || e.URL != sink+"/1" || e.TopicID != id {
+		t.Errorf("created %+v and %+v", e, again)
+	}
+	// A name of the present API is no obstacle.
+	s.same(t, requestBody("POST /v2/topics/my.topic/endpoints", `{"endpoints":[{"url":"`+sink+`/2","name":"Second"}]}`), 200, "{}")
+	for _, arg := range []string{"my.topic", id} {
+		s.want(t, request("GET /v1/topics/"+arg), 200, &v)
+		v.check(t)
+		if v.ID != id || len(v.Endpoints) != 2 || v.Endpoints[0] != e || v.Endpoints[1].URL != sink+"/2" {
+			t.Errorf("%s is %+v", arg, v)
+		}
+	}
+	s.want(t, requestBody("POST /v1/publish/"+id, "x"), 200, nil)
+	receive(t, arrivals)
+	receive(t, arrivals)
+
+	// A changed URL leaves an endpoint its id, whether it has a name or not.
+	for i, old := range v.Endpoints {
+		url := fmt.Sprintf("%s/changed/%d", sink, i)
+		s.want(t, requestBody("PUT /v1/endpoints/"+old.ID, `{"url":"`+url+`"}`), 200, &e)
+		if want := (endpointV1{old.ID, old.ID, url, id}); e != want {
+			t.Errorf("updated to %+v, want %+v", e, want)
+		}
+		s.want(t, request("GET /v1/endpoints/"+old.ID), 200, &again)
+		if again != e {
+			t.Errorf("the endpoint is %+v, want %+v", again, e)
+		}
+		s.same(t, asOther(request("GET /v1/endpoints/"+old.ID)), 404, `{"error":"endpoint \"`+old.ID+`\" not found"}`)
+	}
+	var all []endpointV1
+	s.want(t, request("GET /v1/endpoints"), 200, &all)
+	if len(all) != 2 {
+		t.Errorf("the endpoints are %+v", all)
+	}
+	s.same(t, request("DELETE /v1/endpoints/"+all[0].ID), 200, `{"status":"ok"}`)
+	s.same(t, request("DELETE /v1/endpoints/"+all[1].ID), 200, `{"status":"ok"}`)
+	s.same(t, request("DELETE /v1/endpoints/"+all[1].ID), 404, `{"error":"endpoint \"`+all[1].ID+`\" not found"}`)
+	s.want(t, request("GET /v1/topics/my.topic"), 200, &v) // a topic stays without endpoints
+	v.check(t)
+
+	s.want(t, requestBody("POST /v1/topics", `{"name":"taken"}`), 200, nil)
+	s.same(t, requestBody("PUT /v1/topics/my.topic", `{"name":"taken"}`), 400, `{"error":"invalid topic name \"taken\": there is a topic of this name"}`)
+	s.want(t, requestBody("PUT /v1/topics/"+id, `{"name":"renamed"}`), 200, &v)
+	v.check(t)
+	if v.Name != "renamed" {
+		t.Errorf("renamed to %+v", v)
+	}
+	s.same(t, request("GET /v1/topics/my.topic"), 404, `{"error":"topic my.topic not found"}`)
+	s.same(t, asOther(request("GET /v1/topics/renamed")), 404, `{"error":"topic renamed not found"}`)
+	s.same(t, request("DELETE /v1/topics/"+v.ID), 200, `{"status":"ok"}`)
+	s.same(t, request("DELETE /v1/topics/"+v.ID), 200, `{"status":"ok"}`)
+	s.same(t, request("GET /v1/topics/renamed"), 404, `{"error":"topic renamed not found"}`)
+}
+
+func TestSchedulesV1(t *testing.T) {
+	s, sink, _ := sinkSite(t)
+	s.same(t, request("GET /v1/schedules"), 200, "[]")
+	s.want(t, requestBody("POST /v1/topics", `{"name":"tick"}`), 200, nil)
+	s.want(t, requestBody("POST /v1/endpoints", `{"url":"`+sink+`/e","topicName":"tick"}`), 200, nil)
+	var toURL, toTopic struct{ ScheduleID string }
+	s.want(t, requestBody("POST /v1/publish/"+sink+"/u", "b", "Upstash-Cron: 0 0 1 1 *", "Upstash-Forward-A: 1", "Upstash-Retries: 5", "Upstash-Delay: 90s",
+		"Upstash-Callback: "+sink+"/cb"), 200, &toURL)
+	s.want(t, requestBody("POST /v1/publish/tick", "", "Upstash-Cron: 0 0 1 1 *"), 200, &toTopic)
+	type view struct {
+		ScheduleID, Cron string
+		CreatedAt        int64
+		Content          struct {
+			Header map[string][]string
+			Body   *string
+		}
+		Destination struct {
+			Type, URL string
+			Topic     *topicV1
+		}
+		Settings struct {
+			Retries  *int
+			Delay    int
+			Callback string
+		}
+	}
+	var v view
+	s.want(t, request("GET /v1/schedules/"+toURL.ScheduleID), 200, &v)
+	if v.ScheduleID != toURL.ScheduleID || v.Cron != "0 0 1 1 *" || v.CreatedAt == 0 || v.Content.Header["A"][0] != "1" || *v.Content.Body != "b" ||
+		v.Destination.Type != "url" || v.Destination.URL != sink+"/u" || v.Destination.Topic != nil || *v.Settings.Retries != 5 || v.Settings.Delay != 90 || v.Settings.Callback != sink+"/cb" {
+		t.Errorf("the schedule is %+v", v)
+	}
+	var all []view
+	s.want(t, request("GET /v1/schedules/"), 200, &all)
+	if len(all) != 2 {
+		t.Fatalf("the schedules are %+v", all)
+	}
+	for i := range all {
+		if all[i].ScheduleID != toTopic.ScheduleID {
+			continue
+		}
+		d := &all[i].Destination
+		if d.Type != "topic" || d.URL != "" || d.Topic == nil || all[i].Content.Header == nil || all[i].Content.Body == nil {
+			t.Fatalf("the schedule is %+v", all[i])
+		}
+		d.Topic.check(t)
+		if d.Topic.Name != "tick" || len(d.Topic.Endpoints) != 1 {
+			t.Errorf("the topic is %+v", d.Topic)
+		}
+	}
+	s.same(t, request("DELETE /v1/schedules/"+toURL.ScheduleID), 202, `{"status":"accepted"}`)
+	s.same(t, request("DELETE /v1/schedules/"+toURL.ScheduleID), 202, `{"status":"accepted"}`)
+	s.same(t, request("GET /v1/schedules/"+toURL.ScheduleID), 404, `{"error":"not found"}`)
+}
+
+func TestKeysAndQuotaV1(t *testing.T) {
+	s, _, _ := sinkSite(t)
+	s.same(t, request("GET /v1/keys"), 200, `{"current":"sig_a","next":"sig_b"}`)
+	var keys struct{ Current, Next string }
+	s.want(t, request("POST /v1/keys/rotate"), 200, &keys)
+	if keys.Current != "sig_b" || !strings.HasPrefix(keys.Next, "sig_") {
+		t.Errorf("rotated to %+v", keys)
+	}
+	s.same(t, request("GET /v1/quota/"), 200, `{"maxTopics":100000,"maxEndpointsPerTopic":100,"maxMessageSize":1048576,"maxRetries":100,`+
+		`"maxSchedules":1000000,"maxRequestsPerDay":0,"retention":1209600,"timeout":900,"maxDelay":31536000}`)
+}
+
+// TestBadInputV1 sends what is wrong; the engine is not asked (fakeEngine panics).
+func TestBadInputV1(t *testing.T) {
+	s := start(t, nil)
+	long := strings.Repeat("a", nameMax+1)
+	tests := []struct {
+		raw    string
+		status int
+		text   string
+	}{
+		{request("GET /v1"), 404, "not found"},
+		{request("GET /v1/nothing"), 404, "not found"},
+		{request("GET /v1/topics/a/b"), 404, "not found"},
+		{request("PATCH /v1/topics/a"), 405, "allowed: GET, PUT, DELETE"},
+		{request("DELETE /v1/topics"), 405, "allowed: GET, POST"},
+		{request("DELETE /v1/topics/"), 400, "the topic is empty: /v1/topics/{id or name}"},
+		{request("DELETE /v1/endpoints/"), 400, "the id is empty"},
+		{request("DELETE /v1/schedules/"), 400, "the id is empty"},
+		{request("DELETE /v1/messages/"), 400, "the id is empty: DELETE /v1/messages/{id}"},
+		{request("POST /v1/schedules/s"), 405, "allowed: GET, DELETE"},
+		{request("POST /v1/quota"), 405, "allowed: GET"},
+		{request("GET /v1/topics/a%20b"), 400, `invalid URL group "a%20b"`},
+		{request("GET /v1/topics/" + topicID(long)), 400, "invalid URL group"},
+		{request("GET /v1/endpoints/nothing"), 404, `endpoint "nothing" not found`},
+		{request("GET /v1/endpoints/ept_"), 404, `endpoint "ept_" not found`},
+		{request("PUT /v1/endpoints/ept_AAAA"), 404, `endpoint "ept_AAAA" not found`},
+		{request("POST /v1/topics"), 400, "the body"},
+		{requestBody("POST /v1/topics", `{}`), 400, "invalid name"},
+		{requestBody("POST /v1/topics", `{"name":7}`), 400, "name must be a string"},
+		{requestBody("POST /v1/topics", `{"name":"a b"}`), 400, `invalid name "a b"`},
+		{requestBody("POST /v1/topics", `{"name":"`+long+`"}`), 400, "invalid name"},
+		{requestBody("POST /v1/topics", `[]`), 400, "the body must be a JSON object with name"},
+		{requestBody("POST /v1/topics", `{"name":"a"`), 400, ""},
+		{requestBody("PUT /v1/topics/a", `{"name":null}`), 400, "invalid name"},
+		{requestBody("POST /v1/endpoints", `{"topicName":"a"}`), 400, "the url is missing"},
+		{requestBody("POST /v1/endpoints", `{"url":"https://h.test"}`), 400, "one of topicName and topicId must be there"},
+		{requestBody("POST /v1/endpoints", `{"url":"h.test","topicName":"a"}`), 400, "invalid destination url"},
+		{requestBody("POST /v1/endpoints", `{"url":"https://h.test#x","topicName":"a"}`), 400, "fragment"},
+		{requestBody("POST /v1/endpoints", `{"url":{},"topicName":"a"}`), 400, "url must be a string"},
+		{strings.Replace(request("GET /v1/topics"), goodToken, badToken, 1), 401, "unable to authenticate: invalid token"},
+	}
+	for _, tt := range tests {
+		a, _ := s.send(t, tt.raw)
+		var e struct{ Error string }
+		if err := json.Unmarshal([]byte(a.body), &e); err != nil || a.StatusCode != tt.status || !strings.Contains(e.Error, tt.text) || e.Error == "" {
+			t.Errorf("%.80q: %d %s, want %d with %q", tt.raw, a.StatusCode, a.body, tt.status, tt.text)
+		}
+	}
+	s.expectNothing(t)
+}
+
+// TestIDsV1: ids lead back to their topic, and are of one topic and endpoint alone.
+func TestIDsV1(t *testing.T) {
+	seen := map[string]bool{}
+	for _, topic := range []string{"a", "b", "tpc_YQ", strings.Repeat("z", nameMax)} {
+		id := topicID(topic)
+		if got, ok := topicOfID(id); !ok || got != topic {
+			t.Errorf("topicOfID(%s) is %q", id, got)
+		}
+		for _, e := range []engine.Endpoint{{URL: "https://h/1"}, {URL: "https://h/2"}, {URL: "https://h/3", Name: "https://h/1"}, {URL: "https://h/4", Name: "ept_YQ"}} {
+			id := endpointID(topic, &e)
+			if got, ok := topicOfEndpoint(id); !ok || got != topic || seen[id] {
+				t.Errorf("endpoint %+v of %s: %s is of %q, seen %v", e, topic, id, got, seen[id])
+			}
+			seen[id] = true
+			if again := endpointID(topic, &engine.Endpoint{URL: "https://new", Name: id}); again != id {
+				t.Errorf("with its id as its name %s is %s", id, again)
+			}
+			if other := endpointID("other", &engine.Endpoint{URL: e.URL, Name: id}); other == id {
+				t.Errorf("%s is the id of an endpoint of two topics", id)
+			}
+		}
+	}
+	for _, id := range []string{"", "tpc_", "tpc_YR", "tpc_?", "a", "ept_YQ"} {
+		if name, ok := topicOfID(id); ok {
+			t.Errorf("%q is the id of the topic %q", id, name)
+		}
+	}
+}
