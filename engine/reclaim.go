@@ -317,6 +317,8 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 			return err
 		}
 		return e.keepSchedule(lsn, &d, len(p), batch)
+	case record.TypePullQueue:
+		return e.keepPull(lsn, p)
 	case record.TypeGroup:
 		return e.keepGroup(lsn, p, batch)
 	}

@@ -25,9 +25,8 @@ func (x *exchange) ackPull() error {
 	if err != nil {
 		return err
 	}
-	acked, _ := x.srv.opt.Engine.AckPull(x.user, "", []engine.Lease{l}, nil)
-	if acked[0] != nil {
-		return acked[0]
+	if err := x.srv.opt.Engine.Ack(x.user, []engine.Lease{l})[0]; err != nil {
+		return err
 	}
 	return x.pullDone()
 }
@@ -38,7 +37,7 @@ func (x *exchange) releasePull() error {
 	if fail := x.cutNamed("lease_id and delay_seconds", true, rawPlace{"lease_id", &raw}, rawPlace{"delay_seconds", &rawDelay}); fail != nil {
 		return fail
 	}
-	delay, fail := x.releaseDelay(rawDelay)
+	delay, fail := releaseDelay(rawDelay)
 	if fail != nil {
 		return fail
 	}
@@ -46,15 +45,14 @@ func (x *exchange) releasePull() error {
 	if err != nil {
 		return err
 	}
-	_, released := x.srv.opt.Engine.AckPull(x.user, "", nil, []engine.PullRelease{{Lease: l, Delay: delay}})
-	if released[0] != nil {
-		return released[0]
+	if err := x.srv.opt.Engine.Release(x.user, l, delay); err != nil {
+		return err
 	}
 	return x.pullDone()
 }
 
-func (x *exchange) releaseDelay(raw []byte) (time.Duration, *failure) {
-	d, fail := secondsMember("delay_seconds", raw, 0, x.srv.opt.Engine.Limits().MaxDelay, false)
+func releaseDelay(raw []byte) (time.Duration, *failure) {
+	d, fail := secondsMember("delay_seconds", raw, 0, engine.PullVisibilityMax, false)
 	return orElse(d, 0), fail
 }
 
@@ -69,14 +67,14 @@ func (x *exchange) extendPull() error {
 		return badRequest("visibility_seconds is missing: it must be a number of seconds")
 	}
 	f, ok := number(rawVisibility)
-	if !ok || f <= 0 {
-		return badValue("visibility_seconds", rawVisibility, "must be a number above 0; to give a message back, release it")
+	if !ok || f < 1 {
+		return badValue("visibility_seconds", rawVisibility, "must be a number of 1 or more; to give a message back, release it")
 	}
 	l, err := x.lease(raw)
 	if err != nil {
 		return err
 	}
-	visible, err := x.srv.opt.Engine.ExtendPull(x.user, l, time.Duration(min(f, pullVisibilityMax.Seconds())*float64(time.Second)))
+	visible, err := x.srv.opt.Engine.Extend(x.user, l, time.Duration(min(f, engine.PullVisibilityMax.Seconds())*float64(time.Second)))
 	if err != nil {
 		return err
 	}
@@ -101,15 +99,12 @@ func (x *exchange) lease(raw []byte) (l engine.Lease, err error) {
 }
 
 // findPull returns a message of a queue that the token is for.
-func (x *exchange) findPull(id string) (*engine.PullMessage, error) {
+func (x *exchange) findPull(id string) (engine.PullMessage, error) {
 	m, err := x.srv.opt.Engine.PullMessage(x.user, id)
-	if err != nil {
-		return nil, err
+	if err == nil && !x.seesQueue(m.Queue) {
+		err = engine.ErrNotFound
 	}
-	if fail := x.mayUsePullQueue(m.Queue); fail != nil {
-		return nil, fail
-	}
-	return m, nil
+	return m, err
 }
 
 // ackPullBatch is POST /v1/queues/{name}/ack. What cannot be done for a lease is told in
@@ -132,7 +127,10 @@ func (x *exchange) ackPullBatch() error {
 	}
 	acked, retried := 0, 0
 	if len(b.acks)+len(b.retries) > 0 {
-		ackErrs, retryErrs := x.srv.opt.Engine.AckPull(x.user, string(x.arg), b.acks, b.retries)
+		ackErrs, retryErrs, err := x.srv.opt.Engine.Settle(x.user, string(x.arg), b.acks, b.retries)
+		if err != nil {
+			return err
+		}
 		acked, retried = b.count("acks", ackErrs), b.count("retries", retryErrs)
 	}
 	if acked+retried == 0 && b.failed != nil {
@@ -150,7 +148,7 @@ func (x *exchange) ackPullBatch() error {
 type ackBatch struct {
 	x        *exchange
 	acks     []engine.Lease
-	retries  []engine.PullRelease
+	retries  []engine.LeaseRetry
 	warnings []string
 	unknown  *failure // one line in the log for all that fail the same unknown way
 	failed   *failure // one that the server is to blame for
@@ -195,8 +193,8 @@ func (b *ackBatch) addRetry(lease, rawDelay []byte) *failure {
 	if fail != nil {
 		return fail
 	}
-	delay, fail := b.x.releaseDelay(rawDelay)
-	b.retries = append(b.retries, engine.PullRelease{Lease: engine.Lease{ID: id}, Delay: delay})
+	delay, fail := releaseDelay(rawDelay)
+	b.retries = append(b.retries, engine.LeaseRetry{Lease: engine.Lease{ID: id}, Delay: delay})
 	return fail
 }
 

@@ -92,10 +92,10 @@ func (e *fakePull) SetPullQueue(u engine.UserID, name string, c engine.PullChang
 	return info, secret, err
 }
 
-func (e *fakePull) PullQueue(_ engine.UserID, name string) (*engine.PullQueueInfo, error) {
+func (e *fakePull) PullQueue(_ engine.UserID, name string) (engine.PullQueueInfo, error) {
 	info := pullInfo
 	info.Name = name
-	return &info, known(name)
+	return info, known(name)
 }
 
 func (e *fakePull) PullQueues(engine.UserID) ([]engine.PullQueueInfo, error) {
@@ -159,17 +159,26 @@ func (e *fakePull) Receive(ctx context.Context, u engine.UserID, name string, mo
 	}
 }
 
-// AckPull knows the leases l1 and l2, and that of msg_one whatever it is.
-func (e *fakePull) AckPull(_ engine.UserID, queue string, acks []engine.Lease, releases []engine.PullRelease) (a, r []error) {
-	for _, l := range acks {
-		e.note("ack %s %s %s", queue, l.MessageID, l.ID) //nolint:errcheck // what follows tells
-		a = append(a, e.leased(l))
+// Ack knows the leases l1 and l2, and that of msg_one whatever it is.
+func (e *fakePull) Ack(_ engine.UserID, leases []engine.Lease) (errs []error) {
+	for _, l := range leases {
+		e.note("ack %s %s", l.MessageID, l.ID) //nolint:errcheck // what follows tells
+		errs = append(errs, e.leased(l))
 	}
-	for _, l := range releases {
-		e.note("release %s %s %s %v", queue, l.MessageID, l.ID, l.Delay) //nolint:errcheck // what follows tells
-		r = append(r, e.leased(l.Lease))
+	return errs
+}
+
+func (e *fakePull) Release(_ engine.UserID, l engine.Lease, delay time.Duration) error {
+	e.note("release %s %s %v", l.MessageID, l.ID, delay) //nolint:errcheck // what follows tells
+	return e.leased(l)
+}
+
+func (e *fakePull) Settle(u engine.UserID, queue string, acks []engine.Lease, retries []engine.LeaseRetry) (acked, released []error, err error) {
+	e.note("settle %s", queue) //nolint:errcheck // what follows tells
+	for _, l := range retries {
+		released = append(released, e.Release(u, l.Lease, l.Delay))
 	}
-	return a, r
+	return e.Ack(u, acks), released, known(queue)
 }
 
 func (e *fakePull) leased(l engine.Lease) error {
@@ -184,13 +193,16 @@ func (e *fakePull) leased(l engine.Lease) error {
 	return engine.ErrNotFound
 }
 
-func (e *fakePull) ExtendPull(_ engine.UserID, l engine.Lease, visibility time.Duration) (time.Time, error) {
+func (e *fakePull) Extend(_ engine.UserID, l engine.Lease, visibility time.Duration) (time.Time, error) {
 	e.note("extend %s %s %v", l.MessageID, l.ID, visibility) //nolint:errcheck // what follows tells
 	return time.UnixMilli(1_700_000_000_123), e.leased(l)
 }
 
-func (e *fakePull) PullMessage(_ engine.UserID, id string) (*engine.PullMessage, error) {
-	return nil, engine.ErrNotFound
+func (e *fakePull) PullMessage(_ engine.UserID, id string) (engine.PullMessage, error) {
+	if id == pullView.ID {
+		return pullView, nil
+	}
+	return engine.PullMessage{}, engine.ErrNotFound
 }
 
 func (e *fakePull) PurgePull(_ engine.UserID, name string) (int, error) {

@@ -5,23 +5,25 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/tidemill/tidemill/engine"
 )
 
-// Bounds of this API's fields (QUEUES.md B.1 to B.6).
+// Bounds of this API's fields, beside those of the engine (QUEUES.md B.1 to B.6).
 const (
-	pullNameMax       = 128
-	pullKeyMax        = 256 // of an idempotency key
-	pullSecretMax     = 256
-	pullReceiveMax    = 100
-	pullReceiveUsual  = 10
-	pullWaitMax       = 20 * time.Second
-	pullVisibilityMax = 12 * time.Hour
-	pullRetentionMin  = time.Minute
-	pullRetentionMax  = 3650 * 24 * time.Hour
-	pullRetriesMax    = 1000
-	pullBatchItems    = 100
-	pullAckItems      = 1000
+	pullNameMax      = 128
+	pullKeyMax       = 256 // of an idempotency key, and of a group
+	pullSecretMax    = 256
+	pullReceiveUsual = 10
+	pullDelayMax     = 90 * 24 * time.Hour
+	pullRetentionMin = time.Minute
+	pullRetentionMax = 3650 * 24 * time.Hour
+	pullBatchItems   = 100
+	pullAckItems     = 1000
 )
+
+// pullDelay is the longest delay of a message.
+func pullDelay(l *engine.Limits) time.Duration { return min(pullDelayMax, l.MaxDelay) }
 
 // rawPlace is where the raw value of a member goes.
 type rawPlace struct {

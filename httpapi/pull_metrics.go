@@ -28,7 +28,7 @@ func (x *exchange) pullMetrics() error {
 		return err
 	}
 	out := func(name string) bool {
-		return len(names) > 0 && !slices.Contains(names, name) || x.mayUsePullQueue(name) != nil
+		return len(names) > 0 && !slices.Contains(names, name) || !x.seesQueue(name)
 	}
 	pulls = slices.DeleteFunc(pulls, func(q engine.PullQueueInfo) bool { return out(q.Name) })
 	others = slices.DeleteFunc(others, func(q engine.QueueInfo) bool { return out(q.Name) })

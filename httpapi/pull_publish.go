@@ -89,13 +89,13 @@ func (x *exchange) buildPull(p *engine.PullPublish, queue string, raw *rawPull, 
 		// a text that JSON parsers refuse.
 		return badRequest("message is not valid UTF-8")
 	}
-	if p.Delay, fail = secondsMember("delay_seconds", raw.delay, 0, limits.MaxDelay, false); fail != nil {
+	if p.Delay, fail = secondsMember("delay_seconds", raw.delay, 0, pullDelay(limits), false); fail != nil {
 		return fail
 	}
 	if p.DedupID, fail = textMember("idempotency_key", raw.key, pullKeyMax); fail != nil {
 		return fail
 	}
-	if p.Group, fail = textMember("group", raw.group, keyMax); fail != nil {
+	if p.Group, fail = textMember("group", raw.group, pullKeyMax); fail != nil {
 		return fail
 	}
 	p.Header, fail = x.pullHeader(raw.headers)

@@ -109,16 +109,16 @@ func (x *exchange) pullChange(c *engine.PullChange, name string, raw *rawPullQue
 			return fail
 		}
 	}
-	if c.MaxRetries, fail = wholeMember("max_retries", raw.maxRetries, 0, pullRetriesMax); fail != nil {
+	if c.MaxRetries, fail = wholeMember("max_retries", raw.maxRetries, 0, engine.PullRetriesMax); fail != nil {
 		return fail
 	}
-	if c.Visibility, fail = secondsMember("visibility_seconds", raw.visibility, time.Second, pullVisibilityMax, true); fail != nil {
+	if c.Visibility, fail = secondsMember("visibility_seconds", raw.visibility, time.Second, engine.PullVisibilityMax, true); fail != nil {
 		return fail
 	}
 	if c.Retention, fail = secondsMember("retention_seconds", raw.retention, pullRetentionMin, pullRetentionMax, true); fail != nil {
 		return fail
 	}
-	c.Delay, fail = secondsMember("delay_seconds", raw.delay, 0, limits.MaxDelay, true)
+	c.Delay, fail = secondsMember("delay_seconds", raw.delay, 0, pullDelay(&limits), true)
 	return fail
 }
 
@@ -145,7 +145,7 @@ func (x *exchange) webhookChange(c *engine.PullChange, raw *rawPullQueue) (fail 
 	if c.WebhookSecretNext, fail = clearable(raw.secretNext, func() (string, *failure) { return secretMember("webhook_secret_next", raw.secretNext) }); fail != nil {
 		return fail
 	}
-	if c.MaxConcurrency, fail = wholeMember("max_concurrency", raw.concurrency, 1, engine.QueueParallelismMax); fail != nil {
+	if c.MaxConcurrency, fail = wholeMember("max_concurrency", raw.concurrency, 1, engine.PullConcurrencyMax); fail != nil {
 		return fail
 	}
 	if c.Timeout, fail = secondsMember("timeout_seconds", raw.timeout, time.Second, x.srv.opt.Engine.Limits().MaxTimeout, true); fail != nil {
@@ -210,7 +210,7 @@ func (x *exchange) answerPullQueue(name string) error {
 	if err != nil {
 		return err
 	}
-	return x.one(func(o *obj) { o.pullQueue(q) })
+	return x.one(func(o *obj) { o.pullQueue(&q) })
 }
 
 // pullQueues is GET /v1/queues.

@@ -43,15 +43,15 @@ func (x *exchange) receiveAsk() (ask receiveAsk, fail *failure) {
 		rawPlace{"wait_seconds", &rawWait}, rawPlace{"visibility_seconds", &rawVisibility}); fail != nil {
 		return ask, fail
 	}
-	most, fail := wholeMember("max_messages", rawMost, 1, pullReceiveMax)
+	most, fail := wholeMember("max_messages", rawMost, 1, engine.PullBatchMax)
 	if fail != nil {
 		return ask, fail
 	}
-	wait, fail := secondsMember("wait_seconds", rawWait, 0, pullWaitMax, false)
+	wait, fail := secondsMember("wait_seconds", rawWait, 0, engine.PullWaitMax, false)
 	if fail != nil {
 		return ask, fail
 	}
-	visibility, fail := secondsMember("visibility_seconds", rawVisibility, time.Second, pullVisibilityMax, false)
+	visibility, fail := secondsMember("visibility_seconds", rawVisibility, time.Second, engine.PullVisibilityMax, false)
 	if fail != nil {
 		return ask, fail
 	}

@@ -8,18 +8,16 @@ func (x *exchange) pullMessage() error {
 	if err != nil {
 		return err
 	}
-	return x.one(func(o *obj) { o.pullMessage(m) })
+	return x.one(func(o *obj) { o.pullMessage(&m) })
 }
 
 // deletePullMessage is DELETE /v1/messages/{id} of one, in any state of it.
 func (x *exchange) deletePullMessage() error {
 	id := string(x.arg)
-	if !x.pullUnlimited() {
-		if _, err := x.findPull(id); err != nil {
-			return err
-		}
+	if _, err := x.findPull(id); err != nil {
+		return err
 	}
-	if err := x.srv.opt.Engine.DeletePullMessage(x.user, id); err != nil {
+	if err := x.srv.opt.Engine.Cancel(x.user, id); err != nil {
 		return err
 	}
 	return x.pullDone()

@@ -78,16 +78,6 @@ func match(method string, path []byte) (r *route, arg []byte, fail *failure) {
 	return matchV2(method, string(lowered(low[:0], family)), rest)
 }
 
-// matchV1 asks the pull queues first, whose paths version 1 never had (QUEUES.md A.4).
-func matchV1(method string, rest []byte) (*route, []byte, *failure) {
-	family, rest := cutSegment(rest)
-	var low [24]byte
-	if r, arg, fail, mine := matchPull(method, string(lowered(low[:0], family)), rest); mine {
-		return r, arg, fail
-	}
-	return nil, nil, unsupported("the API of version 1")
-}
-
 // lowered appends s in lower case, or nothing when it does not fit: no literal
 // segment is that long.
 func lowered(dst, s []byte) []byte {

@@ -59,12 +59,13 @@ func (x *exchange) answerV1(r *engine.Receipt) error {
 	return x.ok(http.StatusOK)
 }
 
-// messageV1 is GET /v1/messages/{id}.
+// messageV1 is GET /v1/messages/{id}, which knows the messages of pull queues too
+// (QUEUES.md A.4).
 func (x *exchange) messageV1() error {
-	m, err := x.pendingV1(string(x.arg))
-	if errors.Is(err, engine.ErrNotFound) {
-		return x.pullMessage()
+	if err := x.pullMessage(); !errors.Is(err, engine.ErrNotFound) {
+		return err
 	}
+	m, err := x.pendingV1(string(x.arg))
 	if err != nil {
 		return err
 	}
@@ -121,11 +122,10 @@ func (o *obj) contentV1(hs []engine.Header, body []byte) {
 
 // cancelV1 is DELETE /v1/messages/{id}: of a publish to a topic it ends all that is pending.
 func (x *exchange) cancelV1() error {
-	err := x.cancelAllV1(string(x.arg))
-	if errors.Is(err, engine.ErrNotFound) {
-		err = x.deletePullMessage()
+	if err := x.deletePullMessage(); !errors.Is(err, engine.ErrNotFound) {
+		return err
 	}
-	if err != nil {
+	if err := x.cancelAllV1(string(x.arg)); err != nil {
 		return err
 	}
 	return x.accepted()

@@ -19,6 +19,8 @@
 // All integers are big-endian, so that keys sort by value.
 //
 //	key                                   value                    what it is
+//	'D' id:8 due:8 seq:8                  row                      a message with a group in a pull queue, by when it is due
+//	'P' id:8                              pull row, the record     a pull queue: its definition, its messages and counters
 //	'a'                                   layout, log, lsn, chain  the position applied
 //	'c' user:4 id                         schedule row, error      a schedule, as its definition says
 //	'd' bucket:8 user:4 hash:16           seq, nonce, at, what     a deduplication id seen (X6)

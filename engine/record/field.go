@@ -43,6 +43,13 @@ const (
 	tagOrdering Tag = 45 // a key within a queue
 	tagSource   Tag = 46 // an encoded message: the one that callbacks report of
 
+	tagPull           Tag = 48 // of an outcome: a PullStep
+	tagPullQueue      Tag = 49 // the name of a pull queue
+	tagPullGroup      Tag = 50 // a key within it
+	tagPullDead       Tag = 51 // the name of its dead letter queue
+	tagPullSecret     Tag = 52 // keys of a webhook's signature
+	tagPullSecretNext Tag = 53
+
 	tagReservedWorkflow Tag = 41
 )
 

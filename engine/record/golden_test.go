@@ -56,6 +56,9 @@ func TestGoldenV3(t *testing.T) {
 	for name := range lineSamples() {
 		delete(all, name)
 	}
+	for name := range pullSamples() {
+		delete(all, name)
+	}
 	for name, v := range all {
 		path := filepath.Join("testdata/v3", name+".bin")
 		checkWritten(t, path, v.Append(nil))

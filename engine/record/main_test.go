@@ -105,6 +105,7 @@ func sampleValues() map[string]appender {
 	m, o, u, d, v := sample(), sampleOutcome(), sampleUser(), sampleDrop(), sampleMove()
 	c, x, k, t := sampleSchedule(), sampleDropSchedule(), sampleTick(), sampleTickMessage()
 	all := lineSamples()
+	maps.Copy(all, pullSamples())
 	maps.Copy(all, map[string]appender{
 		"message": &m, "outcome": &o, "user": &u, "dropdead": &d, "move": &v,
 		"schedule": &c, "dropschedule": &x, "tick": &k, "message-tick": &t,
@@ -152,6 +153,9 @@ func decodeAny(p []byte) (any, error) {
 	case TypeDropGroup:
 		d := new(DropGroup)
 		return d, DecodeDropGroup(p, d)
+	case TypePullQueue:
+		q := new(PullQueue)
+		return q, DecodePullQueue(p, q)
 	case TypeFanout:
 		f := new(Fanout)
 		return f, DecodeFanout(p, f)

@@ -50,12 +50,14 @@ const (
 	TypeGroup     Type = 21 // the newest definition of a URL group
 	TypeDropGroup Type = 22 // a URL group was deleted
 
+	TypePullQueue Type = 23 // the newest definition of a pull queue
+
 	TypeFanout Type = 32 // a message was published to every endpoint of a URL group
 )
 
 // known says whether this version knows a type.
 func known(t Type) bool {
-	return TypeMessage <= t && t <= TypeMove || TypeSchedule <= t && t <= TypeDropGroup || t == TypeFanout
+	return TypeMessage <= t && t <= TypeMove || TypeSchedule <= t && t <= TypePullQueue || t == TypeFanout
 }
 
 // Errors of decoding. They mean damage or a newer writer: checksums are the

@@ -96,7 +96,7 @@ func TestUnknown(t *testing.T) {
 		"outcome kind 5":                 change("outcome", 80, byte(Canceled)+1),
 		"message flag 4":                 change("message", 2, 16),
 		"message flag 15":                change("message", 3, 0x80),
-		"outcome flag 1":                 change("outcome", 2, 2),
+		"outcome flag 2":                 change("outcome", 2, 4),
 		"user flag":                      change("user", 3, 1),
 		"dropdead flag":                  change("dropdead", 2, 1),
 		"message byte 55":                change("message", 55, 1),
@@ -105,7 +105,7 @@ func TestUnknown(t *testing.T) {
 		"user flag of byte 16":           change("user", 16, 2),
 		"user bytes 17 to 19":            change("user", 18, 1),
 		"move version 2":                 change("move", 1, 2),
-		"move flag 1":                    change("move", 2, 2),
+		"move flag 2":                    change("move", 2, 4),
 		"move of kind 0":                 change("move", 82, 0),
 		"move of kind 4":                 change("move", 82, byte(MoveDeadOutcome)+1),
 		"move of another type":           change("move", 82, byte(MoveDeadOutcome)),
@@ -167,9 +167,9 @@ func TestZeroBytes(t *testing.T) {
 // and no others.
 func TestUnknownTags(t *testing.T) {
 	known := map[string]string{
-		"message":      string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 39, 40, 43, 44, 45}),
-		"message-tick": string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 39, 40, 43, 44, 45}),
-		"outcome":      string([]byte{8, 9, 10, 15, 37, 44, 46}),
+		"message":      string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 39, 40, 43, 44, 45, 49, 50}),
+		"message-tick": string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 39, 40, 43, 44, 45, 49, 50}),
+		"outcome":      string([]byte{8, 9, 10, 15, 37, 44, 46, 48}),
 		"user":         string([]byte{11, 12, 13, 14}),
 		"schedule":     string([]byte{6, 8, 35, 42}),
 		"dropschedule": string([]byte{35}),
