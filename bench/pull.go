@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,9 +47,13 @@ func Pull(ctx context.Context, o PullOptions) (report *Report, err error) {
 			return nil, err
 		}
 		results, err := runRounds(ctx, &o.Common, c, []contender{p.contender(server.PID), e.contender(echo.PID)})
+		if err == nil {
+			err = p.drain(ctx)
+		}
 		if err != nil {
 			return nil, err
 		}
+		results[0].Duplicates = p.ledger.duplicates.Load()
 		report.add(c, results, [2]int{0, 1})
 	}
 	return report, nil
@@ -100,9 +105,8 @@ func (p *pull) contender(pid int) contender {
 			}
 			return ops, func() { closeWires(wires) }
 		},
-		finish:     p.drain,
-		damaged:    p.damaged,
-		duplicates: p.ledger.duplicates.Load,
+		finish:  func(context.Context) error { return p.damaged() },
+		damaged: p.damaged,
 	}
 }
 
@@ -115,38 +119,49 @@ func (p *pull) damaged() error {
 
 // fill publishes until Depth messages wait.
 func (p *pull) fill(ctx context.Context) error {
+	return p.each(ctx, func(k *puller) error {
+		for p.ready.Load() < int64(p.o.Depth) {
+			if err := k.publish(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// drain receives what is left after the last round.
+func (p *pull) drain(ctx context.Context) error {
+	deadline := time.Now().Add(p.o.DrainTimeout)
+	err := p.each(ctx, func(k *puller) error {
+		for p.ledger.missing() > 0 && p.damaged() == nil {
+			if time.Now().After(deadline) {
+				return fmt.Errorf("%w: %d of %d had not been received after %v", ErrLost, p.ledger.missing(), p.ledger.acked.Load(), p.o.DrainTimeout)
+			}
+			if err := k.consume(nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return cmp.Or(p.damaged(), err)
+}
+
+// besides is how many publish before a round, and receive after the last one.
+const besides = 16
+
+// each runs work on several connections at one time.
+func (p *pull) each(ctx context.Context, work func(k *puller) error) error {
 	var wg sync.WaitGroup
-	errs := make([]error, min(p.c, fillers))
+	errs := make([]error, min(p.c, besides))
 	for i := range errs {
 		wg.Go(func() {
-			worker := p.consumer(ctx, uint64(i))
-			defer worker.w.close()
-			for p.ready.Load() < int64(p.o.Depth) && errs[i] == nil {
-				errs[i] = worker.publish()
-			}
+			k := p.consumer(ctx, uint64(i))
+			defer k.w.close()
+			errs[i] = work(k)
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
-}
-
-// fillers is how many publish at one time before a round.
-const fillers = 16
-
-// drain receives what is left of a round.
-func (p *pull) drain(ctx context.Context) error {
-	worker := p.consumer(ctx, 0)
-	defer worker.w.close()
-	deadline := time.Now().Add(p.o.DrainTimeout)
-	for p.ledger.missing() > 0 && p.damaged() == nil {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%w: %d of %d had not been received after %v", ErrLost, p.ledger.missing(), p.ledger.acked.Load(), p.o.DrainTimeout)
-		}
-		if err := worker.consume(nil); err != nil {
-			return err
-		}
-	}
-	return p.damaged()
 }
 
 // puller is one consumer, or producer, with its connection. Not safe for concurrent use.
