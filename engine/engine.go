@@ -46,6 +46,7 @@ type Engine struct {
 	stuck  bool              // there are such; owned by loop
 
 	applier   applierQueue
+	visible   visible
 	flusher   flusher
 	waits     processorWait // owned by loop
 	reads     chan pageCommand

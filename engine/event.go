@@ -39,7 +39,7 @@ func (e *Engine) events(q *EventQuery, limits eventLimits, fn func(ev *Event) er
 func (e *Engine) EventsSince(q *EventQuery, fn func(ev *Event) error) (cursor string, err error) {
 	following := *q
 	following.Earliest = true
-	s, err := e.newEventScan(&following, eventDefaults)
+	s, err := e.newEventScan(&following, eventFollowing)
 	if err == nil {
 		err = s.run()
 	}
@@ -65,6 +65,7 @@ func (s *eventScan) show(fn func(ev *Event) error) error {
 	r := eventReader{e: s.e, messages: map[uint64]*Message{}}
 	for i := range s.page {
 		ref := &s.page[i]
+		ref.row.dead = s.deads[ref.row.seq]
 		var ev Event
 		if err := r.read(ref, &ev); err != nil {
 			return err

@@ -57,6 +57,7 @@ type eventRow struct {
 	user            uint32
 	seq, nonce, pos uint64
 	len             uint32
+	dead            uint64         // the LSN of the dead letter that it became, as far as that is at hand
 	created         *index.Created // nil: the message's first row is gone, and its record, too
 }
 

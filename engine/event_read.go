@@ -61,6 +61,7 @@ func (ev *Event) published(c *index.Created) {
 	}
 	ev.URL, ev.CallerIP, ev.ScheduleID = c.URL, c.CallerIP, c.Schedule
 	ev.QueueName, ev.FlowKey, ev.TopicName, ev.Endpoint = c.QueueName, c.FlowKey, c.TopicName, c.Endpoint
+	ev.Labels = c.Labels
 	ev.Method, ev.Retries = c.Method.String(), int(c.Retries)
 }
 
@@ -71,7 +72,7 @@ func createdOf(m *Message) *index.Created {
 		At: m.Created.UnixMilli(), Due: m.NotBefore.UnixMilli(), Method: method, Retries: uint16(m.Retries),
 		HistoryFields: record.HistoryFields{
 			URL: m.URL, CallerIP: m.CallerIP, Schedule: m.ScheduleID, QueueName: m.QueueName, FlowKey: m.Flow.Key,
-			TopicName: m.TopicName, Endpoint: m.Endpoint,
+			TopicName: m.TopicName, Endpoint: m.Endpoint, Labels: m.Labels,
 		},
 	}
 }
@@ -89,24 +90,37 @@ func (r *eventReader) message(row *eventRow) (*Message, error) {
 	return m, nil
 }
 
-// eventMessage reads the message of a row, or fails with errRecordGone.
+// eventMessage reads the message of a row and redacts it (QSTASH.md §10), or fails with
+// errRecordGone.
 func (e *Engine) eventMessage(row *eventRow) (*Message, error) {
 	at := record.Row{Seq: row.seq, Nonce: row.nonce, Pos: row.pos, Len: row.len}
 	m := new(Message)
 	err := e.readMessage(&at, m)
-	if errors.Is(err, wal.ErrNotFound) { // it was moved if it is pending (W10)
-		now, ok, indexErr := e.idx.Row(row.seq)
+	if errors.Is(err, wal.ErrNotFound) { // it was moved if it is pending or a dead letter (W10)
+		now, ok, indexErr := e.rowNow(row)
 		if indexErr != nil {
 			return nil, indexError(indexErr)
 		}
-		if ok && now.Nonce == row.nonce {
+		if ok {
 			err = e.readMessage(&now, m)
 		}
 	}
 	if err != nil {
 		return nil, lostRecord(err)
 	}
+	m.redact()
 	return m, nil
+}
+
+// rowNow returns what the index knows of a message that is pending, or a dead letter.
+func (e *Engine) rowNow(row *eventRow) (now record.Row, ok bool, err error) {
+	now, ok, err = e.idx.Row(row.seq)
+	if err == nil && !ok && row.dead != 0 {
+		var d index.Dead
+		d, ok, err = e.idx.Dead(row.user, row.dead)
+		now = d.Row
+	}
+	return now, ok && now.Nonce == row.nonce, err
 }
 
 // lostRecord turns the errors of records that cannot be read for good into errRecordGone.

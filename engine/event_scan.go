@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/record"
 )
 
 // eventLimits bound one call. What they cut is found from its cursor on.
@@ -12,7 +13,10 @@ type eventLimits struct {
 	bytes int // of bodies and headers that one answer shows, but for the first event's
 }
 
-var eventDefaults = eventLimits{work: 400_000, bytes: 4 << 20}
+var (
+	eventDefaults  = eventLimits{work: 400_000, bytes: 4 << 20}
+	eventFollowing = eventLimits{work: 400_000, bytes: 1 << 20} // of which many may be under way
+)
 
 // What looking at history costs, in units of a row that is passed over, which is about
 // 200 ns.
@@ -44,6 +48,7 @@ type eventScan struct {
 	work    int
 	last    place // behind the last row that was looked at
 	origins map[uint64]*index.Created
+	deads   map[uint64]uint64 // LSN of the dead letter that a message became, by seq
 	scratch []eventRef
 }
 
@@ -159,6 +164,7 @@ func (s *eventScan) take(lsn uint64, h *index.History) (more bool, err error) {
 		return true, nil
 	}
 	s.work += costRow
+	s.noteDead(h)
 	row := &eventRow{user: h.User, seq: h.Seq, nonce: h.Nonce, pos: h.Pos, len: h.Len}
 	s.scratch = expand(s.scratch[:0], h, row)
 	chosen := slices.DeleteFunc(s.scratch, func(e eventRef) bool { return s.passed(e.at) || !s.f.selectsEvent(&e) })
@@ -172,6 +178,19 @@ func (s *eventScan) take(lsn uint64, h *index.History) (more bool, err error) {
 		return true, nil
 	}
 	return s.keep(chosen), nil
+}
+
+// noteDead remembers what a message became: the dead letter knows where its records stand
+// now.
+func (s *eventScan) noteDead(h *index.History) {
+	n := len(h.Outcomes)
+	if n == 0 || h.Outcomes[n-1].Kind != record.Dead {
+		return
+	}
+	if s.deads == nil || len(s.deads) == eventOriginsMax {
+		s.deads = map[uint64]uint64{}
+	}
+	s.deads[h.Seq] = h.Outcomes[n-1].LSN
 }
 
 // passed says whether a place is of a page before.
@@ -241,6 +260,6 @@ func (s *eventScan) findOrigin(row *eventRow, c *index.Created) (*index.Created,
 func publishedOf(c *index.Created) *published {
 	return &published{
 		URL: c.URL, CallerIP: c.CallerIP, ScheduleID: c.Schedule,
-		TopicName: c.TopicName, QueueName: c.QueueName, FlowKey: c.FlowKey,
+		TopicName: c.TopicName, QueueName: c.QueueName, FlowKey: c.FlowKey, Labels: c.Labels,
 	}
 }

@@ -76,11 +76,13 @@ type Event struct {
 	FlowKey    string
 	TopicName  string
 	Endpoint   string
+	Labels     []string
 	Method     string
 	Retries    int
 
-	// Message is nil once the log has given up the message's record, which it may when the
-	// message has ended. Events of one message may share it.
+	// Message, redacted and but for Due and Attempts, is nil once the log has given up the
+	// message's record, which it may when the message has ended. Events of one message may
+	// share it.
 	Message *Message
 
 	// Of the end of an attempt, that is of ERROR, DELIVERED and FAILED.

@@ -293,7 +293,7 @@ func raceDead(t *testing.T, e *Engine, who, n int) {
 				t.Errorf("dead letter %+v", d)
 			}
 			if turn++; turn%3 == 0 {
-				_, err = e.RetryDeadLetter(1, d.ID)
+				_, err = e.RetryDeadLetter(1, d.ID, nil)
 			} else if err = e.DeleteDeadLetter(1, d.ID); err == nil {
 				ended++
 			}

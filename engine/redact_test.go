@@ -156,7 +156,7 @@ func TestRedaction(t *testing.T) {
 		}
 	}
 
-	if _, err := e.RetryDeadLetter(1, d.ID); err != nil {
+	if _, err := e.RetryDeadLetter(1, d.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.next(t); string(got.body) != secretBody || got.header["Authorization"] != secretHeader {

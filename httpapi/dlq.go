@@ -16,33 +16,51 @@ func formatSeconds(d time.Duration) string { return strconv.Itoa(int(d / time.Se
 
 // deadLetters is GET /v2/dlq.
 func (x *exchange) deadLetters() error {
-	f, fail := x.filterOf(&listDead)
-	if fail != nil {
-		return fail
-	}
-	var items []engine.DeadLetter
-	var cursor string
-	if !f.workflow { // none is of a workflow yet
-		var err error
-		if items, cursor, err = x.srv.opt.Engine.DeadLetters(x.deadLetterQuery(&f)); err != nil {
-			return err
-		}
+	items, cursor, err := x.listDead()
+	if err != nil {
+		return err
 	}
 	o := obj{b: x.out[:0]}
 	o.key("messages")
-	o.b = append(o.b, '[')
-	for i := range items {
-		if i > 0 {
-			o.b = append(o.b, ',')
-		}
-		in := obj{b: o.b}
-		in.deadLetter(&items[i])
-		o.b = in.end()
-	}
-	o.b = append(o.b, ']')
+	o.b = appendDeadLetters(o.b, items)
 	o.opt("cursor", cursor) // absent at the end: clients loop while there is one
 	x.out = o.end()
 	return x.ok(http.StatusOK)
+}
+
+// deadLetterArray is GET /v2/dlq/messages of the 2.0 and 2.1 clients: the same items,
+// without their object and its cursor (QSTASH.md §12.2).
+func (x *exchange) deadLetterArray() error {
+	items, _, err := x.listDead()
+	if err != nil {
+		return err
+	}
+	x.out = appendDeadLetters(x.out[:0], items)
+	return x.ok(http.StatusOK)
+}
+
+func (x *exchange) listDead() (items []engine.DeadLetter, cursor string, err error) {
+	f, fail := x.filterOf(&listDead)
+	if fail != nil {
+		return nil, "", fail
+	}
+	if f.workflow { // none is of a workflow yet
+		return nil, "", nil
+	}
+	return x.srv.opt.Engine.DeadLetters(x.deadLetterQuery(&f))
+}
+
+func appendDeadLetters(dst []byte, items []engine.DeadLetter) []byte {
+	dst = append(dst, '[')
+	for i := range items {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		o := obj{b: dst}
+		o.deadLetter(&items[i])
+		dst = o.end()
+	}
+	return append(dst, ']')
 }
 
 // listDead is what GET /v2/dlq takes.
@@ -69,6 +87,9 @@ func unescapeForm(s []byte) []byte {
 
 func (x *exchange) deadLetter() error {
 	d, err := x.srv.opt.Engine.DeadLetter(x.user, string(x.arg))
+	if err == nil && !x.sees(&d.Message) {
+		err = engine.ErrNotFound
+	}
 	if err != nil {
 		return err
 	}
@@ -79,54 +100,11 @@ func (x *exchange) deadLetter() error {
 }
 
 func (x *exchange) deleteDeadLetter() error {
+	if err := x.mayDead(string(x.arg)); err != nil {
+		return err
+	}
 	if err := x.srv.opt.Engine.DeleteDeadLetter(x.user, string(x.arg)); err != nil {
 		return err
 	}
 	return x.done()
-}
-
-// retryDeadLetter is POST /v2/dlq/retry/{id}.
-func (x *exchange) retryDeadLetter() error {
-	if fail := x.refuseOptions(); fail != nil {
-		return fail
-	}
-	id, err := x.srv.opt.Engine.RetryDeadLetter(x.user, string(x.arg))
-	if err != nil {
-		return err
-	}
-	o := obj{b: x.out[:0]}
-	o.str("messageId", id)
-	x.out = o.end()
-	return x.ok(http.StatusCreated)
-}
-
-// refuseOptions refuses options that would change a message that is retried,
-// rather than ignoring them.
-func (x *exchange) refuseOptions() *failure {
-	for _, f := range x.head.fields {
-		if fail := refuseOption(f.name, f.value); fail != nil {
-			return fail
-		}
-	}
-	for query := x.query; len(query) > 0; {
-		var pair []byte
-		pair, query = cutPair(query)
-		name, value := cutParam(pair)
-		if fail := refuseOption(unescape(nil, name), value); fail != nil {
-			return fail
-		}
-	}
-	return nil
-}
-
-func refuseOption(name, value []byte) *failure {
-	if len(value) == 0 || !hasPrefixFold(name, optionPrefix) {
-		return nil
-	}
-	rest := name[len(optionPrefix):]
-	callback, _ := cutCallback(rest)
-	if !hasPrefixFold(rest, forwardPrefix) && optionOf(rest) == optNone && callback == optNone {
-		return nil
-	}
-	return unsupported(string(canonical(bytes.Clone(name))) + " on a retry from the dead letter queue")
 }

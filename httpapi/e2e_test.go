@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -108,6 +109,13 @@ const otherToken = "other-canary-55d0"
 // startReal serves a real engine in a directory of the test's own.
 func startReal(t *testing.T) (addr string) {
 	t.Helper()
+	addr, _ = startEngine(t, nil)
+	return addr
+}
+
+// startEngine is startReal, and returns the engine. log may be nil.
+func startEngine(t *testing.T, log *slog.Logger) (addr string, eng *engine.Engine) {
+	t.Helper()
 	policy, err := dispatch.NewPolicy(dispatch.PolicyOptions{AllowPrivate: true})
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +124,7 @@ func startReal(t *testing.T) (addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eng, err := engine.Open(engine.Options{Dir: t.TempDir(), Wire: client, SegmentSize: 4 << 20})
+	eng, err = engine.Open(engine.Options{Dir: t.TempDir(), Wire: client, SegmentSize: 4 << 20, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,14 +133,11 @@ func startReal(t *testing.T) (addr string) {
 	if err := eng.Bootstrap(accounts); err != nil {
 		t.Fatal(err)
 	}
-	srv, err := New(Options{Engine: eng, CheckDestination: policy.CheckURL})
+	srv, err := New(Options{Engine: eng, CheckDestination: policy.CheckURL, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := listen(t)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
 	t.Cleanup(func() {
@@ -142,5 +147,5 @@ func startReal(t *testing.T) (addr string) {
 			t.Error(err)
 		}
 	})
-	return ln.Addr().String()
+	return ln.Addr().String(), eng
 }

@@ -1,12 +1,28 @@
 package httpapi
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/tidemill/tidemill/engine"
+)
 
 // The pages of the two routes differ (QSTASH.md §8.2, §14).
 const (
 	eventPageMax = 1000
 	logPageMax   = 100
 )
+
+// A list is made in memory, since both of its halves are the same, and may be some 12 MiB
+// long (engine.Engine.Events). So a few are made at one time, which takes a fraction of a
+// second each, the others wait; and those that clients are slow to take have a bound.
+const (
+	listingMax = 8
+	listedMax  = 64 << 20
+)
+
+var errListed = &failure{
+	status: http.StatusServiceUnavailable, text: "too many lists of events are being sent: try again in a moment", retry: true,
+}
 
 var (
 	routeEvents = &route{name: "events", access: accessRead, serve: listEvents(eventPageMax)}
@@ -21,28 +37,48 @@ func matchEvents(method string, rest []byte, r *route) (*route, *failure) {
 	return only(method, "GET", "GET", r)
 }
 
+func matchLogs(method string, rest []byte) (*route, *failure) {
+	if equalFold(rest, "/stream") {
+		return only(method, "GET", "GET", routeEventStream)
+	}
+	return matchEvents(method, rest, routeLogs)
+}
+
 // listEvents is GET /v2/events and GET /v2/logs, with pages of up to most events.
 func listEvents(most int) func(x *exchange) error {
 	return func(x *exchange) error {
-		q, fail := x.eventQuery(most)
+		q, fail := x.eventQuery(most, false)
 		if fail != nil {
 			return fail
 		}
 		q.User = x.user
-		o := obj{b: x.out[:0]}
-		o.key("events")
-		from := len(o.b)
-		var err error
-		o.b, q.Cursor, err = x.appendEvents(append(o.b, '['), &q)
-		if err != nil {
+		x.srv.listing <- struct{}{}
+		defer func() { <-x.srv.listing }()
+		if err := x.makeList(&q); err != nil {
 			return err
 		}
-		o.b = append(o.b, ']')
-		to := len(o.b)
-		o.key("logs") // clients differ in which they read (QSTASH.md §13, 7)
-		o.b = append(o.b, o.b[from:to]...)
-		o.opt("cursor", q.Cursor) // absent at the end: clients loop while there is one
-		x.out = o.end()
+		if !x.srv.listed.take(len(x.out)) {
+			x.out = nil
+			return errListed
+		}
+		x.listed = len(x.out)
 		return x.ok(http.StatusOK)
 	}
+}
+
+// makeList makes the answer of one page.
+func (x *exchange) makeList(q *engine.EventQuery) (err error) {
+	o := obj{b: x.out[:0]}
+	o.key("events")
+	from := len(o.b)
+	if o.b, q.Cursor, err = x.appendEvents(append(o.b, '['), q); err != nil {
+		return err
+	}
+	o.b = append(o.b, ']')
+	to := len(o.b)
+	o.key("logs") // clients differ in which they read (QSTASH.md §13, 7)
+	o.b = append(o.b, o.b[from:to]...)
+	o.opt("cursor", showCursor(q.Cursor)) // absent at the end: clients loop while there is one
+	x.out = o.end()
+	return nil
 }

@@ -36,6 +36,7 @@ func appendEvent(dst []byte, ev *engine.Event) []byte {
 	o.opt("endpointName", ev.Endpoint)
 	o.opt("scheduleId", ev.ScheduleID)
 	o.opt("queueName", ev.QueueName)
+	o.labels(ev.Labels)
 	o.opt("callerIP", ev.CallerIP)
 	o.opt("callerIp", ev.CallerIP)
 	if ev.Method != "" {
@@ -94,8 +95,13 @@ func (o *obj) attempt(ev *engine.Event) {
 			name string
 			d    time.Duration
 		}{
-			{"queue", t.Queue}, {"flowControl", t.Flow}, {"dns", t.DNS}, {"connect", t.Connect}, {"tls", t.TLS},
-			{"firstByte", t.FirstByte}, {"total", t.Total},
+			{"queue", t.Queue},
+			{"flowControl", t.Flow},
+			{"dns", t.DNS},
+			{"connect", t.Connect},
+			{"tls", t.TLS},
+			{"firstByte", t.FirstByte},
+			{"total", t.Total},
 		} {
 			in.num(p.name, p.d.Microseconds())
 		}

@@ -26,6 +26,7 @@ type exchange struct {
 	arg   []byte // what the path has after the route's literal part
 	query []byte // raw, without the question mark
 	user  engine.UserID
+	who   *engine.Principal // who asks; nil on a public route
 	body  body
 	pub   publisher
 
@@ -34,6 +35,7 @@ type exchange struct {
 	allow  string // for a 405
 	out    []byte // JSON of the answer
 	stream stream // how it is sent if it is large
+	listed int    // bytes of Server.listed that it holds
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
@@ -50,12 +52,14 @@ func (s *Server) acquire(c *conn) *exchange {
 func (s *Server) release(x *exchange) {
 	x.body.done()
 	x.pub.reset()
+	s.listed.give(x.listed)
+	x.listed = 0
 	x.ctx.Request.Reset()
 	x.ctx.Response.Reset()
 	if cap(x.out) > outPooledMax {
 		x.out = nil
 	}
-	x.srv, x.c, x.route, x.arg, x.query = nil, nil, nil, nil, nil
+	x.srv, x.c, x.route, x.arg, x.query, x.who = nil, nil, nil, nil, nil, nil
 	x.user, x.status, x.retry, x.allow, x.out = 0, 0, false, "", x.out[:0]
 	x.head = head{fields: x.head.fields[:0]}
 	exchanges.Put(x)
@@ -116,6 +120,8 @@ func (x *exchange) serve() (whole bool) {
 		}
 		if x.c.known = x.authenticate(); !x.c.known {
 			fail = errUnauthorized
+		} else if fail == nil {
+			fail = x.mayCall()
 		}
 	}
 	if fail == nil && !r.public {
@@ -241,7 +247,7 @@ func (x *exchange) write(keep bool) error {
 	if x.status != 0 { // else Fallback has filled it in
 		r.ResetBody()
 		r.SetStatusCode(x.status)
-		if x.status != http.StatusNoContent {
+		if x.status != http.StatusNoContent && x.status != http.StatusNotModified {
 			r.Header.SetContentType("application/json")
 		}
 		r.SetBodyRaw(x.out)

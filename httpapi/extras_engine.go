@@ -1,6 +1,10 @@
 package httpapi
 
-import "github.com/tidemill/tidemill/engine"
+import (
+	"time"
+
+	"github.com/tidemill/tidemill/engine"
+)
 
 // ExtraEngine is the part of Engine behind the routes that the contract does not have
 // (EXTENSIONS.md).
@@ -9,4 +13,6 @@ type ExtraEngine interface {
 	RunSchedule(u engine.UserID, id string) (engine.RunReceipt, error)
 	// UserHosts returns the destination hosts of an account's own messages in memory.
 	UserHosts(u engine.UserID) ([]engine.UserHost, error)
+	// AccountStats returns what happened to an account's messages in a time.
+	AccountStats(u engine.UserID, from, to time.Time) (*engine.AccountStats, error)
 }

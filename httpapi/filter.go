@@ -60,7 +60,8 @@ type filterCall struct {
 	names     filterName
 	strict    bool // it changes what it selects: what is not understood is refused
 	countMax  int  // of count
-	valuesMax int  // of all names together; more is refused
+	valuesMax int  // of all names but ids together; more is refused
+	idsMax    int  // of ids; more is refused. 0: valuesMax
 }
 
 // filterValuesMax bounds the values of a call that has no bound of its own.
@@ -79,8 +80,15 @@ type filter struct {
 	earliest bool     // order=earliestFirst; neither: the call's default
 	count    int      // 0: none was given
 	cursor   string
-	values   int
+	values   int // that were given, and how many of them are ids
+	ids      int
 }
+
+// selects says whether anything was given that selects: the others but page what does.
+func (f *filter) selects() bool { return f.given&^filterPage != 0 }
+
+// paged says whether a number of what it selects was given.
+func (f *filter) paged() bool { return f.given&filterCount != 0 }
 
 // filterStates are the values of state (QSTASH.md §5.2).
 var filterStates = []string{"CREATED", "ACTIVE", "RETRY", "ERROR", "DELIVERED", "FAILED", "CANCEL_REQUESTED", "CANCELED", "IN_PROGRESS"}
@@ -192,7 +200,18 @@ func (f *filter) add(name, v string) *failure {
 	if f.values == before {
 		return badRequest("%s is empty: name a value, or leave it out", name)
 	}
-	if f.values > f.call.valuesMax {
+	return f.checkValues(name)
+}
+
+func (f *filter) checkValues(name string) *failure {
+	idsMax := f.call.idsMax
+	if idsMax == 0 {
+		idsMax = f.call.valuesMax
+	}
+	switch {
+	case f.ids > idsMax:
+		return badRequest("%s names more than %d", name, idsMax)
+	case f.values-f.ids > f.call.valuesMax:
 		return badRequest("the filters name more than %d values", f.call.valuesMax)
 	}
 	return nil
@@ -201,9 +220,9 @@ func (f *filter) add(name, v string) *failure {
 func (f *filter) set(n filterName, name, v string, once bool) *failure {
 	switch n {
 	case filterMessageID:
-		f.take(&f.MessageIDs, splitList(v))
+		f.takeIDs(&f.MessageIDs, splitList(v))
 	case filterDeadID:
-		f.take(&f.deadIDs, splitList(v))
+		f.takeIDs(&f.deadIDs, splitList(v))
 	case filterURL:
 		f.take(&f.URLs, splitAt(v, startsURL))
 	case filterHost:
@@ -242,6 +261,12 @@ func (f *filter) take(to *[]string, values []string) {
 			*to = append(*to, v)
 		}
 	}
+}
+
+// takeIDs is take of ids, of which there may be many: one that is there twice stays so.
+func (f *filter) takeIDs(to *[]string, ids []string) {
+	f.values, f.ids = f.values+len(ids), f.ids+len(ids)
+	*to = append(*to, ids...)
 }
 
 func (f *filter) setStatuses(name, v string) *failure {

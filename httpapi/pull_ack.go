@@ -91,7 +91,7 @@ func (x *exchange) lease(raw []byte) (l engine.Lease, err error) {
 		return l, fail
 	}
 	l = engine.Lease{MessageID: string(x.arg), ID: id}
-	if x.pullUnlimited() {
+	if !x.who.Limited() {
 		return l, nil
 	}
 	_, err = x.findPull(l.MessageID)

@@ -52,7 +52,7 @@ func (x *exchange) pullPublish() error {
 
 // publishPull publishes one message and answers.
 func (x *exchange) publishPull(queue string, raw *rawPull) error {
-	if fail := x.mayUsePullQueue(queue); fail != nil {
+	if fail := x.mayQueue(queue); fail != nil {
 		return fail
 	}
 	limits := x.srv.opt.Engine.Limits()

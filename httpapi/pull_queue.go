@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/tidemill/tidemill/engine"
@@ -12,7 +13,7 @@ func (x *exchange) pullQueueArg() *failure {
 	if fail := pullName(queueName, x.arg); fail != nil {
 		return fail
 	}
-	return x.mayUsePullQueue(view(x.arg))
+	return x.mayQueue(view(x.arg))
 }
 
 // rawPullQueue holds the raw JSON of what defines a queue.
@@ -50,7 +51,7 @@ func (x *exchange) setPullQueue() error {
 	}
 	name, fail := nameMember("name", raw.name)
 	if fail == nil {
-		fail = x.mayUsePullQueue(name)
+		fail = x.mayQueue(name)
 	}
 	if fail != nil {
 		return fail
@@ -105,7 +106,7 @@ func (x *exchange) pullChange(c *engine.PullChange, name string, raw *rawPullQue
 		return fail
 	}
 	if c.DeadLetterQueue != nil && *c.DeadLetterQueue != "" {
-		if fail := x.mayUsePullQueue(*c.DeadLetterQueue); fail != nil {
+		if fail := x.mayQueue(*c.DeadLetterQueue); fail != nil {
 			return fail
 		}
 	}
@@ -185,7 +186,7 @@ func (x *exchange) webhookURL(raw []byte) (string, *failure) {
 	if fail != nil {
 		return "", badRequest("webhook_url: %s", fail.text)
 	}
-	return string(url), nil
+	return string(url), x.mayURL(view(url))
 }
 
 // secretMember returns a key of signatures. No error says what it is (P45).
@@ -219,6 +220,7 @@ func (x *exchange) pullQueues() error {
 	if err != nil {
 		return err
 	}
+	qs = slices.DeleteFunc(qs, func(q engine.PullQueueInfo) bool { return !x.seesQueue(q.Name) })
 	x.out = append(x.out[:0], `{"queues":`...)
 	return x.pullList(len(qs), func(o *obj, i int) { o.pullQueue(&qs[i]) })
 }
@@ -324,7 +326,7 @@ func (x *exchange) redrivePull() error {
 	case to == name:
 		return badRequest("to must differ from the queue's own name")
 	case to != "":
-		if fail := x.mayUsePullQueue(to); fail != nil {
+		if fail := x.mayQueue(to); fail != nil {
 			return fail
 		}
 	}

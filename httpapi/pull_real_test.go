@@ -249,14 +249,28 @@ func TestPullAccountsAreApart(t *testing.T) {
 	s.want(t, request("DELETE /v1/messages/"+none), 200, nil)
 	s.want(t, request("DELETE /v1/queues/gone"), 200, nil)
 	lines := []struct{ line, body string }{
-		{"GET /v1/messages/ID", ""}, {"DELETE /v1/messages/ID", ""}, {"GET /v2/messages/ID", ""}, {"DELETE /v2/messages/ID", ""},
-		{"POST /v1/messages/ID/ack", ""}, {"POST /v1/messages/ID/ack", `{"lease_id":"LEASE"}`},
-		{"POST /v1/messages/ID/release", ""}, {"POST /v1/messages/ID/release", `{"lease_id":"LEASE"}`},
-		{"POST /v1/messages/ID/extend", `{"visibility_seconds":5}`}, {"POST /v1/messages/ID/extend", `{"visibility_seconds":5,"lease_id":"LEASE"}`},
-		{"GET /v1/queues/QUEUE", ""}, {"PATCH /v1/queues/QUEUE", `{"max_retries":1}`}, {"DELETE /v1/queues/QUEUE", ""},
-		{"POST /v1/queues/QUEUE/receive", ""}, {"POST /v1/queues/QUEUE/receive", `{"wait_seconds":9}`}, {"POST /v1/queues/QUEUE/ack", `{"acks":[{"lease_id":"LEASE"}]}`},
-		{"POST /v1/queues/QUEUE/purge", ""}, {"POST /v1/queues/QUEUE/pause", ""}, {"POST /v1/queues/QUEUE/resume", ""}, {"POST /v1/queues/QUEUE/redrive", ""},
-		{"GET /v1/metrics?queue=QUEUE", ""}, {"GET /v1/queues", ""},
+		{"GET /v1/messages/ID", ""},
+		{"DELETE /v1/messages/ID", ""},
+		{"GET /v2/messages/ID", ""},
+		{"DELETE /v2/messages/ID", ""},
+		{"POST /v1/messages/ID/ack", ""},
+		{"POST /v1/messages/ID/ack", `{"lease_id":"LEASE"}`},
+		{"POST /v1/messages/ID/release", ""},
+		{"POST /v1/messages/ID/release", `{"lease_id":"LEASE"}`},
+		{"POST /v1/messages/ID/extend", `{"visibility_seconds":5}`},
+		{"POST /v1/messages/ID/extend", `{"visibility_seconds":5,"lease_id":"LEASE"}`},
+		{"GET /v1/queues/QUEUE", ""},
+		{"PATCH /v1/queues/QUEUE", `{"max_retries":1}`},
+		{"DELETE /v1/queues/QUEUE", ""},
+		{"POST /v1/queues/QUEUE/receive", ""},
+		{"POST /v1/queues/QUEUE/receive", `{"wait_seconds":9}`},
+		{"POST /v1/queues/QUEUE/ack", `{"acks":[{"lease_id":"LEASE"}]}`},
+		{"POST /v1/queues/QUEUE/purge", ""},
+		{"POST /v1/queues/QUEUE/pause", ""},
+		{"POST /v1/queues/QUEUE/resume", ""},
+		{"POST /v1/queues/QUEUE/redrive", ""},
+		{"GET /v1/metrics?queue=QUEUE", ""},
+		{"GET /v1/queues", ""},
 	}
 	for _, tt := range lines {
 		as := func(id, lease, queue string) answer {

@@ -9,19 +9,19 @@ const (
 )
 
 var (
-	routePullPublish = &route{name: "pull publish", access: accessPublish, room: pullRoom, serve: (*exchange).pullPublish}
-	routePullBatch   = &route{name: "pull publish batch", access: accessPublish, room: pullRoom, least: pullBatchMax, serve: (*exchange).pullBatch}
+	routePullPublish = &route{name: "pull publish", access: accessPublish, scoped: true, room: pullRoom, serve: (*exchange).pullPublish}
+	routePullBatch   = &route{name: "pull publish batch", access: accessPublish, scoped: true, room: pullRoom, least: pullBatchMax, serve: (*exchange).pullBatch}
 
-	routePullQueues      = &route{name: "pull queue list", access: accessRead, room: pullRoom, serve: (*exchange).pullQueues}
-	routePullQueueSet    = &route{name: "pull queue upsert", room: pullRoom, serve: (*exchange).setPullQueue}
-	routePullQueue       = &route{name: "pull queue", access: accessRead, room: pullRoom, serve: (*exchange).pullQueue}
-	routePullQueuePatch  = &route{name: "pull queue change", room: pullRoom, serve: (*exchange).changePullQueue}
-	routePullQueueDelete = &route{name: "pull queue delete", room: pullRoom, serve: (*exchange).deletePullQueue}
-	routePullMetrics     = &route{name: "pull metrics", access: accessRead, room: pullRoom, serve: (*exchange).pullMetrics}
+	routePullQueues      = &route{name: "pull queue list", access: accessRead, scoped: true, room: pullRoom, serve: (*exchange).pullQueues}
+	routePullQueueSet    = &route{name: "pull queue upsert", scoped: true, room: pullRoom, serve: (*exchange).setPullQueue}
+	routePullQueue       = &route{name: "pull queue", access: accessRead, scoped: true, room: pullRoom, serve: (*exchange).pullQueue}
+	routePullQueuePatch  = &route{name: "pull queue change", scoped: true, room: pullRoom, serve: (*exchange).changePullQueue}
+	routePullQueueDelete = &route{name: "pull queue delete", scoped: true, room: pullRoom, serve: (*exchange).deletePullQueue}
+	routePullMetrics     = &route{name: "pull metrics", access: accessRead, scoped: true, room: pullRoom, serve: (*exchange).pullMetrics}
 
-	routePullAck     = &route{name: "pull ack", room: pullRoom, serve: (*exchange).ackPull}
-	routePullRelease = &route{name: "pull release", room: pullRoom, serve: (*exchange).releasePull}
-	routePullExtend  = &route{name: "pull extend", room: pullRoom, serve: (*exchange).extendPull}
+	routePullAck     = &route{name: "pull ack", scoped: true, room: pullRoom, serve: (*exchange).ackPull}
+	routePullRelease = &route{name: "pull release", scoped: true, room: pullRoom, serve: (*exchange).releasePull}
+	routePullExtend  = &route{name: "pull extend", scoped: true, room: pullRoom, serve: (*exchange).extendPull}
 )
 
 // pullQueueOperations are what can be done with a queue by POST, names in lower case.
@@ -29,14 +29,14 @@ var pullQueueOperations = map[string]*route{
 	"messages": routePullBatch,
 	"receive":  routePullReceive,
 	"pull":     routePullReceive,
-	"ack":      {name: "pull ack batch", room: pullRoom, serve: (*exchange).ackPullBatch},
-	"purge":    {name: "pull queue purge", room: pullRoom, serve: (*exchange).purgePull},
-	"pause":    {name: "pull queue pause", room: pullRoom, serve: pausePull(true)},
-	"resume":   {name: "pull queue resume", room: pullRoom, serve: pausePull(false)},
-	"redrive":  {name: "pull queue redrive", room: pullRoom, serve: (*exchange).redrivePull},
+	"ack":      {name: "pull ack batch", scoped: true, room: pullRoom, serve: (*exchange).ackPullBatch},
+	"purge":    {name: "pull queue purge", scoped: true, room: pullRoom, serve: (*exchange).purgePull},
+	"pause":    {name: "pull queue pause", scoped: true, room: pullRoom, serve: pausePull(true)},
+	"resume":   {name: "pull queue resume", scoped: true, room: pullRoom, serve: pausePull(false)},
+	"redrive":  {name: "pull queue redrive", scoped: true, room: pullRoom, serve: (*exchange).redrivePull},
 }
 
-var routePullReceive = &route{name: "pull receive", room: pullRoom, serve: (*exchange).receivePull}
+var routePullReceive = &route{name: "pull receive", scoped: true, room: pullRoom, serve: (*exchange).receivePull}
 
 // pullMessageOperations are what can be done with a message by POST.
 var pullMessageOperations = map[string]*route{

@@ -8,6 +8,7 @@ import "bytes"
 type route struct {
 	name   string // for logs
 	access access // what a token must allow
+	scoped bool   // the handler holds a token to its limits (access.go)
 	public bool   // answered without a token and without reading a body
 	batch  bool   // the body is JSON around messages, bounded by Options.BatchMax
 	room   int64  // bytes that the body may have beyond those of one message, for the JSON around it
@@ -26,14 +27,16 @@ const (
 )
 
 var (
-	routePublish    = &route{name: "publish", access: accessPublish, serve: (*exchange).publish}
-	routeBatch      = &route{name: "batch", access: accessPublish, batch: true, serve: (*exchange).batch}
-	routeMessage    = &route{name: "message", access: accessRead, serve: (*exchange).message}
-	routeCancel     = &route{name: "cancel", serve: (*exchange).cancel}
+	routePublish    = &route{name: "publish", access: accessPublish, scoped: true, serve: (*exchange).publish}
+	routeBatch      = &route{name: "batch", access: accessPublish, scoped: true, batch: true, serve: (*exchange).batch}
+	routeMessage    = &route{name: "message", access: accessRead, scoped: true, serve: (*exchange).message}
+	routeCancel     = &route{name: "cancel", scoped: true, serve: (*exchange).cancel}
+	routeCancels    = &route{name: "bulk cancel", serve: (*exchange).cancelMany}
 	routeDead       = &route{name: "dlq list", access: accessRead, serve: (*exchange).deadLetters}
-	routeDeadOne    = &route{name: "dlq item", access: accessRead, serve: (*exchange).deadLetter}
-	routeDeadDelete = &route{name: "dlq delete", serve: (*exchange).deleteDeadLetter}
-	routeDeadRetry  = &route{name: "dlq retry", serve: (*exchange).retryDeadLetter}
+	routeDeadArray  = &route{name: "dlq list of 2.0", access: accessRead, serve: (*exchange).deadLetterArray}
+	routeDeadOne    = &route{name: "dlq item", access: accessRead, scoped: true, serve: (*exchange).deadLetter}
+	routeDeadDelete = &route{name: "dlq delete", scoped: true, serve: (*exchange).deleteDeadLetter}
+	routeDeadRetry  = &route{name: "dlq retry", scoped: true, serve: (*exchange).retryDeadLetter}
 	routeDeletes    = &route{name: "dlq bulk delete", serve: (*exchange).deleteDeadLetters}
 	routeRetries    = &route{name: "dlq bulk retry", serve: (*exchange).retryDeadLetters}
 	routeKeys       = &route{name: "keys", access: accessRead, serve: (*exchange).keys}
@@ -45,7 +48,8 @@ var (
 // outside says whether a path does not belong to the API, so that Fallback has it.
 func outside(path []byte) bool {
 	first, _ := cutSegment(path)
-	return !equalFold(first, "v1") && !equalFold(first, "v2") && !equalFold(first, "llm") && !equalFold(first, "healthz")
+	return !equalFold(first, "v1") && !equalFold(first, "v2") && !equalFold(first, "llm") && !equalFold(first, "healthz") &&
+		!equalFold(first, documentName)
 }
 
 // cutSegment cuts "/a/rest" into "a" and "/rest".
@@ -67,6 +71,9 @@ func match(method string, path []byte) (r *route, arg []byte, fail *failure) {
 	switch {
 	case equalFold(first, "healthz") && len(rest) == 0:
 		r, fail = only(method, "GET", "GET", routeHealth)
+		return r, nil, fail
+	case equalFold(first, documentName) && len(rest) == 0:
+		r, fail = only(method, "GET", "GET", routeDocument)
 		return r, nil, fail
 	case equalFold(first, "v1"):
 		return matchV1(method, rest)
@@ -103,6 +110,10 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		return matchMessages(method, rest)
 	case "dlq":
 		return matchDead(method, rest)
+	case "users":
+		return matchUsers(method, rest)
+	case "tokens":
+		return matchTokens(method, rest)
 	case "keys":
 		r, fail = matchKeys(method, rest)
 	case "rotate":
@@ -123,10 +134,12 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		r, fail = leaf(rest, method, "GET", routeGlobalParallelism)
 	case "hosts":
 		r, fail = leaf(rest, method, "GET", routeHosts)
+	case "stats":
+		r, fail = leaf(rest, method, "GET", routeStats)
 	case "events":
 		r, fail = matchEvents(method, rest, routeEvents)
 	case "logs":
-		r, fail = matchEvents(method, rest, routeLogs)
+		r, fail = matchLogs(method, rest)
 	case "workflows", "trigger", "wait", "notify", "waiters":
 		fail = unsupported("/v2/" + family)
 	default:
@@ -169,26 +182,16 @@ func matchMessages(method string, rest []byte) (*route, []byte, *failure) {
 	switch {
 	case len(more) > 0:
 		return nil, nil, errNoRoute
+	case len(id) == 0 && method == "DELETE":
+		return routeCancels, rest, nil
 	case len(id) == 0:
-		return nil, nil, messages(method, len(rest) > 0)
+		return nil, nil, notAllowed("DELETE")
 	case method == "GET":
 		return routeMessage, id, nil
 	case method == "DELETE":
 		return routeCancel, id, nil
 	}
 	return nil, nil, notAllowed("GET, DELETE")
-}
-
-// messages refuses what is asked of all messages. A DELETE with a trailing slash
-// is a client's empty id, and must never mean all (QSTASH.md §1.1).
-func messages(method string, slash bool) *failure {
-	switch {
-	case method == "DELETE" && slash:
-		return badRequest("the id is empty: DELETE /v2/messages/{id}")
-	case method == "DELETE":
-		return unsupported("DELETE /v2/messages")
-	}
-	return notAllowed("DELETE")
 }
 
 func matchDead(method string, rest []byte) (*route, []byte, *failure) {
@@ -199,7 +202,7 @@ func matchDead(method string, rest []byte) (*route, []byte, *failure) {
 	case equalFold(id, "retry"):
 		return matchRetry(method, more)
 	case equalFold(id, "messages"):
-		return nil, nil, unsupported("/v2/dlq/messages")
+		return matchDeadMessages(method, more)
 	case len(more) > 0:
 		return nil, nil, errNoRoute
 	case method == "GET":
@@ -219,6 +222,24 @@ func matchDeadAll(method string, rest []byte) (*route, []byte, *failure) {
 		return routeDeletes, rest, nil
 	}
 	return nil, nil, notAllowed("GET, DELETE")
+}
+
+// matchDeadMessages matches what @upstash/qstash 2.0 and 2.1 call (QSTASH.md §12.2).
+func matchDeadMessages(method string, rest []byte) (*route, []byte, *failure) {
+	id, more := cutSegment(rest)
+	switch {
+	case len(more) > 0:
+		return nil, nil, errNoRoute
+	case len(id) == 0 && method == "GET":
+		return routeDeadArray, nil, nil
+	case len(id) == 0 && method == "DELETE" && len(rest) > 0:
+		return nil, nil, errNoDeadID
+	case len(id) == 0:
+		return nil, nil, notAllowed("GET")
+	case method == "DELETE":
+		return routeDeadDelete, id, nil
+	}
+	return nil, nil, notAllowed("DELETE")
 }
 
 func matchRetry(method string, rest []byte) (*route, []byte, *failure) {

@@ -34,7 +34,7 @@ func (x *exchange) spill() error {
 		return nil
 	}
 	if !x.stream.begun() {
-		if err := x.beginStream(); err != nil {
+		if err := x.beginStream("application/json"); err != nil {
 			return errGone
 		}
 	}
@@ -45,10 +45,10 @@ func (x *exchange) spill() error {
 	return nil
 }
 
-func (x *exchange) beginStream() error {
+func (x *exchange) beginStream(contentType string) error {
 	x.head.keepAlive = false
 	h := &x.ctx.Response.Header
-	h.SetContentType("application/json")
+	h.SetContentType(contentType)
 	h.SetConnectionClose()
 	length := -1 // fasthttp's word for chunked
 	if x.head.http10 {

@@ -50,7 +50,6 @@ func TestRoutes(t *testing.T) {
 		{"DELETE /v2/messages/msg_one", 200, `{"cancelled":1}`},
 		{"DELETE /v2/messages/msg_none", 404, `{"error":"not found"}`},
 		{"DELETE /v2/messages/", 400, `{"error":"the id is empty: DELETE /v2/messages/{id}"}`},
-		{"DELETE /v2/messages", 501, `{"error":"DELETE /v2/messages` + notYet},
 		{"GET /v2/dlq", 200, `{"messages":[` + dead1 + "," + dead2 + `],"cursor":"42"}`},
 		{"GET /v2/dlq/", 200, `{"messages":[` + dead1 + "," + dead2 + `],"cursor":"42"}`},
 		{"GET /v2/dlq?source=workflow", 200, `{"messages":[]}`},
@@ -63,7 +62,6 @@ func TestRoutes(t *testing.T) {
 		{"DELETE /v2/dlq/19-1", 404, `{"error":"not found"}`},
 		{"POST /v2/dlq/retry/17-1", 201, `{"messageId":"msg_again"}`},
 		{"POST /v2/dlq/retry/19-1", 404, `{"error":"not found"}`},
-		{"GET /v2/dlq/messages", 501, `{"error":"/v2/dlq/messages` + notYet},
 		{"GET /v2/keys", 200, `{"current":"sig_a","next":"sig_b"}`},
 		{"POST /v2/keys/rotate", 200, `{"current":"sig_b","next":"sig_c"}`},
 		{"POST /v2/rotate", 200, `{"current":"sig_b","next":"sig_c"}`},
@@ -160,17 +158,6 @@ func TestDeadLetterFilters(t *testing.T) {
 	})
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
-	}
-}
-
-func TestRetryRefusesOptions(t *testing.T) {
-	s := start(t, nil)
-	s.eng.dead = []engine.DeadLetter{{ID: "1-1"}}
-	for _, name := range []string{"Upstash-Retries", "Upstash-Queue-Name", "Upstash-Flow-Control-Key", "Upstash-Callback", "Upstash-Failure-Callback-Retries"} {
-		a, _ := s.send(t, request("POST /v2/dlq/retry/1-1", strings.ToLower(name)+": 5", "Upstash-Telemetry-Sdk: js"))
-		if a.StatusCode != 501 || !strings.Contains(a.body, name+" on a retry") || len(s.eng.calls) != 0 {
-			t.Errorf("got %d %s, calls %v", a.StatusCode, a.body, s.eng.calls)
-		}
 	}
 }
 

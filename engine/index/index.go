@@ -55,6 +55,7 @@ type Index struct {
 	start   Position
 	closing sync.RWMutex // held for reading by reads: Pebble panics when it is used after Close
 	closed  bool
+	seconds seconds
 }
 
 // ErrClosed is returned by reads after Close.

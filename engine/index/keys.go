@@ -20,6 +20,8 @@ const (
 	kindTick     = 'k' // how far a schedule has come
 	kindLane     = 'l'
 	kindMessage  = 'm'
+	kindLastUser = 'n' // the newest deletion of an account
+	kindToken    = 'o' // a token of an account
 	kindPending  = 'p'
 	kindDead     = 'q'
 	kindPull     = 'P' // a pull queue
@@ -30,6 +32,7 @@ const (
 	kindUser     = 'u'
 	kindQueue    = 'w' // a queue
 	kindStand    = 'x' // where the message of a dead letter stands
+	kindStats    = 'z' // what was counted of accounts
 )
 
 // layout is the version of keys and values. An index of another layout is

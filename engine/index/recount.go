@@ -56,6 +56,9 @@ func (a *Applier) clearCounts() {
 		q.Count, q.Visible, q.Leased = 0, 0, 0
 		a.touchPull(q)
 	}
+	for _, user := range slices.Sorted(maps.Keys(a.accounts.byUser)) {
+		a.account(user).pending = 0
+	}
 	for _, s := range inOrder(a.live.bytes) {
 		a.live.add(s<<32, -a.live.bytes[s])
 	}
@@ -68,6 +71,7 @@ func (a *Applier) recountRow(r *record.Row) {
 		l.low = math.MaxInt64
 	}
 	l.Count++
+	a.pend(r.User, 1)
 	if q := a.queues[r.Queue]; q != nil {
 		q.Count++
 	}

@@ -28,6 +28,10 @@ const (
 	tagKeyNext    Tag = 14
 	tagTiming     Tag = 15
 
+	tagLimitQueue Tag = 16 // what a token is limited to: the name of a queue,
+	tagLimitGroup Tag = 17 // of a URL group,
+	tagLimitHost  Tag = 18 // or a host
+
 	tagQueue    Tag = 32 // the name of a queue
 	tagTopic    Tag = 33 // the name of a URL group
 	tagEndpoint Tag = 34 // the name of one of its endpoints
