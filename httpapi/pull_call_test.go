@@ -99,7 +99,7 @@ func TestPullCalls(t *testing.T) {
 		},
 		{"POST /v1/queues/none/ack", `{"acks":[{"lease_id":"l1"}]}`, "settle none, ack  l1", 404, `{"error":"not found"}`},
 		{"GET /v1/messages/msg_one", "", "", 200, message},
-		{"DELETE /v1/messages/msg_one", "", "", 200, ok},
+		{"DELETE /v1/messages/msg_one", "", "", 202, `{"status":"accepted"}`},
 		{"POST /v1/queues/q/ack", `{}`, "", 200, `{"ack_count":0,"retry_count":0,"warnings":[]}`},
 
 		{"GET /v1/queues", "", "queues", 200, `{"queues":[` + queue + `,` + other + `]}`},
@@ -232,7 +232,7 @@ func FuzzPullPublish(f *testing.F) {
 		e.lock.Lock()
 		e.sent = nil
 		e.lock.Unlock()
-		x := &exchange{srv: srv, c: &conn{}, route: routePullPublish}
+		x := &exchange{srv: srv, c: &conn{}, route: routePullPublish, who: new(engine.Principal)}
 		x.body.b = bytes.Clone(b)
 		if err := x.pullPublish(); err != nil {
 			if fail := failureOf(err); fail == nil || fail.status >= 500 && !bytes.Contains(b, []byte("full")) {

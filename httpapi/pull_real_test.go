@@ -113,7 +113,7 @@ func TestPullConsumeEndToEnd(t *testing.T) {
 	// Deleted while somebody has it.
 	id = s.publishPull(t, `{"queue":"jobs","message":1}`)
 	m = s.receiveOne(t, "jobs")
-	s.want(t, request("DELETE /v1/messages/"+id), 200, nil)
+	s.want(t, request("DELETE /v1/messages/"+id), 202, nil)
 	s.post(t, "messages/"+id+"/extend", `{"visibility_seconds":5}`, 404, nil)
 	s.post(t, "messages/"+id+"/release", lease(&m), 404, nil)
 }
@@ -246,7 +246,7 @@ func TestPullAccountsAreApart(t *testing.T) {
 	m := s.receiveOne(t, "mine")
 	none := s.publishPull(t, `{"queue":"gone","message":"m"}`)
 	gone := s.receiveOne(t, "gone")
-	s.want(t, request("DELETE /v1/messages/"+none), 200, nil)
+	s.want(t, request("DELETE /v1/messages/"+none), 202, nil)
 	s.want(t, request("DELETE /v1/queues/gone"), 200, nil)
 	lines := []struct{ line, body string }{
 		{"GET /v1/messages/ID", ""},

@@ -20,7 +20,7 @@ func (x *exchange) deletePullMessage() error {
 	if err := x.srv.opt.Engine.Cancel(x.user, id); err != nil {
 		return err
 	}
-	return x.pullDone()
+	return x.accepted() // as version 1 answers on this path
 }
 
 // pullMessage writes a message object (QUEUES.md B.4). The message itself is the text

@@ -169,8 +169,11 @@ func (x *exchange) findV1(id string) (m *engine.Message, expired bool, err error
 		m, expired = publishedV1(ev)
 		return nil
 	})
-	if m == nil && err == nil {
+	switch {
+	case m == nil && err == nil:
 		m, err = x.srv.opt.Engine.Message(x.user, id)
+	case m != nil && strings.HasPrefix(m.URL, "/"): // of a pull queue, which does not show what has ended
+		err = engine.ErrNotFound
 	}
 	return m, expired, err
 }
