@@ -135,7 +135,7 @@ func TestEveryRouteIsWalked(t *testing.T) {
 	if len(found) < len(walkRows) {
 		t.Fatalf("found %d routes for %d rows", len(found), len(walkRows))
 	}
-	n := names{"msg": "msg_x", "dlq": "1-2", "scd": "s", "queue": "q", "group": "g", "key": "k", "user": "9", "token": "tok_x", "url": "http://h/"}
+	n := names{"msg": "msg_x", "dlq": "1-2", "scd": "s", "queue": "q", "group": "g", "key": "k", "user": "9", "token": "tok_x", "url": "http://h/", "pull": "p", "pmsg": "msg_x", "lease": "l"}
 	for name, row := range rows {
 		method, target, _ := strings.Cut(n.fill(row.request), " ")
 		path, _ := cutQuery([]byte(target))
@@ -184,6 +184,7 @@ func newWalkSite(t *testing.T) *walkSite {
 		"msg": "msg_2222222222222222222222", "dlq": "1-2", "scd": "never-s", "queue": "never-q", "group": "never-g",
 		"key": "never-k", "user": "77", "token": "tok_22222222222", "url": "http://127.0.0.1:1/other",
 	}
+	s.addPull(t)
 	return s
 }
 
@@ -203,7 +204,7 @@ func (s *walkSite) deadLetter(t *testing.T) string {
 	return ""
 }
 
-var randomIDs = regexp.MustCompile(`"(msg|scd)_[^"]+"|"createdAt":\d+`)
+var randomIDs = regexp.MustCompile(`"(msg|scd|lse)_[^"]+"|"(createdAt|[a-z_]+_at)":\d+`)
 
 // state is all that account 1 can see, as it should stay.
 func (s *walkSite) state(t *testing.T) string {

@@ -177,16 +177,17 @@ func clearable(raw []byte, read func() (string, *failure)) (*string, *failure) {
 	return &v, nil
 }
 
-// webhookURL checks a webhook as a publish checks a destination.
+// webhookURL checks a webhook as an endpoint of a URL group is checked, and so as a
+// publish checks a destination.
 func (x *exchange) webhookURL(raw []byte) (string, *failure) {
 	url, fail := stringMember("webhook_url", raw)
 	if fail == nil {
 		fail = x.endpointURL(view(url))
 	}
-	if fail != nil {
-		return "", badRequest("webhook_url: %s", fail.text)
+	if fail != nil && fail.status == http.StatusBadRequest {
+		fail = badRequest("webhook_url: %s", fail.text)
 	}
-	return string(url), x.mayURL(view(url))
+	return string(url), fail
 }
 
 // secretMember returns a key of signatures. No error says what it is (P45).
