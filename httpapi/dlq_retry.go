@@ -51,6 +51,9 @@ func (x *exchange) retryOptions() (*engine.RetryOptions, *failure) {
 	if fail := p.build(&b); fail != nil {
 		return nil, fail
 	}
+	if fail := x.mayCallBack(&p.options); fail != nil {
+		return nil, fail
+	}
 	m := &p.message
 	o := &engine.RetryOptions{
 		Timeout: m.Timeout, RetryDelay: m.RetryDelay, Delay: m.Delay, NotBefore: m.NotBefore,

@@ -231,7 +231,11 @@ func (e *fakeEngine) endDeads(q *engine.DeadLetterQuery) ([]string, string, erro
 	if err := e.endErr[q.IDs[0]]; err != nil {
 		return []string{"msg_a"}[:len(q.IDs)-1], "", err
 	}
-	return make([]string, len(q.IDs)), "", nil
+	ids := make([]string, len(q.IDs))
+	for i := range ids {
+		ids[i] = "msg_of_" + q.IDs[i]
+	}
+	return ids, "", nil
 }
 
 func describeQuery(q *engine.DeadLetterQuery) string {

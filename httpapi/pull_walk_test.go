@@ -45,7 +45,7 @@ func (s *walkSite) addPull(t *testing.T) {
 // TestPullLimits: a token that is limited to a queue publishes to that one and consumes
 // from it, and to it there is no other, whatever it is asked by.
 func TestPullLimits(t *testing.T) {
-	addr, eng := startEngine(t, nil)
+	addr, eng := startEngine(t, nil, nil)
 	s := realSite{addr}
 	token := func(spec engine.TokenSpec) func(raw string) string {
 		spec.User = 1

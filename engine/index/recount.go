@@ -51,13 +51,13 @@ func (a *Applier) clearCounts() {
 		a.flows[id].Count = 0
 		a.touchFlow(a.flows[id])
 	}
+	for _, user := range slices.Sorted(maps.Keys(a.accounts.byUser)) {
+		a.account(user).pending = 0
+	}
 	for _, id := range inOrder(a.pulls.byID) {
 		q := a.pulls.byID[id]
 		q.Count, q.Visible, q.Leased = 0, 0, 0
 		a.touchPull(q)
-	}
-	for _, user := range slices.Sorted(maps.Keys(a.accounts.byUser)) {
-		a.account(user).pending = 0
 	}
 	for _, s := range inOrder(a.live.bytes) {
 		a.live.add(s<<32, -a.live.bytes[s])

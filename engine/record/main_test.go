@@ -105,8 +105,8 @@ func sampleValues() map[string]appender {
 	m, o, u, d, v := sample(), sampleOutcome(), sampleUser(), sampleDrop(), sampleMove()
 	c, x, k, t := sampleSchedule(), sampleDropSchedule(), sampleTick(), sampleTickMessage()
 	all := lineSamples()
-	maps.Copy(all, pullSamples())
 	maps.Copy(all, tokenSamples())
+	maps.Copy(all, pullSamples())
 	maps.Copy(all, map[string]appender{
 		"message": &m, "outcome": &o, "user": &u, "dropdead": &d, "move": &v,
 		"schedule": &c, "dropschedule": &x, "tick": &k, "message-tick": &t,
@@ -330,7 +330,7 @@ func drawUser(t *rapid.T) *User {
 }
 
 func drawDrop(t *rapid.T) *DropDead {
-	return &DropDead{User: rapid.Uint32().Draw(t, "user"), Dead: rapid.Uint64().Draw(t, "dead"), Freed: drawFreed(t)}
+	return &DropDead{Flags: rapid.SampledFrom([]uint16{0, DropExpired}).Draw(t, "flags"), User: rapid.Uint32().Draw(t, "user"), Dead: rapid.Uint64().Draw(t, "dead"), Freed: drawFreed(t)}
 }
 
 // drawID draws the id of a schedule: any bytes, but not none.

@@ -150,7 +150,7 @@ func (m *Message) fieldsSize() int {
 	if m.Flags&FlagTick != 0 {
 		n += fieldSize(scheduleTickSize)
 	}
-	return n + m.lineSize() + labelsSize(m.Labels) + m.Redact.size() + m.pullSize()
+	return n + m.lineSize() + m.pullSize() + labelsSize(m.Labels) + m.Redact.size()
 }
 
 // Append appends the encoded message to dst and returns the result. It does not
