@@ -126,7 +126,7 @@ func (w *canceler) readPage(f *rowFilter, from, below uint64) (next uint64, done
 			next = r.Seq
 			return false, nil
 		}
-		if seen++; f.row(r) {
+		if seen++; r.Pull.Published == 0 && f.row(r) { // pull queues have calls of their own
 			rows = append(rows, *r)
 		}
 		return true, nil

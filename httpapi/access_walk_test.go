@@ -49,7 +49,7 @@ var walkRows = []walkRow{
 	{name: "logs", access: accessRead, request: "GET /v2/logs"},
 	{name: "event stream", access: accessRead, request: "GET /v2/logs/stream?fromDate=1", moves: true, stream: true},
 	{name: "dlq list of 2.0", access: accessRead, request: "GET /v2/dlq/messages"},
-	{name: "v1 message", access: accessRead, request: "GET /v1/messages/{msg}"},
+	{name: "v1 message", access: accessRead, scoped: true, request: "GET /v1/messages/{msg}"},
 	{name: "v1 schedule list", access: accessRead, request: "GET /v1/schedules"},
 	{name: "v1 schedule", access: accessRead, request: "GET /v1/schedules/{scd}"},
 	{name: "v1 topic list", access: accessRead, request: "GET /v1/topics"},
@@ -73,7 +73,7 @@ var walkRows = []walkRow{
 	{name: "enqueue", access: accessPublish, scoped: true, request: "POST /v2/enqueue/{queue}/{url}", body: "x"},
 	{name: "v1 publish", access: accessPublish, scoped: true, request: "POST /v1/publish/{group}", body: "x"},
 	{name: "bulk cancel", request: "DELETE /v2/messages?messageIds={msg}"},
-	{name: "v1 cancel", request: "DELETE /v1/messages/{msg}"},
+	{name: "v1 cancel", scoped: true, request: "DELETE /v1/messages/{msg}"},
 	{name: "v1 endpoint update", request: "PUT /v1/endpoints/{ept}", body: `{"url":"{url}"}`},
 	{name: "v1 endpoint delete", request: "DELETE /v1/endpoints/{ept}"},
 	{name: "v1 endpoint create", request: "POST /v1/endpoints", body: `{"url":"{url}","topicName":"{group}"}`},
@@ -168,7 +168,7 @@ func TestEveryRouteIsWalked(t *testing.T) {
 	if len(found) < len(walkRows) {
 		t.Fatalf("found %d routes for %d rows", len(found), len(walkRows))
 	}
-	n := names{"msg": "msg_x", "dlq": "1-2", "scd": "s", "queue": "q", "group": "g", "key": "k", "user": "9", "token": "tok_x", "url": "http://h/", "ept": "ept_x", "tsk": "tsk_x"}
+	n := names{"msg": "msg_x", "dlq": "1-2", "scd": "s", "queue": "q", "group": "g", "key": "k", "user": "9", "token": "tok_x", "url": "http://h/", "ept": "ept_x", "tsk": "tsk_x", "pull": "p", "pmsg": "msg_x", "lease": "l"}
 	for name, row := range rows {
 		method, target, _ := strings.Cut(n.fill(row.request), " ")
 		path, _ := cutQuery([]byte(target))
@@ -219,6 +219,7 @@ func newWalkSite(t *testing.T) *walkSite {
 		"key": "never-k", "user": "77", "token": "tok_22222222222", "url": "http://127.0.0.1:1/other",
 		"ept": endpointID("never-g", &engine.Endpoint{URL: s.sink}), "tsk": taskID("msg_2222222222222222222222"),
 	}
+	s.addPull(t)
 	return s
 }
 
@@ -238,7 +239,7 @@ func (s *walkSite) deadLetter(t *testing.T) string {
 	return ""
 }
 
-var randomIDs = regexp.MustCompile(`"(msg|scd|tpc|ept)_[^"]+"|"createdAt":\d+`)
+var randomIDs = regexp.MustCompile(`"(msg|scd|tpc|ept|lse)_[^"]+"|"(createdAt|[a-z_]+_at)":\d+`)
 
 // ask sends a row's request about the things of n. Of an answer without an end it takes
 // what comes at once.

@@ -79,7 +79,7 @@ func (x *exchange) follow(q *engine.EventQuery) error {
 		if err := x.sendEvents(q); err != nil {
 			return err
 		}
-		more, err := x.srv.opt.Engine.WaitEvents(q.Cursor, streamBeat, x.srv.stop)
+		more, err := x.srv.opt.Engine.WaitEvents(q.Cursor, streamBeat, x.srv.quit.Done())
 		if err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func (x *exchange) rest(d time.Duration) bool {
 	select {
 	case <-timer.C:
 		return true
-	case <-x.srv.stop:
+	case <-x.srv.quit.Done():
 		return false
 	}
 }

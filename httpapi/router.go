@@ -11,6 +11,8 @@ type route struct {
 	scoped bool   // the handler holds a token to its limits (access.go)
 	public bool   // answered without a token and without reading a body
 	batch  bool   // the body is JSON around messages, bounded by Options.BatchMax
+	room   int64  // bytes that the body may have beyond those of one message, for the JSON around it
+	least  int64  // bytes that the body may have in any case, within Options.BatchMax
 	serve  func(x *exchange) error
 }
 

@@ -147,13 +147,14 @@ func (x *exchange) messagesV1() error {
 	return x.pageV1("messages", &q, func(o *obj, ev *engine.Event) { o.messageV1(publishedV1(ev)) })
 }
 
-// messageV1 is GET /v1/messages/{id}. This API shows messages that have ended, too; one that
-// waits for longer than history reaches back is not in it.
+// messageV1 is GET /v1/messages/{id}. It knows the messages of pull queues too (QUEUES.md
+// A.4). This API shows messages that have ended; one that waits for longer than history
+// reaches back is not in it.
 func (x *exchange) messageV1() error {
-	m, expired, err := x.findV1(string(x.arg))
-	if errors.Is(err, engine.ErrNotFound) {
-		return x.pullMessage()
+	if err := x.pullMessage(); x.who.Limited() || !errors.Is(err, engine.ErrNotFound) {
+		return err
 	}
+	m, expired, err := x.findV1(string(x.arg))
 	if err != nil {
 		return err
 	}
@@ -167,8 +168,11 @@ func (x *exchange) findV1(id string) (m *engine.Message, expired bool, err error
 		m, expired = publishedV1(ev)
 		return nil
 	})
-	if m == nil && err == nil {
+	switch {
+	case m == nil && err == nil:
 		m, err = x.srv.opt.Engine.Message(x.user, id)
+	case m != nil && strings.HasPrefix(m.URL, "/"): // of a pull queue, which does not show what has ended
+		err = engine.ErrNotFound
 	}
 	return m, expired, err
 }
