@@ -325,9 +325,10 @@ func TestRetryLeavesOutWhatIsTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	publish(t, e, Publish{Body: body})
+	eventually(t, func() bool { return len(allDead(t, e)) == 1 })
+	large := allDead(t, e)[0].ID
 	publish(t, e, Publish{Body: []byte("small")})
 	eventually(t, func() bool { return len(allDead(t, e)) == 2 })
-	large := allDead(t, e)[0].ID
 	closeEngine(t, e)
 	o.MessageMax, o.ResponseMax = 1<<10, 1<<10
 	e = open(t, o)
