@@ -53,6 +53,9 @@ func (e *Engine) open() error {
 	if err := e.queues.load(e.idx); err != nil {
 		return fmt.Errorf("load queues: %w", err)
 	}
+	if err := e.pulls.load(e.idx); err != nil {
+		return fmt.Errorf("load pull queues: %w", err)
+	}
 	lanes, err := e.startCore()
 	if err != nil {
 		return err
@@ -76,6 +79,12 @@ func (e *Engine) startCore() (lanes int, err error) {
 	if err == nil {
 		err = e.idx.Flows(func(f *index.Flow) error {
 			e.core.recoverFlow(f)
+			return nil
+		})
+	}
+	if err == nil {
+		err = e.idx.PullQueues(func(q *index.PullQueue) error {
+			e.core.recoverPull(q)
 			return nil
 		})
 	}
@@ -264,7 +273,7 @@ func (e *Engine) openIndex() error {
 func (e *Engine) tryIndex() error {
 	idx, err := index.Open(index.Options{
 		FS: roomFS{e.opts.FS, &e.space}, Dir: e.path("index"), Memtable: e.opts.MemtableSize, Cache: e.opts.CacheSize,
-		DedupWindow: e.opts.DedupWindow, RaiseEvery: e.opts.raiseEvery, Quiet: e.opts.manual, OnFatal: e.fatal, Logger: e.opts.Logger,
+		DedupWindow: e.opts.DedupWindow, RaiseEvery: e.opts.raiseEvery, Quiet: e.opts.manual, NoHistory: e.opts.noHistory, OnFatal: e.fatal, Logger: e.opts.Logger,
 	})
 	if err != nil {
 		return err

@@ -78,6 +78,8 @@ type Options struct {
 	scrubRest time.Duration
 	// reclaimEvery is the time between rounds of reclaiming. Default: 1 s.
 	reclaimEvery time.Duration
+	// noHistory is index.Options.NoHistory.
+	noHistory bool
 	// expireEvery is the time between rounds of expiry. Default: a minute.
 	expireEvery time.Duration
 	// raiseEvery is index.Options.RaiseEvery.

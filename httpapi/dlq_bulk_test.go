@@ -23,7 +23,7 @@ func runBulk(t *testing.T, cases []bulkCase) {
 		t.Run(c.line[:min(len(c.line), 80)]+c.body[:min(len(c.body), 80)], func(t *testing.T) {
 			s := start(t, nil)
 			s.eng.cursor = "42"
-			s.eng.dead = []engine.DeadLetter{{ID: "17-1"}}
+			s.eng.dead = []engine.DeadLetter{{ID: "17-1", Message: engine.Message{ID: "msg_1", URL: "http://h", Method: "POST"}}}
 			s.eng.endErr = map[string]error{"17-3": engine.ErrOverloaded, "msg_busy": engine.ErrOverloaded, "17-2": engine.ErrNotFound}
 			a, _ := s.send(t, requestBody(c.line, c.body, c.headers...))
 			if a.StatusCode != c.status || a.body != c.answer {
@@ -91,7 +91,7 @@ func TestBulkDeadLetters(t *testing.T) {
 		{"DELETE /v2/dlq?count=101", "", nil, 400, refused(`invalid count "101": must be a number from 1 to 100`), ""},
 		{"DELETE /v2/dlq?dlqIds=" + manyIDs(1001), "", nil, 400, refused("dlqIds names more than 1000"), ""},
 
-		{"POST /v2/dlq/retry?dlqIds=17-1&dlqIds=18-1", "", nil, 201, `{"cursor":"","responses":[{"messageId":"msg_again"},{"messageId":"msg_again"}]}`, "retry 7 dead=17-1|18-1 count=100"},
+		{"POST /v2/dlq/retry?dlqIds=17-1&dlqIds=18-1", "", nil, 201, `{"cursor":"","responses":[{"messageId":"msg_of_17-1"},{"messageId":"msg_of_18-1"}]}`, "retry 7 dead=17-1|18-1 count=100"},
 		{"POST /V2/DLQ/Retry/?label=x", "", nil, 201, two, "retry 7 label=x count=100"},
 		{"POST /v2/dlq/retry", `{"queueName":"q","count":2}`, nil, 201, two, "retry 7 queue=q count=2"},
 		{"POST /v2/dlq/retry?count=100", "", nil, 201, two, "retry 7 count=100"},
@@ -175,7 +175,7 @@ func TestRetryOptions(t *testing.T) {
 // TestDeadLettersOfOldClients (QSTASH.md §12.2): a bare array, and a path of its own.
 func TestDeadLettersOfOldClients(t *testing.T) {
 	s := start(t, nil)
-	s.eng.dead, s.eng.cursor = []engine.DeadLetter{{ID: "17-1", Message: viewMessage}}, "42"
+	s.eng.dead, s.eng.cursor = []engine.DeadLetter{{ID: "17-1", Message: engine.Message{ID: "msg_1", URL: "http://h", Method: "POST"}}}, "42"
 	a, _ := s.send(t, request("GET /v2/dlq/messages?cursor=5"))
 	if a.StatusCode != 200 || !strings.HasPrefix(a.body, `[{"dlqId":"17-1"`) || !strings.HasSuffix(a.body, "}]") || s.eng.queries[0].Cursor != "5" {
 		t.Errorf("%d %s", a.StatusCode, a.body)

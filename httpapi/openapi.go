@@ -12,7 +12,7 @@ import (
 
 // The document of the API is written by hand, in openapi/*.yaml; openapi.json is made of
 // those by `go test ./httpapi -run TestDocument -update`, so that nothing has to read
-// YAML at run time. Every exchange of the tests is held against it (internal/wirecheck).
+// YAML at run time. Every exchange of the tests is held against it (httpapi/wirecheck).
 
 //go:embed openapi.json
 var documentSource []byte

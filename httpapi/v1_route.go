@@ -3,7 +3,7 @@ package httpapi
 // The routes of the first API (QSTASH.md §12.1), which @upstash/qstash 0.x and the curl
 // lines of the product's announcement use.
 var (
-	routePublishV1 = &route{name: "v1 publish", access: accessPublish, serve: (*exchange).publishV1}
+	routePublishV1 = &route{name: "v1 publish", access: accessPublish, scoped: true, serve: (*exchange).publishV1}
 	routeMessageV1 = &route{name: "v1 message", access: accessRead, serve: (*exchange).messageV1}
 	routeCancelV1  = &route{name: "v1 cancel", serve: (*exchange).cancelV1}
 

@@ -73,6 +73,9 @@ func (h *historian) load(db *pebble.DB) error {
 // published notes a message's creation. Its row is written when the batch ends. member
 // is not nil if head is of what a fan-out's members share.
 func (a *Applier) published(p *pending, head record.MessageHead, member *record.MemberHead) (err error) {
+	if a.x.opts.NoHistory {
+		return nil
+	}
 	h := &a.history
 	from := len(h.buf)
 	h.buf, err = appendCreated(h.buf, &p.row, head, member)
@@ -83,9 +86,19 @@ func (a *Applier) published(p *pending, head record.MessageHead, member *record.
 	return a.timeRow(head.Created(), p.row.Pos)
 }
 
+// tells says whether history tells of an outcome. Of a message of a pull queue it tells
+// how it came, what the webhook answered, and how it ended: leases are no attempts of ours.
+func tells(o *record.Outcome) bool {
+	return o.Step.Op == 0 || o.Kind.Final() || o.Step.Op == record.PullPush ||
+		o.Step.Op == record.PullBury && o.Step.Next.Dead.Reason != record.PullExpired
+}
+
 // ended notes an outcome. p is nil if nothing of its message happened in this batch
 // before.
 func (a *Applier) ended(p *pending, o *record.Outcome, lsn uint64, payload []byte) error {
+	if a.x.opts.NoHistory {
+		return nil
+	}
 	if err := a.timeRow(o.At, lsn); err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 
 // recordMax bounds what is kept of a connection, bytes of each direction. What follows
 // is not checked.
-const recordMax = 1 << 20
+const recordMax = 4 << 20
 
 // Recorder keeps what goes over connections. It is safe for concurrent use.
 type Recorder struct {

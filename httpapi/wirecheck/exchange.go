@@ -35,6 +35,9 @@ func cut(in, out []byte) (list []Exchange) {
 		if !lost {
 			lost = !e.readRequest(requests)
 		}
+		if lost && len(in) == recordMax { // it is the record that ends
+			return list
+		}
 		if !e.readAnswer(answers) {
 			return list
 		}
