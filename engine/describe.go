@@ -38,6 +38,7 @@ type RecordInfo struct {
 	Missed   int        `json:"missed,omitempty"`  // tick: how many published nothing, from From to Tick
 	Paused   bool       `json:"paused,omitempty"`  // schedule, queue, flow
 	Deleted  bool       `json:"deleted,omitempty"` // queue: it is there for its messages only
+	Expired  bool       `json:"expired,omitempty"` // drop-dead: for its age
 	Pinned   []string   `json:"pinned,omitempty"`  // flow: "parallelism", "rate"
 	Error    string     `json:"error,omitempty"`
 }
@@ -161,6 +162,7 @@ func (i *RecordInfo) dropDead(p []byte) error {
 		return err
 	}
 	i.User, i.Dead = d.User, wal.LSN(d.Dead).String()
+	i.Expired = d.Flags&record.DropExpired != 0
 	return nil
 }
 
@@ -345,6 +347,9 @@ func (i RecordInfo) String() string {
 	}
 	if i.Deleted {
 		s += " deleted"
+	}
+	if i.Expired {
+		s += " expired"
 	}
 	word("pinned %s", strings.Join(i.Pinned, " and "))
 	word("calls %s", strings.Join(i.Calls, " "))

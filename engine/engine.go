@@ -68,6 +68,8 @@ type Engine struct {
 
 	reclaimer reclaimer
 
+	deadExpired atomic.Uint64 // since the start
+
 	closing  atomic.Bool // no more publishes
 	fatalErr atomic.Pointer[error]
 	stop     chan struct{} // closed to end the goroutines
@@ -119,6 +121,7 @@ func (e *Engine) start() {
 	e.wg.Go(e.flushLoop)
 	e.wg.Go(e.scrubLoop)
 	e.wg.Go(e.reclaimLoop)
+	e.wg.Go(e.expireLoop)
 	e.wg.Go(e.watchSpace)
 	e.wg.Go(e.sweepLoop)
 }

@@ -196,7 +196,7 @@ const secretMark = "secretofone"
 
 func newWalkSite(t *testing.T) *walkSite {
 	t.Helper()
-	addr, eng := startEngine(t, nil)
+	addr, eng := startEngine(t, nil, nil)
 	s := &walkSite{realSite: realSite{addr}, eng: eng, sink: "http://127.0.0.1:1/" + secretMark}
 	var sent struct{ MessageID string }
 	s.same(t, requestBody("POST /v2/queues", `{"queueName":"`+secretMark+`-q","parallelism":2,"paused":true}`), 200, "{}")

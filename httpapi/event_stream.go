@@ -35,7 +35,7 @@ func (x *exchange) streamEvents() error {
 	if x.head.method == http.MethodHead {
 		return errStreamHead
 	}
-	q, fail := x.eventQuery(eventPageMax, true)
+	q, fail := x.eventQuery(eventPageMax)
 	if fail != nil {
 		return fail
 	}
@@ -44,7 +44,7 @@ func (x *exchange) streamEvents() error {
 		if _, ok := digits(last); !ok {
 			return badFilter("Last-Event-ID", string(last), "the id of an event of this stream")
 		}
-		setCursor(&q, string(last))
+		q.Cursor = string(last)
 	}
 	if q.Cursor == "" && q.From.IsZero() {
 		q.Cursor = x.srv.opt.Engine.EventsEnd()
@@ -90,7 +90,7 @@ func (x *exchange) follow(q *engine.EventQuery) error {
 			more = x.rest(streamPause)
 		}
 		if !more {
-			x.out = append(x.out, ": nothing new\nid: "+showCursor(q.Cursor)+"\n\n"...)
+			x.out = append(x.out, ": nothing new\nid: "+q.Cursor+"\n\n"...)
 			if x.flush() != nil {
 				return errGone
 			}
@@ -113,7 +113,7 @@ func (x *exchange) rest(d time.Duration) bool {
 // sendEvents sends what there is from q's cursor on, and sets that to where it ends.
 func (x *exchange) sendEvents(q *engine.EventQuery) (err error) {
 	q.Cursor, err = x.srv.opt.Engine.EventsSince(q, func(ev *engine.Event) error {
-		x.out = append(x.out, "id: "+showCursor(ev.ID)+"\ndata: "...)
+		x.out = append(x.out, "id: "+ev.ID+"\ndata: "...)
 		x.out = append(appendEvent(x.out, ev), "\n\n"...)
 		if len(x.out) < streamFlush {
 			return nil

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 
 	"github.com/tidemill/tidemill/engine"
@@ -54,7 +53,7 @@ func (x *exchange) pageV1(name string, q *engine.EventQuery, write func(o *obj, 
 	o.key(name)
 	o.b = append(o.b, '[')
 	first := true
-	cursor, err := x.srv.opt.Engine.Events(q, func(ev *engine.Event) error {
+	cursor, err := x.listEvents(q, func(ev *engine.Event) error {
 		if !first {
 			o.b = append(o.b, ',')
 		}
@@ -70,15 +69,15 @@ func (x *exchange) pageV1(name string, q *engine.EventQuery, write func(o *obj, 
 	o.b = append(o.b, ']')
 	if cursor != "" {
 		o.key("cursor")
-		o.b = append(o.b, showCursor(cursor)...)
+		o.b = append(o.b, cursor...)
 	}
 	x.out = o.end()
-	return x.ok(http.StatusOK)
+	return x.answerList()
 }
 
 // queryV1 reads cursor, and what else the present API takes of a listing.
 func (x *exchange) queryV1(most int) (engine.EventQuery, *failure) {
-	q, fail := x.eventQuery(most, false)
+	q, fail := x.eventQuery(most)
 	if len(q.States) == 0 {
 		q.States = toldV1
 	}
@@ -164,7 +163,7 @@ func (x *exchange) messageV1() error {
 func (x *exchange) findV1(id string) (m *engine.Message, expired bool, err error) {
 	q := engine.EventQuery{User: x.user, States: []engine.EventState{engine.EventCreated}, Count: 1}
 	q.MessageIDs = []string{id}
-	_, err = x.srv.opt.Engine.Events(&q, func(ev *engine.Event) error {
+	_, err = x.listEvents(&q, func(ev *engine.Event) error {
 		m, expired = publishedV1(ev)
 		return nil
 	})

@@ -39,6 +39,7 @@ type config struct {
 
 	HistoryAge  time.Duration
 	HistorySize int64
+	DeadAge     time.Duration // 0: for ever
 
 	Allow, Deny   []string
 	AllowMetadata bool
@@ -83,6 +84,7 @@ func defaults() *config {
 		AttemptLimit:    2 * time.Hour,
 		HistoryAge:      14 * day,
 		HistorySize:     4 * gib,
+		DeadAge:         30 * day,
 		Parallelism:     1000,
 		HostParallelism: 100,
 		Resident:        500_000,
@@ -124,6 +126,7 @@ func (c *config) settings() []setting {
 		{name: "response.max-size", value: (*sizeValue)(&c.ResponseMax), usage: "how much of a destination's answer is kept"},
 		{name: "retention.history", value: (*durationValue)(&c.HistoryAge), usage: "how long events are kept"},
 		{name: "retention.history-size", value: (*sizeValue)(&c.HistorySize), usage: "how much of the disk events may take; the oldest go first"},
+		{name: "retention.dlq", value: (*keepValue)(&c.DeadAge), usage: "how long dead letters are kept; 0: for ever"},
 		{name: "destinations.allow", value: (*listValue)(&c.Allow), usage: "CIDR, name or *.suffix, optionally with :port; repeatable"},
 		{name: "destinations.deny", value: (*listValue)(&c.Deny), usage: "the same, refused; the more specific rule wins"},
 		{name: "destinations.allow-metadata", value: (*flagValue)(&c.AllowMetadata), usage: "let messages reach the metadata services of clouds"},
@@ -194,6 +197,7 @@ func (c *config) engineOptions() engine.Options {
 		DedupWindow:     c.DedupWindow,
 		HistoryAge:      c.HistoryAge,
 		HistorySize:     c.HistorySize,
+		DeadAge:         offIfZero(c.DeadAge),
 		Parallelism:     c.Parallelism,
 		HostParallelism: c.HostParallelism,
 		Resident:        c.Resident,
@@ -202,7 +206,7 @@ func (c *config) engineOptions() engine.Options {
 
 // offIfZero turns the zero that switches something off into what the engine takes
 // for that: its own zero is the default.
-func offIfZero(n int64) int64 {
+func offIfZero[T int64 | time.Duration](n T) T {
 	if n == 0 {
 		return -1
 	}

@@ -330,7 +330,7 @@ func drawUser(t *rapid.T) *User {
 }
 
 func drawDrop(t *rapid.T) *DropDead {
-	return &DropDead{User: rapid.Uint32().Draw(t, "user"), Dead: rapid.Uint64().Draw(t, "dead"), Freed: drawFreed(t)}
+	return &DropDead{Flags: rapid.SampledFrom([]uint16{0, DropExpired}).Draw(t, "flags"), User: rapid.Uint32().Draw(t, "user"), Dead: rapid.Uint64().Draw(t, "dead"), Freed: drawFreed(t)}
 }
 
 // drawID draws the id of a schedule: any bytes, but not none.

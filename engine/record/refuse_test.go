@@ -110,7 +110,7 @@ func TestUnknown(t *testing.T) {
 		"message flag 15":                change("message", 3, 0x80),
 		"outcome flag 2":                 change("outcome", 2, 4),
 		"user flag":                      change("user", 3, 1),
-		"dropdead flag":                  change("dropdead", 2, 1),
+		"dropdead flag":                  change("dropdead", 2, 2),
 		"message byte 55":                change("message", 55, 1),
 		"outcome byte 81":                change("outcome", 81, CallbacksMax+1),
 		"outcome bytes 92 to 95":         change("outcome", 95, 1),
