@@ -79,6 +79,7 @@ type core struct {
 	schedules schedules
 	queues    queues
 	flows     flows
+	pulls     pulls
 
 	freedHosts, freedFlows ring // that gave permits back, and may have lanes that wait for one
 	crowdedHosts           ring // that wait for a permit that other hosts have
@@ -126,6 +127,7 @@ func newCore(o *Options, now int64) *core {
 		queues:    queues{byID: map[uint64]uint32{}, turns: map[uint64]turn{}},
 		flows:     flows{byID: map[uint64]uint32{}},
 		held:      map[uint64]*attemptResult{},
+		pulls:     newPulls(),
 	}
 	return c
 }
@@ -158,8 +160,13 @@ type commands struct {
 	schedules []scheduleCommand
 	scheduled []scheduleDone
 
-	flows   []*record.Flow // to be logged
-	flowed  []flowDone
+	flows    []*record.Flow // to be logged
+	flowed   []flowDone
+	received []pullDone     // consumers to be answered
+	pulled   []pullAnswer   // requests of consumers, so, too
+	pullRows []*pullRequest // look up their rows
+	urgent   bool           // somebody waits for what is to be logged
+
 	queries []func(*core) // to be answered, now that the step is over
 
 	bounds     []index.Lane // nil: none were asked for
@@ -179,6 +186,10 @@ func (c *commands) reset() {
 	clear(c.flows)
 	clear(c.flowed)
 	clear(c.queries)
+	clear(c.received)
+	clear(c.pulled)
+	clear(c.pullRows)
+	c.received, c.pulled, c.pullRows, c.urgent = c.received[:0], c.pulled[:0], c.pullRows[:0], false
 	c.flows, c.flowed, c.queries = c.flows[:0], c.flowed[:0], c.queries[:0]
 	c.bounds = nil
 	c.schedules, c.scheduled = c.schedules[:0], c.scheduled[:0]
@@ -297,6 +308,7 @@ func (c *core) pump() {
 	c.repay()
 	c.age()
 	c.discardMore()
+	c.servePulls()
 	for c.startReady(); c.wakeParked(); {
 		c.startReady()
 	}

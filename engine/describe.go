@@ -12,7 +12,7 @@ import (
 // RecordInfo is what a tool shows of a log record: the keys of its fixed head,
 // nothing of its content. Empty fields are those that the record does not have.
 type RecordInfo struct {
-	Type string `json:"record"` // "message", "outcome", "drop-dead", "user", "move",
+	Type string `json:"record"` // "message", "outcome", "drop-dead", "user", "token", "drop-token", "drop-user", "move",
 	// "schedule", "drop-schedule", "tick", "queue", "flow", "group", "drop-group", "fanout", or "type N"
 	Message  string     `json:"message,omitempty"`
 	User     uint32     `json:"user,omitempty"`
@@ -21,8 +21,9 @@ type RecordInfo struct {
 	Status   int        `json:"status,omitempty"`  // outcome
 	Due      *time.Time `json:"due,omitempty"`
 	At       *time.Time `json:"at,omitempty"`
-	Dead     string     `json:"dead,omitempty"` // drop-dead: the address of the outcome
-	Name     string     `json:"name,omitempty"` // user: its name; schedule: its expression
+	Dead     string     `json:"dead,omitempty"`  // drop-dead: the address of the outcome
+	Name     string     `json:"name,omitempty"`  // user, token: its name; schedule: its expression
+	Token    string     `json:"token,omitempty"` // token, drop-token: its id
 	Queue    string     `json:"queue,omitempty"`
 	Flow     string     `json:"flow,omitempty"`    // flow-control key
 	Group    string     `json:"group,omitempty"`   // URL group
@@ -62,6 +63,12 @@ func InspectRecord(lsn wal.LSN, p []byte) RecordInfo {
 		err = info.dropDead(p)
 	case record.TypeUser:
 		err = info.user(p)
+	case record.TypeToken:
+		err = info.token(p)
+	case record.TypeDropToken:
+		err = info.dropToken(p)
+	case record.TypeDropUser:
+		err = info.dropUser(p)
 	case record.TypeMove:
 		err = info.move(p)
 	case record.TypeSchedule:
@@ -164,6 +171,37 @@ func (i *RecordInfo) user(p []byte) error {
 		return err
 	}
 	i.User, i.Name, i.At = u.ID, u.Name, utc(u.Created)
+	return nil
+}
+
+// token says nothing of a token's hash but what its id has of it.
+func (i *RecordInfo) token(p []byte) error {
+	i.Type = "token"
+	var t record.Token
+	if err := record.DecodeToken(p, &t); err != nil {
+		return err
+	}
+	i.User, i.Token, i.Name, i.At = t.User, TokenID(t.ID()), t.Name, utc(t.Created)
+	return nil
+}
+
+func (i *RecordInfo) dropToken(p []byte) error {
+	i.Type = "drop-token"
+	var d record.DropToken
+	if err := record.DecodeDropToken(p, &d); err != nil {
+		return err
+	}
+	i.User, i.Token = d.User, TokenID(d.ID)
+	return nil
+}
+
+func (i *RecordInfo) dropUser(p []byte) error {
+	i.Type = "drop-user"
+	var d record.DropUser
+	if err := record.DecodeDropUser(p, &d); err != nil {
+		return err
+	}
+	i.User = d.User
 	return nil
 }
 
@@ -286,6 +324,7 @@ func (i RecordInfo) String() string {
 	word("%s", i.Kind)
 	word("%s", i.Dead)
 	word("of schedule %q", i.Schedule)
+	word("%s", i.Token)
 	word("%q", i.Name)
 	word("in queue %q", i.Queue)
 	word("with key %q", i.Flow)

@@ -28,9 +28,10 @@ import (
 //	scrub     reads the log slowly, looking for damage (W7)
 //	reclaimer gives up the log's oldest segments, after copying what counts (W10)
 //	space     looks at the room on the disk
+//	sweeper   ends messages of pull queues that nobody will receive any more
 //
 // The log's committer hands each group to loop and applier in log order. Lock
-// order: users.mu, groups.change, dedup.mu and defining, each held over an append, then the
+// order: users.mu, groups.change, pulls.change, dedup.mu and defining, each held over an append, then the
 // log's own; every other lock is a leaf.
 type Engine struct {
 	opts    Options
@@ -58,6 +59,8 @@ type Engine struct {
 	users     users
 	groups    groups
 	queues    queueBook
+	pulls     pullBook
+	sweeper   pullSweeper
 	health    health
 	backup    sync.Mutex // held by the one that runs
 	hostWalk  sync.Mutex // held by the one that walks (UserHosts)
@@ -97,6 +100,7 @@ func recoverEngine(o Options) (*Engine, error) {
 	e.inbox.init()
 	e.applier.init()
 	e.scheduler.init()
+	e.sweeper.init()
 	e.claims.init()
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.closeFiles())
@@ -116,6 +120,7 @@ func (e *Engine) start() {
 	e.wg.Go(e.scrubLoop)
 	e.wg.Go(e.reclaimLoop)
 	e.wg.Go(e.watchSpace)
+	e.wg.Go(e.sweepLoop)
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing

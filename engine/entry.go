@@ -57,6 +57,7 @@ const (
 	flagYoung                        // its attempt is counted in core.pace
 	flagSlot                         // it holds its root's slot in its queue, with others of that root
 	flagAtFlow                       // stParked: it waits for its flow-control key, not for its host
+	flagPull                         // of a pull queue: core.pulls.parts has what else its row keeps
 )
 
 // turn names what an entry's turn in its queue is known by.
@@ -76,6 +77,9 @@ func (c *core) row(e *entry) record.Row {
 	}
 	if q := c.lanes[e.lane].queue; q != none {
 		r.Queue = c.queues.list[q].id
+	}
+	if e.flags&flagPull != 0 {
+		r.Pull = c.pulls.parts[e.seq]
 	}
 	if e.flow != none {
 		r.Flow = c.flows.list[e.flow].id
@@ -106,6 +110,10 @@ func (c *core) admit(li uint32, r *record.Row, state entryState) uint32 {
 	if r.Flow != 0 {
 		c.entries[i].flow = c.flowOf(r.Flow)
 		c.flows.list[c.entries[i].flow].entries++
+	}
+	if r.Pull.Published != 0 {
+		c.entries[i].flags = flagPull
+		c.pulls.parts[r.Seq] = r.Pull
 	}
 	c.bySeq[r.Seq] = i
 	c.resident++
@@ -150,6 +158,11 @@ func (c *core) wait(i uint32, until int64) {
 // makeReady puts an entry at the end of its lane's line.
 func (c *core) makeReady(i uint32) {
 	e := &c.entries[i]
+	e.state = stDeciding // in no list
+	if c.overdue(i) {
+		return
+	}
+	e = &c.entries[i]
 	e.state = stReady
 	c.link(&c.lanes[e.lane].ready, i)
 	c.giveTurn(e.lane)
@@ -167,6 +180,7 @@ func (c *core) withdraw(i uint32) {
 		c.unlink(&c.lanes[e.lane].waiting, i)
 	case stReady:
 		c.unlink(&c.lanes[e.lane].ready, i)
+		c.staleTurn(e.lane)
 	case stLine:
 		c.unlink(&c.lanes[e.lane].line, i)
 	case stParked:
@@ -260,6 +274,7 @@ func (c *core) release(i uint32) {
 	if !plant.Bug("seqs-are-kept") {
 		delete(c.bySeq, e.seq)
 	}
+	delete(c.pulls.parts, e.seq)
 	c.hosts[e.host].entries--
 	c.dropHost(e.host)
 	c.lanes[e.lane].entries--

@@ -26,6 +26,10 @@ var (
 	ErrTooLarge = errors.New("message too large")
 	// ErrDamaged: the record of this message does not match its checksum.
 	ErrDamaged = errors.New("the stored record is damaged")
+	// ErrLeaseLost: the lease is not the message's newest, or is over.
+	ErrLeaseLost = errors.New("the lease is over: the message may have been received by somebody else")
+	// ErrPushQueue: the messages of the queue go to its webhook.
+	ErrPushQueue = errors.New("the queue has a webhook_url: its messages are pushed, and cannot be received")
 	// ErrLocked: another process uses the data directory.
 	ErrLocked = errors.New("data directory is in use by another process")
 )

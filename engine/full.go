@@ -84,6 +84,7 @@ func (c *core) setStuck(stuck bool) {
 		}
 	}
 	clear(c.cancels)
+	c.poisonPulls(fmt.Errorf("%w: it may still be done when there is room", ErrDiskFull))
 	c.refuseMoves()
 }
 
@@ -149,10 +150,14 @@ func (c *core) repay() {
 		}
 		c.withdraw(i)
 		e.state = stDeciding
-		c.decided(&record.Outcome{
+		o := &record.Outcome{
 			Row: c.row(e), Kind: record.Retry, At: c.now, Next: e.due, Attempt: e.tries,
 			Error: "attempts failed while the disk was full; what came of each was not kept",
-		})
+		}
+		if e.flags&flagPull != 0 {
+			o.Step = record.PullStep{Op: record.PullPush, Next: o.Pull}
+		}
+		c.decided(o)
 	}
 }
 

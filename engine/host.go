@@ -21,6 +21,7 @@ type host struct {
 	kept     bool   // in core.kept
 	freed    bool   // in core.freedHosts
 	crowded  bool   // in core.crowdedHosts
+	pull     bool   // it stands for a pull queue
 }
 
 // A host that gave no response this many times in a row is probed by one attempt
@@ -34,6 +35,7 @@ func (c *core) hostOf(id uint64) uint32 {
 	}
 	i := takeSlot(&c.hosts, &c.freeHost)
 	c.hosts[i] = host{id: id, parked: nobody}
+	_, c.hosts[i].pull = c.pulls.byID[id]
 	c.byHost[id] = i
 	return i
 }
@@ -99,20 +101,28 @@ const (
 func (c *core) permit(h *host) bool {
 	free := c.opts.Parallelism - c.inflight
 	switch {
-	case free <= 0:
+	case free <= 0 || h.pull && c.resting(h):
 		return false
 	case h.failures >= failuresToHalfOpen:
 		return h.inflight == 0 && c.now >= h.probe
 	case h.inflight == c.inflight: // nobody else has any
-		return h.inflight < c.opts.HostParallelism
+		return h.inflight < c.hostMax(h)
 	case c.quick(h):
-		return h.inflight < c.opts.HostParallelism
+		return h.inflight < c.hostMax(h)
 	}
 	if h.inflight == 0 {
 		return c.wary < c.waryFirst()
 	}
 	left := c.opts.Parallelism*waryPart/10 - c.wary
-	return h.inflight < min(c.opts.HostParallelism, left/waryShare)
+	return h.inflight < min(c.hostMax(h), left/waryShare)
+}
+
+// hostMax is how many attempts a host may have in flight, whoever else has some.
+func (c *core) hostMax(h *host) int {
+	if h.pull {
+		return c.pushMax(h)
+	}
+	return c.opts.HostParallelism
 }
 
 // waryFirst is how many permits the hosts that are not quick may have between them.
@@ -213,6 +223,14 @@ func (c *core) giveTurn(li uint32) {
 		return
 	}
 	l.inTurn = true
+	if c.pulled(l) {
+		q := &c.pulls.list[l.pull]
+		q.turn.push(li)
+		if len(q.waiting) > 0 {
+			c.wantServe(l.pull)
+		}
+		return
+	}
 	c.turn.push(li)
 }
 
@@ -222,6 +240,11 @@ func (c *core) startReady() {
 		li := c.turn.pop()
 		l := &c.lanes[li]
 		l.inTurn = false
+		if c.pulled(l) { // its queue had a webhook until now
+			c.giveTurn(li)
+			c.dropLane(li)
+			continue
+		}
 		l.deficit = min(l.deficit+quantum, quantum)
 		if l.woken { // others were, too, by as many permits as there are: one each comes first
 			l.woken, l.deficit = false, 1
@@ -258,6 +281,9 @@ func (c *core) startHead(li uint32) {
 		l.parked = true
 		q := &c.queues.list[l.queue]
 		q.parked = append(q.parked, li)
+		return
+	}
+	if e.flags&flagPull != 0 && c.overdue(i) {
 		return
 	}
 	h := &c.hosts[e.host]

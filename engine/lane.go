@@ -16,6 +16,7 @@ type lane struct {
 	used  bool
 	queue uint32 // index, or none
 	flow  uint32 // index, or none: of all its messages
+	pull  uint32 // index, or none
 	wide  bool   // of a queue: may hold several slots; else those of an ordering key, one
 
 	ready   list  // entries that are due
@@ -54,7 +55,7 @@ func (c *core) laneOf(r *record.Row) uint32 {
 		return i
 	}
 	i := takeSlot(&c.lanes, &c.freeLane)
-	l := lane{id: r.Lane, used: true, queue: none, flow: none, ready: emptyList, waiting: emptyList, line: emptyList}
+	l := lane{id: r.Lane, used: true, queue: none, flow: none, pull: c.pullAt(r.Lane, r.Queue), ready: emptyList, waiting: emptyList, line: emptyList}
 	switch {
 	case r.Queue != 0:
 		l.queue, l.wide = c.queueOf(r.Queue), r.Lane == r.Queue
@@ -62,6 +63,9 @@ func (c *core) laneOf(r *record.Row) uint32 {
 	case r.Flow != 0:
 		l.flow = c.flowOf(r.Flow)
 		c.flows.list[l.flow].lanes++
+	}
+	if l.pull != none {
+		c.pulls.list[l.pull].lanes++
 	}
 	c.lanes[i] = l
 	c.byLane[r.Lane] = i
@@ -75,7 +79,7 @@ func (c *core) dropLane(i uint32) {
 		return
 	}
 	delete(c.byLane, l.id)
-	queue, flow := l.queue, l.flow
+	queue, flow, pull := l.queue, l.flow, l.pull
 	*l = lane{}
 	c.freeLane = append(c.freeLane, i)
 	if queue != none {
@@ -85,6 +89,10 @@ func (c *core) dropLane(i uint32) {
 	if flow != none {
 		c.flows.list[flow].lanes--
 		c.dropFlow(flow)
+	}
+	if pull != none {
+		c.pulls.list[pull].lanes--
+		c.dropPull(pull)
 	}
 }
 
@@ -106,6 +114,9 @@ func (c *core) place(r *record.Row) (resident bool) {
 // keeps says whether a row may become resident.
 func (c *core) keeps(li uint32, r *record.Row) bool {
 	l := &c.lanes[li]
+	if r.Pull.Lease != 0 && c.room(l) > 0 {
+		return true // somebody is about to say what becomes of it
+	}
 	if l.queue == none && r.Due > c.now+horizon || l.spilled && !cursorOf(r).Before(l.frontier) {
 		return false
 	}
@@ -235,6 +246,7 @@ func (c *core) wantPage(li uint32) {
 		return
 	}
 	l.hungry = true
+	c.reads(l, 1)
 	c.lineUp(li)
 	c.alarm(li)
 }
@@ -361,6 +373,7 @@ func (c *core) paged(li uint32, p *index.Page) {
 		l = &c.lanes[li]
 	}
 	l.paging = false
+	c.reads(l, -1)
 	if l.behind && !plant.Bug("page-forgets-what-came-behind") && (!more || l.after.Before(next)) {
 		next, more = l.after, true
 	}

@@ -32,6 +32,10 @@ const (
 	evFlow                         // flow: asked for
 	evFlowRefused                  // flowRecord, err: the log has no room for it
 	evQuery                        // query: to be answered at the end of the step
+	evReceive                      // receive: a consumer came
+	evLeave                        // receive: it does not wait any longer
+	evPull                         // pulls: asked for
+	evPullRow                      // pull, row, found, err
 	evBounds                       // lsn: the applier wants bounds as of there
 )
 
@@ -55,6 +59,10 @@ type event struct {
 	flow       *flowRequest
 	flowRecord *record.Flow
 	query      func(*core)
+
+	receive *pullReceive
+	pull    *pullRequest
+	pulls   []*pullRequest
 }
 
 // inbox is the loop's queue. It holds at most one event per attempt, page and
@@ -184,8 +192,19 @@ func (c *core) take(ev *event) error {
 		c.out.queries = append(c.out.queries, ev.query)
 	case evBounds:
 		c.askBounds(ev.lsn)
+	case evReceive:
+		c.receive(ev.receive)
+	case evLeave:
+		c.leaveReceive(ev.receive)
+	case evPull:
+		for _, req := range ev.pulls {
+			c.askPull(req)
+		}
+	case evPullRow:
+		c.pullRowRead(ev.pull, ev.row, ev.found, ev.err)
 	case evDrain:
 		c.draining = true
+		c.endReceives(ErrClosed)
 	case evPoison:
 		c.poison(ErrLogFailed)
 	case evFull:
@@ -227,6 +246,7 @@ func (e *Engine) carryOut(out *commands) (err error) {
 	if len(out.moveRows) > 0 {
 		go e.readMoveRows(slices.Clone(out.moveRows))
 	}
+	e.carryPulls(out)
 	for i := range out.answers {
 		out.answers[i].req.done(out.answers[i].err)
 	}

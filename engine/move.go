@@ -173,6 +173,9 @@ func (c *core) stopMoving(i uint32, req *moveRequest, lsn uint64, err error) {
 	case e.state == stLine:
 		c.beginTurns(e.lane)
 	}
+	if e.flags&flagPull != 0 {
+		c.freePull(i)
+	}
 }
 
 // undecided reports whether an attempt's end waits for a move.

@@ -53,6 +53,9 @@ func (e *Engine) open() error {
 	if err := e.queues.load(e.idx); err != nil {
 		return fmt.Errorf("load queues: %w", err)
 	}
+	if err := e.pulls.load(e.idx); err != nil {
+		return fmt.Errorf("load pull queues: %w", err)
+	}
 	lanes, err := e.startCore()
 	if err != nil {
 		return err
@@ -76,6 +79,12 @@ func (e *Engine) startCore() (lanes int, err error) {
 	if err == nil {
 		err = e.idx.Flows(func(f *index.Flow) error {
 			e.core.recoverFlow(f)
+			return nil
+		})
+	}
+	if err == nil {
+		err = e.idx.PullQueues(func(q *index.PullQueue) error {
+			e.core.recoverPull(q)
 			return nil
 		})
 	}

@@ -104,7 +104,7 @@ func (c *core) beginTurns(li uint32) {
 	for {
 		l := &c.lanes[li]
 		i := l.line.head
-		if i == none {
+		if i == none || l.queue == none {
 			return
 		}
 		q := &c.queues.list[l.queue]
@@ -160,6 +160,15 @@ func (c *core) gone(i uint32) {
 	if n := slices.Index(l.going, e.turn()); n >= 0 && e.flags&flagSlot == 0 {
 		l.going = slices.Delete(l.going, n, n+1)
 		c.beginTurns(e.lane)
+	}
+}
+
+// stays takes back what goes has noted, of a message that has not ended after all.
+func (c *core) stays(i uint32) {
+	e := &c.entries[i]
+	l := &c.lanes[e.lane]
+	if n := slices.Index(l.going, e.turn()); n >= 0 {
+		l.going = slices.Delete(l.going, n, n+1)
 	}
 }
 

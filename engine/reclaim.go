@@ -302,6 +302,10 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 		return e.movedSurvivor(st, lsn, p, batch)
 	case record.TypeUser:
 		return e.keepUser(wal.LSN(lsn), p)
+	case record.TypeToken:
+		return e.keepToken(lsn, p)
+	case record.TypeDropUser:
+		return e.keepDropUser(lsn, p)
 	case record.TypeQueue:
 		return e.keepQueue(lsn, p)
 	case record.TypeFlow:
@@ -317,6 +321,8 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 			return err
 		}
 		return e.keepSchedule(lsn, &d, len(p), batch)
+	case record.TypePullQueue:
+		return e.keepPull(lsn, p)
 	case record.TypeGroup:
 		return e.keepGroup(lsn, p, batch)
 	}
@@ -594,19 +600,13 @@ func (e *Engine) keepUser(lsn wal.LSN, p []byte) error {
 	if c := e.reclaimer.users[UserID(u.ID)]; c.lsn > lsn && c.user == u {
 		return nil
 	}
-	t, err := e.log.Reserve(len(p), wal.Reclaiming)
+	at, err := e.copyDefinition(p)
 	if err != nil {
-		return err
-	}
-	at := t.LSN
-	fill(&t, append(t.Buf[:0], p...))
-	e.log.Done(&t)
-	if err := e.log.Commit(); err != nil {
 		return err
 	}
 	if e.reclaimer.users == nil {
 		e.reclaimer.users = map[UserID]userCopy{}
 	}
-	e.reclaimer.users[UserID(u.ID)] = userCopy{at, u}
+	e.reclaimer.users[UserID(u.ID)] = userCopy{wal.LSN(at), u}
 	return nil
 }

@@ -50,6 +50,10 @@ func TestSiblings(t *testing.T) {
 			e = open(t, o)
 		}
 	}
-	check("all have ended", first[0].MessageID)
+	check("all have ended", first[0].MessageID, ids(first)...)
 	check("the second publish", second[0].MessageID, ids(second)...)
+	if err := e.Cancel(1, single.MessageID); err != nil {
+		t.Fatal(err)
+	}
+	check("a message that has ended", single.MessageID, single.MessageID)
 }

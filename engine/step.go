@@ -47,6 +47,8 @@ func (c *core) commit(lsn uint64, p []byte) error {
 		return c.commitQueue(lsn, p)
 	case record.TypeFlow:
 		return c.commitFlow(lsn, p)
+	case record.TypePullQueue:
+		return c.commitPullQueue(lsn, p)
 	}
 	return nil
 }
@@ -102,7 +104,7 @@ func (c *core) publish(r *record.Row, h record.MessageHead) (err error) {
 	if r.Line, err = h.Line(); err != nil {
 		return err
 	}
-	if r.Line != (record.Line{}) {
+	if r.Pull = h.Pull(); r.Line != (record.Line{}) && r.Pull.Published == 0 {
 		names, err := h.LineNames()
 		if err != nil {
 			return err
@@ -141,10 +143,15 @@ func (c *core) commitOutcome(lsn uint64, p []byte) error {
 	if o.Kind.Final() {
 		c.gone(i)
 		c.leave(i, stEnded, lsn)
-		c.unheard(&o.Line)
+		if o.Step.Op == 0 {
+			c.unheard(&o.Line)
+		}
 		c.answerCancels(o.Seq, o.Kind)
 	} else {
 		c.commitRetry(i, lsn, &o)
+	}
+	if o.Step.Op != 0 {
+		c.steppedPull(i, o.Seq, &o)
 	}
 	if req := c.moves[o.Seq]; req != nil && !req.reading {
 		c.move(req)
@@ -170,6 +177,9 @@ func (c *core) commitRetry(i uint32, lsn uint64, o *record.Outcome) {
 		o.Next = o.At
 	}
 	e.due, e.tries = o.Next, o.Attempt
+	if o.Step.Op != 0 {
+		c.commitStep(i, o)
+	}
 	if c.doomed(i) {
 		c.appendCancel(i)
 		return
@@ -185,11 +195,13 @@ func (c *core) commitRetry(i uint32, lsn uint64, o *record.Outcome) {
 	resident := c.place(&r)
 	c.resident++
 	c.lanes[e.lane].resident++
+	c.stays(i)
 	if resident {
-		c.schedule(i)
+		c.arrange(i)
 		return
 	}
 	c.leave(i, stSpilled, lsn)
+	c.beginTurns(e.lane)
 }
 
 // finished takes an attempt's end and decides what it means (QSTASH.md §5.1).
@@ -217,6 +229,10 @@ func (c *core) conclude(i uint32, r *attemptResult) {
 	e := &c.entries[i]
 	if r.interrupt {
 		c.wait(i, max(e.due, c.now+ceilMillis(r.delay)))
+		return
+	}
+	if e.flags&flagPull != 0 {
+		c.concludePush(i, r)
 		return
 	}
 	o := &r.outcome
@@ -364,7 +380,12 @@ func (c *core) appendCancel(i uint32) {
 	e.state = stDeciding
 	e.flags |= flagCanceling
 	c.goes(i)
-	c.decided(&record.Outcome{Row: c.row(e), Kind: record.Canceled, At: c.now})
+	o := &record.Outcome{Row: c.row(e), Kind: record.Canceled, At: c.now}
+	if e.flags&flagPull != 0 {
+		p := c.pulls.parts[e.seq]
+		o.Step = record.PullStep{Op: record.PullDrop, Leased: p.Lease != 0, Next: p}
+	}
+	c.decided(o)
 }
 
 func (c *core) answerCancels(seq uint64, k record.Kind) {
@@ -394,6 +415,7 @@ func (c *core) poison(err error) {
 	for _, req := range c.moves {
 		c.endMove(req, err)
 	}
+	c.poisonPulls(err)
 	c.poisonSchedules(err)
 	c.poisonFlows(err)
 }

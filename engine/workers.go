@@ -151,6 +151,9 @@ func (a *attempter) prepare(cmd *startCommand) (body []byte, err error) {
 			body = a.message.Body
 		}
 	}
+	if a.message.Flags&record.FlagPull != 0 {
+		return body, a.pushRequest(cmd, body)
+	}
 	return body, a.request(cmd, body)
 }
 
@@ -175,7 +178,7 @@ func asReadError(err error) error {
 }
 
 func (a *attempter) unprepared(r *attemptResult, err error) {
-	if errors.Is(err, errEnded) { // canceled before its turn came here: nobody waits for the result
+	if errors.Is(err, errEnded) || errors.Is(err, errNoWebhook) { // canceled before its turn came here, or to be received now
 		r.interrupt, r.delay = true, readRetry
 		return
 	}

@@ -87,6 +87,9 @@ func unescapeForm(s []byte) []byte {
 
 func (x *exchange) deadLetter() error {
 	d, err := x.srv.opt.Engine.DeadLetter(x.user, string(x.arg))
+	if err == nil && !x.sees(&d.Message) {
+		err = engine.ErrNotFound
+	}
 	if err != nil {
 		return err
 	}
@@ -97,6 +100,9 @@ func (x *exchange) deadLetter() error {
 }
 
 func (x *exchange) deleteDeadLetter() error {
+	if err := x.mayDead(string(x.arg)); err != nil {
+		return err
+	}
 	if err := x.srv.opt.Engine.DeleteDeadLetter(x.user, string(x.arg)); err != nil {
 		return err
 	}

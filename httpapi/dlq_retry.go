@@ -9,8 +9,14 @@ import (
 // retryDeadLetter is POST /v2/dlq/retry/{id}.
 func (x *exchange) retryDeadLetter() error {
 	options, fail := x.retryOptions()
+	if fail == nil {
+		fail = x.mayCallBack(&x.pub.options)
+	}
 	if fail != nil {
 		return fail
+	}
+	if err := x.mayDead(string(x.arg)); err != nil {
+		return err
 	}
 	id, err := x.srv.opt.Engine.RetryDeadLetter(x.user, string(x.arg), options)
 	if err != nil {
@@ -43,6 +49,9 @@ func (x *exchange) retryOptions() (*engine.RetryOptions, *failure) {
 	}
 	b := x.bounds()
 	if fail := p.build(&b); fail != nil {
+		return nil, fail
+	}
+	if fail := x.mayCallBack(&p.options); fail != nil {
 		return nil, fail
 	}
 	m := &p.message

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -108,11 +109,18 @@ const otherToken = "other-canary-55d0"
 // startReal serves a real engine in a directory of the test's own.
 func startReal(t *testing.T) (addr string) {
 	t.Helper()
-	return startRealWith(t, nil)
+	addr, _ = startEngine(t, nil)
+	return addr
 }
 
-// startRealWith has names looked up by r.
-func startRealWith(t *testing.T, r dispatch.Resolver) (addr string) {
+// startEngine is startReal, and returns the engine. log may be nil.
+func startEngine(t *testing.T, log *slog.Logger) (addr string, eng *engine.Engine) {
+	t.Helper()
+	return startEngineWith(t, log, nil)
+}
+
+// startEngineWith has names of destinations looked up by r.
+func startEngineWith(t *testing.T, log *slog.Logger, r dispatch.Resolver) (addr string, eng *engine.Engine) {
 	t.Helper()
 	policy, err := dispatch.NewPolicy(dispatch.PolicyOptions{AllowPrivate: true})
 	if err != nil {
@@ -122,7 +130,7 @@ func startRealWith(t *testing.T, r dispatch.Resolver) (addr string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eng, err := engine.Open(engine.Options{Dir: t.TempDir(), Wire: client, SegmentSize: 4 << 20})
+	eng, err = engine.Open(engine.Options{Dir: t.TempDir(), Wire: client, SegmentSize: 4 << 20, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +139,7 @@ func startRealWith(t *testing.T, r dispatch.Resolver) (addr string) {
 	if err := eng.Bootstrap(accounts); err != nil {
 		t.Fatal(err)
 	}
-	srv, err := New(Options{Engine: eng, CheckDestination: policy.CheckURL})
+	srv, err := New(Options{Engine: eng, CheckDestination: policy.CheckURL, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,5 +153,5 @@ func startRealWith(t *testing.T, r dispatch.Resolver) (addr string) {
 			t.Error(err)
 		}
 	})
-	return ln.Addr().String()
+	return ln.Addr().String(), eng
 }

@@ -52,6 +52,7 @@ var sentinels = []struct {
 	retry  bool
 }{
 	{is: engine.ErrNotFound, status: http.StatusNotFound},
+	{is: engine.ErrInUse, status: http.StatusConflict},
 	{is: engine.ErrOverloaded, status: http.StatusServiceUnavailable, retry: true},
 	{is: engine.ErrDiskFull, status: http.StatusInsufficientStorage, retry: true},
 	{is: engine.ErrLogFailed, status: http.StatusServiceUnavailable, text: engine.ErrLogFailed.Error()},

@@ -47,7 +47,7 @@ func matchLogs(method string, rest []byte) (*route, *failure) {
 // listEvents is GET /v2/events and GET /v2/logs, with pages of up to most events.
 func listEvents(most int) func(x *exchange) error {
 	return func(x *exchange) error {
-		q, fail := x.eventQuery(most)
+		q, fail := x.eventQuery(most, false)
 		if fail != nil {
 			return fail
 		}
@@ -78,7 +78,7 @@ func (x *exchange) makeList(q *engine.EventQuery) (err error) {
 	to := len(o.b)
 	o.key("logs") // clients differ in which they read (QSTASH.md §13, 7)
 	o.b = append(o.b, o.b[from:to]...)
-	o.opt("cursor", q.Cursor) // absent at the end: clients loop while there is one
+	o.opt("cursor", showCursor(q.Cursor)) // absent at the end: clients loop while there is one
 	x.out = o.end()
 	return nil
 }

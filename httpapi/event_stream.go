@@ -24,18 +24,12 @@ const (
 	streamFlush = 32 << 10
 )
 
-var routeEventStream = &route{name: "event stream", access: accessRead, serve: (*exchange).streamEvents}
+var routeEventStream = &route{name: "event stream", access: accessRead, endless: true, serve: (*exchange).streamEvents}
 
-var (
-	errStreamHead = &failure{status: http.StatusMethodNotAllowed, text: "method not allowed here, allowed: GET", allow: "GET, OPTIONS"}
-	errStreams    = &failure{status: http.StatusTooManyRequests, text: "too many streams of events are open: try again later", retry: true}
-)
+var errStreams = &failure{status: http.StatusTooManyRequests, text: "too many streams of events are open: try again later", retry: true}
 
 func (x *exchange) streamEvents() error {
-	if x.head.method == http.MethodHead {
-		return errStreamHead
-	}
-	q, fail := x.eventQuery(eventPageMax)
+	q, fail := x.eventQuery(eventPageMax, true)
 	if fail != nil {
 		return fail
 	}
@@ -44,7 +38,7 @@ func (x *exchange) streamEvents() error {
 		if _, ok := digits(last); !ok {
 			return badFilter("Last-Event-ID", string(last), "the id of an event of this stream")
 		}
-		q.Cursor = string(last)
+		setCursor(&q, string(last))
 	}
 	if q.Cursor == "" && q.From.IsZero() {
 		q.Cursor = x.srv.opt.Engine.EventsEnd()
@@ -83,13 +77,14 @@ func (x *exchange) follow(q *engine.EventQuery) error {
 		if err != nil {
 			return err
 		}
-		if more {
-			more = x.rest(streamPause)
-		} else if x.srv.stopping.Load() || !x.authenticate() || x.user != user {
+		if x.srv.stopping.Load() || !x.authenticate() || x.user != user {
 			return x.ok(http.StatusOK)
 		}
+		if more {
+			more = x.rest(streamPause)
+		}
 		if !more {
-			x.out = append(x.out, ": nothing new\nid: "+q.Cursor+"\n\n"...)
+			x.out = append(x.out, ": nothing new\nid: "+showCursor(q.Cursor)+"\n\n"...)
 			if x.flush() != nil {
 				return errGone
 			}
@@ -112,7 +107,7 @@ func (x *exchange) rest(d time.Duration) bool {
 // sendEvents sends what there is from q's cursor on, and sets that to where it ends.
 func (x *exchange) sendEvents(q *engine.EventQuery) (err error) {
 	q.Cursor, err = x.srv.opt.Engine.EventsSince(q, func(ev *engine.Event) error {
-		x.out = append(x.out, "id: "+ev.ID+"\ndata: "...)
+		x.out = append(x.out, "id: "+showCursor(ev.ID)+"\ndata: "...)
 		x.out = append(appendEvent(x.out, ev), "\n\n"...)
 		if len(x.out) < streamFlush {
 			return nil

@@ -26,6 +26,7 @@ type exchange struct {
 	arg   []byte // what the path has after the route's literal part
 	query []byte // raw, without the question mark
 	user  engine.UserID
+	who   *engine.Principal // who asks; nil on a public route
 	body  body
 	pub   publisher
 
@@ -58,7 +59,7 @@ func (s *Server) release(x *exchange) {
 	if cap(x.out) > outPooledMax {
 		x.out = nil
 	}
-	x.srv, x.c, x.route, x.arg, x.query = nil, nil, nil, nil, nil
+	x.srv, x.c, x.route, x.arg, x.query, x.who = nil, nil, nil, nil, nil, nil
 	x.user, x.status, x.retry, x.allow, x.out = 0, 0, false, "", x.out[:0]
 	x.head = head{fields: x.head.fields[:0]}
 	exchanges.Put(x)
@@ -119,6 +120,8 @@ func (x *exchange) serve() (whole bool) {
 		}
 		if x.c.known = x.authenticate(); !x.c.known {
 			fail = errUnauthorized
+		} else if fail == nil {
+			fail = x.mayCall()
 		}
 	}
 	if fail == nil && !r.public {

@@ -33,10 +33,11 @@ const (
 )
 
 // fakeEngine records what it is given, copied, and answers from its fields. It knows
-// nothing of queues, groups and flow control: what asks for them panics, and so proves
+// nothing of queues, groups, flow control and accounts: what asks for them panics, and so proves
 // that bad input does not reach the engine. Tests of those have a real one.
 type fakeEngine struct {
 	LineEngine
+	AccountEngine
 	ExtraEngine
 	EventEngine
 	LegacyEngine
@@ -65,9 +66,12 @@ func newFake() *fakeEngine {
 	}}
 }
 
-func (e *fakeEngine) Authenticate(token []byte) (engine.UserID, bool) {
-	return 7, string(token) == goodToken && !e.revoked.Load()
+var fakePrincipal = engine.Principal{User: 7, Admin: true}
+
+func (e *fakeEngine) Authenticate(token []byte) (*engine.Principal, bool) {
+	return &fakePrincipal, string(token) == goodToken && !e.revoked.Load()
 }
+
 func (e *fakeEngine) Limits() engine.Limits { return e.limits }
 func (e *fakeEngine) Ready() error          { return e.ready }
 

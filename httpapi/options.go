@@ -15,9 +15,10 @@ import (
 // concurrently. None keeps anything of its arguments after it returns, and what
 // they return is the caller's.
 type Engine interface {
-	// Authenticate finds the account of a token. It is called before a request's
-	// body is read, takes the same time for every wrong token and keeps no copy.
-	Authenticate(token []byte) (engine.UserID, bool)
+	// Authenticate finds who shows a token. It is called before a request's body is
+	// read, takes the same time for every wrong token and keeps no copy.
+	Authenticate(token []byte) (*engine.Principal, bool)
+	AccountEngine
 	// Limits returns the configured bounds. It is called for every request.
 	Limits() engine.Limits
 	// Publish returns when the message is on disk (I1), or with an error.

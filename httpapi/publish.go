@@ -83,10 +83,12 @@ func (x *exchange) complete(to target, fields []field, b *bounds) *failure {
 	}
 	m := &p.message
 	m.User, m.CallerIP, m.URL, m.Group = x.user, x.c.ip, view(to.url), view(to.group)
-	if to.group != nil {
-		return nil
+	if to.group == nil {
+		if fail := x.srv.opt.checkURL(to.url); fail != nil {
+			return fail
+		}
 	}
-	return x.srv.opt.checkURL(to.url)
+	return x.maySend()
 }
 
 // appendReceipt appends the answer to one message (QSTASH.md §3.8).

@@ -6,11 +6,13 @@ import "bytes"
 // (QSTASH.md §1.1); the path is never cleaned, and what is matched is what is
 // authorised.
 type route struct {
-	name   string // for logs
-	access access // what a token must allow
-	public bool   // answered without a token and without reading a body
-	batch  bool   // the body is JSON around messages, bounded by Options.BatchMax
-	serve  func(x *exchange) error
+	name    string // for logs
+	access  access // what a token must allow
+	scoped  bool   // the handler holds a token to its limits (access.go)
+	public  bool   // answered without a token and without reading a body
+	batch   bool   // the body is JSON around messages, bounded by Options.BatchMax
+	endless bool   // the answer goes on until the client goes
+	serve   func(x *exchange) error
 }
 
 // access is what a route does, and so what a token must allow for it.
@@ -24,16 +26,16 @@ const (
 )
 
 var (
-	routePublish    = &route{name: "publish", access: accessPublish, serve: (*exchange).publish}
-	routeBatch      = &route{name: "batch", access: accessPublish, batch: true, serve: (*exchange).batch}
-	routeMessage    = &route{name: "message", access: accessRead, serve: (*exchange).message}
-	routeCancel     = &route{name: "cancel", serve: (*exchange).cancel}
+	routePublish    = &route{name: "publish", access: accessPublish, scoped: true, serve: (*exchange).publish}
+	routeBatch      = &route{name: "batch", access: accessPublish, scoped: true, batch: true, serve: (*exchange).batch}
+	routeMessage    = &route{name: "message", access: accessRead, scoped: true, serve: (*exchange).message}
+	routeCancel     = &route{name: "cancel", scoped: true, serve: (*exchange).cancel}
 	routeCancels    = &route{name: "bulk cancel", serve: (*exchange).cancelMany}
 	routeDead       = &route{name: "dlq list", access: accessRead, serve: (*exchange).deadLetters}
 	routeDeadArray  = &route{name: "dlq list of 2.0", access: accessRead, serve: (*exchange).deadLetterArray}
-	routeDeadOne    = &route{name: "dlq item", access: accessRead, serve: (*exchange).deadLetter}
-	routeDeadDelete = &route{name: "dlq delete", serve: (*exchange).deleteDeadLetter}
-	routeDeadRetry  = &route{name: "dlq retry", serve: (*exchange).retryDeadLetter}
+	routeDeadOne    = &route{name: "dlq item", access: accessRead, scoped: true, serve: (*exchange).deadLetter}
+	routeDeadDelete = &route{name: "dlq delete", scoped: true, serve: (*exchange).deleteDeadLetter}
+	routeDeadRetry  = &route{name: "dlq retry", scoped: true, serve: (*exchange).retryDeadLetter}
 	routeDeletes    = &route{name: "dlq bulk delete", serve: (*exchange).deleteDeadLetters}
 	routeRetries    = &route{name: "dlq bulk retry", serve: (*exchange).retryDeadLetters}
 	routeKeys       = &route{name: "keys", access: accessRead, serve: (*exchange).keys}
@@ -107,6 +109,10 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		return matchMessages(method, rest)
 	case "dlq":
 		return matchDead(method, rest)
+	case "users":
+		return matchUsers(method, rest)
+	case "tokens":
+		return matchTokens(method, rest)
 	case "keys":
 		r, fail = matchKeys(method, rest)
 	case "rotate":

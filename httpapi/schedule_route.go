@@ -1,14 +1,14 @@
 package httpapi
 
 var (
-	routeScheduleCreate = &route{name: "schedule create", serve: (*exchange).createSchedule}
-	routeScheduleJSON   = &route{name: "schedule create json", batch: true, serve: (*exchange).createScheduleJSON}
-	routeSchedules      = &route{name: "schedule list", access: accessRead, serve: (*exchange).schedules}
-	routeSchedule       = &route{name: "schedule", access: accessRead, serve: (*exchange).schedule}
-	routeScheduleDelete = &route{name: "schedule delete", serve: (*exchange).deleteSchedule}
-	routeSchedulePause  = &route{name: "schedule pause", serve: change(Engine.PauseSchedule)}
-	routeScheduleResume = &route{name: "schedule resume", serve: change(Engine.ResumeSchedule)}
-	routeScheduleNext   = &route{name: "schedule preview", access: accessRead, serve: (*exchange).scheduleNext}
+	routeScheduleCreate = &route{name: "schedule create", scoped: true, serve: (*exchange).createSchedule}
+	routeScheduleJSON   = &route{name: "schedule create json", scoped: true, batch: true, serve: (*exchange).createScheduleJSON}
+	routeSchedules      = &route{name: "schedule list", access: accessRead, scoped: true, serve: (*exchange).schedules}
+	routeSchedule       = &route{name: "schedule", access: accessRead, scoped: true, serve: (*exchange).schedule}
+	routeScheduleDelete = &route{name: "schedule delete", scoped: true, serve: (*exchange).deleteSchedule}
+	routeSchedulePause  = &route{name: "schedule pause", scoped: true, serve: change(Engine.PauseSchedule)}
+	routeScheduleResume = &route{name: "schedule resume", scoped: true, serve: change(Engine.ResumeSchedule)}
+	routeScheduleNext   = &route{name: "schedule preview", access: accessRead, scoped: true, serve: (*exchange).scheduleNext}
 )
 
 // matchSchedules matches what follows /v2/schedules: nothing, a destination of a

@@ -17,6 +17,9 @@ func (x *exchange) schedule() error {
 		return x.previewCron()
 	}
 	s, err := x.srv.opt.Engine.Schedule(x.user, string(x.arg))
+	if err == nil && !x.seesSchedule(s) {
+		err = engine.ErrNotFound
+	}
 	if err != nil {
 		return err
 	}
@@ -36,6 +39,9 @@ func (x *exchange) eachSchedule(write func(x *exchange, o *obj, s *engine.Schedu
 	x.out = append(x.out[:0], '[')
 	n := 0
 	err := x.srv.opt.Engine.Schedules(x.user, func(s *engine.ScheduleInfo) error {
+		if !x.seesSchedule(s) {
+			return nil
+		}
 		if n++; n > 1 {
 			x.out = append(x.out, ',')
 		}
@@ -54,7 +60,11 @@ func (x *exchange) eachSchedule(write func(x *exchange, o *obj, s *engine.Schedu
 // deleteSchedule is DELETE /v2/schedules/{id}. One that is not there is no failure:
 // only messages and dead letters are missed when they are deleted (QSTASH.md §1.3).
 func (x *exchange) deleteSchedule() error {
-	if err := x.srv.opt.Engine.DeleteSchedule(x.user, string(x.arg)); err != nil && !errors.Is(err, engine.ErrNotFound) {
+	err := x.maySchedule(string(x.arg))
+	if err == nil {
+		err = x.srv.opt.Engine.DeleteSchedule(x.user, string(x.arg))
+	}
+	if err != nil && !errors.Is(err, engine.ErrNotFound) {
 		return err
 	}
 	return x.done()

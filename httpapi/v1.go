@@ -59,53 +59,6 @@ func (x *exchange) answerV1(r *engine.Receipt) error {
 	return x.ok(http.StatusOK)
 }
 
-// messageV1 is GET /v1/messages/{id}.
-func (x *exchange) messageV1() error {
-	m, err := x.pendingV1(string(x.arg))
-	if errors.Is(err, engine.ErrNotFound) {
-		return x.pullMessage()
-	}
-	if err != nil {
-		return err
-	}
-	return x.one(func(o *obj) { o.messageV1(m) })
-}
-
-// pendingV1 returns a pending message under the id by which it was asked for: of a publish
-// to a topic any message that is still pending.
-func (x *exchange) pendingV1(id string) (*engine.Message, error) {
-	ids, err := x.srv.opt.Engine.Siblings(x.user, id)
-	if err != nil {
-		return nil, err
-	}
-	for _, sibling := range ids {
-		m, err := x.srv.opt.Engine.Message(x.user, sibling)
-		if errors.Is(err, engine.ErrNotFound) {
-			continue
-		}
-		if err == nil {
-			m.ID = id
-		}
-		return m, err
-	}
-	return nil, engine.ErrNotFound
-}
-
-// messageV1 writes a message of the first API. header and body are there always: the client
-// has them so in its types.
-func (o *obj) messageV1(m *engine.Message) {
-	o.str("messageId", m.ID)
-	if m.TopicName != "" {
-		o.str("topicId", topicID(m.TopicName))
-		o.str("topicName", m.TopicName)
-	}
-	o.opt("scheduleId", m.ScheduleID)
-	o.str("url", m.URL)
-	o.str("method", m.Method)
-	o.contentV1(m.Header, m.Body)
-	o.time("createdAt", m.Created)
-}
-
 // contentV1 writes header and body, both always, a body that is no text in base64.
 func (o *obj) contentV1(hs []engine.Header, body []byte) {
 	o.header("header", hs)

@@ -3,16 +3,26 @@ package httpapi
 // The routes of the first API (QSTASH.md §12.1), which @upstash/qstash 0.x and the curl
 // lines of the product's announcement use.
 var (
-	routePublishV1 = &route{name: "v1 publish", access: accessPublish, serve: (*exchange).publishV1}
+	routePublishV1 = &route{name: "v1 publish", access: accessPublish, scoped: true, serve: (*exchange).publishV1}
 	routeMessageV1 = &route{name: "v1 message", access: accessRead, serve: (*exchange).messageV1}
 	routeCancelV1  = &route{name: "v1 cancel", serve: (*exchange).cancelV1}
-	routeQuota     = &route{name: "v1 quota", access: accessRead, serve: (*exchange).quota}
+
+	routeMessagesV1    = &route{name: "v1 message list", access: accessRead, serve: (*exchange).messagesV1}
+	routeMessageLogsV1 = &route{name: "v1 message logs", access: accessRead, serve: (*exchange).messageLogsV1}
+	routeTasksV1       = &route{name: "v1 message tasks", access: accessRead, serve: (*exchange).tasksV1}
+	routeLogsV1        = &route{name: "v1 logs", access: accessRead, serve: (*exchange).logsV1}
+	routeEventsV1      = &route{name: "v1 events", access: accessRead, serve: (*exchange).eventsV1}
+	routeQuota         = &route{name: "v1 quota", access: accessRead, serve: (*exchange).quota}
 
 	schedulesV1 = collectionV1{
 		empty:  "the id is empty: /v1/schedules/{id}",
 		list:   &route{name: "v1 schedule list", access: accessRead, serve: (*exchange).schedulesV1},
 		one:    &route{name: "v1 schedule", access: accessRead, serve: (*exchange).scheduleV1},
 		remove: &route{name: "v1 schedule delete", serve: (*exchange).deleteScheduleV1},
+	}
+	tasksV1 = collectionV1{
+		empty: "the id is empty: /v1/tasks/{id}",
+		one:   &route{name: "v1 task", access: accessRead, serve: (*exchange).taskOfArg},
 	}
 	topicsV1 = collectionV1{
 		empty:  "the topic is empty: /v1/topics/{id or name}",
@@ -59,6 +69,12 @@ func matchV1(method string, rest []byte) (r *route, arg []byte, fail *failure) {
 		r, fail = matchKeys(method, rest)
 	case "quota":
 		r, fail = leafV1(rest, method, routeQuota)
+	case "logs":
+		r, fail = leafV1(rest, method, routeLogsV1)
+	case "events":
+		r, fail = leafV1(rest, method, routeEventsV1)
+	case "tasks":
+		return tasksV1.match(method, rest)
 	default:
 		fail = errNoRoute
 	}
@@ -76,18 +92,27 @@ func leafV1(rest []byte, method string, r *route) (*route, *failure) {
 func matchMessagesV1(method string, rest []byte) (*route, []byte, *failure) {
 	id, more := cutSegment(rest)
 	switch {
-	case len(more) > 0:
-		return nil, nil, errNoRoute
 	case len(id) == 0 && method == "DELETE":
 		return nil, nil, badRequest("the id is empty: DELETE /v1/messages/{id}")
+	case len(id) == 0 && len(more) == 0:
+		r, fail := leafV1(rest, method, routeMessagesV1)
+		return r, nil, fail
 	case len(id) == 0:
-		return nil, nil, notAllowed("GET")
+		return nil, nil, errNoRoute
+	case equalFold(more, "/logs"):
+		r, fail := only(method, "GET", "GET", routeMessageLogsV1)
+		return r, id, fail
+	case equalFold(more, "/tasks"):
+		r, fail := only(method, "GET", "GET", routeTasksV1)
+		return r, id, fail
+	case len(more) > 0:
+		return nil, nil, errNoRoute
 	case method == "GET":
 		return routeMessageV1, id, nil
 	case method == "DELETE":
 		return routeCancelV1, id, nil
 	}
-	return nil, nil, notAllowed("GET, DELETE")
+	return nil, nil, errMethod
 }
 
 // collectionV1 are the routes of one kind of things; what it does not offer is nil.
@@ -97,35 +122,37 @@ type collectionV1 struct {
 	empty               string // says that a path lacks its last segment
 }
 
-func (c *collectionV1) match(method string, rest []byte) (*route, []byte, *failure) {
+func (c *collectionV1) match(method string, rest []byte) (r *route, arg []byte, fail *failure) {
 	id, more := cutSegment(rest)
 	switch {
 	case len(more) > 0:
 		return nil, nil, errNoRoute
 	case len(id) > 0:
-		r, fail := pick(method, map[string]*route{"GET": c.one, "PUT": c.update, "DELETE": c.remove})
-		return r, id, fail
+		r = c.ofOne(method)
 	case len(rest) > 0 && method != "GET": // a client's empty id, which must never mean all (QSTASH.md §1.1)
 		return nil, nil, badRequest("%s", c.empty)
+	case method == "GET":
+		r = c.list
+	case method == "POST":
+		r = c.create
 	}
-	r, fail := pick(method, map[string]*route{"GET": c.list, "POST": c.create})
-	return r, nil, fail
+	switch {
+	case r != nil:
+		return r, id, nil
+	case len(id) == 0 && c.list == nil:
+		return nil, nil, errNoRoute
+	}
+	return nil, nil, errMethod
 }
 
-// pick takes the route of a method.
-func pick(method string, routes map[string]*route) (*route, *failure) {
-	if r := routes[method]; r != nil {
-		return r, nil
+func (c *collectionV1) ofOne(method string) *route {
+	switch method {
+	case "GET":
+		return c.one
+	case "PUT":
+		return c.update
+	case "DELETE":
+		return c.remove
 	}
-	allow := ""
-	for _, m := range []string{"GET", "POST", "PUT", "DELETE"} {
-		if routes[m] == nil {
-			continue
-		}
-		if allow != "" {
-			allow += ", "
-		}
-		allow += m
-	}
-	return nil, notAllowed(allow)
+	return nil
 }

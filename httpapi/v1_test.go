@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidemill/tidemill/engine"
 )
@@ -122,18 +123,32 @@ func TestMessagesV1(t *testing.T) {
 	if m.MessageID != one.MessageID || m.URL != sink+"/later" || m.Method != "POST" || m.TopicID != "" || m.Body != "x" || m.Header["A"][0] != "b" || m.CreatedAt == 0 {
 		t.Errorf("the message is %+v", m)
 	}
-	// The first of a topic's messages ends, and its id still stands for the others.
-	s.same(t, request("DELETE /v2/messages/"+many.MessageID), 200, `{"cancelled":1}`)
 	s.want(t, request("GET /v1/messages/"+many.MessageID), 200, &m)
-	if m.MessageID != many.MessageID || m.TopicID != topicID("many") || m.URL != sink+"/1" || m.Header == nil {
+	if m.MessageID != many.MessageID || m.TopicID != topicID("many") || m.URL != sink+"/0" || m.Header == nil {
 		t.Errorf("the message is %+v", m)
 	}
+	// The first of a topic's messages ends, and its id still stands for the others.
+	s.same(t, request("DELETE /v2/messages/"+many.MessageID), 200, `{"cancelled":1}`)
 	for _, id := range []string{one.MessageID, many.MessageID} {
-		s.same(t, asOther(request("GET /v1/messages/"+id)), 404, `{"error":"not found"}`)
-		s.same(t, asOther(request("DELETE /v1/messages/"+id)), 404, `{"error":"not found"}`)
+		for _, line := range []string{"GET /v1/messages/" + id, "DELETE /v1/messages/" + id, "GET /v1/messages/" + id + "/logs", "GET /v1/messages/" + id + "/tasks"} {
+			s.same(t, asOther(request(line)), 404, `{"error":"not found"}`)
+		}
 		s.same(t, request("DELETE /v1/messages/"+id), 202, `{"status":"accepted"}`)
 		s.same(t, request("DELETE /v1/messages/"+id), 404, `{"error":"not found"}`)
-		s.same(t, request("GET /v1/messages/"+id), 404, `{"error":"not found"}`)
+		s.want(t, request("GET /v1/messages/"+id), 200, &m) // it is kept
+		if m.MessageID != id || m.Method != "POST" {
+			t.Errorf("the ended message is %+v", m)
+		}
+	}
+	var tasks struct{ Tasks []taskView }
+	s.want(t, request("GET /v1/messages/"+many.MessageID+"/tasks"), 200, &tasks)
+	if len(tasks.Tasks) != 3 {
+		t.Fatalf("the tasks are %+v", tasks)
+	}
+	for i, task := range tasks.Tasks {
+		if task.State != "canceled" || task.URL != fmt.Sprintf("%s/%d", sink, i) {
+			t.Errorf("task %d is %+v", i, task)
+		}
 	}
 	select {
 	case a := <-arrivals:
@@ -316,6 +331,12 @@ func TestBadInputV1(t *testing.T) {
 		{request("DELETE /v1/topics/"), 400, "the topic is empty: /v1/topics/{id or name}"},
 		{request("DELETE /v1/endpoints/"), 400, "the id is empty"},
 		{request("DELETE /v1/schedules/"), 400, "the id is empty"},
+		{request("GET /v1/tasks"), 404, "not found"},
+		{request("GET /v1/tasks/"), 404, "not found"},
+		{request("POST /v1/messages"), 405, "allowed: GET"},
+		{request("POST /v1/messages/m/logs"), 405, "allowed: GET"},
+		{request("GET /v1/messages//logs"), 404, "not found"},
+		{request("GET /v1/logs?cursor=x"), 400, "cursor"},
 		{request("DELETE /v1/messages/"), 400, "the id is empty: DELETE /v1/messages/{id}"},
 		{request("POST /v1/schedules/s"), 405, "allowed: GET, DELETE"},
 		{request("POST /v1/quota"), 405, "allowed: GET"},
@@ -376,4 +397,111 @@ func TestIDsV1(t *testing.T) {
 			t.Errorf("%q is the id of the topic %q", id, name)
 		}
 	}
+}
+
+type taskView struct {
+	TaskID, MessageID, URL, State, Error    string
+	MaxRetry, Retried                       *int
+	CompletedAt, NextProcessAt, LastErrorAt int64
+}
+
+// TestHistoryV1 follows one message that is delivered at once, one that waits for its second
+// attempt and one that fails for good, through all that the first API tells of them.
+func TestHistoryV1(t *testing.T) {
+	s, sink, arrivals := sinkSite(t)
+	var good, again, bad struct{ MessageID string }
+	s.want(t, requestBody("POST /v1/publish/"+sink+"/good", "x"), 200, &good)
+	s.want(t, requestBody("POST /v1/publish/"+sink+"/fails/again", "x", "Upstash-Retry-Delay: 3600000"), 200, &again)
+	s.want(t, requestBody("POST /v1/publish/"+sink+"/fails/bad", "x", "Upstash-Retries: 0"), 200, &bad)
+	for range 3 {
+		receive(t, arrivals)
+	}
+	type log struct {
+		Time, NextScheduledAt, NextDeliveryTime int64
+		ID, State, MessageID, TaskID, URL       string
+		Error                                   string
+	}
+	type page struct {
+		Logs, Events []log
+		Messages     []struct{ MessageID, URL, Body string }
+		Cursor       *json.Number
+	}
+	taskOf := func(id string) (v taskView) {
+		t.Helper()
+		s.want(t, request("GET /v1/tasks/"+taskID(id)), 200, &v)
+		if v.TaskID != taskID(id) || v.MessageID != id || v.URL == "" || v.MaxRetry == nil || v.Retried == nil {
+			t.Errorf("the task is %+v", v)
+		}
+		return v
+	}
+	for _, tt := range []struct {
+		id, url string
+		states  []string // the newest first
+		retries int
+	}{
+		{good.MessageID, "/good", []string{"delivered", "active", "created"}, 3},
+		{again.MessageID, "/fails/again", []string{"planned", "error", "active", "created"}, 3},
+		{bad.MessageID, "/fails/bad", []string{"failed", "error", "active", "created"}, 0},
+	} {
+		var task taskView
+		waitFor(t, func() bool { task = taskOf(tt.id); return task.State == tt.states[0] })
+		failed := len(tt.states) == 4
+		if task.URL != sink+tt.url || *task.MaxRetry != tt.retries || *task.Retried != 0 || (task.CompletedAt > 0) == failed ||
+			(task.LastErrorAt > 0) != failed || (task.Error != "") != failed || (task.NextProcessAt > 0) != (tt.states[0] == "planned") {
+			t.Errorf("%s: the task is %+v", tt.url, task)
+		}
+		var p page
+		s.want(t, request("GET /v1/messages/"+tt.id+"/tasks"), 200, nil)
+		s.want(t, request("GET /v1/messages/"+tt.id+"/logs"), 200, &p)
+		if len(p.Logs) != len(tt.states) || p.Cursor != nil {
+			t.Fatalf("%s: the logs are %+v", tt.url, p)
+		}
+		for i, l := range p.Logs {
+			if l.State != tt.states[i] || l.MessageID != tt.id || l.TaskID != taskID(tt.id) || l.Time == 0 || (l.Error != "") != (l.State == "error") || (l.NextScheduledAt > 0) != (l.State == "planned") {
+				t.Errorf("%s: log %d is %+v, want it %s", tt.url, i, l, tt.states[i])
+			}
+		}
+	}
+	var logs, events page
+	s.want(t, request("GET /v1/logs"), 200, &logs)
+	s.want(t, request("GET /v1/events/"), 200, &events)
+	if len(logs.Logs) != 11 || len(events.Events) != 11 {
+		t.Fatalf("%d logs, %d events, want 11", len(logs.Logs), len(events.Events))
+	}
+	for i, e := range events.Events {
+		if l := logs.Logs[i]; e.ID == "" || e.URL == "" || e.Time != l.Time || e.State != l.State || e.TaskID != l.TaskID || e.NextDeliveryTime != l.NextScheduledAt {
+			t.Errorf("event %d is %+v, the log %+v", i, e, l)
+		}
+	}
+	var messages page
+	s.want(t, request("GET /v1/messages"), 200, &messages)
+	if m := messages.Messages; len(m) != 3 || m[0].MessageID != bad.MessageID || m[2].MessageID != good.MessageID || m[1].URL != sink+"/fails/again" || m[1].Body != "x" {
+		t.Errorf("the messages are %+v", messages)
+	}
+	var paged []log
+	for path := "/v1/logs?count=4"; path != ""; {
+		var p page
+		s.want(t, request("GET "+path), 200, &p)
+		paged = append(paged, p.Logs...)
+		path = ""
+		if p.Cursor != nil {
+			path = "/v1/logs?count=4&cursor=" + p.Cursor.String()
+		}
+	}
+	if fmt.Sprint(paged) != fmt.Sprint(logs.Logs) {
+		t.Errorf("in pages %v\nat once  %v", paged, logs.Logs)
+	}
+	// The loop in the client's documentation begins with the time as its cursor.
+	var now page
+	s.want(t, request(fmt.Sprintf("GET /v1/logs?cursor=%d", time.Now().UnixMilli())), 200, &now)
+	if fmt.Sprint(now.Logs) != fmt.Sprint(logs.Logs) {
+		t.Errorf("from now on %v\nat once  %v", now.Logs, logs.Logs)
+	}
+	s.same(t, request(fmt.Sprintf("GET /v1/logs?cursor=%d", logs.Logs[10].Time-1)), 200, `{"logs":[]}`)
+	s.same(t, asOther(request("GET /v1/logs")), 200, `{"logs":[]}`)
+	s.same(t, asOther(request("GET /v1/events")), 200, `{"events":[]}`)
+	s.same(t, asOther(request("GET /v1/messages")), 200, `{"messages":[]}`)
+	id := taskID(good.MessageID)
+	s.same(t, asOther(request("GET /v1/tasks/"+id)), 404, `{"error":"task \"`+id+`\" not found"}`)
+	s.same(t, request("GET /v1/tasks/"+good.MessageID), 404, `{"error":"task \"`+good.MessageID+`\" not found"}`)
 }

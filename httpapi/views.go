@@ -12,6 +12,9 @@ var retryAfter = formatSeconds(engine.RetryAfter)
 
 func (x *exchange) message() error {
 	m, err := x.srv.opt.Engine.Message(x.user, string(x.arg))
+	if err == nil && !x.sees(m) {
+		err = engine.ErrNotFound
+	}
 	if err != nil {
 		return err
 	}
@@ -107,6 +110,9 @@ func (o *obj) deadLetter(d *engine.DeadLetter) {
 func (o *obj) time(name string, t time.Time) { o.num(name, t.UnixMilli()) }
 
 func (x *exchange) cancel() error {
+	if err := x.mayMessage(string(x.arg)); err != nil {
+		return err
+	}
 	if err := x.srv.opt.Engine.Cancel(x.user, string(x.arg)); err != nil {
 		return err
 	}

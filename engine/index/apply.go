@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -40,7 +41,8 @@ type Applier struct {
 	dirtyQueues []uint64
 	flows       map[uint64]*flow
 	dirtyFlows  []uint64
-	windows     windows             // of the keys that have no more than that
+	windows     windows // of the keys that have no more than that
+	pulls       pulls
 	members     []record.MemberHead // scratch
 
 	history  historian
@@ -85,7 +87,7 @@ func (x *Index) NewApplier() (*Applier, error) {
 		return nil
 	})
 	if err == nil {
-		err = errors.Join(a.loadQueues(), a.loadFlows(), a.loadLive())
+		err = errors.Join(a.loadQueues(), a.loadFlows(), a.loadPulls(), a.loadLive())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load summaries and live bytes: %w", err)
@@ -125,6 +127,7 @@ func (a *Applier) Replayed() error {
 	}
 	a.first = 0
 	a.settleQueues()
+	a.settlePulls()
 	return a.batch.Delete([]byte{kindRebuild}, nil)
 }
 
@@ -139,7 +142,7 @@ func (a *Applier) Pending() int { return a.bytes }
 
 // Open says whether there is something that no Flush has made visible.
 func (a *Applier) Open() bool {
-	return a.bytes > 0 || a.pos.LSN != a.x.applied.Load() || len(a.dirty)+len(a.dirtyQueues)+len(a.dirtyFlows) > 0 || a.batch.Count() > 0
+	return a.bytes > 0 || a.pos.LSN != a.x.applied.Load() || len(a.dirty)+len(a.dirtyQueues)+len(a.dirtyFlows)+len(a.pulls.dirty) > 0 || a.batch.Count() > 0
 }
 
 // Record applies one record. The payload is not kept. An error means damage or a
@@ -161,6 +164,12 @@ func (a *Applier) Record(lsn uint64, p []byte) error {
 		err = a.dropDead(p)
 	case record.TypeUser:
 		err = a.user(p)
+	case record.TypeToken:
+		err = a.token(lsn, p)
+	case record.TypeDropToken:
+		err = a.dropToken(p)
+	case record.TypeDropUser:
+		err = a.dropUser(lsn, p)
 	case record.TypeMove:
 		err = a.move(lsn, p)
 	case record.TypeSchedule:
@@ -173,6 +182,8 @@ func (a *Applier) Record(lsn uint64, p []byte) error {
 		err = a.queue(lsn, p)
 	case record.TypeFlow:
 		err = a.flow(lsn, p)
+	case record.TypePullQueue:
+		err = a.pullQueue(lsn, p)
 	case record.TypeGroup:
 		err = a.group(lsn, p)
 	case record.TypeDropGroup:
@@ -257,23 +268,30 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 // outcomeOf applies what an outcome says of its own message.
 func (a *Applier) outcomeOf(lsn uint64, p []byte, o *record.Outcome) error {
 	prev := a.rows[o.Seq]
-	if err := a.ended(prev, o, lsn, p); err != nil {
-		return err
+	if tells(o) {
+		if err := a.ended(prev, o, lsn, p); err != nil {
+			return err
+		}
 	}
 	if prev == nil {
 		a.raiser.consumed++
-		a.key = pendingKey(a.key, o.Lane, o.Order(), o.Seq)
-		if err := a.batch.Delete(a.key, nil); err != nil {
+		if err := a.deleteRow(&o.Row, o.Step.Op != 0); err != nil {
 			return err
 		}
 	}
 	if !o.Kind.Final() {
-		next := o.Row
-		if next.Due, next.Tries = o.Next, o.Attempt; plant.Bug("row-forgets-its-tries") {
+		next := o.NextRow()
+		if plant.Bug("row-forgets-its-tries") {
 			next.Tries = 0
 		}
 		a.add(next, true)
+		if o.Step.Op != 0 {
+			a.stepPull(o)
+		}
 		return nil
+	}
+	if o.Step.Op != 0 {
+		a.stepPull(o)
 	}
 	if err := a.remove(prev, o.Seq); err != nil {
 		return err
@@ -330,6 +348,7 @@ func (a *Applier) Flush() error {
 	if !a.Open() && a.batch.Empty() && len(a.live.order) == 0 {
 		return nil
 	}
+	pulls := slices.Clone(a.pulls.dirty)
 	if err := a.fill(); err != nil {
 		return fmt.Errorf("write to the index: %w", err)
 	}
@@ -339,6 +358,9 @@ func (a *Applier) Flush() error {
 	a.batch.Reset()
 	a.bytes = 0
 	a.x.applied.Store(a.pos.LSN)
+	if err := a.advancePulls(pulls); err != nil {
+		return fmt.Errorf("count in the index: %w", err)
+	}
 	return nil
 }
 
@@ -382,7 +404,7 @@ func (a *Applier) fill() error {
 		}
 	}
 	a.dirty = a.dirty[:0]
-	if err := errors.Join(a.fillQueues(), a.fillFlows(), a.fillAccounts()); err != nil {
+	if err := errors.Join(a.fillQueues(), a.fillFlows(), a.fillPulls(), a.fillAccounts()); err != nil {
 		return err
 	}
 	if err := a.setLive(); err != nil {
@@ -399,7 +421,12 @@ func (a *Applier) setRow(r *record.Row) error {
 		return err
 	}
 	a.key = pendingKey(a.key, r.Lane, r.Order(), r.Seq)
-	return a.batch.Set(a.key, a.val, nil)
+	err := a.batch.Set(a.key, a.val, nil)
+	if err == nil && r.Pull.Published != 0 && r.Queue != 0 {
+		a.key = pullDueKey(a.key, r.Host, r.Due, r.Seq)
+		err = a.batch.Set(a.key, a.val, nil)
+	}
+	return err
 }
 
 func (a *Applier) setLane(l *lane) error {

@@ -19,6 +19,8 @@
 // All integers are big-endian, so that keys sort by value.
 //
 //	key                                   value                    what it is
+//	'D' id:8 due:8 seq:8                  row                      a message with a group in a pull queue, by when it is due
+//	'P' id:8                              pull row, the record     a pull queue: its definition, its messages and counters
 //	'a'                                   layout, log, lsn, chain  the position applied
 //	'c' user:4 id                         schedule row, error      a schedule, as its definition says
 //	'd' bucket:8 user:4 hash:16           seq, nonce, at, what     a deduplication id seen (X6)
@@ -29,6 +31,8 @@
 //	'k' user:4 id                         ticks, error             how far a schedule has come since its definition (T3)
 //	'l' lane:8                            count, first, queue, flow a lane's summary (X4)
 //	'm' seq:8                             row                      a pending message, by number
+//	'n'                                   lsn, the record          the newest deletion of an account
+//	'o' user:4 id:8                       lsn, the record          a token of an account
 //	'p' lane:8 order:8 seq:8              row                      the same, in delivery order (X4)
 //	'q' user:4 lsn:8                      dead row                 a dead letter, by its outcome's LSN
 //	'r'                                   first lsn                where the log began, while the index is rebuilt

@@ -83,6 +83,13 @@ func (a *Applier) published(p *pending, head record.MessageHead, member *record.
 	return a.timeRow(head.Created(), p.row.Pos)
 }
 
+// tells says whether history tells of an outcome. Of a message of a pull queue it tells
+// how it came, what the webhook answered, and how it ended: leases are no attempts of ours.
+func tells(o *record.Outcome) bool {
+	return o.Step.Op == 0 || o.Kind.Final() || o.Step.Op == record.PullPush ||
+		o.Step.Op == record.PullBury && o.Step.Next.Dead.Reason != record.PullExpired
+}
+
 // ended notes an outcome. p is nil if nothing of its message happened in this batch
 // before.
 func (a *Applier) ended(p *pending, o *record.Outcome, lsn uint64, payload []byte) error {

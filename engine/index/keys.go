@@ -20,8 +20,12 @@ const (
 	kindTick     = 'k' // how far a schedule has come
 	kindLane     = 'l'
 	kindMessage  = 'm'
+	kindLastUser = 'n' // the newest deletion of an account
+	kindToken    = 'o' // a token of an account
 	kindPending  = 'p'
 	kindDead     = 'q'
+	kindPull     = 'P' // a pull queue
+	kindPullDue  = 'D' // a message with a group in one, by when it is due
 	kindRebuild  = 'r' // where the log began when a rebuild began that is not over
 	kindLive     = 's' // a segment's live bytes
 	kindTime     = 't'
@@ -139,15 +143,18 @@ func pendingCursor(key []byte) Cursor {
 	return Cursor{Due: int64(be.Uint64(key[9:])), Seq: be.Uint64(key[17:])}
 }
 
-// rowSize is the length of a row without a line.
+// rowSize is the length of a row that is nothing but that. Its last byte says what
+// follows: a line, and what a message of a pull queue has, with its length before it.
 const (
 	rowSize  = 4 + 8*6 + 4 + 2 + 1
 	lineSize = 8 * 3
+
+	rowLine = 1 << 0
+	rowPull = 1 << 1
 )
 
 // appendRow encodes a row. It repeats what the key holds: one layout for both
-// kinds of key, and a value can be read without its key. Most rows have no line,
-// which their last byte says.
+// kinds of key, and a value can be read without its key.
 func appendRow(dst []byte, r *record.Row) []byte {
 	dst = be.AppendUint32(dst, r.User)
 	dst = be.AppendUint64(dst, r.Nonce)
@@ -158,12 +165,19 @@ func appendRow(dst []byte, r *record.Row) []byte {
 	dst = be.AppendUint64(dst, uint64(r.Due))
 	dst = be.AppendUint32(dst, r.Len)
 	dst = be.AppendUint16(dst, r.Tries)
-	if r.Line == (record.Line{}) {
-		return append(dst, 0)
+	parts := len(dst)
+	dst = append(dst, 0)
+	if r.Line != (record.Line{}) {
+		dst[parts] |= rowLine
+		dst = be.AppendUint64(be.AppendUint64(be.AppendUint64(dst, r.Queue), r.Root), r.Flow)
 	}
-	dst = be.AppendUint64(append(dst, 1), r.Queue)
-	dst = be.AppendUint64(dst, r.Root)
-	return be.AppendUint64(dst, r.Flow)
+	if r.Pull != (record.Pull{}) {
+		dst[parts] |= rowPull
+		size := len(dst)
+		dst = r.Pull.Put(append(dst, 0))
+		dst[size] = byte(len(dst) - size - 1)
+	}
+	return dst
 }
 
 func decodeRow(v []byte, r *record.Row) error {
@@ -184,15 +198,25 @@ func cutRow(v []byte, r *record.Row) (rest []byte, err error) {
 		Lane: be.Uint64(v[28:]), Host: be.Uint64(v[36:]), Due: int64(be.Uint64(v[44:])),
 		Len: be.Uint32(v[52:]), Tries: be.Uint16(v[56:]),
 	}
-	line, v := v[58], v[rowSize:]
-	if line == 0 {
-		return v, nil
-	}
-	if line > 1 || len(v) < lineSize {
+	parts, v := v[58], v[rowSize:]
+	if parts&^(rowLine|rowPull) != 0 {
 		return nil, errBadValue
 	}
-	r.Line = record.Line{Queue: be.Uint64(v), Root: be.Uint64(v[8:]), Flow: be.Uint64(v[16:])}
-	return v[lineSize:], nil
+	if parts&rowLine != 0 {
+		if len(v) < lineSize {
+			return nil, errBadValue
+		}
+		r.Line = record.Line{Queue: be.Uint64(v), Root: be.Uint64(v[8:]), Flow: be.Uint64(v[16:])}
+		v = v[lineSize:]
+	}
+	if parts&rowPull == 0 {
+		return v, nil
+	}
+	if len(v) == 0 || len(v) < 1+int(v[0]) {
+		return nil, errBadValue
+	}
+	n := 1 + int(v[0])
+	return v[n:], r.Pull.Get(v[1:n])
 }
 
 // Dead is a dead letter's row: where its message and its last outcome stand.

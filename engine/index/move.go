@@ -48,8 +48,7 @@ func (a *Applier) movePending(lsn uint64, n uint32, m *record.Move) error {
 	a.gain(lsn, n)
 	row.Pos, row.Len = lsn, n
 	if a.rows[m.Seq] == nil { // what ends it in this batch will not look into Pebble for it
-		a.key = pendingKey(a.key, row.Lane, row.Order(), row.Seq)
-		if err := a.batch.Delete(a.key, nil); err != nil {
+		if err := a.deleteRow(&row, row.Pull.Published != 0); err != nil {
 			return err
 		}
 	}
@@ -61,7 +60,7 @@ func (a *Applier) movePending(lsn uint64, n uint32, m *record.Move) error {
 	if err != nil {
 		return err
 	}
-	return a.join(&row, h)
+	return a.join(&row, h, false)
 }
 
 // current returns a message's row as the open batch has it.

@@ -76,11 +76,12 @@ func (a *Applier) publish(r *record.Row, h record.MessageHead, member *record.Me
 	if r.Line, err = h.Line(); err != nil {
 		return err
 	}
+	r.Pull = h.Pull()
 	if err := a.published(a.add(*r, false), h, member); err != nil {
 		return err
 	}
 	a.gain(r.Pos, r.Len)
-	if err := a.join(r, h); err != nil {
+	if err := a.join(r, h, true); err != nil {
 		return err
 	}
 	a.countPublish(r.User, h.Created())
@@ -114,10 +115,14 @@ func (a *Applier) special(r *record.Row, h record.MessageHead, members []record.
 	return a.dedup(h.User(), &dedup, h.Created(), val)
 }
 
-// join counts a message in that has become pending, or is known to be since now.
-func (a *Applier) join(r *record.Row, h record.MessageHead) error {
+// join counts a message in that has become pending, or is known to be since now:
+// published says which.
+func (a *Applier) join(r *record.Row, h record.MessageHead, published bool) error {
 	a.lane(r.Lane).Count++
 	a.pend(r.User, 1)
+	if r.Pull.Published != 0 {
+		return a.joinPull(r, h, published)
+	}
 	if r.Line == (record.Line{}) {
 		return nil
 	}

@@ -54,6 +54,11 @@ func (a *Applier) clearCounts() {
 	for _, user := range slices.Sorted(maps.Keys(a.accounts.byUser)) {
 		a.account(user).pending = 0
 	}
+	for _, id := range inOrder(a.pulls.byID) {
+		q := a.pulls.byID[id]
+		q.Count, q.Visible, q.Leased = 0, 0, 0
+		a.touchPull(q)
+	}
 	for _, s := range inOrder(a.live.bytes) {
 		a.live.add(s<<32, -a.live.bytes[s])
 	}
@@ -72,6 +77,11 @@ func (a *Applier) recountRow(r *record.Row) {
 	}
 	if f := a.flows[r.Flow]; f != nil {
 		f.Count++
+	}
+	if r.Pull.Published != 0 {
+		q := a.pullOf(r.Host)
+		q.Count++
+		q.appear(r.Due, r.Pull.Lease != 0)
 	}
 	a.gain(r.Pos, r.Len)
 }
@@ -97,6 +107,9 @@ func (a *Applier) recountBytes() error {
 	}
 	for _, id := range inOrder(a.flows) {
 		a.stands(a.flows[id].Pos, a.flows[id].Len)
+	}
+	for _, id := range inOrder(a.pulls.byID) {
+		a.stands(a.pulls.byID[id].Pos, a.pulls.byID[id].Len)
 	}
 	return a.x.Groups(func(g *Group) error {
 		a.gain(g.Pos, g.Len)

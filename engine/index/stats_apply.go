@@ -102,6 +102,10 @@ func (a *Applier) countOutcome(o *record.Outcome) {
 	acc := a.account(o.User)
 	c := a.accounts.at(acc, o.At)
 	c.backlog = acc.pending
+	if op := o.Step.Op; op != 0 && op != record.PullPush {
+		c.pulled(o)
+		return
+	}
 	switch o.Kind {
 	case record.Canceled:
 		c.canceled++
@@ -116,6 +120,21 @@ func (a *Applier) countOutcome(o *record.Outcome) {
 	}
 	if o.Attempt > 0 {
 		c.lateness[bucketOf(o.At-int64(o.Took)-o.Due)]++
+	}
+}
+
+// pulled counts what a consumer did to a message of a pull queue. A lease is no attempt at
+// a destination: there is nothing that it was late for.
+func (c *counts[T]) pulled(o *record.Outcome) {
+	switch {
+	case o.Kind == record.Delivered:
+		c.delivered++
+	case o.Kind == record.Dead:
+		c.failed++
+	case o.Kind == record.Canceled:
+		c.canceled++
+	case o.Step.Op == record.PullReceive && o.Attempt > 1:
+		c.retried++
 	}
 }
 

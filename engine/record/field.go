@@ -28,6 +28,10 @@ const (
 	tagKeyNext    Tag = 14
 	tagTiming     Tag = 15
 
+	tagLimitQueue Tag = 16 // what a token is limited to: the name of a queue,
+	tagLimitGroup Tag = 17 // of a URL group,
+	tagLimitHost  Tag = 18 // or a host
+
 	tagQueue    Tag = 32 // the name of a queue
 	tagTopic    Tag = 33 // the name of a URL group
 	tagEndpoint Tag = 34 // the name of one of its endpoints
@@ -42,6 +46,13 @@ const (
 	tagLine     Tag = 44 // 24 bytes: a Line
 	tagOrdering Tag = 45 // a key within a queue
 	tagSource   Tag = 46 // an encoded message: the one that callbacks report of
+
+	tagPull           Tag = 48 // of an outcome: a PullStep
+	tagPullQueue      Tag = 49 // the name of a pull queue
+	tagPullGroup      Tag = 50 // a key within it
+	tagPullDead       Tag = 51 // the name of its dead letter queue
+	tagPullSecret     Tag = 52 // keys of a webhook's signature
+	tagPullSecretNext Tag = 53
 
 	tagReservedWorkflow Tag = 41
 )

@@ -224,6 +224,10 @@ func (m *Message) decodeLine(tag Tag, v []byte) error {
 	case tagFailure:
 		m.Failure = v
 		return checkTemplate(v)
+	case tagPullQueue:
+		m.PullName = string(v)
+	case tagPullGroup:
+		m.PullGroup = string(v)
 	default:
 		return unknownTag(TypeMessage, tag)
 	}
@@ -244,6 +248,7 @@ func (h MessageHead) Report() bool { return le.Uint16(h[2:])&FlagReport != 0 }
 // LineNames are the names behind a message's Line. They alias the payload.
 type LineNames struct {
 	Queue, FlowKey []byte // empty: none
+	Pull           []byte // the pull queue whose group the line is of, empty: none
 	FlowRule
 }
 
@@ -260,12 +265,14 @@ func (h MessageHead) LineNames() (n LineNames, err error) {
 			return l.decode(v)
 		case tagQueue:
 			n.Queue = v
+		case tagPullQueue:
+			n.Pull = v
 		case tagFlow:
 			n.FlowRule, n.FlowKey, err = cutFlow(v)
 		}
 		return err
 	})
-	if err == nil && !l.named(len(n.Queue) > 0, len(n.FlowKey) > 0) {
+	if err == nil && !l.named(len(n.Queue)+len(n.Pull) > 0, len(n.FlowKey) > 0) {
 		err = errUnnamed
 	}
 	return n, err

@@ -105,6 +105,8 @@ func sampleValues() map[string]appender {
 	m, o, u, d, v := sample(), sampleOutcome(), sampleUser(), sampleDrop(), sampleMove()
 	c, x, k, t := sampleSchedule(), sampleDropSchedule(), sampleTick(), sampleTickMessage()
 	all := lineSamples()
+	maps.Copy(all, tokenSamples())
+	maps.Copy(all, pullSamples())
 	maps.Copy(all, map[string]appender{
 		"message": &m, "outcome": &o, "user": &u, "dropdead": &d, "move": &v,
 		"schedule": &c, "dropschedule": &x, "tick": &k, "message-tick": &t,
@@ -152,9 +154,21 @@ func decodeAny(p []byte) (any, error) {
 	case TypeDropGroup:
 		d := new(DropGroup)
 		return d, DecodeDropGroup(p, d)
+	case TypePullQueue:
+		q := new(PullQueue)
+		return q, DecodePullQueue(p, q)
 	case TypeFanout:
 		f := new(Fanout)
 		return f, DecodeFanout(p, f)
+	case TypeToken:
+		k := new(Token)
+		return k, DecodeToken(p, k)
+	case TypeDropToken:
+		d := new(DropToken)
+		return d, DecodeDropToken(p, d)
+	case TypeDropUser:
+		d := new(DropUser)
+		return d, DecodeDropUser(p, d)
 	default:
 		u := new(User)
 		return u, DecodeUser(p, u)
@@ -208,6 +222,10 @@ func normal(v any) any {
 		g := *v
 		g.Header, g.Endpoints = orNil(g.Header), orNil(g.Endpoints)
 		return g
+	case *Token:
+		k := *v
+		k.Queues, k.Groups, k.Hosts = orNil(k.Queues), orNil(k.Groups), orNil(k.Hosts)
+		return k
 	}
 	return reflect.ValueOf(v).Elem().Interface()
 }
@@ -365,7 +383,7 @@ func drawTick(t *rapid.T) *Tick {
 }
 
 func drawAny(t *rapid.T) appender {
-	switch rapid.IntRange(0, 12).Draw(t, "type") {
+	switch rapid.IntRange(0, 13).Draw(t, "type") {
 	case 0:
 		return drawMessage(t)
 	case 1:
@@ -390,6 +408,8 @@ func drawAny(t *rapid.T) appender {
 		return drawGroup(t)
 	case 11:
 		return drawDropGroup(t)
+	case 12:
+		return drawTokenRecord(t)
 	default:
 		return drawDrop(t)
 	}

@@ -17,7 +17,11 @@ const (
 	// names the dead letter.
 	FlagFailure uint16 = 1 << 4
 
-	messageFlags = FlagZstd | FlagTick | FlagLine | FlagReport | FlagFailure
+	// FlagPull says that the message is one of a pull queue (QUEUES.md): Lane and Host are
+	// the queue's, and it has no destination of its own.
+	FlagPull uint16 = 1 << 12
+
+	messageFlags = FlagZstd | FlagTick | FlagLine | FlagReport | FlagFailure | FlagPull
 )
 
 // messageHead is the length of a Message's fixed head. Offsets:
@@ -59,6 +63,8 @@ type Message struct {
 	Endpoint  string   // name of the group's endpoint, "" if it has none
 	Labels    []string // at most LabelsMax, each of 1 to LabelMax bytes; order is kept
 	Redact    Redact   // what views of it show as a hash
+	PullName  string   // with FlagPull: the pull queue that it was published to
+	PullGroup string   // key within that, "" for none
 
 	// Callback and Failure are what becomes a message after each attempt, and after
 	// the last one that failed: encoded messages whose Due is a delay, ms. Decoded
@@ -144,7 +150,7 @@ func (m *Message) fieldsSize() int {
 	if m.Flags&FlagTick != 0 {
 		n += fieldSize(scheduleTickSize)
 	}
-	return n + m.lineSize() + labelsSize(m.Labels) + m.Redact.size()
+	return n + m.lineSize() + m.pullSize() + labelsSize(m.Labels) + m.Redact.size()
 }
 
 // Append appends the encoded message to dst and returns the result. It does not
@@ -179,7 +185,7 @@ func (m *Message) flags() uint16 {
 }
 
 func (m *Message) appendFields(dst []byte) []byte {
-	dst = m.appendLine(dst)
+	dst = m.appendPull(m.appendLine(dst))
 	dst = appendField(dst, tagURL, m.URL)
 	dst = appendHeaders(dst, m.Header, tagHeaderName, tagHeaderVal)
 	if m.CallerIP != "" {
@@ -270,7 +276,7 @@ func (h MessageHead) Special() (dedup [16]byte, fromDead FromDead, err error) {
 		case tagFromDead:
 			return fromDead.decode(v)
 		case tagURL, tagHeaderName, tagHeaderVal, tagCallerIP, tagRetryDelay, tagSchedule, tagTick:
-		case tagLine, tagQueue, tagOrdering, tagFlow, tagTopic, tagEndpoint:
+		case tagLine, tagQueue, tagOrdering, tagFlow, tagTopic, tagEndpoint, tagPullQueue, tagPullGroup:
 		case tagCallback, tagFailure:
 			return checkTemplate(v)
 		case tagLabel:
@@ -355,8 +361,11 @@ func (m *Message) decodeFields(fs []byte) error {
 	if m.Flags&FlagLine != 0 != (m.Line != Line{}) {
 		return errLineFlag
 	}
-	if !m.Line.named(m.QueueName != "", m.FlowKey != "") {
+	if !m.Line.named(m.QueueName != "" || m.PullName != "", m.FlowKey != "") {
 		return errUnnamed
+	}
+	if err := m.checkPull(); err != nil {
+		return err
 	}
 	if m.Flags&FlagTick != 0 && (m.Schedule == "" || m.Tick.Time == 0) || m.Flags&FlagTick == 0 && m.Tick.Time != 0 {
 		return fmt.Errorf("%w: a tick and its flag, or its schedule, do not agree", ErrTruncated)

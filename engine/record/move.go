@@ -11,10 +11,13 @@ import "fmt"
 const moveHead = 88
 
 // MoveOverhead is by how much a Move is longer than the record it moves, at most.
-const MoveOverhead = moveHead + lineSize
+const MoveOverhead = moveHead + lineSize + pullMax
 
 // moveLine says that the row has a Line, which follows the fixed head.
-const moveLine uint16 = 1 << 0
+const (
+	moveLine uint16 = 1 << 0
+	movePull uint16 = 1 << 1 // and a Pull, with its length before it in two bytes, which is next
+)
 
 // What says which record a Move moves.
 type What uint8
@@ -45,6 +48,9 @@ func (m *Move) Size() int {
 	if m.Line != (Line{}) {
 		n += lineSize
 	}
+	if m.Pull != (Pull{}) {
+		n += 2 + m.Pull.size()
+	}
 	return n
 }
 
@@ -67,16 +73,22 @@ func (m *Move) Append(dst []byte) []byte {
 	le.PutUint32(h[76:], m.OldLen)
 	le.PutUint16(h[80:], m.Tries)
 	h[82] = byte(m.What)
+	var flags uint16
 	if m.Line != (Line{}) {
-		le.PutUint16(h[2:], moveLine)
+		flags |= moveLine
 		dst = m.Line.put(dst)
 	}
+	if m.Pull != (Pull{}) {
+		flags |= movePull
+		dst = m.Pull.Put(le.AppendUint16(dst, uint16(m.Pull.size())))
+	}
+	le.PutUint16(dst[at+2:], flags)
 	return append(dst, m.Record...)
 }
 
 // DecodeMove decodes a payload. Record aliases p; it is not decoded.
 func DecodeMove(p []byte, m *Move) error {
-	if err := check(p, TypeMove, moveHead, moveLine); err != nil {
+	if err := check(p, TypeMove, moveHead, moveLine|movePull); err != nil {
 		return err
 	}
 	*m = Move{
@@ -99,7 +111,26 @@ func DecodeMove(p []byte, m *Move) error {
 		}
 		m.Record = m.Record[lineSize:]
 	}
+	if le.Uint16(p[2:])&movePull != 0 {
+		if err := m.cutPull(); err != nil {
+			return err
+		}
+	}
 	return m.checkRecord()
+}
+
+// cutPull decodes the Pull that stands before the record.
+func (m *Move) cutPull() error {
+	if len(m.Record) < 2 {
+		return ErrTruncated
+	}
+	n := 2 + int(le.Uint16(m.Record))
+	if len(m.Record) < n {
+		return ErrTruncated
+	}
+	err := m.Pull.Get(m.Record[2:n])
+	m.Record = m.Record[n:]
+	return err
 }
 
 // checkRecord verifies that what is moved is of a type that What allows: it is

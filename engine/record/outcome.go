@@ -61,6 +61,8 @@ type Outcome struct {
 	// record's LSN plus 1 plus n. Decoded ones alias the payload.
 	Callbacks [][]byte
 	Source    []byte
+
+	Step PullStep // of a message of a pull queue
 }
 
 // CallbacksMax bounds the callbacks of one outcome: one after the attempt, and one
@@ -68,7 +70,10 @@ type Outcome struct {
 const CallbacksMax = 2
 
 // outcomeLine says that the row has a Line.
-const outcomeLine uint16 = 1 << 0
+const (
+	outcomeLine uint16 = 1 << 0
+	outcomePull uint16 = 1 << 1 // and Step is set
+)
 
 // Row is what the index knows of a pending message: the keys of its rows and
 // what is needed to attempt it.
@@ -81,8 +86,9 @@ type Row struct {
 	Lane  uint64
 	Host  uint64
 	Due   int64  // unix ms
-	Tries uint16 // attempts that ended so far
+	Tries uint16 // attempts that ended so far; of a pull queue those that began
 	Line
+	Pull Pull
 }
 
 // Size returns the number of bytes that Append adds.
@@ -99,6 +105,9 @@ func (o *Outcome) fieldsSize() int {
 	if o.Timing != (Timing{}) {
 		n += fieldSize(o.Timing.size())
 	}
+	if o.Step.Op != 0 {
+		n += fieldSize(o.Step.size())
+	}
 	for _, m := range o.Callbacks {
 		n += fieldSize(len(m))
 	}
@@ -114,9 +123,7 @@ func (o *Outcome) Append(dst []byte) []byte {
 	dst = append(dst, make([]byte, outcomeHead)...)
 	h := dst[at:]
 	h[0], h[1] = byte(TypeOutcome), version
-	if o.Line != (Line{}) {
-		le.PutUint16(h[2:], outcomeLine)
-	}
+	le.PutUint16(h[2:], o.flags())
 	le.PutUint32(h[4:], o.User)
 	le.PutUint64(h[8:], o.Nonce)
 	le.PutUint64(h[16:], o.Seq)
@@ -136,6 +143,9 @@ func (o *Outcome) Append(dst []byte) []byte {
 	if o.Line != (Line{}) {
 		dst = o.Line.append(dst)
 	}
+	if o.Step.Op != 0 {
+		dst = o.Step.append(dst)
+	}
 	if o.Timing != (Timing{}) {
 		dst = o.Timing.append(dst)
 	}
@@ -152,10 +162,20 @@ func (o *Outcome) Append(dst []byte) []byte {
 	return append(dst, o.Body...)
 }
 
-// DecodeOutcomeHead decodes the fixed head only, and the row's Line if it has one: all
-// that the step function and the index need, but for callbacks (EachCallback).
+func (o *Outcome) flags() (f uint16) {
+	if o.Line != (Line{}) {
+		f |= outcomeLine
+	}
+	if o.Step.Op != 0 {
+		f |= outcomePull
+	}
+	return f
+}
+
+// DecodeOutcomeHead decodes the fixed head only, and the row's Line and Step if it has
+// them: all that the step function and the index need, but for callbacks (EachCallback).
 func DecodeOutcomeHead(p []byte, o *Outcome) error {
-	if err := check(p, TypeOutcome, outcomeHead, outcomeLine); err != nil {
+	if err := check(p, TypeOutcome, outcomeHead, outcomeLine|outcomePull); err != nil {
 		return err
 	}
 	if uint64(outcomeHead)+uint64(le.Uint32(p[84:])) > uint64(len(p)) {
@@ -178,6 +198,11 @@ func DecodeOutcomeHead(p []byte, o *Outcome) error {
 	}
 	if le.Uint16(p[2:])&outcomeLine != 0 {
 		if err := o.Line.find(outcomeFields(p)); err != nil {
+			return err
+		}
+	}
+	if le.Uint16(p[2:])&outcomePull != 0 {
+		if err := o.Step.find(outcomeFields(p)); err != nil {
 			return err
 		}
 	}
@@ -252,6 +277,10 @@ func DecodeOutcome(p []byte, o *Outcome) error {
 		case tagLine: // DecodeOutcomeHead has it, if its flag is there
 			if o.Line == (Line{}) {
 				return errLineFlag
+			}
+		case tagPull: // so, too
+			if o.Step.Op == 0 {
+				return errPullFlag
 			}
 		case tagTiming:
 			return o.Timing.decode(v)

@@ -41,6 +41,10 @@ const (
 	TypeUser     Type = 4 // the newest state of an account
 	TypeMove     Type = 5 // a record that stood in the oldest segment, copied to the head
 
+	TypeToken     Type = 6 // a token of an account
+	TypeDropToken Type = 7 // a token was revoked
+	TypeDropUser  Type = 8 // an account was deleted
+
 	TypeSchedule     Type = 16 // the newest definition of a schedule
 	TypeDropSchedule Type = 17 // a schedule was deleted
 	TypeTick         Type = 18 // ticks of a schedule that published nothing
@@ -50,12 +54,14 @@ const (
 	TypeGroup     Type = 21 // the newest definition of a URL group
 	TypeDropGroup Type = 22 // a URL group was deleted
 
+	TypePullQueue Type = 23 // the newest definition of a pull queue
+
 	TypeFanout Type = 32 // a message was published to every endpoint of a URL group
 )
 
 // known says whether this version knows a type.
 func known(t Type) bool {
-	return TypeMessage <= t && t <= TypeMove || TypeSchedule <= t && t <= TypeDropGroup || t == TypeFanout
+	return TypeMessage <= t && t <= TypeDropUser || TypeSchedule <= t && t <= TypePullQueue || t == TypeFanout
 }
 
 // Errors of decoding. They mean damage or a newer writer: checksums are the

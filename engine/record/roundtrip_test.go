@@ -26,6 +26,8 @@ func TestRoundTrip(t *testing.T) {
 		"flow":      func(t *rapid.T) appender { return drawFlow(t) },
 		"group":     func(t *rapid.T) appender { return drawGroup(t) },
 		"dropgroup": func(t *rapid.T) appender { return drawDropGroup(t) },
+
+		"token, droptoken, dropuser": drawTokenRecord,
 	} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) { checkRoundTrip(t, draw(t)) })

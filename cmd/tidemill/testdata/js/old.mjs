@@ -122,6 +122,33 @@ export async function fansOut(t, library, user, name, to) {
   await rejected(library, qstash.publish({ ...to(name) }), new RegExp(`topic ${name} not found`));
 }
 
+// remembers reads the history of one delivered message, and of one that fails, as the
+// documentation of all releases does it: from now on backwards, page by page. read makes
+// a page of a cursor.
+export async function remembers(t, library, user, to, read) {
+  const qstash = oldClient(library, user);
+  const sink = await receiver(t, ({ path }) => (path === "/bad" ? { status: 500, body: "sorry" } : undefined));
+  const good = await qstash.publish({ ...to(`${sink.url}/good`), body: "x" });
+  const bad = await qstash.publish({ ...to(`${sink.url}/bad`), body: "x", retries: 0 });
+  const statesOf = (events, { messageId }) => events.filter((e) => e.messageId === messageId).map((e) => e.state);
+  const events = await until("events", async () => {
+    const all = [];
+    for (let cursor = Date.now() + 1000; cursor > 0; ) {
+      const page = await read(qstash, cursor);
+      all.push(...page.events);
+      cursor = page.cursor ?? 0;
+    }
+    return statesOf(all, good).includes("DELIVERED") && statesOf(all, bad).includes("FAILED") && all;
+  });
+  assert.deepEqual(statesOf(events, good), ["DELIVERED", "ACTIVE", "CREATED"]);
+  assert.deepEqual(statesOf(events, bad), ["FAILED", "ERROR", "ACTIVE", "CREATED"]);
+  const failed = events.find((e) => e.messageId === bad.messageId && e.state === "ERROR");
+  assert.equal(failed.url, `${sink.url}/bad`);
+  assert.equal(typeof failed.time, "number");
+  assert.ok(failed.error);
+  return { good, bad, events };
+}
+
 // schedules creates, shows and deletes a schedule.
 export async function schedules(library, user) {
   const qstash = oldClient(library, user);

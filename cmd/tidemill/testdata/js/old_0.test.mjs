@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import * as library from "qstash-0.3";
 import { deduplicates, delivers, oldClient, rejected, reports } from "./old.mjs";
-import { api, receiver, users } from "./support.mjs";
+import { api, receiver, until, users } from "./support.mjs";
 
 const user = users.publish;
 const qstash = oldClient(library, user);
@@ -39,7 +39,8 @@ test("0.3.6 gets and cancels a message", async () => {
   assert.equal(message.body, "x");
   assert.deepEqual(message.header.A, ["b"]);
   assert.deepEqual(await qstash.messages.delete({ id: messageId }), { status: "accepted" });
-  await rejected(library, qstash.messages.get({ id: messageId }), /not found/);
+  await rejected(library, qstash.messages.delete({ id: messageId }), /not found/);
+  assert.equal((await qstash.messages.tasks({ id: messageId })).tasks[0].state, "canceled");
 });
 
 test("0.3.6 creates, reads, updates and deletes topics and endpoints", async (t) => {
@@ -102,6 +103,52 @@ test("0.3.6 makes, reads and deletes schedules", async () => {
   assert.deepEqual(await qstash.schedules.delete({ id: scheduleId }), { status: "accepted" });
   await rejected(library, qstash.schedules.get({ id: scheduleId }), /not found/);
   await rejected(library, qstash.publish({ url: "https://example.com", cron: "every day" }), /Upstash-Cron/);
+});
+
+test("0.3.6 lists messages, logs and tasks", async (t) => {
+  const sink = await receiver(t, ({ path }) => (path === "/bad" ? { status: 500 } : undefined));
+  const good = await qstash.publish({ url: `${sink.url}/good`, body: "x" });
+  const bad = await qstash.publish({ url: `${sink.url}/bad`, retries: 0 });
+  const ids = [good.messageId, bad.messageId];
+  const many = await Promise.all(Array.from({ length: 40 }, () => qstash.publish({ url: `${sink.url}/many` })));
+  await until("tasks", async () => (await qstash.messages.tasks({ id: bad.messageId })).tasks[0]?.state === "failed");
+  const { tasks } = await qstash.messages.tasks({ id: bad.messageId });
+  assert.deepEqual(tasks.map((k) => [k.url, k.maxRetry, k.retried, k.messageId]), [[`${sink.url}/bad`, 0, 0, bad.messageId]]);
+  assert.match(tasks[0].taskId, /^tsk_/);
+  const { logs } = await qstash.messages.logs({ id: bad.messageId });
+  assert.deepEqual(logs.map((l) => l.state), ["failed", "error", "active", "created"]);
+  assert.ok(logs.every((l) => l.messageId === bad.messageId && l.taskId === tasks[0].taskId && typeof l.time === "number"));
+
+  // The client's own documentation goes through its pages so.
+  const all = await until("logs", async () => {
+    const found = [];
+    for (let cursor = Date.now() + 1000; cursor > 0; ) {
+      const page = await qstash.logs({ cursor });
+      assert.ok(page.logs.length <= 100);
+      found.push(...page.logs);
+      assert.ok(page.cursor === undefined || Number.isSafeInteger(page.cursor));
+      cursor = page.cursor ?? 0;
+    }
+    return many.every((m) => found.some((l) => l.messageId === m.messageId && l.state === "delivered")) && found;
+  });
+  assert.ok(all.length > 100);
+  assert.deepEqual(all.filter((l) => l.messageId === good.messageId).map((l) => l.state), ["delivered", "active", "created"]);
+  const key = (l) => `${l.messageId} ${l.state}`;
+  assert.equal(new Set(all.filter((l) => many.some((m) => m.messageId === l.messageId)).map(key)).size, 120);
+
+  const listed = [];
+  for (let cursor; !ids.every((id) => listed.some((m) => m.messageId === id)); ) {
+    const page = await qstash.messages.list({ cursor });
+    listed.push(...page.messages);
+    cursor = page.cursor;
+    if (!cursor) break;
+  }
+  const message = listed.find((m) => m.messageId === good.messageId);
+  assert.deepEqual([message.url, message.body, message.header], [`${sink.url}/good`, "x", { "Content-Type": ["text/plain;charset=UTF-8"] }]);
+  const events = await api(user, "GET", `/v1/events?messageId=${bad.messageId}`);
+  assert.deepEqual(events.json.events.map((e) => e.state), ["failed", "error", "active", "created"]);
+  assert.ok(events.json.events.every((e) => e.id && e.taskId === tasks[0].taskId && e.url === `${sink.url}/bad`));
+  assert.equal((await api(user, "GET", `/v1/tasks/${tasks[0].taskId}`)).json.state, "failed");
 });
 
 test("what 0.3.6 has no call for", async () => {

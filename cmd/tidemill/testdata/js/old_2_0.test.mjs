@@ -2,7 +2,7 @@
 // (QSTASH.md §12.2).
 import test from "node:test";
 import * as library from "qstash-2.0";
-import { deduplicates, delivers, fansOut, reports, schedules, waits } from "./old.mjs";
+import { deduplicates, delivers, fansOut, remembers, reports, schedules, waits } from "./old.mjs";
 import { users } from "./support.mjs";
 
 const user = users.dlq;
@@ -15,4 +15,5 @@ test("2.0.0 deduplicates", (t) => deduplicates(t, library, user, to));
 test("2.0.0 gets callbacks", (t) => reports(t, library, user, to, { failure: false }));
 test("2.0.0 gets and cancels messages", () => waits(library, user, to));
 test("2.0.0 changes topics and publishes to them", (t) => fansOut(t, library, user, "js-old-2-0", to));
+test("2.0.0 reads events", (t) => remembers(t, library, user, to, (client, cursor) => client.events({ cursor })));
 test("2.0.0 makes, reads and deletes schedules", () => schedules(library, user));

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as library from "qstash-2.3";
-import { deduplicates, delivers, dies, fansOut, oldClient, rejected, reports, schedules, waits } from "./old.mjs";
+import { deduplicates, delivers, dies, fansOut, oldClient, rejected, remembers, reports, schedules, waits } from "./old.mjs";
 import { users } from "./support.mjs";
 
 const user = users.schedules;
@@ -16,6 +16,7 @@ test("2.3.0 deduplicates", (t) => deduplicates(t, library, user, to));
 test("2.3.0 gets callbacks and failure callbacks", (t) => reports(t, library, user, to, { failure: true }));
 test("2.3.0 gets and cancels messages", () => waits(library, user, to));
 test("2.3.0 changes topics and publishes to them", (t) => fansOut(t, library, user, "js-old-2-3", (topic) => ({ topic })));
+test("2.3.0 reads events", (t) => remembers(t, library, user, to, (client, cursor) => client.events({ cursor })));
 test("2.3.0 makes, reads and deletes schedules", () => schedules(library, user));
 
 test("2.3.0 lists and deletes dead letters", async (t) => {

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as library from "qstash-2.5";
-import { deduplicates, delivers, dies, fansOut, oldClient, rejected, reports, schedules, verified, waits } from "./old.mjs";
-import { receiver, users } from "./support.mjs";
+import { deduplicates, delivers, dies, fansOut, oldClient, rejected, remembers, reports, schedules, verified, waits } from "./old.mjs";
+import { receiver, until, users } from "./support.mjs";
 
 const user = users.publish;
 const qstash = oldClient(library, user);
@@ -16,6 +16,7 @@ test("2.5.2 deduplicates", (t) => deduplicates(t, library, user, to));
 test("2.5.2 gets callbacks and failure callbacks", (t) => reports(t, library, user, to, { failure: true }));
 test("2.5.2 gets and cancels messages", () => waits(library, user, to));
 test("2.5.2 changes topics and publishes to them", (t) => fansOut(t, library, user, "js-old-2-5", (topic) => ({ topic })));
+test("2.5.2 reads events", (t) => remembers(t, library, user, to, (client, cursor) => client.events({ cursor })));
 test("2.5.2 makes, reads and deletes schedules", () => schedules(library, user));
 
 test("2.5.2 publishes batches", async (t) => {
@@ -46,6 +47,16 @@ test("2.5.2 makes queues and enqueues", async (t) => {
   assert.equal(arrival.headers["upstash-message-id"], messageId);
   await queue.delete();
   await rejected(library, queue.get(), /not found/);
+});
+
+test("2.5.2 filters events", async (t) => {
+  const sink = await receiver(t);
+  const { messageId } = await qstash.publish({ url: sink.url, body: "x" });
+  const read = async (filter) => (await qstash.events({ filter })).events;
+  await until("delivery", async () => (await read({ messageId })).length === 3);
+  assert.deepEqual((await read({ messageId, state: "DELIVERED" })).map((e) => e.url), [sink.url]);
+  assert.deepEqual((await read({ url: sink.url })).map((e) => e.messageId), [messageId, messageId, messageId]);
+  assert.deepEqual(await read({ url: sink.url, state: "FAILED" }), []);
 });
 
 test("2.5.2 deletes dead letters, one and several", async (t) => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import * as first from "qstash-2.7.0";
 import * as last from "qstash-2.7.23";
-import { deduplicates, delivers, dies, fansOut, oldClient, rejected, reports, schedules, verified, waits } from "./old.mjs";
+import { deduplicates, delivers, dies, fansOut, oldClient, rejected, remembers, reports, schedules, verified, waits } from "./old.mjs";
 import { receiver, users } from "./support.mjs";
 
 const user = users.schedules;
@@ -21,6 +21,18 @@ for (const [version, library] of [["2.7.0", first], ["2.7.23", last]]) {
   test(`${version} changes topics and publishes to them`, (t) => fansOut(t, library, user, name, (topic) => ({ topic })));
   test(`${version} publishes to URL groups`, (t) => fansOut(t, library, user, `${name}-group`, (urlGroup) => ({ urlGroup })));
   test(`${version} makes, reads and deletes schedules`, () => schedules(library, user));
+
+  test(`${version} reads and filters events`, async (t) => {
+    const { good, bad } = await remembers(t, library, user, to, (client, cursor) => client.events({ cursor }));
+    const read = async (filter) => (await qstash.events({ filter })).events.map((e) => [e.messageId, e.state]);
+    // Arrays are joined with commas.
+    assert.deepEqual(await read({ messageId: bad.messageId, state: ["ERROR", "FAILED"] }), [[bad.messageId, "FAILED"], [bad.messageId, "ERROR"]]);
+    assert.deepEqual(await read({ messageId: [good.messageId, bad.messageId], state: "CREATED", fromDate: -1, toDate: Date.now() }), [
+      [bad.messageId, "CREATED"],
+      [good.messageId, "CREATED"],
+    ]);
+    assert.deepEqual(await read({ messageId: good.messageId, urlGroup: "js-old-nobody" }), []);
+  });
 
   test(`${version} names, pauses and resumes schedules`, async (t) => {
     t.after(() => qstash.schedules.delete(name));
@@ -82,6 +94,12 @@ for (const [version, library] of [["2.7.0", first], ["2.7.23", last]]) {
     await rejected(library, qstash.dlq.delete(dead[0].dlqId), /not found/);
   });
 }
+
+test("2.7.23 reads logs with cursors that are text", async (t) => {
+  const { bad } = await remembers(t, last, user, to, (client, cursor) => client.logs({ cursor: `${cursor}` }));
+  const { logs } = await oldClient(last, user).logs({ filter: { messageId: bad.messageId } });
+  assert.deepEqual(logs.map((l) => l.state), ["FAILED", "ERROR", "ACTIVE", "CREATED"]);
+});
 
 test("2.7.23 takes durations as text, and limits a key", async (t) => {
   const qstash = oldClient(last, user);
