@@ -107,20 +107,20 @@ func TestEndToEnd(t *testing.T) {
 const otherToken = "other-canary-55d0"
 
 // startReal serves a real engine in a directory of the test's own.
-func startReal(t *testing.T) (addr string) {
+func startReal(t testing.TB) (addr string) {
 	t.Helper()
 	addr, _ = startEngine(t, nil)
 	return addr
 }
 
 // startEngine is startReal, and returns the engine. log may be nil.
-func startEngine(t *testing.T, log *slog.Logger) (addr string, eng *engine.Engine) {
+func startEngine(t testing.TB, log *slog.Logger) (addr string, eng *engine.Engine) {
 	t.Helper()
 	return startEngineWith(t, log, nil)
 }
 
 // startEngineWith has names of destinations looked up by r.
-func startEngineWith(t *testing.T, log *slog.Logger, r dispatch.Resolver) (addr string, eng *engine.Engine) {
+func startEngineWith(t testing.TB, log *slog.Logger, r dispatch.Resolver) (addr string, eng *engine.Engine) {
 	t.Helper()
 	policy, err := dispatch.NewPolicy(dispatch.PolicyOptions{AllowPrivate: true})
 	if err != nil {
