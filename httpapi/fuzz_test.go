@@ -147,6 +147,13 @@ func FuzzLabels(f *testing.F) {
 	})
 }
 
+// groupless is an engine without URL groups.
+type groupless struct{ *fakeEngine }
+
+func (groupless) Group(engine.UserID, string) (*engine.GroupInfo, error) {
+	return nil, engine.ErrNotFound
+}
+
 // FuzzForms: the readers of small JSON bodies take any text, and what they take is within
 // bounds.
 func FuzzForms(f *testing.F) {
@@ -157,7 +164,7 @@ func FuzzForms(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	srv, err := New(Options{Engine: newFake()})
+	srv, err := New(Options{Engine: groupless{newFake()}})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -195,7 +202,7 @@ func FuzzForms(f *testing.F) {
 		}
 		var raw rawSchedule
 		x := with()
-		if fail := x.cutBody("a schedule", raw.member); fail == nil && raw.item.destination != nil && raw.item.destination[0] == '"' && raw.item.destination[1] == 'h' {
+		if fail := x.cutBody("a schedule", raw.member); fail == nil && raw.item.destination != nil && raw.item.destination[0] == '"' {
 			if fail := x.prepareSchedule(&raw); fail != nil {
 				checkFailure(t, fail)
 			} else {
