@@ -15,7 +15,8 @@ import (
 // are any, else those that the rest of the filter selects, oldest first.
 type CancelQuery struct {
 	Filter
-	Count int // at most; 0: all
+	Count int             // at most; 0: all
+	Stop  <-chan struct{} // closed: the call ends after the page at hand; nil: never
 }
 
 // Bounds of CancelMany. A page is what it holds, and what waits for one group of the log
@@ -31,8 +32,8 @@ const (
 
 // CancelMany ends pending messages of an account, as Cancel does each, and says how many.
 // Those that are not there, or have ended, count for nothing. It sees what was published
-// before it began and nothing later, so that it ends. More is true if CancelTime has
-// passed before it came to the last of them. With an error those that n counts have ended.
+// before it began and nothing later, so that it ends. More is true if CancelTime had
+// passed, or Stop was closed, before it came to the last of them. With an error those that n counts have ended.
 //
 // One page of rows is in memory at a time, and one record where the filter asks for what
 // rows do not have. A message whose record is damaged is selected only by what its row has.
@@ -43,7 +44,7 @@ func (e *Engine) CancelMany(u UserID, q *CancelQuery) (n int, more bool, err err
 	if err := e.catchUp(); err != nil {
 		return 0, false, err
 	}
-	w := canceler{e: e, user: u, until: e.opts.Wall().Add(CancelTime), left: q.Count}
+	w := canceler{e: e, user: u, until: e.opts.Wall().Add(CancelTime), stop: q.Stop, left: q.Count}
 	if len(q.MessageIDs) > 0 {
 		more, err = w.cancelIDs(q.MessageIDs)
 		return w.canceled, more, err
@@ -57,6 +58,7 @@ type canceler struct {
 	e        *Engine
 	user     UserID
 	until    time.Time
+	stop     <-chan struct{}
 	left     int // of CancelQuery.Count, 0: all
 	canceled int
 	page     []pendingID
@@ -66,7 +68,15 @@ type canceler struct {
 // pendingID names a message.
 type pendingID struct{ seq, nonce uint64 }
 
-func (w *canceler) late() bool { return w.e.opts.Wall().After(w.until) }
+// late says whether the call is to end before its next page.
+func (w *canceler) late() bool {
+	select {
+	case <-w.stop:
+		return true
+	default:
+		return w.e.opts.Wall().After(w.until)
+	}
+}
 
 // cancelIDs ends the messages with these ids, each counted once. What is no id is the id
 // of no message.
@@ -126,7 +136,7 @@ func (w *canceler) readPage(f *rowFilter, from, below uint64) (next uint64, done
 			next = r.Seq
 			return false, nil
 		}
-		if seen++; f.row(r) {
+		if seen++; r.Pull.Published == 0 && f.row(r) { // pull queues have calls of their own
 			rows = append(rows, *r)
 		}
 		return true, nil

@@ -140,7 +140,8 @@ func TestCancelManyPages(t *testing.T) {
 	}
 }
 
-// TestCancelManyIsBoundedInTime: a call that takes too long says so.
+// TestCancelManyIsBoundedInTime: a call that takes too long, or that a server's end cuts
+// short, says so.
 func TestCancelManyIsBoundedInTime(t *testing.T) {
 	e := open(t, testOptions(vfs.NewMem(), newFakeWire()))
 	id := publish(t, e, Publish{Delay: time.Hour})
@@ -152,6 +153,16 @@ func TestCancelManyIsBoundedInTime(t *testing.T) {
 		if more, err := more(); !more || err != nil || w.canceled > 0 {
 			t.Errorf("%s: %v, %v, %d", what, more, err, w.canceled)
 		}
+	}
+	stop := make(chan struct{})
+	close(stop)
+	for _, f := range []Filter{{}, {MessageIDs: []string{id}}} {
+		if n, more, err := e.CancelMany(1, &CancelQuery{Filter: f, Stop: stop}); n != 0 || !more || err != nil {
+			t.Errorf("%v, stopped: %d, %v, %v", f, n, more, err)
+		}
+	}
+	if n, more, err := e.CancelMany(1, &CancelQuery{}); n != 1 || more || err != nil {
+		t.Errorf("%d, %v, %v", n, more, err)
 	}
 }
 

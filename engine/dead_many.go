@@ -18,15 +18,17 @@ func (e *Engine) DeleteDeadLetters(q DeadLetterQuery) (n int, cursor string, err
 	if err != nil {
 		return 0, "", err
 	}
-	n, err = e.dropDeads(rows)
+	n, err = e.dropDeads(rows, false)
 	return n, cursor, err
 }
 
 // RetryDeadLetters publishes the messages of the dead letters that q selects again, a
 // page of them, as RetryDeadLetter does each, and returns the new ids and the cursor of
 // the rest, "" at the end. With ids, nothing is retried if one of them is not there; one
-// that another call takes meanwhile is that call's. With an error those whose ids are
-// returned were retried.
+// that another call takes meanwhile is that call's. Of those that filters select it leaves
+// out what cannot be published again, because its record is damaged or it is larger than
+// messages may be now: the others would never have their turn. With an error those whose
+// ids are returned were retried.
 func (e *Engine) RetryDeadLetters(q DeadLetterQuery, o *RetryOptions) (ids []string, cursor string, err error) {
 	if err := errors.Join(e.Ready(), e.space.refusal()); err != nil {
 		return nil, "", err
@@ -38,7 +40,7 @@ func (e *Engine) RetryDeadLetters(q DeadLetterQuery, o *RetryOptions) (ids []str
 	if err != nil {
 		return nil, "", err
 	}
-	ids, err = e.redriveDeads(rows, o)
+	ids, err = e.redriveDeads(rows, o, len(q.IDs) == 0)
 	if err == nil && len(ids) == 0 && len(q.IDs) > 0 {
 		err = ErrNotFound
 	}
@@ -101,8 +103,12 @@ type endingDead struct {
 }
 
 // dropDeads deletes dead letters and returns how many it deleted. The rows are read anew
-// where they stand.
-func (e *Engine) dropDeads(rows []index.Dead) (n int, err error) {
+// where they stand. expired says that it is for their age.
+func (e *Engine) dropDeads(rows []index.Dead, expired bool) (n int, err error) {
+	flags := uint16(0)
+	if expired {
+		flags = record.DropExpired
+	}
 	var ending []endingDead
 	for i := range rows {
 		k, ok, claimErr := e.claimRow(&rows[i])
@@ -112,7 +118,7 @@ func (e *Engine) dropDeads(rows []index.Dead) (n int, err error) {
 		if !ok {
 			continue
 		}
-		r := record.DropDead{User: rows[i].User, Dead: rows[i].LSN, Freed: rows[i].Freed()}
+		r := record.DropDead{Flags: flags, User: rows[i].User, Dead: rows[i].LSN, Freed: rows[i].Freed()}
 		p := r.Append(nil)
 		t, logErr := e.log.Reserve(len(p), wal.Lazy)
 		if logErr != nil {
@@ -138,8 +144,8 @@ func (e *Engine) dropDeads(rows []index.Dead) (n int, err error) {
 }
 
 // redriveDeads publishes the messages of dead letters again and waits for all of them
-// together.
-func (e *Engine) redriveDeads(rows []index.Dead, o *RetryOptions) (ids []string, err error) {
+// together. leave says that it leaves out those that cannot be.
+func (e *Engine) redriveDeads(rows []index.Dead, o *RetryOptions, leave bool) (ids []string, err error) {
 	var ending []endingDead
 	var subs []submission
 	for i := range rows {
@@ -153,6 +159,9 @@ func (e *Engine) redriveDeads(rows []index.Dead, o *RetryOptions) (ids []string,
 		sub, logErr := e.redrive(&rows[i], o)
 		if logErr != nil {
 			e.claims.drop(k)
+			if leave && (errors.Is(logErr, ErrDamaged) || errors.Is(logErr, ErrTooLarge)) {
+				continue
+			}
 			err = logErr
 			break
 		}

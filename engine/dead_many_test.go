@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidemill/tidemill/dispatch"
+	"github.com/tidemill/tidemill/wal/powerfs"
 )
 
 // openDead opens an engine with n dead letters, as publishes makes them, in the order of
@@ -261,5 +263,85 @@ func TestRetryChanges(t *testing.T) {
 	}
 	if len(allDead(t, e)) != len(dead) {
 		t.Error("what was refused was retried")
+	}
+}
+
+// TestManySurviveAPowerCut: what a call on many has answered is so after a crash.
+func TestManySurviveAPowerCut(t *testing.T) {
+	disk, w := powerfs.New(), newFakeWire()
+	w.reply = func(a *fakeAttempt, r *dispatch.Result) {
+		if strings.Contains(a.url, "fails") {
+			*r = dispatch.Result{Status: 500}
+		}
+	}
+	o := testOptions(disk, w)
+	o.OnFatal = func(error) {} // the disk of the first life goes on, unseen
+	e := open(t, o)
+	var later []string
+	for i := range 20 {
+		publish(t, e, Publish{URL: "http://fails.example/", Labels: []string{fmt.Sprint("l", i%2)}})
+		later = append(later, publish(t, e, Publish{URL: "http://later.example/", Delay: time.Hour, Labels: []string{fmt.Sprint("l", i%2)}}))
+	}
+	eventually(t, func() bool { return len(allDead(t, e)) == 20 })
+	deleted, _, err := e.DeleteDeadLetters(DeadLetterQuery{User: 1, Filter: Filter{Labels: []string{"l0"}}, Count: 5})
+	if err != nil || deleted != 5 {
+		t.Fatalf("%d, %v", deleted, err)
+	}
+	hour := &RetryOptions{Delay: time.Hour}
+	retried, _, err := e.RetryDeadLetters(DeadLetterQuery{User: 1, Filter: Filter{Labels: []string{"l1"}}, Count: 5}, hour)
+	if err != nil || len(retried) != 5 {
+		t.Fatalf("%v, %v", retried, err)
+	}
+	canceled, _, err := e.CancelMany(1, &CancelQuery{Filter: Filter{Labels: []string{"l0"}}})
+	if err != nil || canceled != 10 {
+		t.Fatalf("%d, %v", canceled, err)
+	}
+	o.FS = disk.Cut(1, 0, 512)
+	next := open(t, o)
+	if n := len(allDead(t, next)); n != 10 {
+		t.Errorf("%d dead letters, want 10", n)
+	}
+	for _, id := range retried {
+		if _, err := next.Message(1, id); err != nil {
+			t.Errorf("a retried message: %v", err)
+		}
+	}
+	for i, id := range later {
+		if _, err := next.Message(1, id); (err == nil) != (i%2 == 1) {
+			t.Errorf("message %d: %v", i, err)
+		}
+	}
+}
+
+// TestRetryLeavesOutWhatIsTooLarge: a retry by filter goes past a dead letter that cannot
+// be published any more; one by its id says so.
+func TestRetryLeavesOutWhatIsTooLarge(t *testing.T) {
+	fs, w := vfs.NewMem(), newFakeWire()
+	w.reply = func(_ *fakeAttempt, r *dispatch.Result) { *r = dispatch.Result{Status: 500} }
+	o := testOptions(fs, w)
+	e := open(t, o)
+	body := make([]byte, 900<<10)
+	if _, err := rand.Read(body); err != nil { // nothing that can be compressed
+		t.Fatal(err)
+	}
+	publish(t, e, Publish{Body: body})
+	eventually(t, func() bool { return len(allDead(t, e)) == 1 })
+	large := allDead(t, e)[0].ID
+	publish(t, e, Publish{Body: []byte("small")})
+	eventually(t, func() bool { return len(allDead(t, e)) == 2 })
+	closeEngine(t, e)
+	o.MessageMax, o.ResponseMax = 1<<10, 1<<10
+	e = open(t, o)
+	if _, err := e.RetryDeadLetter(1, large, nil); !errors.Is(err, ErrTooLarge) {
+		t.Fatalf("it is not too large: %v", err)
+	}
+	if ids, _, err := e.RetryDeadLetters(DeadLetterQuery{User: 1, IDs: []string{large}}, nil); len(ids) > 0 || !errors.Is(err, ErrTooLarge) {
+		t.Errorf("by id: %v, %v", ids, err)
+	}
+	if ids, cursor, err := e.RetryDeadLetters(DeadLetterQuery{User: 1}, nil); len(ids) != 1 || cursor != "" || err != nil {
+		t.Errorf("all: %v, %q, %v", ids, cursor, err)
+	}
+	if _, err := e.DeadLetter(1, large); err != nil {
+		t.Errorf("the large one is gone: %v", err)
 	}
 }

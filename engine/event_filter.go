@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/tidemill/tidemill/engine/index"
+)
 
 // eventFilter is a query in the form that events are checked with.
 type eventFilter struct {
@@ -29,6 +33,18 @@ func (f *Filter) asksForPublished() bool {
 
 func (f *eventFilter) selectsEvent(e *eventRef) bool {
 	return f.states>>e.state&1 != 0 && f.selectsTime(e.time)
+}
+
+func (f *eventFilter) selectsPublished(c *index.Created) bool {
+	return f.anything || c != nil && f.selects(publishedOf(c))
+}
+
+// publishedOf is what a Filter looks at in a message's first history row.
+func publishedOf(c *index.Created) *published {
+	return &published{
+		URL: c.URL, CallerIP: c.CallerIP, ScheduleID: c.Schedule,
+		TopicName: c.TopicName, QueueName: c.QueueName, FlowKey: c.FlowKey, Labels: c.Labels,
+	}
 }
 
 // timeMargin is how far from its neighbours in time a history row may lie: a message and

@@ -56,10 +56,10 @@ func (s *eventScan) flights() (list []eventRef, err error) {
 		if !s.f.selectsTime(f.start) {
 			continue
 		}
-		if err := s.origin(row, nil); err != nil {
+		if row.created, err = s.origin(row, nil); err != nil {
 			return nil, err
 		}
-		if s.f.anything || row.created != nil && s.f.selects(publishedOf(row.created)) {
+		if s.f.selectsPublished(row.created) {
 			list = append(list, ref)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -330,6 +331,14 @@ func TestTrimmedCursor(t *testing.T) {
 	}
 	if got := read(backward); !slices.Equal(got, []string{ids[7], ids[6]}) {
 		t.Errorf("latest first it goes on with %v", got)
+	}
+	now := &EventQuery{User: 1, Count: 2, Cursor: strconv.FormatInt(start.Add(8*time.Second).UnixMilli(), 10)}
+	if got := append(read(now), read(now)...); !slices.Equal(got, []string{ids[8], ids[7], ids[6]}) {
+		t.Errorf("latest first from a time on: %v", got)
+	}
+	now = &EventQuery{User: 1, Earliest: true, Cursor: strconv.FormatInt(start.Add(8*time.Second).UnixMilli(), 10)}
+	if got := read(now); !slices.Equal(got, ids[8:]) {
+		t.Errorf("earliest first from a time on: %v", got)
 	}
 	one := ofMessage(ids[0])
 	one.User = 1

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/engine/record"
@@ -14,8 +15,8 @@ type eventLimits struct {
 }
 
 var (
-	eventDefaults  = eventLimits{work: 400_000, bytes: 4 << 20}
-	eventFollowing = eventLimits{work: 400_000, bytes: 1 << 20} // of which many may be under way
+	eventDefaults  = eventLimits{work: 200_000, bytes: 4 << 20}
+	eventFollowing = eventLimits{work: 200_000, bytes: 256 << 10} // of which many may be under way
 )
 
 // What looking at history costs, in units of a row that is passed over, which is about
@@ -33,7 +34,7 @@ const eventOriginsMax = 4096
 // eventScan collects one page of events.
 type eventScan struct {
 	e      *Engine
-	q      *EventQuery
+	q      EventQuery
 	f      eventFilter
 	limits eventLimits
 	count  int
@@ -53,21 +54,35 @@ type eventScan struct {
 }
 
 func (e *Engine) newEventScan(q *EventQuery, limits eventLimits) (*eventScan, error) {
-	s := &eventScan{e: e, q: q, f: newEventFilter(q), limits: limits, count: q.Count, origins: map[uint64]*index.Created{}}
+	s := &eventScan{e: e, q: *q, limits: limits, count: q.Count, origins: map[uint64]*index.Created{}}
+	s.f = newEventFilter(&s.q)
 	if s.count <= 0 || s.count > EventCountMax {
 		s.count = EventCountMax
 	}
 	if len(q.MessageIDs) > EventIDsMax {
 		return nil, limitError("messageIds names %d messages: at most %d can be asked for at one time", len(q.MessageIDs), EventIDsMax)
 	}
-	var err error
-	if s.from, s.given, err = parsePlace(q.Cursor); err != nil {
+	from, at, err := parseCursor(q.Cursor)
+	if err != nil {
 		return nil, err
 	}
+	s.from, s.given = from, from > 0
 	if !s.given && !q.Earliest {
 		s.from = ^place(0)
 	}
+	s.beginAt(at)
 	return s, nil
+}
+
+// beginAt has the page begin at a time, unless that is zero.
+func (s *eventScan) beginAt(at time.Time) {
+	switch {
+	case at.IsZero():
+	case s.q.Earliest && at.After(s.q.From):
+		s.q.From = at
+	case !s.q.Earliest && (s.q.To.IsZero() || at.Before(s.q.To)):
+		s.q.To = at
+	}
 }
 
 // run fills the page.
@@ -165,17 +180,18 @@ func (s *eventScan) take(lsn uint64, h *index.History) (more bool, err error) {
 	}
 	s.work += costRow
 	s.noteDead(h)
-	row := &eventRow{user: h.User, seq: h.Seq, nonce: h.Nonce, pos: h.Pos, len: h.Len}
-	s.scratch = expand(s.scratch[:0], h, row)
+	s.scratch = expand(s.scratch[:0], h)
 	chosen := slices.DeleteFunc(s.scratch, func(e eventRef) bool { return s.passed(e.at) || !s.f.selectsEvent(&e) })
 	if len(chosen) == 0 {
 		return true, nil
 	}
-	if err := s.origin(row, h.Created); err != nil {
-		return false, err
+	created, err := s.origin(&eventRow{seq: h.Seq, nonce: h.Nonce, pos: h.Pos, len: h.Len}, h.Created)
+	if err != nil || !s.f.selectsPublished(created) {
+		return err == nil, err
 	}
-	if !s.f.anything && (row.created == nil || !s.f.selects(publishedOf(row.created))) {
-		return true, nil
+	row := &eventRow{user: h.User, seq: h.Seq, nonce: h.Nonce, pos: h.Pos, len: h.Len, created: created}
+	for i := range chosen {
+		chosen[i].row = row
 	}
 	return s.keep(chosen), nil
 }
@@ -216,20 +232,24 @@ func (s *eventScan) keep(chosen []eventRef) bool {
 	return true
 }
 
-// origin finds out what a row's message was published with.
-func (s *eventScan) origin(row *eventRow, c *index.Created) (err error) {
-	created, known := s.origins[row.seq]
-	if !known {
-		if created, err = s.findOrigin(row, c); err != nil {
-			return err
-		}
-		if len(s.origins) == eventOriginsMax {
-			clear(s.origins)
-		}
-		s.origins[row.seq] = created
+// origin finds out what a row's message was published with; c is what the row itself says
+// of that, if it does. It returns nil if nothing is known.
+func (s *eventScan) origin(row *eventRow, c *index.Created) (*index.Created, error) {
+	if c != nil && (!c.Cut || s.f.anything) {
+		return c, nil
 	}
-	row.created = created
-	return nil
+	if created, known := s.origins[row.seq]; known {
+		return created, nil
+	}
+	created, err := s.findOrigin(row, c)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.origins) == eventOriginsMax {
+		clear(s.origins)
+	}
+	s.origins[row.seq] = created
+	return created, nil
 }
 
 // findOrigin takes it from the message's first row, which c is of if that is at hand, or
@@ -254,12 +274,5 @@ func (s *eventScan) findOrigin(row *eventRow, c *index.Created) (*index.Created,
 		return c, nil
 	default:
 		return nil, err
-	}
-}
-
-func publishedOf(c *index.Created) *published {
-	return &published{
-		URL: c.URL, CallerIP: c.CallerIP, ScheduleID: c.Schedule,
-		TopicName: c.TopicName, QueueName: c.QueueName, FlowKey: c.FlowKey, Labels: c.Labels,
 	}
 }

@@ -32,7 +32,7 @@ func (v *visible) tell() {
 // WaitEvents waits until something was logged beyond the cursor and has become visible, of
 // any account, for at most d, or until stop is closed. It says whether that was so.
 func (e *Engine) WaitEvents(cursor string, d time.Duration, stop <-chan struct{}) (bool, error) {
-	from, _, err := parsePlace(cursor)
+	from, _, err := parseCursor(cursor)
 	if err != nil {
 		return false, err
 	}

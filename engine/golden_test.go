@@ -429,6 +429,16 @@ func TestGoldenDirectory(t *testing.T) {
 	}
 }
 
+// forgetTimeouts takes out what views did not show before version 5.
+func (g *golden) forgetTimeouts() {
+	for i := range g.Pending {
+		g.Pending[i].Timeout = 0
+	}
+	for i := range g.Dead {
+		g.Dead[i].Timeout = 0
+	}
+}
+
 func readGolden(t *testing.T, dir string) {
 	stored, err := os.ReadFile(filepath.Join(dir, "want.json"))
 	if err != nil {
@@ -457,6 +467,9 @@ func readGolden(t *testing.T, dir string) {
 		e := openGolden(t, goldenOptions(fs, w, now))
 		// Compared as this version sees both: a field that came later is empty in either.
 		got := describe(t, e, want.Pending, want.Gone)
+		if filepath.Base(dir) < "v5" {
+			got.forgetTimeouts()
+		}
 		if got.Now = want.Now; !bytes.Equal(got.json(t), want.json(t)) {
 			t.Errorf("%s: want %s/want.json, got\n%s", run, dir, got.json(t))
 		}

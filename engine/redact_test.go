@@ -106,6 +106,20 @@ func TestRedaction(t *testing.T) {
 		t.Errorf("%d schedules: %v", listed, err)
 	}
 
+	p = secretPublish()
+	p.Delay = time.Hour
+	mustDefine(t, e, &Schedule{ID: "hourly", Cron: "30 8 * * *", Message: p})
+	wall.move(e, 31*time.Minute)
+	eventually(t, func() bool { return len(mustSchedule(t, e, "hourly").State) == 1 })
+	tick := mustSchedule(t, e, "hourly").State[0].MessageID
+	if m, err = e.Message(1, tick); err != nil {
+		t.Fatal(err)
+	}
+	checkSecret(t, "tick", m.Header, m.Body, m.Labels, m.Callback)
+	if err := errors.Join(e.Cancel(1, tick), e.DeleteSchedule(1, "hourly")); err != nil {
+		t.Fatal(err)
+	}
+
 	id := publish(t, e, secretPublish())
 	var callback string
 	for range 2 { // the message, and its callback

@@ -42,7 +42,7 @@ func (e *Engine) message(u UserID, id string) (*Message, error) {
 		if err != nil {
 			return nil, indexError(err)
 		}
-		if !ok || row.Nonce != nonce || UserID(row.User) != u {
+		if !ok || row.Nonce != nonce || UserID(row.User) != u || row.Pull.Published != 0 { // see PullMessage
 			return nil, ErrNotFound
 		}
 		v := new(Message)

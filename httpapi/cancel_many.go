@@ -37,7 +37,7 @@ func (x *exchange) cancelMany() error {
 	if f.count == countOfClients {
 		f.count = 0
 	}
-	n, more, err := x.srv.opt.Engine.CancelMany(x.user, &engine.CancelQuery{Filter: f.Filter, Count: f.count})
+	n, more, err := x.srv.opt.Engine.CancelMany(x.user, &engine.CancelQuery{Filter: f.Filter, Count: f.count, Stop: x.srv.quit.Done()})
 	if err != nil {
 		return partly(err, "cancelled", n)
 	}

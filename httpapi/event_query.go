@@ -6,15 +6,13 @@ import "github.com/tidemill/tidemill/engine"
 // what old clients send beside others: urlGroup and api (QSTASH.md §8.2).
 const eventFilters = filterContent | filterMessageID | filterHost | filterPath | filterState | filterPage
 
-// eventQuery reads the filters of a listing; a page has most events unless less is asked
-// for. following is for a stream, whose events come in the order of time.
-func (x *exchange) eventQuery(most int, following bool) (engine.EventQuery, *failure) {
+// eventQuery reads the filters of a listing; a page has most events unless less is asked for.
+func (x *exchange) eventQuery(most int) (engine.EventQuery, *failure) {
 	f, fail := x.filterOf(&filterCall{names: eventFilters, countMax: most, valuesMax: filterValuesMax})
 	if fail != nil {
 		return engine.EventQuery{}, fail
 	}
-	q := engine.EventQuery{Filter: f.Filter, Earliest: f.earliest || following, Count: f.count}
-	setCursor(&q, f.cursor)
+	q := engine.EventQuery{Filter: f.Filter, Earliest: f.earliest, Cursor: f.cursor, Count: f.count}
 	for _, s := range f.states {
 		states, _ := engine.ParseEventStates(s)
 		q.States = append(q.States, states...)

@@ -16,8 +16,8 @@ const (
 // long (engine.Engine.Events). So a few are made at one time, which takes a fraction of a
 // second each, the others wait; and those that clients are slow to take have a bound.
 const (
-	listingMax = 8
-	listedMax  = 64 << 20
+	listingMax = 4
+	listedMax  = 32 << 20
 )
 
 var errListed = &failure{
@@ -25,8 +25,8 @@ var errListed = &failure{
 }
 
 var (
-	routeEvents = &route{name: "events", access: accessRead, serve: listEvents(eventPageMax)}
-	routeLogs   = &route{name: "logs", access: accessRead, serve: listEvents(logPageMax)}
+	routeEvents = &route{name: "events", access: accessRead, serve: events(eventPageMax)}
+	routeLogs   = &route{name: "logs", access: accessRead, serve: events(logPageMax)}
 )
 
 // matchEvents matches /v2/events and /v2/logs, with a slash behind it or not.
@@ -44,26 +44,36 @@ func matchLogs(method string, rest []byte) (*route, *failure) {
 	return matchEvents(method, rest, routeLogs)
 }
 
-// listEvents is GET /v2/events and GET /v2/logs, with pages of up to most events.
-func listEvents(most int) func(x *exchange) error {
+// events is GET /v2/events and GET /v2/logs, with pages of up to most events.
+func events(most int) func(x *exchange) error {
 	return func(x *exchange) error {
-		q, fail := x.eventQuery(most, false)
+		q, fail := x.eventQuery(most)
 		if fail != nil {
 			return fail
 		}
 		q.User = x.user
-		x.srv.listing <- struct{}{}
-		defer func() { <-x.srv.listing }()
 		if err := x.makeList(&q); err != nil {
 			return err
 		}
-		if !x.srv.listed.take(len(x.out)) {
-			x.out = nil
-			return errListed
-		}
-		x.listed = len(x.out)
-		return x.ok(http.StatusOK)
+		return x.answerList()
 	}
+}
+
+// answerList answers the list that is in x.out, if clients do not have too much to take yet.
+func (x *exchange) answerList() error {
+	if !x.srv.listed.take(len(x.out)) {
+		x.out = nil
+		return errListed
+	}
+	x.listed = len(x.out)
+	return x.ok(http.StatusOK)
+}
+
+// listEvents is Engine.Events when it is this request's turn.
+func (x *exchange) listEvents(q *engine.EventQuery, fn func(ev *engine.Event) error) (cursor string, err error) {
+	x.srv.listing <- struct{}{}
+	defer func() { <-x.srv.listing }()
+	return x.srv.opt.Engine.Events(q, fn)
 }
 
 // makeList makes the answer of one page.
@@ -78,7 +88,7 @@ func (x *exchange) makeList(q *engine.EventQuery) (err error) {
 	to := len(o.b)
 	o.key("logs") // clients differ in which they read (QSTASH.md §13, 7)
 	o.b = append(o.b, o.b[from:to]...)
-	o.opt("cursor", showCursor(q.Cursor)) // absent at the end: clients loop while there is one
+	o.opt("cursor", q.Cursor) // absent at the end: clients loop while there is one
 	x.out = o.end()
 	return nil
 }

@@ -29,7 +29,7 @@ var routeEventStream = &route{name: "event stream", access: accessRead, endless:
 var errStreams = &failure{status: http.StatusTooManyRequests, text: "too many streams of events are open: try again later", retry: true}
 
 func (x *exchange) streamEvents() error {
-	q, fail := x.eventQuery(eventPageMax, true)
+	q, fail := x.eventQuery(eventPageMax)
 	if fail != nil {
 		return fail
 	}
@@ -38,7 +38,7 @@ func (x *exchange) streamEvents() error {
 		if _, ok := digits(last); !ok {
 			return badFilter("Last-Event-ID", string(last), "the id of an event of this stream")
 		}
-		setCursor(&q, string(last))
+		q.Cursor = string(last)
 	}
 	if q.Cursor == "" && q.From.IsZero() {
 		q.Cursor = x.srv.opt.Engine.EventsEnd()
@@ -73,7 +73,7 @@ func (x *exchange) follow(q *engine.EventQuery) error {
 		if err := x.sendEvents(q); err != nil {
 			return err
 		}
-		more, err := x.srv.opt.Engine.WaitEvents(q.Cursor, streamBeat, x.srv.stop)
+		more, err := x.srv.opt.Engine.WaitEvents(q.Cursor, streamBeat, x.srv.quit.Done())
 		if err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func (x *exchange) follow(q *engine.EventQuery) error {
 			more = x.rest(streamPause)
 		}
 		if !more {
-			x.out = append(x.out, ": nothing new\nid: "+showCursor(q.Cursor)+"\n\n"...)
+			x.out = append(x.out, ": nothing new\nid: "+q.Cursor+"\n\n"...)
 			if x.flush() != nil {
 				return errGone
 			}
@@ -99,7 +99,7 @@ func (x *exchange) rest(d time.Duration) bool {
 	select {
 	case <-timer.C:
 		return true
-	case <-x.srv.stop:
+	case <-x.srv.quit.Done():
 		return false
 	}
 }
@@ -107,7 +107,7 @@ func (x *exchange) rest(d time.Duration) bool {
 // sendEvents sends what there is from q's cursor on, and sets that to where it ends.
 func (x *exchange) sendEvents(q *engine.EventQuery) (err error) {
 	q.Cursor, err = x.srv.opt.Engine.EventsSince(q, func(ev *engine.Event) error {
-		x.out = append(x.out, "id: "+showCursor(ev.ID)+"\ndata: "...)
+		x.out = append(x.out, "id: "+ev.ID+"\ndata: "...)
 		x.out = append(appendEvent(x.out, ev), "\n\n"...)
 		if len(x.out) < streamFlush {
 			return nil

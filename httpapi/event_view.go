@@ -10,7 +10,7 @@ import (
 // appendEvents appends the entries of one page, separated by commas.
 func (x *exchange) appendEvents(dst []byte, q *engine.EventQuery) (out []byte, cursor string, err error) {
 	first := true
-	cursor, err = x.srv.opt.Engine.Events(q, func(ev *engine.Event) error {
+	cursor, err = x.listEvents(q, func(ev *engine.Event) error {
 		if !first {
 			dst = append(dst, ',')
 		}

@@ -156,7 +156,8 @@ func (x *exchange) bodyLimit() int64 {
 	if x.route.batch {
 		return x.srv.opt.BatchMax
 	}
-	return int64(x.srv.opt.Engine.Limits().MessageMax)
+	message := int64(x.srv.opt.Engine.Limits().MessageMax)
+	return max(message+x.route.room, min(x.route.least, x.srv.opt.BatchMax))
 }
 
 func (x *exchange) readBody(b *budget, limit int64) *failure {
@@ -185,7 +186,7 @@ func (x *exchange) readBody(b *budget, limit int64) *failure {
 }
 
 func (x *exchange) tooLong(limit int64) *failure {
-	if x.route != nil && x.route.batch {
+	if x.route != nil && (x.route.batch || x.route.room > 0) {
 		return tooLong("the body", limit)
 	}
 	return tooLong("the message", limit)

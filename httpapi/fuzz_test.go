@@ -249,7 +249,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		f.Add([]byte(requestBody(op.Method+" "+samplePath(op.Path), text, "Upstash-Queue-Name: orders")))
 	}
-	addr, _ := startEngineWith(f, nil, noNames{})
+	addr, _ := startEngine(f, nil, noNames{})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {

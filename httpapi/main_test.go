@@ -37,6 +37,7 @@ const (
 // that bad input does not reach the engine. Tests of those have a real one.
 type fakeEngine struct {
 	LineEngine
+	PullEngine
 	AccountEngine
 	ExtraEngine
 	EventEngine

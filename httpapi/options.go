@@ -47,6 +47,7 @@ type Engine interface {
 	// ScheduleTicks says when a schedule publishes next, n times.
 	ScheduleTicks(u engine.UserID, id string, n int) ([]engine.PreviewTick, error)
 	LineEngine
+	PullEngine
 	ManageEngine
 	ExtraEngine
 	EventEngine

@@ -44,7 +44,7 @@ var probed = []string{
 
 // newProber starts a server with a queue, orders, in which messages wait.
 func newProber(t *testing.T) *prober {
-	addr, _ := startEngineWith(t, nil, noNames{})
+	addr, _ := startEngine(t, nil, noNames{})
 	p := &prober{t: t, addr: addr, most: 20}
 	t.Cleanup(func() { p.hangUp() })
 	p.must(requestBody("POST /v2/queues", `{"queueName":"orders","paused":true}`))

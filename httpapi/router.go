@@ -11,6 +11,8 @@ type route struct {
 	scoped  bool   // the handler holds a token to its limits (access.go)
 	public  bool   // answered without a token and without reading a body
 	batch   bool   // the body is JSON around messages, bounded by Options.BatchMax
+	room    int64  // bytes that the body may have beyond those of one message, for the JSON around it
+	least   int64  // bytes that the body may have in any case, within Options.BatchMax
 	endless bool   // the answer goes on until the client goes
 	serve   func(x *exchange) error
 }
@@ -131,6 +133,8 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		return matchFlows(method, rest)
 	case "globalparallelism":
 		r, fail = leaf(rest, method, "GET", routeGlobalParallelism)
+	case "replay":
+		return matchReplay(method, rest)
 	case "hosts":
 		r, fail = leaf(rest, method, "GET", routeHosts)
 	case "stats":

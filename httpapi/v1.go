@@ -74,11 +74,10 @@ func (o *obj) contentV1(hs []engine.Header, body []byte) {
 
 // cancelV1 is DELETE /v1/messages/{id}: of a publish to a topic it ends all that is pending.
 func (x *exchange) cancelV1() error {
-	err := x.cancelAllV1(string(x.arg))
-	if errors.Is(err, engine.ErrNotFound) {
-		err = x.deletePullMessage()
+	if err := x.deletePullMessage(); x.who.Limited() || !errors.Is(err, engine.ErrNotFound) {
+		return err
 	}
-	if err != nil {
+	if err := x.cancelAllV1(string(x.arg)); err != nil {
 		return err
 	}
 	return x.accepted()

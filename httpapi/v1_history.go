@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 
 	"github.com/tidemill/tidemill/engine"
@@ -54,7 +53,7 @@ func (x *exchange) pageV1(name string, q *engine.EventQuery, write func(o *obj, 
 	o.key(name)
 	o.b = append(o.b, '[')
 	first := true
-	cursor, err := x.srv.opt.Engine.Events(q, func(ev *engine.Event) error {
+	cursor, err := x.listEvents(q, func(ev *engine.Event) error {
 		if !first {
 			o.b = append(o.b, ',')
 		}
@@ -70,15 +69,15 @@ func (x *exchange) pageV1(name string, q *engine.EventQuery, write func(o *obj, 
 	o.b = append(o.b, ']')
 	if cursor != "" {
 		o.key("cursor")
-		o.b = append(o.b, showCursor(cursor)...)
+		o.b = append(o.b, cursor...)
 	}
 	x.out = o.end()
-	return x.ok(http.StatusOK)
+	return x.answerList()
 }
 
 // queryV1 reads cursor, and what else the present API takes of a listing.
 func (x *exchange) queryV1(most int) (engine.EventQuery, *failure) {
-	q, fail := x.eventQuery(most, false)
+	q, fail := x.eventQuery(most)
 	if len(q.States) == 0 {
 		q.States = toldV1
 	}
@@ -148,13 +147,14 @@ func (x *exchange) messagesV1() error {
 	return x.pageV1("messages", &q, func(o *obj, ev *engine.Event) { o.messageV1(publishedV1(ev)) })
 }
 
-// messageV1 is GET /v1/messages/{id}. This API shows messages that have ended, too; one that
-// waits for longer than history reaches back is not in it.
+// messageV1 is GET /v1/messages/{id}. It knows the messages of pull queues too (QUEUES.md
+// A.4). This API shows messages that have ended; one that waits for longer than history
+// reaches back is not in it.
 func (x *exchange) messageV1() error {
-	m, expired, err := x.findV1(string(x.arg))
-	if errors.Is(err, engine.ErrNotFound) {
-		return x.pullMessage()
+	if err := x.pullMessage(); x.who.Limited() || !errors.Is(err, engine.ErrNotFound) {
+		return err
 	}
+	m, expired, err := x.findV1(string(x.arg))
 	if err != nil {
 		return err
 	}
@@ -164,12 +164,15 @@ func (x *exchange) messageV1() error {
 func (x *exchange) findV1(id string) (m *engine.Message, expired bool, err error) {
 	q := engine.EventQuery{User: x.user, States: []engine.EventState{engine.EventCreated}, Count: 1}
 	q.MessageIDs = []string{id}
-	_, err = x.srv.opt.Engine.Events(&q, func(ev *engine.Event) error {
+	_, err = x.listEvents(&q, func(ev *engine.Event) error {
 		m, expired = publishedV1(ev)
 		return nil
 	})
-	if m == nil && err == nil {
+	switch {
+	case m == nil && err == nil:
 		m, err = x.srv.opt.Engine.Message(x.user, id)
+	case m != nil && strings.HasPrefix(m.URL, "/"): // of a pull queue, which does not show what has ended
+		err = engine.ErrNotFound
 	}
 	return m, expired, err
 }

@@ -4,8 +4,8 @@ package httpapi
 // lines of the product's announcement use.
 var (
 	routePublishV1 = &route{name: "v1 publish", access: accessPublish, scoped: true, serve: (*exchange).publishV1}
-	routeMessageV1 = &route{name: "v1 message", access: accessRead, serve: (*exchange).messageV1}
-	routeCancelV1  = &route{name: "v1 cancel", serve: (*exchange).cancelV1}
+	routeMessageV1 = &route{name: "v1 message", access: accessRead, scoped: true, serve: (*exchange).messageV1}
+	routeCancelV1  = &route{name: "v1 cancel", scoped: true, serve: (*exchange).cancelV1}
 
 	routeMessagesV1    = &route{name: "v1 message list", access: accessRead, serve: (*exchange).messagesV1}
 	routeMessageLogsV1 = &route{name: "v1 message logs", access: accessRead, serve: (*exchange).messageLogsV1}

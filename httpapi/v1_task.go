@@ -23,7 +23,7 @@ func (x *exchange) task(messageID string) (*taskV1, error) {
 	var t *taskV1
 	q := engine.EventQuery{User: x.user, States: toldV1, Count: taskEventsMax}
 	q.MessageIDs = []string{messageID}
-	_, err := x.srv.opt.Engine.Events(&q, func(ev *engine.Event) error {
+	_, err := x.listEvents(&q, func(ev *engine.Event) error {
 		if t == nil { // the newest
 			t = &taskV1{messageID: ev.MessageID, url: ev.URL, retries: ev.Retries, state: statesV1[ev.State], next: ev.Next}
 			if ev.State == engine.EventDelivered {

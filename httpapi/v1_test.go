@@ -505,3 +505,21 @@ func TestHistoryV1(t *testing.T) {
 	s.same(t, asOther(request("GET /v1/tasks/"+id)), 404, `{"error":"task \"`+id+`\" not found"}`)
 	s.same(t, request("GET /v1/tasks/"+good.MessageID), 404, `{"error":"task \"`+good.MessageID+`\" not found"}`)
 }
+
+// FuzzIDsV1: an id is that of one topic or of none, whatever it looks like.
+func FuzzIDsV1(f *testing.F) {
+	for _, id := range []string{"", "tpc_YQ", "tpc_YR", "tpc_YQ==", "ept_YQ", endpointID("a", &engine.Endpoint{URL: "https://h"})} {
+		f.Add(id)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		if name, ok := topicOfID(id); ok && topicID(name) != id {
+			t.Errorf("%q is the id of %q, whose id is %q", id, name, topicID(name))
+		}
+		if topic, ok := topicOfEndpoint(id); ok && endpointID(topic, &engine.Endpoint{Name: id}) != id {
+			t.Errorf("%q is of the topic %q, and not kept as a name", id, topic)
+		}
+		if message, ok := messageOfTask(id); ok && taskID(message) != id {
+			t.Errorf("%q is the task of %q, whose task is %q", id, message, taskID(message))
+		}
+	})
+}

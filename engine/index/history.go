@@ -73,6 +73,9 @@ func (h *historian) load(db *pebble.DB) error {
 // published notes a message's creation. Its row is written when the batch ends. member
 // is not nil if head is of what a fan-out's members share.
 func (a *Applier) published(p *pending, head record.MessageHead, member *record.MemberHead) (err error) {
+	if a.x.opts.NoHistory {
+		return nil
+	}
 	h := &a.history
 	from := len(h.buf)
 	h.buf, err = appendCreated(h.buf, &p.row, head, member)
@@ -93,6 +96,9 @@ func tells(o *record.Outcome) bool {
 // ended notes an outcome. p is nil if nothing of its message happened in this batch
 // before.
 func (a *Applier) ended(p *pending, o *record.Outcome, lsn uint64, payload []byte) error {
+	if a.x.opts.NoHistory {
+		return nil
+	}
 	if err := a.timeRow(o.At, lsn); err != nil {
 		return err
 	}

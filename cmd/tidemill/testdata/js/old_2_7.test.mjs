@@ -22,6 +22,14 @@ for (const [version, library] of [["2.7.0", first], ["2.7.23", last]]) {
   test(`${version} publishes to URL groups`, (t) => fansOut(t, library, user, `${name}-group`, (urlGroup) => ({ urlGroup })));
   test(`${version} makes, reads and deletes schedules`, () => schedules(library, user));
 
+  test(`${version} cancels several messages`, async () => {
+    const ids = [];
+    for (let i = 0; i < 3; i++) ids.push((await qstash.publish({ url: "https://example.com/later", delay: 600 })).messageId);
+    assert.equal(await qstash.messages.deleteMany(ids.slice(0, 2)), 2);
+    assert.equal(await qstash.messages.deleteMany(ids), 1);
+    for (const id of ids) await rejected(library, qstash.messages.get(id), /not found/);
+  });
+
   test(`${version} reads and filters events`, async (t) => {
     const { good, bad } = await remembers(t, library, user, to, (client, cursor) => client.events({ cursor }));
     const read = async (filter) => (await qstash.events({ filter })).events.map((e) => [e.messageId, e.state]);
