@@ -48,7 +48,7 @@ func (s *eventScan) prepend(list []eventRef) {
 // messages that were published after the page was read there is nothing to tell yet.
 func (s *eventScan) flights() (list []eventRef, err error) {
 	for _, f := range s.e.workers.flights.of(s.q.User) {
-		if f.seq >= s.seen || len(s.q.MessageIDs) > 0 && !slices.Contains(s.q.MessageIDs, MessageID(f.seq, f.nonce)) {
+		if f.seq >= s.seen || s.names != nil && !s.names[messageName{f.seq, f.nonce}] {
 			continue
 		}
 		row := &eventRow{user: uint32(f.user), seq: f.seq, nonce: f.nonce, pos: f.pos, len: f.len}

@@ -38,6 +38,7 @@ type eventScan struct {
 	f      eventFilter
 	limits eventLimits
 	count  int
+	names  map[messageName]bool // that the query names; nil: any
 
 	from  place // where it begins
 	given bool  // by a cursor
@@ -62,6 +63,7 @@ func (e *Engine) newEventScan(q *EventQuery, limits eventLimits) (*eventScan, er
 	if len(q.MessageIDs) > EventIDsMax {
 		return nil, limitError("messageIds names %d messages: at most %d can be asked for at one time", len(q.MessageIDs), EventIDsMax)
 	}
+	s.names = namesOf(q.MessageIDs)
 	from, at, err := parseCursor(q.Cursor)
 	if err != nil {
 		return nil, err
@@ -100,7 +102,7 @@ func (s *eventScan) run() error {
 	if lower >= upper {
 		return nil
 	}
-	if len(s.q.MessageIDs) > 0 {
+	if s.names != nil {
 		return s.ofMessages(lower, upper)
 	}
 	return indexError(s.e.idx.UserHistory(uint32(s.q.User), lower, upper, !s.q.Earliest, s.take))
@@ -110,7 +112,7 @@ func (s *eventScan) run() error {
 // looking at any other.
 func (s *eventScan) ofMessages(lower, upper uint64) error {
 	upper = min(upper, s.seen) // the reads below are of several moments: all of them show what is below
-	rows, err := s.rowsOf(s.q.MessageIDs)
+	rows, err := s.rowsOf()
 	if err != nil {
 		return err
 	}
@@ -128,7 +130,8 @@ func (s *eventScan) ofMessages(lower, upper uint64) error {
 		if err != nil {
 			return indexError(err)
 		}
-		if !ok || !s.named(&h) {
+		// Whoever guesses the number of another account's message does not know its nonce.
+		if !ok || UserID(h.User) != s.q.User || !s.names[messageName{h.Seq, h.Nonce}] {
 			continue
 		}
 		if more, err := s.take(lsn, &h); err != nil || !more {
@@ -141,13 +144,9 @@ func (s *eventScan) ofMessages(lower, upper uint64) error {
 // eventRowsMax bounds the history rows of the messages that one call names.
 const eventRowsMax = 100_000
 
-func (s *eventScan) rowsOf(ids []string) (rows []uint64, err error) {
-	for _, id := range ids {
-		seq, _, err := parseMessageID(id)
-		if err != nil {
-			continue // it is nobody's
-		}
-		more, err := s.e.idx.MessageRows(seq, eventRowsMax-len(rows))
+func (s *eventScan) rowsOf() (rows []uint64, err error) {
+	for name := range s.names {
+		more, err := s.e.idx.MessageRows(name.seq, eventRowsMax-len(rows))
 		if err != nil {
 			return nil, indexError(err)
 		}
@@ -158,10 +157,21 @@ func (s *eventScan) rowsOf(ids []string) (rows []uint64, err error) {
 	return rows, nil
 }
 
-// named says whether a row is of one of the messages that the query names, and of the
-// account that asks: an id that somebody guessed by its number has another nonce.
-func (s *eventScan) named(h *index.History) bool {
-	return UserID(h.User) == s.q.User && slices.Contains(s.q.MessageIDs, MessageID(h.Seq, h.Nonce))
+// messageName is a message id, taken apart.
+type messageName struct{ seq, nonce uint64 }
+
+// namesOf returns the messages that ids name, nil for no ids. What is no id is nobody's.
+func namesOf(ids []string) map[messageName]bool {
+	if len(ids) == 0 {
+		return nil
+	}
+	names := make(map[messageName]bool, len(ids))
+	for _, id := range ids {
+		if seq, nonce, err := parseMessageID(id); err == nil {
+			names[messageName{seq, nonce}] = true
+		}
+	}
+	return names
 }
 
 // take looks at one row, and says whether to go on.

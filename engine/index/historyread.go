@@ -89,33 +89,51 @@ func ofUser(v []byte, user uint32) bool {
 }
 
 // MessageRows returns the keys of a message's history rows in order, as far as retention
-// has left them, at most limit. It looks for later rows in the days that history has, one
-// seek for each.
+// has left them, at most limit. Of a message that ended in its first row there are no
+// others; those of any other are looked for in the days that history has since, one seek
+// for each.
 func (x *Index) MessageRows(seq uint64, limit int) (lsns []uint64, err error) {
 	leave, err := x.enter()
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	if ok, err := get(x.db, historyKey(nil, seq), func([]byte) error { return nil }); err != nil {
+	var h History
+	ok, err := x.HistoryRow(seq, &h)
+	if err != nil {
 		return nil, err
-	} else if ok {
+	}
+	if ok {
 		lsns = append(lsns, seq)
+		if n := len(h.Outcomes); n > 0 && h.Outcomes[n-1].Kind.Final() {
+			return lsns, nil
+		}
 	}
-	// The days of two seconds that bound all rows, but for a clock that was set back: then a
-	// row may be of a day before the first.
-	first, found, err := x.timeRow(math.MinInt64, math.MaxInt64, false)
-	if err != nil || !found {
-		return lsns, err
+	first, last, err := x.historyDays()
+	if err != nil {
+		return nil, err
 	}
-	last, _, err := x.timeRow(math.MinInt64, math.MaxInt64, true)
-	for day := dayOf(first.unix * 1000); err == nil && day <= dayOf(last.unix*1000) && len(lsns) < limit; day++ {
+	if h.Created != nil {
+		first = max(first, dayOf(h.Created.At-dayMillis)) // the clock may have been set back since
+	}
+	for day := first; err == nil && day <= last && len(lsns) < limit; day++ {
 		err = iterate(x.db, eventKey(nil, day, seq, 0), eventKey(nil, day, seq+1, 0), false, func(k, _ []byte) (bool, error) {
 			lsns = append(lsns, be.Uint64(k[13:]))
 			return len(lsns) < limit, nil
 		})
 	}
 	return lsns, err
+}
+
+// historyDays returns the days that history has, by the rows of the time; none at all if
+// last is before first.
+func (x *Index) historyDays() (first, last uint32, err error) {
+	oldest, found, err := x.timeRow(math.MinInt64, math.MaxInt64, false)
+	if err != nil || !found {
+		return 1, 0, err
+	}
+	newest, _, err := x.timeRow(math.MinInt64, math.MaxInt64, true)
+	return dayOf(oldest.unix * 1000), dayOf(newest.unix * 1000), err
 }
 
 // HistorySince returns the LSN from which on history rows are of that time (unix
