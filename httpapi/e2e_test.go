@@ -107,7 +107,7 @@ func TestEndToEnd(t *testing.T) {
 const otherToken = "other-canary-55d0"
 
 // startReal serves a real engine in a directory of the test's own.
-func startReal(t *testing.T) (addr string) {
+func startReal(t testing.TB) (addr string) {
 	t.Helper()
 	addr, _ = startEngine(t, nil, nil)
 	return addr
@@ -115,7 +115,7 @@ func startReal(t *testing.T) (addr string) {
 
 // startEngine is startReal, and returns the engine. Both log and resolver, which names are
 // looked up by, may be nil.
-func startEngine(t *testing.T, log *slog.Logger, resolver dispatch.Resolver) (addr string, eng *engine.Engine) {
+func startEngine(t testing.TB, log *slog.Logger, resolver dispatch.Resolver) (addr string, eng *engine.Engine) {
 	t.Helper()
 	policy, err := dispatch.NewPolicy(dispatch.PolicyOptions{AllowPrivate: true})
 	if err != nil {

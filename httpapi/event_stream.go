@@ -24,17 +24,11 @@ const (
 	streamFlush = 32 << 10
 )
 
-var routeEventStream = &route{name: "event stream", access: accessRead, serve: (*exchange).streamEvents}
+var routeEventStream = &route{name: "event stream", access: accessRead, endless: true, serve: (*exchange).streamEvents}
 
-var (
-	errStreamHead = &failure{status: http.StatusMethodNotAllowed, text: "method not allowed here, allowed: GET", allow: "GET, OPTIONS"}
-	errStreams    = &failure{status: http.StatusTooManyRequests, text: "too many streams of events are open: try again later", retry: true}
-)
+var errStreams = &failure{status: http.StatusTooManyRequests, text: "too many streams of events are open: try again later", retry: true}
 
 func (x *exchange) streamEvents() error {
-	if x.head.method == http.MethodHead {
-		return errStreamHead
-	}
 	q, fail := x.eventQuery(eventPageMax)
 	if fail != nil {
 		return fail

@@ -155,7 +155,7 @@ func TestMalformedParameters(t *testing.T) {
 		strings.Repeat("a,", 5_000),
 	}
 	for _, op := range doc.Operations() {
-		if isAhead(op) {
+		if isAhead(op) || op.Streams() {
 			continue
 		}
 		line := op.Method + " " + samplePath(op.Path) + "?"

@@ -24,7 +24,7 @@ func find(method string, path []byte) (r *route, arg []byte, fail *failure) {
 		return routeOptions, []byte(allowHeader(path, list)), nil
 	case http.MethodHead:
 		r, arg, fail = match(http.MethodGet, path)
-		if r != nil && r.access != accessRead {
+		if r != nil && !r.hasHead() {
 			r, fail = nil, errMethod
 		}
 	default:
@@ -35,6 +35,9 @@ func find(method string, path []byte) (r *route, arg []byte, fail *failure) {
 	}
 	return r, arg, fail
 }
+
+// hasHead says whether what a GET answers has an end, and changes nothing.
+func (r *route) hasHead() bool { return r.access == accessRead && !r.endless }
 
 // allowed asks the routes which methods a path has. Where none has it, those count that
 // find something else wrong with it than the method, such as an id that is empty.
@@ -66,7 +69,7 @@ func wrongMethod(path []byte) *failure {
 
 // allowHeader is list for an Allow header, with what every path can be asked.
 func allowHeader(path []byte, list []string) string {
-	if r, _, _ := match(http.MethodGet, path); r != nil && r.access == accessRead {
+	if r, _, _ := match(http.MethodGet, path); r != nil && r.hasHead() {
 		list = append(list, http.MethodHead)
 	}
 	return strings.Join(append(list, http.MethodOptions), ", ")

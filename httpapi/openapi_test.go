@@ -55,10 +55,7 @@ func TestDocumentIsServed(t *testing.T) {
 }
 
 // ahead are the paths that the document has and the router has not yet.
-var ahead = []string{
-	"/v2/logs/stream", "/v2/users", "/v2/tokens",
-	"/v1/messages GET", "/v1/messages/{messageId}/", "/v1/tasks", "/v1/logs", "/v1/events", "/v1/publish POST", "/v1/queues", "/v1/metrics",
-}
+var ahead = []string{"/v1/publish POST", "/v1/queues", "/v1/metrics", "/v1/messages/{messageId}/ POST"}
 
 // TestOperations holds the router against the document, both ways: every operation has
 // a route, every route an operation, and a path the methods that it is said to have.

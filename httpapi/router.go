@@ -6,14 +6,15 @@ import "bytes"
 // (QSTASH.md §1.1); the path is never cleaned, and what is matched is what is
 // authorised.
 type route struct {
-	name   string // for logs
-	access access // what a token must allow
-	scoped bool   // the handler holds a token to its limits (access.go)
-	public bool   // answered without a token and without reading a body
-	batch  bool   // the body is JSON around messages, bounded by Options.BatchMax
-	room   int64  // bytes that the body may have beyond those of one message, for the JSON around it
-	least  int64  // bytes that the body may have in any case, within Options.BatchMax
-	serve  func(x *exchange) error
+	name    string // for logs
+	access  access // what a token must allow
+	scoped  bool   // the handler holds a token to its limits (access.go)
+	public  bool   // answered without a token and without reading a body
+	batch   bool   // the body is JSON around messages, bounded by Options.BatchMax
+	room    int64  // bytes that the body may have beyond those of one message, for the JSON around it
+	least   int64  // bytes that the body may have in any case, within Options.BatchMax
+	endless bool   // the answer goes on until the client goes
+	serve   func(x *exchange) error
 }
 
 // access is what a route does, and so what a token must allow for it.

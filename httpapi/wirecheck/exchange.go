@@ -24,9 +24,9 @@ type Exchange struct {
 	Content []byte
 }
 
-// cut takes apart what went over one connection. An answer that is incomplete, since
+// Cut takes apart what went over one connection: in to the server, out from it. An answer that is incomplete, since
 // the connection or the recording ended, is left out with all that follow.
-func cut(in, out []byte) (list []Exchange) {
+func Cut(in, out []byte) (list []Exchange) {
 	requests := bufio.NewReader(bytes.NewReader(in))
 	answers := bufio.NewReader(bytes.NewReader(out))
 	lost := false

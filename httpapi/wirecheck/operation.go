@@ -3,6 +3,7 @@ package wirecheck
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -136,4 +137,10 @@ func (o *Operation) QueryNames() (names []string) {
 		}
 	}
 	return names
+}
+
+// Streams says whether a success is answered with server-sent events, which go on.
+func (o *Operation) Streams() bool {
+	ok := o.spec.Responses.Status(http.StatusOK)
+	return ok != nil && ok.Value.Content["text/event-stream"] != nil
 }

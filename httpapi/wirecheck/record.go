@@ -43,7 +43,7 @@ func (r *Recorder) Exchanges() (list []Exchange) {
 	defer r.mu.Unlock()
 	for _, c := range r.conns {
 		c.mu.Lock()
-		list = append(list, cut(c.in, c.out)...)
+		list = append(list, Cut(c.in, c.out)...)
 		c.mu.Unlock()
 	}
 	r.conns = nil
