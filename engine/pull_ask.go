@@ -154,7 +154,8 @@ func (c *core) judgePull(r *record.Row, flying bool, req *pullRequest) (step rec
 	}
 	p := r.Pull
 	step, po = record.PullStep{Op: req.op, Next: p}, pullOutcome{attempt: r.Tries}
-	holds := p.Lease != 0 && (req.lease == p.Lease || req.lease == 0 && c.now < r.Due)
+	// The queue may have got a webhook since a lease ran out, and that is being called.
+	holds := p.Lease != 0 && !flying && (req.lease == p.Lease || req.lease == 0 && c.now < r.Due)
 	switch req.op {
 	case record.PullAck:
 		// Not before its time is over, but before somebody else has the message: nothing is
