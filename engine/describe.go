@@ -13,10 +13,11 @@ import (
 // nothing of its content. Empty fields are those that the record does not have.
 type RecordInfo struct {
 	Type string `json:"record"` // "message", "outcome", "drop-dead", "user", "move",
-	// "schedule", "drop-schedule", "tick", "queue", "flow", "group", "drop-group", "fanout", or "type N"
+	// "schedule", "drop-schedule", "tick", "queue", "flow", "group", "drop-group", "pull-queue", "fanout", or "type N"
 	Message  string     `json:"message,omitempty"`
 	User     uint32     `json:"user,omitempty"`
 	Kind     string     `json:"kind,omitempty"`    // outcome
+	Step     string     `json:"step,omitempty"`    // outcome: what it does to a message of a pull queue
 	Attempt  int        `json:"attempt,omitempty"` // outcome
 	Status   int        `json:"status,omitempty"`  // outcome
 	Due      *time.Time `json:"due,omitempty"`
@@ -24,8 +25,9 @@ type RecordInfo struct {
 	Dead     string     `json:"dead,omitempty"` // drop-dead: the address of the outcome
 	Name     string     `json:"name,omitempty"` // user: its name; schedule: its expression
 	Queue    string     `json:"queue,omitempty"`
-	Flow     string     `json:"flow,omitempty"`      // flow-control key
-	Group    string     `json:"group,omitempty"`     // URL group
+	Flow     string     `json:"flow,omitempty"`  // flow-control key
+	Group    string     `json:"group,omitempty"` // URL group
+	Pull     string     `json:"pull_queue,omitempty"`
 	Members  []string   `json:"members,omitempty"`   // fanout: the messages that it publishes
 	Calls    []string   `json:"callbacks,omitempty"` // outcome: the callbacks that it publishes
 	Old      string     `json:"old,omitempty"`       // move: where the copied record stood
@@ -33,8 +35,8 @@ type RecordInfo struct {
 	Tick     *time.Time `json:"tick,omitempty"`    // message of a schedule; schedule, tick: the last one that is over
 	From     *time.Time `json:"from,omitempty"`    // tick: the first one that published nothing
 	Missed   int        `json:"missed,omitempty"`  // tick: how many published nothing, from From to Tick
-	Paused   bool       `json:"paused,omitempty"`  // schedule, queue, flow
-	Deleted  bool       `json:"deleted,omitempty"` // queue: it is there for its messages only
+	Paused   bool       `json:"paused,omitempty"`  // schedule, queue, flow, pull queue
+	Deleted  bool       `json:"deleted,omitempty"` // queue, pull queue: it is there for its messages only
 	Pinned   []string   `json:"pinned,omitempty"`  // flow: "parallelism", "rate"
 	Error    string     `json:"error,omitempty"`
 }
@@ -76,6 +78,8 @@ func InspectRecord(lsn wal.LSN, p []byte) RecordInfo {
 		err = info.group(p)
 	case record.TypeDropGroup:
 		err = info.dropGroup(p)
+	case record.TypePullQueue:
+		err = info.pullQueue(p)
 	case record.TypeFanout:
 		err = info.fanout(lsn, p)
 	}
@@ -104,6 +108,11 @@ func (i *RecordInfo) published(h record.MessageHead) error {
 		return err
 	}
 	i.Queue, i.Flow = string(names.Queue), string(names.FlowKey)
+	pull, err := h.PullQueue()
+	if err != nil {
+		return err
+	}
+	i.Pull = string(pull)
 	id, k, ok, err := h.Tick()
 	if ok && err == nil {
 		i.Schedule, i.Tick = string(id), utc(k.Time)
@@ -133,6 +142,9 @@ func (i *RecordInfo) outcome(lsn wal.LSN, p []byte) error {
 	i.Attempt, i.Status, i.At = int(o.Attempt), int(o.Status), utc(o.At)
 	if o.Kind == record.Retry {
 		i.Due = utc(o.Next)
+	}
+	if o.Step.Op != 0 {
+		i.Step = o.Step.Op.String()
 	}
 	return record.EachCallback(p, func(n int, h record.MessageHead, _ []byte) error {
 		i.Calls = append(i.Calls, MessageID(uint64(lsn)+1+uint64(n), h.Nonce()))
@@ -231,6 +243,18 @@ func (i *RecordInfo) flow(p []byte) error {
 	return nil
 }
 
+// pullQueue says nothing of what its webhook is signed with.
+func (i *RecordInfo) pullQueue(p []byte) error {
+	i.Type = "pull-queue"
+	var q record.PullQueue
+	if err := record.DecodePullQueue(p, &q); err != nil {
+		return err
+	}
+	i.User, i.Pull, i.At = q.User, q.Name, utc(q.Updated)
+	i.Paused, i.Deleted = q.Flags&record.PullPaused != 0, q.Flags&record.PullGone != 0
+	return nil
+}
+
 func (i *RecordInfo) group(p []byte) error {
 	i.Type = "group"
 	var g record.Group
@@ -277,10 +301,12 @@ func (i RecordInfo) String() string {
 	word("%s", i.Message)
 	word("%s", strings.Join(i.Members, " "))
 	word("%s", i.Kind)
+	word("by %s", i.Step)
 	word("%s", i.Dead)
 	word("of schedule %q", i.Schedule)
 	word("%q", i.Name)
 	word("in queue %q", i.Queue)
+	word("in pull queue %q", i.Pull)
 	word("with key %q", i.Flow)
 	word("%q", i.Group)
 	number("user %d", int(i.User))
