@@ -140,6 +140,7 @@ func (e *Engine) has(id UserID) (what []string, err error) {
 		{"flow-control keys that are pinned or paused", func() error {
 			return x.UserFlows(u, func(f *index.Flow) error { return foundIf(f.Flags != 0) })
 		}},
+		{"replays that are running", func() error { return foundIf(e.replays.runs(id)) }},
 	} {
 		switch err := part.walk(); {
 		case errors.Is(err, errFound):

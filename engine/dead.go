@@ -171,6 +171,7 @@ func (e *Engine) viewDead(d *index.Dead, v *DeadLetter) error {
 // cannot be read.
 func damagedDead(d *index.Dead, v *DeadLetter) {
 	*v = DeadLetter{ID: deadID(d.At, d.LSN), At: time.UnixMilli(d.At), ResponseStatus: int(d.Status), Error: ErrDamaged.Error()}
+	v.Method = "POST" // clients know no other word for a method that is not known
 	v.Message.ID, v.Due, v.Attempts = MessageID(d.Seq, d.Nonce), time.UnixMilli(d.Due), int(d.Tries)
 }
 

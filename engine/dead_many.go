@@ -18,7 +18,7 @@ func (e *Engine) DeleteDeadLetters(q DeadLetterQuery) (n int, cursor string, err
 	if err != nil {
 		return 0, "", err
 	}
-	n, err = e.dropDeads(rows)
+	n, err = e.dropDeads(rows, false)
 	return n, cursor, err
 }
 
@@ -101,8 +101,12 @@ type endingDead struct {
 }
 
 // dropDeads deletes dead letters and returns how many it deleted. The rows are read anew
-// where they stand.
-func (e *Engine) dropDeads(rows []index.Dead) (n int, err error) {
+// where they stand. expired says that it is for their age.
+func (e *Engine) dropDeads(rows []index.Dead, expired bool) (n int, err error) {
+	flags := uint16(0)
+	if expired {
+		flags = record.DropExpired
+	}
 	var ending []endingDead
 	for i := range rows {
 		k, ok, claimErr := e.claimRow(&rows[i])
@@ -112,7 +116,7 @@ func (e *Engine) dropDeads(rows []index.Dead) (n int, err error) {
 		if !ok {
 			continue
 		}
-		r := record.DropDead{User: rows[i].User, Dead: rows[i].LSN, Freed: rows[i].Freed()}
+		r := record.DropDead{Flags: flags, User: rows[i].User, Dead: rows[i].LSN, Freed: rows[i].Freed()}
 		p := r.Append(nil)
 		t, logErr := e.log.Reserve(len(p), wal.Lazy)
 		if logErr != nil {

@@ -73,6 +73,13 @@ func (e *Engine) redrive(d *index.Dead, o *RetryOptions) (submission, error) {
 	if len(body) > messageMaxLimit || m.Size() > e.opts.recordMax()-record.MoveOverhead {
 		return submission{}, ErrTooLarge
 	}
+	if m.PullName != "" {
+		q, err := e.ensurePull(UserID(m.User), m.PullName)
+		if err != nil {
+			return submission{}, err
+		}
+		placePull(&m, q.ID)
+	}
 	if m.QueueName != "" {
 		if err := e.ensureQueue(UserID(m.User), m.QueueName); err != nil {
 			return submission{}, err

@@ -13,16 +13,16 @@ import (
 // nothing of its content. Empty fields are those that the record does not have.
 type RecordInfo struct {
 	Type string `json:"record"` // "message", "outcome", "drop-dead", "user", "token", "drop-token", "drop-user", "move",
-	// "schedule", "drop-schedule", "tick", "queue", "flow", "group", "drop-group", "fanout", or "type N"
+	// "schedule", "drop-schedule", "tick", "queue", "flow", "group", "drop-group", "fanout", "job", or "type N"
 	Message  string     `json:"message,omitempty"`
 	User     uint32     `json:"user,omitempty"`
-	Kind     string     `json:"kind,omitempty"`    // outcome
+	Kind     string     `json:"kind,omitempty"`    // outcome; job: its state
 	Attempt  int        `json:"attempt,omitempty"` // outcome
 	Status   int        `json:"status,omitempty"`  // outcome
 	Due      *time.Time `json:"due,omitempty"`
 	At       *time.Time `json:"at,omitempty"`
 	Dead     string     `json:"dead,omitempty"`  // drop-dead: the address of the outcome
-	Name     string     `json:"name,omitempty"`  // user, token: its name; schedule: its expression
+	Name     string     `json:"name,omitempty"`  // user, token: its name; schedule: its expression; job: its id
 	Token    string     `json:"token,omitempty"` // token, drop-token: its id
 	Queue    string     `json:"queue,omitempty"`
 	Flow     string     `json:"flow,omitempty"`    // flow-control key
@@ -38,6 +38,7 @@ type RecordInfo struct {
 	Missed   int        `json:"missed,omitempty"`  // tick: how many published nothing, from From to Tick
 	Paused   bool       `json:"paused,omitempty"`  // schedule, queue, flow
 	Deleted  bool       `json:"deleted,omitempty"` // queue: it is there for its messages only
+	Expired  bool       `json:"expired,omitempty"` // drop-dead: for its age
 	Pinned   []string   `json:"pinned,omitempty"`  // flow: "parallelism", "rate"
 	Error    string     `json:"error,omitempty"`
 }
@@ -87,6 +88,8 @@ func InspectRecord(lsn wal.LSN, p []byte) RecordInfo {
 		err = info.dropGroup(p)
 	case record.TypeFanout:
 		err = info.fanout(lsn, p)
+	case record.TypeJob:
+		err = info.job(p)
 	}
 	if err != nil {
 		info.Error = err.Error()
@@ -161,6 +164,7 @@ func (i *RecordInfo) dropDead(p []byte) error {
 		return err
 	}
 	i.User, i.Dead = d.User, wal.LSN(d.Dead).String()
+	i.Expired = d.Flags&record.DropExpired != 0
 	return nil
 }
 
@@ -296,6 +300,19 @@ func (i *RecordInfo) dropGroup(p []byte) error {
 	return nil
 }
 
+func (i *RecordInfo) job(p []byte) error {
+	i.Type = "job"
+	var j record.Job
+	if err := record.DecodeJob(p, &j); err != nil {
+		return err
+	}
+	i.User, i.At, i.Name = j.User, utc(j.Updated), replayID(j.ID)
+	if i.Kind = string(replayStates[j.State]); j.State == record.JobGone {
+		i.Kind = "gone"
+	}
+	return nil
+}
+
 func utc(millis int64) *time.Time {
 	t := time.UnixMilli(millis).UTC()
 	return &t
@@ -345,6 +362,9 @@ func (i RecordInfo) String() string {
 	}
 	if i.Deleted {
 		s += " deleted"
+	}
+	if i.Expired {
+		s += " expired"
 	}
 	word("pinned %s", strings.Join(i.Pinned, " and "))
 	word("calls %s", strings.Join(i.Calls, " "))

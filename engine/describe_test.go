@@ -57,8 +57,9 @@ func TestInspectLines(t *testing.T) {
 		`flow with key "k" user 1 paused pinned parallelism and rate`: (&record.Flow{
 			User: 1, Key: "k", Flags: record.FlowPaused | record.FlowPinnedParallelism | record.FlowPinnedRate,
 		}).Append(nil),
-		`group "g" user 1`:      (&record.Group{User: 1, Name: "g"}).Append(nil),
-		`drop-group "g" user 1`: (&record.DropGroup{User: 1, Name: "g"}).Append(nil),
+		`group "g" user 1`:                  (&record.Group{User: 1, Name: "g"}).Append(nil),
+		`job done "rpl_11111111118" user 1`: (&record.Job{User: 1, ID: 7, State: record.JobDone, URL: "http://a.example/"}).Append(nil),
+		`drop-group "g" user 1`:             (&record.DropGroup{User: 1, Name: "g"}).Append(nil),
 	} {
 		info := InspectRecord(512, p)
 		if got := info.String(); got != want {

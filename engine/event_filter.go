@@ -36,10 +36,15 @@ func (f *eventFilter) selectsEvent(e *eventRef) bool {
 }
 
 func (f *eventFilter) selectsPublished(c *index.Created) bool {
-	return f.anything || c != nil && f.selects(&published{
+	return f.anything || c != nil && f.selects(publishedOf(c))
+}
+
+// publishedOf is what a Filter looks at in a message's first history row.
+func publishedOf(c *index.Created) *published {
+	return &published{
 		URL: c.URL, CallerIP: c.CallerIP, ScheduleID: c.Schedule,
 		TopicName: c.TopicName, QueueName: c.QueueName, FlowKey: c.FlowKey, Labels: c.Labels,
-	})
+	}
 }
 
 // timeMargin is how far from its neighbours in time a history row may lie: a message and

@@ -56,6 +56,9 @@ func (e *Engine) open() error {
 	if err := e.pulls.load(e.idx); err != nil {
 		return fmt.Errorf("load pull queues: %w", err)
 	}
+	if err := e.replays.load(e.idx, e.users.set.Load()); err != nil {
+		return err
+	}
 	lanes, err := e.startCore()
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func (c *core) askPull(req *pullRequest) {
 // busyPull says whether something of a message is on its way to the log.
 func (c *core) busyPull(i uint32) bool {
 	e := &c.entries[i]
-	return e.flags&(flagMoving|flagCanceling) != 0 || e.state == stDeciding
+	return e.state == stDeciding || e.state != stEnded && e.flags&(flagMoving|flagCanceling) != 0
 }
 
 // pullRowRead takes the row of a message that was not resident when a request came.

@@ -150,6 +150,10 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 	for len(segments) > 0 && segments[0].First < e.reclaimer.floor {
 		segments = segments[1:] // given up before, and to go with the next segment
 	}
+	old, err := e.oldEnough(segments)
+	if old == 0 || err != nil {
+		return 0, nil, err
+	}
 	limit, recordMax := logLimit(e.applier.a.LiveBytes(), e.opts.SegmentSize, e.space.low.Load()), int64(e.opts.recordMax())
 	if n, _ := reclaimable(segments, limit, recordMax, math.MaxUint64); n == 0 {
 		return 0, nil, nil
@@ -161,7 +165,7 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 		}
 		n, blocked := reclaimable(segments, limit, recordMax, wal.LSN(p.LSN))
 		if n > 0 || !blocked || again || segments[0].End > wal.LSN(e.idx.Applied()) {
-			return n, segments, nil
+			return min(n, old), segments, nil
 		}
 		if err := e.idx.Flush(); err != nil {
 			return 0, nil, err
@@ -325,6 +329,8 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 		return e.keepPull(lsn, p)
 	case record.TypeGroup:
 		return e.keepGroup(lsn, p, batch)
+	case record.TypeJob:
+		return e.keepReplay(lsn, p)
 	}
 	return nil
 }

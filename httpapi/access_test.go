@@ -11,7 +11,7 @@ import (
 // TestLimitedTokens: what a token is limited to holds wherever a queue, a group or a URL
 // is named, and nothing else is seen or touched by its holder.
 func TestLimitedTokens(t *testing.T) {
-	addr, eng := startEngine(t, nil)
+	addr, eng := startEngine(t, nil, nil)
 	s := realSite{addr}
 	make := func(spec engine.TokenSpec) string {
 		spec.User = 1

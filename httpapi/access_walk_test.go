@@ -56,6 +56,13 @@ var walkRows = []walkRow{
 	{name: "v1 topic", access: accessRead, request: "GET /v1/topics/{group}"},
 	{name: "v1 endpoint list", access: accessRead, request: "GET /v1/endpoints"},
 	{name: "v1 endpoint", access: accessRead, request: "GET /v1/endpoints/{ept}"},
+	{name: "stats", access: accessRead, request: "GET /v2/stats", moves: true},
+	{name: "v1 events", access: accessRead, request: "GET /v1/events"},
+	{name: "v1 logs", access: accessRead, request: "GET /v1/logs"},
+	{name: "v1 message list", access: accessRead, request: "GET /v1/messages"},
+	{name: "v1 message logs", access: accessRead, request: "GET /v1/messages/{msg}/logs"},
+	{name: "v1 message tasks", access: accessRead, request: "GET /v1/messages/{msg}/tasks"},
+	{name: "v1 task", access: accessRead, request: "GET /v1/tasks/{tsk}"},
 	{name: "v1 quota", access: accessRead, request: "GET /v1/quota", moves: true},
 	{name: "user list", access: accessAdmin, request: "GET /v2/users"},
 	{name: "token list", access: accessAdmin, request: "GET /v2/tokens"},
@@ -161,7 +168,7 @@ func TestEveryRouteIsWalked(t *testing.T) {
 	if len(found) < len(walkRows) {
 		t.Fatalf("found %d routes for %d rows", len(found), len(walkRows))
 	}
-	n := names{"msg": "msg_x", "dlq": "1-2", "scd": "s", "queue": "q", "group": "g", "key": "k", "user": "9", "token": "tok_x", "url": "http://h/", "ept": "ept_x"}
+	n := names{"msg": "msg_x", "dlq": "1-2", "scd": "s", "queue": "q", "group": "g", "key": "k", "user": "9", "token": "tok_x", "url": "http://h/", "ept": "ept_x", "tsk": "tsk_x"}
 	for name, row := range rows {
 		method, target, _ := strings.Cut(n.fill(row.request), " ")
 		path, _ := cutQuery([]byte(target))
@@ -189,7 +196,7 @@ const secretMark = "secretofone"
 
 func newWalkSite(t *testing.T) *walkSite {
 	t.Helper()
-	addr, eng := startEngine(t, nil)
+	addr, eng := startEngine(t, nil, nil)
 	s := &walkSite{realSite: realSite{addr}, eng: eng, sink: "http://127.0.0.1:1/" + secretMark}
 	var sent struct{ MessageID string }
 	s.same(t, requestBody("POST /v2/queues", `{"queueName":"`+secretMark+`-q","parallelism":2,"paused":true}`), 200, "{}")
@@ -209,12 +216,12 @@ func newWalkSite(t *testing.T) *walkSite {
 	s.mine = names{
 		"msg": sent.MessageID, "dlq": s.deadLetter(t), "scd": secretMark + "-s", "queue": secretMark + "-q", "group": secretMark + "-g",
 		"key": secretMark + "-k", "user": "1", "token": info.ID, "url": "http://127.0.0.1:1/other",
-		"ept": endpointID(group.Created, &engine.Endpoint{URL: s.sink}),
+		"ept": endpointID(group.Created, &engine.Endpoint{URL: s.sink}), "tsk": taskID(sent.MessageID),
 	}
 	s.nobody = names{
 		"msg": "msg_2222222222222222222222", "dlq": "1-2", "scd": "never-s", "queue": "never-q", "group": "never-g",
 		"key": "never-k", "user": "77", "token": "tok_22222222222", "url": "http://127.0.0.1:1/other",
-		"ept": endpointID(time.UnixMilli(1), &engine.Endpoint{URL: s.sink}),
+		"ept": endpointID(time.UnixMilli(1), &engine.Endpoint{URL: s.sink}), "tsk": taskID("msg_2222222222222222222222"),
 	}
 	return s
 }

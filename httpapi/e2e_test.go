@@ -109,18 +109,19 @@ const otherToken = "other-canary-55d0"
 // startReal serves a real engine in a directory of the test's own.
 func startReal(t *testing.T) (addr string) {
 	t.Helper()
-	addr, _ = startEngine(t, nil)
+	addr, _ = startEngine(t, nil, nil)
 	return addr
 }
 
-// startEngine is startReal, and returns the engine. log may be nil.
-func startEngine(t *testing.T, log *slog.Logger) (addr string, eng *engine.Engine) {
+// startEngine is startReal, and returns the engine. Both log and resolver, which names are
+// looked up by, may be nil.
+func startEngine(t *testing.T, log *slog.Logger, resolver dispatch.Resolver) (addr string, eng *engine.Engine) {
 	t.Helper()
 	policy, err := dispatch.NewPolicy(dispatch.PolicyOptions{AllowPrivate: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := dispatch.New(dispatch.Options{Policy: policy})
+	client, err := dispatch.New(dispatch.Options{Policy: policy, Resolver: resolver})
 	if err != nil {
 		t.Fatal(err)
 	}

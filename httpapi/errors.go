@@ -60,6 +60,7 @@ var sentinels = []struct {
 	{is: engine.ErrClosed, status: http.StatusServiceUnavailable, text: engine.ErrClosed.Error(), retry: true},
 	{is: engine.ErrTooLarge, status: http.StatusRequestEntityTooLarge},
 	{is: engine.ErrDamaged, status: http.StatusInternalServerError},
+	{is: engine.ErrBodiesGone, status: http.StatusGone},
 	{is: engine.ErrLocked, status: http.StatusServiceUnavailable, text: engine.ErrLocked.Error()},
 }
 

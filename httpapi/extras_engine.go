@@ -15,4 +15,10 @@ type ExtraEngine interface {
 	UserHosts(u engine.UserID) ([]engine.UserHost, error)
 	// AccountStats returns what happened to an account's messages in a time.
 	AccountStats(u engine.UserID, from, to time.Time) (*engine.AccountStats, error)
+	// StartReplay starts a replay of delivered messages and returns when that is on disk.
+	StartReplay(u engine.UserID, r *engine.Replay) (id string, err error)
+	Replay(u engine.UserID, id string) (*engine.ReplayInfo, error)
+	// Replays returns an account's replays, newest first.
+	Replays(u engine.UserID) ([]engine.ReplayInfo, error)
+	StopReplay(u engine.UserID, id string) error
 }

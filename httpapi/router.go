@@ -130,6 +130,8 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		return matchFlows(method, rest)
 	case "globalparallelism":
 		r, fail = leaf(rest, method, "GET", routeGlobalParallelism)
+	case "replay":
+		return matchReplay(method, rest)
 	case "hosts":
 		r, fail = leaf(rest, method, "GET", routeHosts)
 	case "stats":

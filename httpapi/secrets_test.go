@@ -85,7 +85,7 @@ func lookForSecrets(t *testing.T, where, s string) {
 // nowhere else: in no list, error, dead letter, log line or export, and not on disk.
 func TestMintedTokensAreToldOnce(t *testing.T) {
 	log := new(lockedBuffer)
-	addr, eng := startEngine(t, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	addr, eng := startEngine(t, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), nil)
 	s := realSite{addr}
 	var user struct{ Token string }
 	var token struct{ ID, Token string }

@@ -106,8 +106,14 @@ func (o *obj) deadLetter(d *engine.DeadLetter) {
 	o.opt("error", d.Error)
 }
 
-// time writes unix milliseconds.
-func (o *obj) time(name string, t time.Time) { o.num(name, t.UnixMilli()) }
+// time writes unix milliseconds, 0 where it is not known: of what is damaged.
+func (o *obj) time(name string, t time.Time) {
+	ms := int64(0)
+	if !t.IsZero() {
+		ms = t.UnixMilli()
+	}
+	o.num(name, ms)
+}
 
 func (x *exchange) cancel() error {
 	if err := x.mayMessage(string(x.arg)); err != nil {

@@ -188,6 +188,8 @@ func (a *Applier) Record(lsn uint64, p []byte) error {
 		err = a.group(lsn, p)
 	case record.TypeDropGroup:
 		err = a.dropGroup(p)
+	case record.TypeJob:
+		err = a.job(lsn, p)
 	}
 	if err != nil {
 		return fmt.Errorf("apply record at %d: %w", lsn, err)

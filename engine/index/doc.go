@@ -28,6 +28,7 @@
 //	'f' user:4 key                        flow row                 a flow-control key: its limits and its messages
 //	'g' user:4 name                       lsn, the record          a URL group, as its definition says
 //	'h' lsn:8                             history row              what happened there to a message (X6)
+//	'j' user:4 id:8                       lsn, the record          a replay of delivered messages
 //	'k' user:4 id                         ticks, error             how far a schedule has come since its definition (T3)
 //	'l' lane:8                            count, first, queue, flow a lane's summary (X4)
 //	'm' seq:8                             row                      a pending message, by number

@@ -17,6 +17,7 @@ const (
 	kindFlow     = 'f' // a flow-control key
 	kindGroup    = 'g' // a URL group
 	kindHistory  = 'h'
+	kindJob      = 'j' // a replay of delivered messages
 	kindTick     = 'k' // how far a schedule has come
 	kindLane     = 'l'
 	kindMessage  = 'm'

@@ -111,6 +111,8 @@ func sampleValues() map[string]appender {
 		"message": &m, "outcome": &o, "user": &u, "dropdead": &d, "move": &v,
 		"schedule": &c, "dropschedule": &x, "tick": &k, "message-tick": &t,
 	})
+	job := sampleJob()
+	all["job"] = &job
 	return all
 }
 
@@ -151,6 +153,9 @@ func decodeAny(p []byte) (any, error) {
 	case TypeGroup:
 		g := new(Group)
 		return g, DecodeGroup(p, g)
+	case TypeJob:
+		j := new(Job)
+		return j, DecodeJob(p, j)
 	case TypeDropGroup:
 		d := new(DropGroup)
 		return d, DecodeDropGroup(p, d)
@@ -330,7 +335,7 @@ func drawUser(t *rapid.T) *User {
 }
 
 func drawDrop(t *rapid.T) *DropDead {
-	return &DropDead{User: rapid.Uint32().Draw(t, "user"), Dead: rapid.Uint64().Draw(t, "dead"), Freed: drawFreed(t)}
+	return &DropDead{Flags: rapid.SampledFrom([]uint16{0, DropExpired}).Draw(t, "flags"), User: rapid.Uint32().Draw(t, "user"), Dead: rapid.Uint64().Draw(t, "dead"), Freed: drawFreed(t)}
 }
 
 // drawID draws the id of a schedule: any bytes, but not none.

@@ -44,6 +44,7 @@ const (
 	TypeToken     Type = 6 // a token of an account
 	TypeDropToken Type = 7 // a token was revoked
 	TypeDropUser  Type = 8 // an account was deleted
+	TypeJob       Type = 9 // the newest state of a replay of delivered messages
 
 	TypeSchedule     Type = 16 // the newest definition of a schedule
 	TypeDropSchedule Type = 17 // a schedule was deleted
@@ -61,7 +62,7 @@ const (
 
 // known says whether this version knows a type.
 func known(t Type) bool {
-	return TypeMessage <= t && t <= TypeDropUser || TypeSchedule <= t && t <= TypePullQueue || t == TypeFanout
+	return TypeMessage <= t && t <= TypeJob || TypeSchedule <= t && t <= TypePullQueue || t == TypeFanout
 }
 
 // Errors of decoding. They mean damage or a newer writer: checksums are the

@@ -102,7 +102,10 @@ func (d *Document) check(op *Operation, params map[string]string, e *Exchange) e
 // know: a destination can be what net/url refuses.
 func (d *Document) input(op *Operation, params map[string]string, e *Exchange) (*openapi3filter.RequestValidationInput, error) {
 	_, query, _ := strings.Cut(e.Target, "?")
-	pairs := slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool { return strings.HasSuffix(pair, "=") })
+	pairs := slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
+		_, value, _ := strings.Cut(pair, "=")
+		return value == ""
+	})
 	header := e.Header.Clone()
 	for name, values := range header {
 		if strings.Join(values, "") == "" {

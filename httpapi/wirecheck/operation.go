@@ -116,3 +116,24 @@ func (d *Document) Find(method, path string) (*Operation, map[string]string) {
 
 // Operations returns all operations of the document.
 func (d *Document) Operations() []*Operation { return slices.Clone(d.operations) }
+
+// BodyExample returns the JSON example of a request's body; ok is false where there is
+// no such body.
+func (o *Operation) BodyExample() (example any, ok bool) {
+	if !o.takesJSON() {
+		return nil, false
+	}
+	return o.spec.RequestBody.Value.Content["application/json"].Example, true
+}
+
+// QueryNames returns the names of the parameters that a query has.
+func (o *Operation) QueryNames() (names []string) {
+	for _, ps := range []openapi3.Parameters{o.item.Parameters, o.spec.Parameters} {
+		for _, p := range ps {
+			if p.Value.In == openapi3.ParameterInQuery {
+				names = append(names, p.Value.Name)
+			}
+		}
+	}
+	return names
+}
