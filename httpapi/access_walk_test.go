@@ -213,15 +213,19 @@ func newWalkSite(t *testing.T) *walkSite {
 	if err != nil {
 		t.Fatal(err)
 	}
+	group, err := eng.Group(1, secretMark+"-g")
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.mine = names{
 		"msg": sent.MessageID, "dlq": s.deadLetter(t), "scd": secretMark + "-s", "queue": secretMark + "-q", "group": secretMark + "-g",
 		"key": secretMark + "-k", "user": "1", "token": info.ID, "url": "http://127.0.0.1:1/other",
-		"ept": endpointID(secretMark+"-g", &engine.Endpoint{URL: s.sink}), "tsk": taskID(sent.MessageID),
+		"ept": endpointID(group.Created, &engine.Endpoint{URL: s.sink}), "tsk": taskID(sent.MessageID),
 	}
 	s.nobody = names{
 		"msg": "msg_2222222222222222222222", "dlq": "1-2", "scd": "never-s", "queue": "never-q", "group": "never-g",
 		"key": "never-k", "user": "77", "token": "tok_22222222222", "url": "http://127.0.0.1:1/other",
-		"ept": endpointID("never-g", &engine.Endpoint{URL: s.sink}), "tsk": taskID("msg_2222222222222222222222"),
+		"ept": endpointID(time.UnixMilli(1), &engine.Endpoint{URL: s.sink}), "tsk": taskID("msg_2222222222222222222222"),
 	}
 	s.addPull(t)
 	return s
