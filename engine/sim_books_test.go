@@ -15,6 +15,7 @@ func (s *sim) checkBooks() {
 	s.checkTurns()
 	s.checkLag()
 	s.checkSchedules()
+	s.checkPullCounts()
 	if err := s.e.idx.Lanes(s.checkRows); err != nil {
 		s.fail("S10: lanes: %v", err)
 	}
@@ -125,7 +126,7 @@ func (s *sim) parkedLanes() map[uint32]bool {
 	}
 	for i := range c.hosts {
 		h := &c.hosts[i]
-		note(&h.parked, h.inflight > 0 || h.freed || h.crowded || h.timer != 0, "host", h.id)
+		note(&h.parked, h.inflight > 0 || h.freed || h.crowded || h.timer != 0 || h.pull && c.resting(h), "host", h.id)
 	}
 	for i := range c.flows.list {
 		f := &c.flows.list[i]

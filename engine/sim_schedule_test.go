@@ -171,6 +171,10 @@ func (s *sim) observeRecord(lsn uint64, p []byte) error {
 		if err := record.DecodeMessage(p, &m); err != nil {
 			return err
 		}
+		if m.Flags&record.FlagPull != 0 {
+			s.observePull(lsn, &m)
+			return nil
+		}
 		if m.Topic != "" && m.FromDead == (record.FromDead{}) {
 			s.fail("S19: a member of a fan-out stands at %d by itself", lsn)
 		}
@@ -181,7 +185,12 @@ func (s *sim) observeRecord(lsn uint64, p []byte) error {
 		return s.observeMessage(lsn, &m)
 	case record.TypeFanout:
 		return s.observeFanout(lsn, p)
+	case record.TypePullQueue:
+		return s.observePullQueue(p)
 	case record.TypeOutcome:
+		if isStep(p) {
+			return s.observeStep(lsn, p)
+		}
 		if err := s.observeEnd(p); err != nil {
 			return err
 		}

@@ -45,6 +45,7 @@ import (
 //	S12 history tells of every message, once (sim_history_test.go)
 //	S13 to S15 schedules (sim_schedule_test.go)
 //	S16 to S19 queues, flow-control keys, callbacks, fan-outs (sim_line_test.go)
+//	S20 to S23 pull queues (sim_pull_test.go)
 //
 // All of it holds through full disks too (sim_room_test.go).
 type sim struct {
@@ -66,6 +67,8 @@ type sim struct {
 	reclaim   simReclaim
 	schedules simSchedules
 	lines     simLines
+	pulls     simPulls
+	pullRows  []*pullRequest
 	flights   []startCommand
 	unacked   []*simMessage
 	messages  map[string]*simMessage // by id, acked or not
@@ -134,7 +137,7 @@ func newSim(t *testing.T, seed uint64, cfg simConfig) *sim {
 	s := &sim{
 		t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), now: simEpoch,
 		disk: powerfs.New(), messages: map[string]*simMessage{}, dedup: map[string]*simMessage{}, booksEvery: 8,
-		schedules: simSchedules{byID: map[string]*simSchedule{}}, lines: newSimLines(),
+		schedules: simSchedules{byID: map[string]*simSchedule{}}, lines: newSimLines(), pulls: newSimPulls(),
 	}
 	s.disk.NoSync = cfg.noSync
 	s.setFree(simPlenty)
@@ -200,6 +203,9 @@ type simWire struct{ s *sim }
 func (w simWire) Do(a *dispatch.Attempt, r *dispatch.Result) {
 	s := w.s
 	*r = dispatch.Result{}
+	if s.pushed(a, r) {
+		return
+	}
 	m := s.messages[simHeader(a, "Upstash-Message-Id")]
 	if m == nil {
 		s.fail("S5: attempt of an unknown message to %s", a.URL)
@@ -248,7 +254,9 @@ func simHeader(a *dispatch.Attempt, name string) string {
 
 // step does one random thing.
 func (s *sim) step(cfg simConfig) {
-	switch n := s.rng.IntN(114); {
+	switch n := s.rng.IntN(130); {
+	case n > 113:
+		s.pullStep()
 	case n > 110:
 		s.lineStep()
 	case n > 102:
@@ -383,6 +391,7 @@ func (s *sim) commit() {
 		}
 	}
 	s.unacked = s.unacked[:0]
+	s.settlePulls()
 	s.note("commit", uint64(s.e.log.Durable().LSN))
 }
 
@@ -501,11 +510,18 @@ func (s *sim) carryOut(out *commands) {
 	for _, a := range out.answers {
 		a.req.done(a.err)
 	}
+	for _, d := range out.received {
+		d.req.done(d.req.got, d.err)
+	}
+	for _, a := range out.pulled {
+		a.req.done(a.err)
+	}
+	s.pullRows = append(s.pullRows, out.pullRows...)
 	for _, req := range out.moved {
 		req.done(req.err)
 	}
 	c := s.e.core
-	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels); c.resident > limit {
+	if limit := c.opts.Resident + len(c.lanes) + len(c.cancels) + len(c.pulls.doing); c.resident > limit {
 		s.fail("S9: %d messages resident, the bound is %d", c.resident, limit)
 	}
 	if n := c.wheel.Len(); n > c.resident+len(c.byLane)+len(c.schedules.byKey)+len(c.flows.byID)+len(c.byHost) {
@@ -526,6 +542,9 @@ func (m *simMessage) firstDue(cmd *startCommand) int64 {
 func (s *sim) started(cmd *startCommand) {
 	s.attempts++
 	s.note("start", cmd.row.Seq)
+	if s.startedPull(cmd) {
+		return
+	}
 	m := s.messages[MessageID(cmd.row.Seq, cmd.row.Nonce)]
 	switch {
 	case m == nil:
@@ -605,6 +624,13 @@ func (s *sim) read() {
 		s.lateRows = append(s.lateRows, s.e.lookUp(req))
 		return true
 	})
+	s.pullRows = slices.DeleteFunc(s.pullRows, func(req *pullRequest) bool {
+		if s.e.idx.Applied() < req.after {
+			return false
+		}
+		s.lateRows = append(s.lateRows, s.e.lookUpPull(req))
+		return true
+	})
 	s.lateRows = slices.DeleteFunc(s.lateRows, func(ev event) bool {
 		if s.rng.IntN(6) != 0 {
 			return false
@@ -668,6 +694,9 @@ func (s *sim) redrive() {
 		return
 	}
 	d := dead[s.rng.IntN(len(dead))]
+	if s.redriveDeadPull(&d) {
+		return
+	}
 	old := s.messages[d.Message.ID]
 	if old == nil || !bytes.Equal(d.Body, old.body) {
 		s.fail("S3: dead letter %s shows another body", d.ID)
@@ -728,6 +757,7 @@ func (s *sim) abandon() {
 		}
 	}
 	s.events, s.groups, s.pages, s.rows, s.flights, s.unacked, s.lateRows = nil, nil, nil, nil, nil, nil, nil
+	s.pullRows, s.pulls.unacked, s.pulls.waiting = nil, nil, nil
 	s.latePages, s.moveRows, s.reclaim, s.schedules.cmds = nil, nil, simReclaim{}, nil
 	_ = s.e.log.Close()
 	_ = s.e.idx.Abandon()
@@ -741,10 +771,12 @@ func (s *sim) settleAll() {
 	s.booksEvery *= 8 // hundreds of ticks may be caught up, one after the other: half of a seed's time
 	s.settleSchedules()
 	s.calmLines()
+	s.calmPulls()
 	for i := 0; s.failed == nil && i < 20_000; i++ {
 		s.commit()
 		s.applyAll()
 		s.look()
+		s.drainPulls()
 		s.advance(60_000)
 		s.commit() // permits of a window, which would be over by the next round
 		s.advance(0)
@@ -764,7 +796,7 @@ func (s *sim) settleAll() {
 
 func (s *sim) idle() bool {
 	c := s.e.core
-	return len(s.rows)+len(s.lateRows)+len(s.latePages) == 0 && len(s.moveRows) == 0 && len(c.moves) == 0 && c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
+	return len(s.rows)+len(s.lateRows)+len(s.latePages) == 0 && len(s.moveRows)+len(s.pullRows) == 0 && len(c.moves) == 0 && c.resident == 0 && len(s.pages) == 0 && len(s.flights) == 0 && c.undurable == 0 && len(c.byLane) == 0 && c.retiring.len() == 0
 }
 
 func (s *sim) checkEnds() {
@@ -792,6 +824,7 @@ func (s *sim) checkEnds() {
 	s.checkLeft()
 	s.checkGroups()
 	s.checkFanEnds()
+	s.checkPullEnds()
 	s.checkHistory()
 	for _, m := range s.messages {
 		s.checkEnd(m, m.dead || dead[m.id])
@@ -840,6 +873,7 @@ func TestSimulation(t *testing.T) {
 	var room simRoom
 	var sched simSchedules
 	var lines simLineTotals
+	var pulls simPullTotals
 	for seed := from; seed < to; seed++ {
 		s := runSim(t, seed, simConfigOf(seed))
 		if s.failed != nil {
@@ -854,6 +888,7 @@ func TestSimulation(t *testing.T) {
 		rebuilt += s.rebuilt
 		room.add(&s.room)
 		lines.add(&s.lines.simLineTotals)
+		pulls.add(&s.pulls.simPullTotals)
 		sched.changes += s.schedules.changes
 		sched.ticks += s.schedules.ticks
 		sched.missed += s.schedules.missed
@@ -866,6 +901,10 @@ func TestSimulation(t *testing.T) {
 		room.episodes, room.refusals, room.unlogged, room.stuck)
 	t.Logf("queues: %d turns, %d beside others, %d discarded; keys: starts at the limit of a short and a long window, of short and long sliding ones, and in flight: %v; %d callbacks, %d of them of failures; %d fan-outs of %d members",
 		lines.turns, lines.crowded, lines.discarded, lines.limited, lines.callbacks, lines.failures, lines.fans, lines.members)
+	t.Logf("pull queues: %s", &pulls)
+	if to-from >= 40 && (pulls.received == 0 || pulls.extended == 0 || pulls.expired == 0 || pulls.buried == 0 || pulls.redriven == 0 || pulls.pushed == 0 || pulls.groups == 0) {
+		t.Error("pull queues were not tried")
+	}
 	if to-from >= 40 && (room.refusals == 0 || room.unlogged == 0 || room.stuck == 0) {
 		t.Error("full disks were not tried")
 	}
