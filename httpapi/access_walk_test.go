@@ -57,7 +57,7 @@ var walkRows = []walkRow{
 	{name: "v1 endpoint list", access: accessRead, request: "GET /v1/endpoints"},
 	{name: "v1 endpoint", access: accessRead, request: "GET /v1/endpoints/{ept}"},
 	{name: "replay list", access: accessRead, request: "GET /v2/replay"},
-	{name: "replay", access: accessRead, request: "GET /v2/replay/rpl_none"},
+	{name: "replay", access: accessRead, request: "GET /v2/replay/{job}"},
 	{name: "stats", access: accessRead, request: "GET /v2/stats", moves: true},
 	{name: "v1 events", access: accessRead, request: "GET /v1/events"},
 	{name: "v1 logs", access: accessRead, request: "GET /v1/logs"},
@@ -108,7 +108,7 @@ var walkRows = []walkRow{
 	{name: "schedule create", scoped: true, request: "POST /v2/schedules/{group}?upstash-cron=0+0+1+1+*&upstash-schedule-id={scd}"},
 	{name: "schedule create json", scoped: true, request: "POST /v2/schedules", body: `{"destination":"{group}","cron":"0 0 1 1 *"}`},
 	{name: "replay create", request: "POST /v2/replay", body: `{"messageIds":["{msg}"]}`, moves: true},
-	{name: "replay stop", request: "DELETE /v2/replay/rpl_none"},
+	{name: "replay stop", request: "DELETE /v2/replay/{job}"},
 	{name: "rotate keys", request: "POST /v2/keys/rotate", moves: true},
 	{name: "v1 topic create", request: "POST /v1/topics", body: `{"name":"v1-{group}"}`},
 	{name: "user create", access: accessAdmin, request: "POST /v2/users", body: `{"name":"of {queue}"}`},
@@ -172,7 +172,7 @@ func TestEveryRouteIsWalked(t *testing.T) {
 	if len(found) < len(walkRows) {
 		t.Fatalf("found %d routes for %d rows", len(found), len(walkRows))
 	}
-	n := names{"msg": "msg_x", "dlq": "1-2", "scd": "s", "queue": "q", "group": "g", "key": "k", "user": "9", "token": "tok_x", "url": "http://h/", "ept": "ept_x", "tsk": "tsk_x", "pull": "p", "pmsg": "msg_x", "lease": "l"}
+	n := names{"msg": "msg_x", "dlq": "1-2", "scd": "s", "queue": "q", "group": "g", "key": "k", "user": "9", "token": "tok_x", "url": "http://h/", "ept": "ept_x", "tsk": "tsk_x", "job": "rpl_x", "pull": "p", "pmsg": "msg_x", "lease": "l"}
 	for name, row := range rows {
 		method, target, _ := strings.Cut(n.fill(row.request), " ")
 		path, _ := cutQuery([]byte(target))
@@ -209,6 +209,7 @@ func newWalkSite(t *testing.T) *walkSite {
 	s.same(t, request("POST /v2/flowControl/"+secretMark+"-k/pin?parallelism=7"), 200, "{}")
 	s.want(t, request("POST /v2/schedules/"+s.sink, "Upstash-Cron: 0 0 1 1 *", "Upstash-Schedule-Id: "+secretMark+"-s"), 200, nil)
 	s.want(t, request("POST /v2/publish/"+s.sink, "Upstash-Retries: 0"), 200, nil)
+	job := s.replay(t, sent.MessageID)
 	_, info, err := eng.CreateToken(&engine.TokenSpec{User: 1, Name: secretMark})
 	if err != nil {
 		t.Fatal(err)
@@ -220,15 +221,29 @@ func newWalkSite(t *testing.T) *walkSite {
 	s.mine = names{
 		"msg": sent.MessageID, "dlq": s.deadLetter(t), "scd": secretMark + "-s", "queue": secretMark + "-q", "group": secretMark + "-g",
 		"key": secretMark + "-k", "user": "1", "token": info.ID, "url": "http://127.0.0.1:1/other",
-		"ept": endpointID(group.Created, &engine.Endpoint{URL: s.sink}), "tsk": taskID(sent.MessageID),
+		"ept": endpointID(group.Created, &engine.Endpoint{URL: s.sink}), "tsk": taskID(sent.MessageID), "job": job,
 	}
 	s.nobody = names{
 		"msg": "msg_2222222222222222222222", "dlq": "1-2", "scd": "never-s", "queue": "never-q", "group": "never-g",
 		"key": "never-k", "user": "77", "token": "tok_22222222222", "url": "http://127.0.0.1:1/other",
-		"ept": endpointID(time.UnixMilli(1), &engine.Endpoint{URL: s.sink}), "tsk": taskID("msg_2222222222222222222222"),
+		"ept": endpointID(time.UnixMilli(1), &engine.Endpoint{URL: s.sink}), "tsk": taskID("msg_2222222222222222222222"), "job": "rpl_22222222222",
 	}
 	s.addPull(t)
 	return s
+}
+
+// replay starts a replay of nothing that was delivered, and waits for its end.
+func (s *walkSite) replay(t *testing.T, messageID string) (id string) {
+	t.Helper()
+	var job struct{ JobID string }
+	s.want(t, requestBody("POST /v2/replay", `{"messageIds":["`+messageID+`"]}`), 201, &job)
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		if info, err := s.eng.Replay(1, job.JobID); err != nil || info.State == engine.ReplayDone {
+			return job.JobID
+		}
+	}
+	t.Fatal("the replay does not end")
+	return ""
 }
 
 // deadLetter waits for the one that there will be.
