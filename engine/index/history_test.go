@@ -287,3 +287,25 @@ func TestHistoryLongTexts(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 }
+
+// TestHistoryManyOutcomes: a row holds no more events than a cursor can number.
+func TestHistoryManyOutcomes(t *testing.T) {
+	for retries, want := range map[int]int{oneRowOutcomes - 1: 1, oneRowOutcomes: oneRowOutcomes + 2} {
+		b := newBench(t)
+		r := b.publishHook(testNow)
+		for range retries {
+			b.outcome(r, record.Retry, testNow)
+		}
+		b.outcome(r, record.Delivered, testNow)
+		b.flush()
+		if rows := b.history(); len(rows) != want {
+			t.Errorf("%d retries and an end are in %d rows, want %d", retries, len(rows), want)
+		}
+		if lsns, err := b.x.MessageRows(r.Seq, 100); len(lsns) != want || err != nil {
+			t.Errorf("%d rows are found by the message, %v", len(lsns), err)
+		}
+		if lsns, err := b.x.MessageRows(r.Seq, 1); len(lsns) != 1 || err != nil {
+			t.Errorf("%d rows where one was to be", len(lsns))
+		}
+	}
+}
