@@ -75,8 +75,8 @@ func (e *Engine) drawAccount(id UserID, name string) (*NewAccount, error) {
 
 // DeleteUser deletes an account with its tokens and keys and returns when that is on
 // disk. It is refused, and changes nothing, while the account has anything that it could
-// lose: messages, dead letters, schedules, queues, URL groups, pinned or paused
-// flow-control keys. Its history ends with its retention, seen by nobody.
+// lose: messages, dead letters, schedules, queues of either API, URL groups, pinned or
+// paused flow-control keys. Its history ends with its retention, seen by nobody.
 //
 // A request that was authenticated before may still be under way. What it adds is never
 // delivered: attempts need the account's keys.
@@ -133,6 +133,9 @@ func (e *Engine) has(id UserID) (what []string, err error) {
 		}},
 		{"queues", func() error {
 			return x.Queues(func(q *index.Queue) error { return foundIf(q.User == u) })
+		}},
+		{"pull queues", func() error {
+			return x.PullQueues(func(q *index.PullQueue) error { return foundIf(q.User == u) })
 		}},
 		{"URL groups", func() error {
 			return x.UserGroups(u, func(*index.Group) error { return errFound })

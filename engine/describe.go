@@ -13,10 +13,11 @@ import (
 // nothing of its content. Empty fields are those that the record does not have.
 type RecordInfo struct {
 	Type string `json:"record"` // "message", "outcome", "drop-dead", "user", "token", "drop-token", "drop-user", "move",
-	// "schedule", "drop-schedule", "tick", "queue", "flow", "group", "drop-group", "fanout", "job", or "type N"
+	// "schedule", "drop-schedule", "tick", "queue", "flow", "group", "drop-group", "pull-queue", "fanout", "job", or "type N"
 	Message  string     `json:"message,omitempty"`
 	User     uint32     `json:"user,omitempty"`
 	Kind     string     `json:"kind,omitempty"`    // outcome; job: its state
+	Step     string     `json:"step,omitempty"`    // outcome: what it does to a message of a pull queue
 	Attempt  int        `json:"attempt,omitempty"` // outcome
 	Status   int        `json:"status,omitempty"`  // outcome
 	Due      *time.Time `json:"due,omitempty"`
@@ -29,15 +30,16 @@ type RecordInfo struct {
 	Group    string     `json:"group,omitempty"`   // URL group
 	Members  []string   `json:"members,omitempty"` // fanout: the messages that it publishes
 	Labels   []string   `json:"labels,omitempty"`
-	Redacted bool       `json:"redacted,omitempty"`  // message, fanout: views of it hide something
+	Redacted bool       `json:"redacted,omitempty"` // message, fanout: views of it hide something
+	Pull     string     `json:"pull_queue,omitempty"`
 	Calls    []string   `json:"callbacks,omitempty"` // outcome: the callbacks that it publishes
 	Old      string     `json:"old,omitempty"`       // move: where the copied record stood
 	Schedule string     `json:"schedule,omitempty"`
 	Tick     *time.Time `json:"tick,omitempty"`    // message of a schedule; schedule, tick: the last one that is over
 	From     *time.Time `json:"from,omitempty"`    // tick: the first one that published nothing
 	Missed   int        `json:"missed,omitempty"`  // tick: how many published nothing, from From to Tick
-	Paused   bool       `json:"paused,omitempty"`  // schedule, queue, flow
-	Deleted  bool       `json:"deleted,omitempty"` // queue: it is there for its messages only
+	Paused   bool       `json:"paused,omitempty"`  // schedule, queue, flow, pull queue
+	Deleted  bool       `json:"deleted,omitempty"` // queue, pull queue: it is there for its messages only
 	Expired  bool       `json:"expired,omitempty"` // drop-dead: for its age
 	Pinned   []string   `json:"pinned,omitempty"`  // flow: "parallelism", "rate"
 	Error    string     `json:"error,omitempty"`
@@ -86,6 +88,8 @@ func InspectRecord(lsn wal.LSN, p []byte) RecordInfo {
 		err = info.group(p)
 	case record.TypeDropGroup:
 		err = info.dropGroup(p)
+	case record.TypePullQueue:
+		err = info.pullQueue(p)
 	case record.TypeFanout:
 		err = info.fanout(lsn, p)
 	case record.TypeJob:
@@ -121,6 +125,11 @@ func (i *RecordInfo) published(h record.MessageHead) error {
 		return err
 	}
 	i.Redacted = redact.Any()
+	pull, err := h.PullQueue()
+	if err != nil {
+		return err
+	}
+	i.Pull = string(pull)
 	id, k, ok, err := h.Tick()
 	if ok && err == nil {
 		i.Schedule, i.Tick = string(id), utc(k.Time)
@@ -150,6 +159,9 @@ func (i *RecordInfo) outcome(lsn wal.LSN, p []byte) error {
 	i.Attempt, i.Status, i.At = int(o.Attempt), int(o.Status), utc(o.At)
 	if o.Kind == record.Retry {
 		i.Due = utc(o.Next)
+	}
+	if o.Step.Op != 0 {
+		i.Step = o.Step.Op.String()
 	}
 	return record.EachCallback(p, func(n int, h record.MessageHead, _ []byte) error {
 		i.Calls = append(i.Calls, MessageID(uint64(lsn)+1+uint64(n), h.Nonce()))
@@ -280,6 +292,18 @@ func (i *RecordInfo) flow(p []byte) error {
 	return nil
 }
 
+// pullQueue says nothing of what its webhook is signed with.
+func (i *RecordInfo) pullQueue(p []byte) error {
+	i.Type = "pull-queue"
+	var q record.PullQueue
+	if err := record.DecodePullQueue(p, &q); err != nil {
+		return err
+	}
+	i.User, i.Pull, i.At = q.User, q.Name, utc(q.Updated)
+	i.Paused, i.Deleted = q.Flags&record.PullPaused != 0, q.Flags&record.PullGone != 0
+	return nil
+}
+
 func (i *RecordInfo) group(p []byte) error {
 	i.Type = "group"
 	var g record.Group
@@ -339,11 +363,13 @@ func (i RecordInfo) String() string {
 	word("%s", i.Message)
 	word("%s", strings.Join(i.Members, " "))
 	word("%s", i.Kind)
+	word("by %s", i.Step)
 	word("%s", i.Dead)
 	word("of schedule %q", i.Schedule)
 	word("%s", i.Token)
 	word("%q", i.Name)
 	word("in queue %q", i.Queue)
+	word("in pull queue %q", i.Pull)
 	word("with key %q", i.Flow)
 	word("labeled %q", strings.Join(i.Labels, ","))
 	word("%q", i.Group)

@@ -70,3 +70,22 @@ func TestInspectLines(t *testing.T) {
 		}
 	}
 }
+
+// TestInspectPulls: what a tool shows of the records of pull queues, none of it a secret.
+func TestInspectPulls(t *testing.T) {
+	m := record.Message{User: 1, Nonce: 7, Due: 2000, Created: 2000, Flags: record.FlagPull, PullName: "orders"}
+	o := record.Outcome{
+		Row: record.Row{User: 1, Nonce: 7, Seq: 512}, Kind: record.Retry, Attempt: 1, Next: 3000,
+		Step: record.PullStep{Op: record.PullReceive, Next: record.Pull{Published: 1, Lease: 9}},
+	}
+	q := record.PullQueue{User: 1, ID: 5, Name: "orders", Secret: "hush", Flags: record.PullPaused | record.PullGone}
+	for want, p := range map[string][]byte{
+		"message " + MessageID(512, 7) + ` in pull queue "orders" user 1 due 1970-01-01T00:00:02Z`:     m.Append(nil),
+		"outcome " + MessageID(512, 7) + ` retry by receive user 1 attempt 1 due 1970-01-01T00:00:03Z`: o.Append(nil),
+		`pull-queue in pull queue "orders" user 1 paused deleted`:                                      q.Append(nil),
+	} {
+		if got := InspectRecord(512, p).String(); got != want {
+			t.Errorf("it reads %s\nwant     %s", got, want)
+		}
+	}
+}

@@ -2,12 +2,49 @@ package engine
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tidemill/tidemill/engine/record"
 )
 
 // What the first API can do to a URL group and the present one cannot (QSTASH.md §12.1):
 // there a group has a name that changes, and stays when it has no endpoint left.
+
+// creation returns when a group is created at now: no two are at the same time, since that is
+// what the first API knows a group by over its names. The change lock is held.
+func (s *groups) creation(now int64) int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return max(now, s.mu.newest+1)
+}
+
+// GroupCreated returns the URL group of an account that was created at this time. It looks
+// at all of the account's.
+func (e *Engine) GroupCreated(u UserID, at time.Time) (*GroupInfo, error) {
+	g := e.groups.created(u, at.UnixMilli())
+	if g == nil {
+		return nil, ErrNotFound
+	}
+	info := g.info()
+	return &info, nil
+}
+
+// created returns nil also where two groups could be meant: earlier versions created several
+// at one time.
+func (s *groups) created(u UserID, at int64) (found *group) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, g := range s.mu.byUser[u] {
+		if g.Created != at {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = g
+	}
+	return found
+}
 
 // RenameGroup gives a group another name, which no other group may have, and returns when
 // that is on disk. What was published before keeps the old one, and schedules that publish

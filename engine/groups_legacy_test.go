@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tidemill/tidemill/wal/powerfs"
 )
@@ -63,5 +64,39 @@ func TestRemoveEndpoint(t *testing.T) {
 	e = open(t, o)
 	if g := mustGroup(t, e, "g"); len(g.Endpoints) != 0 {
 		t.Errorf("after a restart: %v", g.Endpoints)
+	}
+}
+
+// TestGroupCreated: the time of its creation is a group's own, over its names and restarts.
+func TestGroupCreated(t *testing.T) {
+	wall := newTestWall(testMorning)
+	o := testOptions(powerfs.New(), newFakeWire())
+	o.Wall = wall.now
+	e := openGroup(t, o, "a")
+	for _, name := range []string{"h", "i"} { // within the same millisecond
+		if err := e.AddEndpoints(1, name, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := e.RenameGroup(1, "h", "renamed"); err != nil {
+		t.Fatal(err)
+	}
+	closeEngine(t, e)
+	e = open(t, o)
+	if err := e.AddEndpoints(1, "h", nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"g", "renamed", "i", "h"} {
+		at := testMorning.Add(time.Duration(i) * time.Millisecond)
+		g, err := e.GroupCreated(1, at)
+		if err != nil || g.Name != name || !g.Created.Equal(at) {
+			t.Errorf("created at %s: %+v, %v, want %s", at, g, err, name)
+		}
+		if _, err := e.GroupCreated(2, at); !errors.Is(err, ErrNotFound) {
+			t.Errorf("of another account: %v", err)
+		}
+	}
+	if g, err := e.GroupCreated(1, testMorning.Add(time.Second)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("created at no group's time: %+v, %v", g, err)
 	}
 }

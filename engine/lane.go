@@ -58,7 +58,7 @@ func (c *core) laneOf(r *record.Row) uint32 {
 	l := lane{id: r.Lane, used: true, queue: none, flow: none, pull: c.pullAt(r.Lane, r.Queue), ready: emptyList, waiting: emptyList, line: emptyList}
 	switch {
 	case r.Queue != 0:
-		l.queue, l.wide = c.queueOf(r.Queue), r.Lane == r.Queue
+		l.queue, l.wide = c.queueOf(r.Queue), r.Lane == r.Queue || l.pull != none && plant.Bug("group-has-many-turns")
 		c.queues.list[l.queue].lanes++
 	case r.Flow != 0:
 		l.flow = c.flowOf(r.Flow)

@@ -63,6 +63,13 @@ var simPlants = []simPlant{
 	{"member-in-no-row", "S19"},
 	{"group-left-behind", "S19"},
 	{"deleted-group-comes-back", "S19"},
+	{"lease-before-it-is-durable", "S20"},
+	{"row-forgets-its-lease", "S20"},
+	{"ack-before-it-is-durable", "S21"},
+	{"sweep-takes-what-is-young", "S21"},
+	{"group-has-many-turns", "S22"},
+	{"moved-stays-counted", "S23"},
+	{"bound-moves-uncounted", "S23"},
 }
 
 // TestPlants: every invariant that the simulator's comments list is checked somewhere

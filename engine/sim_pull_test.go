@@ -44,6 +44,7 @@ type simPullTotals struct {
 // simPullQueue is a queue as the log says.
 type simPullQueue struct {
 	record.PullQueue
+	was    int64 // the shortest retention that it ever had: a change may come while an end is on its way
 	counts record.PullCounters
 }
 
@@ -210,7 +211,11 @@ func (s *sim) pickPull() *simPull {
 	if len(s.pulls.order) == 0 {
 		return nil
 	}
-	return s.pulls.order[s.rng.IntN(len(s.pulls.order))]
+	n := len(s.pulls.order)
+	if s.rng.IntN(4) > 0 { // mostly one that may not have ended
+		n = min(n, 30)
+	}
+	return s.pulls.order[len(s.pulls.order)-1-s.rng.IntN(n)]
 }
 
 // usePull does something with a lease, mostly with one that counts.
@@ -369,7 +374,9 @@ func (s *sim) observePullQueue(p []byte) error {
 		q = &simPullQueue{}
 		s.pulls.queues[d.ID] = q
 	}
-	q.PullQueue = d
+	if q.PullQueue = d; q.was == 0 || d.Retention < q.was {
+		q.was = d.Retention
+	}
 	if d.Flags&record.PullGone == 0 {
 		s.pulls.names[d.Name] = d.ID
 	} else if s.pulls.names[d.Name] == d.ID {
@@ -410,7 +417,7 @@ func (s *sim) observeStep(lsn uint64, p []byte) error {
 	case record.PullReceive:
 		s.observeLease(m, q, &o)
 	case record.PullExpire:
-		if s.pulls.expired++; o.At-m.since <= q.Retention && !s.redefined(q) {
+		if s.pulls.expired++; o.At-m.since <= q.was {
 			s.fail("S21: %s ends after %d ms, its queue keeps messages for %d", m.id, o.At-m.since, q.Retention)
 		}
 	}
@@ -430,9 +437,6 @@ func isStep(p []byte) bool {
 	var o record.Outcome
 	return record.DecodeOutcomeHead(p, &o) == nil && o.Step.Op != 0
 }
-
-// redefined is whether a queue's definition may have changed since the engine looked.
-func (s *sim) redefined(q *simPullQueue) bool { return q.Updated > q.Created }
 
 // observeLease is S20 and S22.
 func (s *sim) observeLease(m *simPull, q *simPullQueue, o *record.Outcome) {

@@ -153,8 +153,8 @@ func printable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
-// Tokens returns the tokens of an account, 0 for all, in the order of accounts and of
-// when they were made.
+// Tokens returns the tokens of an account, 0 for all, in the order of accounts: of each
+// its first one, then the others as they were made.
 func (e *Engine) Tokens(u UserID) []TokenInfo {
 	set := e.users.set.Load()
 	var out []TokenInfo
@@ -169,9 +169,19 @@ func (e *Engine) Tokens(u UserID) []TokenInfo {
 		}
 	}
 	slices.SortFunc(out, func(a, b TokenInfo) int {
-		return cmp.Or(cmp.Compare(a.User, b.User), a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.User, b.User), firstFirst(a.First, b.First), a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 	})
 	return out
+}
+
+func firstFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }
 
 func (t *token) info() TokenInfo {

@@ -227,11 +227,13 @@ func TestDeleteUser(t *testing.T) {
 	ids["messages that are pending"] = func() error { return e.Cancel(b.ID, id) }
 	s, err := e.DefineSchedule(&Schedule{Cron: "0 0 1 1 *", Message: Publish{User: b.ID, URL: "http://a.example/"}})
 	ids["schedules"] = func() error { return e.DeleteSchedule(b.ID, s.ID) }
-	err = errors.Join(err, e.SetQueue(b.ID, "q", QueueChange{}), e.AddEndpoints(b.ID, "g", endpoints("x")), e.PauseFlow(b.ID, "k"))
+	_, _, pullErr := e.SetPullQueue(b.ID, "p", PullChange{})
+	err = errors.Join(err, pullErr, e.SetQueue(b.ID, "q", QueueChange{}), e.AddEndpoints(b.ID, "g", endpoints("x")), e.PauseFlow(b.ID, "k"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ids["queues"] = func() error { return e.DeleteQueue(b.ID, "q") }
+	ids["pull queues"] = func() error { return e.DeletePullQueue(b.ID, "p") }
 	ids["URL groups"] = func() error { return e.DeleteGroup(b.ID, "g") }
 	ids["flow-control keys"] = func() error { return e.ResumeFlow(b.ID, "k") }
 	for what, remove := range ids {

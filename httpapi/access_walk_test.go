@@ -56,6 +56,8 @@ var walkRows = []walkRow{
 	{name: "v1 topic", access: accessRead, request: "GET /v1/topics/{group}"},
 	{name: "v1 endpoint list", access: accessRead, request: "GET /v1/endpoints"},
 	{name: "v1 endpoint", access: accessRead, request: "GET /v1/endpoints/{ept}"},
+	{name: "replay list", access: accessRead, request: "GET /v2/replay"},
+	{name: "replay", access: accessRead, request: "GET /v2/replay/rpl_none"},
 	{name: "stats", access: accessRead, request: "GET /v2/stats", moves: true},
 	{name: "v1 events", access: accessRead, request: "GET /v1/events"},
 	{name: "v1 logs", access: accessRead, request: "GET /v1/logs"},
@@ -105,6 +107,8 @@ var walkRows = []walkRow{
 	{name: "schedule delete", scoped: true, request: "DELETE /v2/schedules/{scd}"},
 	{name: "schedule create", scoped: true, request: "POST /v2/schedules/{group}?upstash-cron=0+0+1+1+*&upstash-schedule-id={scd}"},
 	{name: "schedule create json", scoped: true, request: "POST /v2/schedules", body: `{"destination":"{group}","cron":"0 0 1 1 *"}`},
+	{name: "replay create", request: "POST /v2/replay", body: `{"messageIds":["{msg}"]}`, moves: true},
+	{name: "replay stop", request: "DELETE /v2/replay/rpl_none"},
 	{name: "rotate keys", request: "POST /v2/keys/rotate", moves: true},
 	{name: "v1 topic create", request: "POST /v1/topics", body: `{"name":"v1-{group}"}`},
 	{name: "user create", access: accessAdmin, request: "POST /v2/users", body: `{"name":"of {queue}"}`},
@@ -209,15 +213,19 @@ func newWalkSite(t *testing.T) *walkSite {
 	if err != nil {
 		t.Fatal(err)
 	}
+	group, err := eng.Group(1, secretMark+"-g")
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.mine = names{
 		"msg": sent.MessageID, "dlq": s.deadLetter(t), "scd": secretMark + "-s", "queue": secretMark + "-q", "group": secretMark + "-g",
 		"key": secretMark + "-k", "user": "1", "token": info.ID, "url": "http://127.0.0.1:1/other",
-		"ept": endpointID(secretMark+"-g", &engine.Endpoint{URL: s.sink}), "tsk": taskID(sent.MessageID),
+		"ept": endpointID(group.Created, &engine.Endpoint{URL: s.sink}), "tsk": taskID(sent.MessageID),
 	}
 	s.nobody = names{
 		"msg": "msg_2222222222222222222222", "dlq": "1-2", "scd": "never-s", "queue": "never-q", "group": "never-g",
 		"key": "never-k", "user": "77", "token": "tok_22222222222", "url": "http://127.0.0.1:1/other",
-		"ept": endpointID("never-g", &engine.Endpoint{URL: s.sink}), "tsk": taskID("msg_2222222222222222222222"),
+		"ept": endpointID(time.UnixMilli(1), &engine.Endpoint{URL: s.sink}), "tsk": taskID("msg_2222222222222222222222"),
 	}
 	s.addPull(t)
 	return s

@@ -36,6 +36,7 @@ func TestSecretsStayInside(t *testing.T) {
 			"/v2/publish/http://h/p", "/v2/publish/http%3A%2F%2Fh%2Fp", "/v2/publish/http://refused/", "/v2/publish/nope", "/v2/publish/x://",
 			"/v2/messages/msg_one", "/v2/messages/msg_strange", "/v2/messages/msg_panic", "/v2/dlq", "/v2/keys", "/v2/nothing", "/elsewhere", "/v2/batch",
 			"/v2/enqueue/q/http://h/p", "/v2/enqueue/q/http://refused/", "/v2/queues", "/v2/queues/q/pause", "/v2/topics/g", "/v2/flowControl/k/pin",
+			"/v1/publish", "/v1/queues/q", "/v1/queues/q/receive", "/v1/messages/msg_one/ack", "/v1/metrics",
 			"/v2/schedules/http://h/p", "/v2/schedules", "/v2/schedules/one", "/v2/schedules/next?cron=x", "/v2/schedules/one/next",
 		} {
 			for _, method := range []string{"GET", "POST", "FOO"} {

@@ -34,14 +34,18 @@ func (x *exchange) publishV1() error {
 
 // singleV1 is single with the ids of topics.
 func (x *exchange) singleV1() *failure {
-	if _, ok := topicOfID(view(x.arg)); !ok {
+	created, ok := topicOfID(view(x.arg))
+	if !ok {
 		return x.single()
 	}
-	name, fail := x.topicName(x.arg)
-	if fail != nil {
-		return fail
+	if _, err := x.srv.opt.Engine.Group(x.user, string(x.arg)); err == nil { // it looks like an id
+		return x.single()
 	}
-	return x.singleTo(target{group: []byte(name)})
+	g, err := x.srv.opt.Engine.GroupCreated(x.user, created)
+	if err != nil { // it is the name of no topic, either
+		return x.single()
+	}
+	return x.singleTo(target{group: []byte(g.Name)})
 }
 
 // answerV1 is one object for a topic as well, with the id of the message to the topic's

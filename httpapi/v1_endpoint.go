@@ -1,19 +1,20 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/tidemill/tidemill/engine"
 )
 
 // endpointV1 writes an endpoint of a topic, with both sets of keys.
-func (o *obj) endpointV1(topic string, e *engine.Endpoint) {
-	id := endpointID(topic, e)
+func (o *obj) endpointV1(topic *engine.GroupInfo, e *engine.Endpoint) {
+	id := endpointID(topic.Created, e)
 	o.str("endpointId", id)
 	o.str("id", id)
 	o.str("url", e.URL)
-	o.str("topicId", topicID(topic))
-	o.str("topicName", topic)
+	o.str("topicId", topicID(topic.Created))
+	o.str("topicName", topic.Name)
 }
 
 // endpointsV1 is GET /v1/endpoints: those of all topics.
@@ -31,28 +32,31 @@ func (x *exchange) endpointsV1() error {
 	}
 	return x.list(len(all), func(o *obj, i int) {
 		g := &gs[all[i].group]
-		o.endpointV1(g.Name, &g.Endpoints[all[i].endpoint])
+		o.endpointV1(g, &g.Endpoints[all[i].endpoint])
 	})
 }
 
 // endpointOfArg finds the endpoint that the path names.
-func (x *exchange) endpointOfArg() (topic string, e *engine.Endpoint, err error) {
+func (x *exchange) endpointOfArg() (topic *engine.GroupInfo, e *engine.Endpoint, err error) {
 	id := string(x.arg)
 	missing := fmt.Errorf("endpoint %s %w", short(id), engine.ErrNotFound)
-	topic, ok := topicOfEndpoint(id)
+	created, ok := topicOfEndpoint(id)
 	if !ok {
-		return "", nil, missing
+		return nil, nil, missing
 	}
-	g, err := x.srv.opt.Engine.Group(x.user, topic)
+	topic, err = x.srv.opt.Engine.GroupCreated(x.user, created)
+	if errors.Is(err, engine.ErrNotFound) {
+		return nil, nil, missing
+	}
 	if err != nil {
-		return "", nil, missing
+		return nil, nil, err
 	}
-	for i := range g.Endpoints {
-		if endpointID(topic, &g.Endpoints[i]) == id {
-			return topic, &g.Endpoints[i], nil
+	for i := range topic.Endpoints {
+		if endpointID(created, &topic.Endpoints[i]) == id {
+			return topic, &topic.Endpoints[i], nil
 		}
 	}
-	return "", nil, missing
+	return nil, nil, missing
 }
 
 func (x *exchange) endpointV1() error {
@@ -65,17 +69,18 @@ func (x *exchange) endpointV1() error {
 
 // createEndpointV1 is POST /v1/endpoints: it adds a URL to a topic that there is.
 func (x *exchange) createEndpointV1() error {
-	topic, url, fail := x.endpointMembersV1()
+	given, url, fail := x.endpointMembersV1()
 	if fail != nil {
 		return fail
 	}
-	if _, err := x.srv.opt.Engine.Group(x.user, topic); err != nil {
+	topic, err := x.topic(given)
+	if err != nil {
 		return err
 	}
-	if err := x.srv.opt.Engine.AddEndpoints(x.user, topic, []engine.Endpoint{{URL: url}}); err != nil {
+	if err := x.srv.opt.Engine.AddEndpoints(x.user, topic.Name, []engine.Endpoint{{URL: url}}); err != nil {
 		return err
 	}
-	return x.answerEndpointV1(topic, url)
+	return x.answerEndpointV1(topic.Name, url)
 }
 
 // answerEndpointV1 shows the endpoint of a topic that has this URL.
@@ -86,14 +91,14 @@ func (x *exchange) answerEndpointV1(topic, url string) error {
 	}
 	for i := range g.Endpoints {
 		if g.Endpoints[i].URL == url {
-			return x.one(func(o *obj) { o.endpointV1(topic, &g.Endpoints[i]) })
+			return x.one(func(o *obj) { o.endpointV1(g, &g.Endpoints[i]) })
 		}
 	}
 	return fmt.Errorf("endpoint %s %w", short(url), engine.ErrNotFound) // removed meanwhile
 }
 
 // endpointMembersV1 reads {"url", "topicName" or "topicId"}.
-func (x *exchange) endpointMembersV1() (topic, url string, fail *failure) {
+func (x *exchange) endpointMembersV1() (topic []byte, url string, fail *failure) {
 	var rawURL, rawName, rawID []byte
 	fail = x.cutBody("url and topicName", func(name []byte) *[]byte {
 		switch string(name) {
@@ -106,23 +111,18 @@ func (x *exchange) endpointMembersV1() (topic, url string, fail *failure) {
 		}
 		return nil
 	})
-	if fail != nil {
-		return "", "", fail
+	if fail == nil {
+		url, fail = x.urlMemberV1(rawURL)
 	}
-	if url, fail = x.urlMemberV1(rawURL); fail != nil {
-		return "", "", fail
+	if fail == nil {
+		topic, fail = stringMember("topicName", rawName)
 	}
-	given, fail := stringMember("topicName", rawName)
-	if fail == nil && len(given) == 0 {
-		given, fail = stringMember("topicId", rawID)
+	if fail == nil && len(topic) == 0 {
+		topic, fail = stringMember("topicId", rawID)
 	}
-	if fail != nil {
-		return "", "", fail
+	if fail == nil && len(topic) == 0 {
+		fail = badRequest("one of topicName and topicId must be there")
 	}
-	if len(given) == 0 {
-		return "", "", badRequest("one of topicName and topicId must be there")
-	}
-	topic, fail = x.topicName(given)
 	return topic, url, fail
 }
 
@@ -157,10 +157,10 @@ func (x *exchange) updateEndpointV1() error {
 		named.Name = string(x.arg)
 	}
 	moved := engine.Endpoint{URL: url, Name: named.Name}
-	if err := x.srv.opt.Engine.AddEndpoints(x.user, topic, []engine.Endpoint{named, moved}); err != nil {
+	if err := x.srv.opt.Engine.AddEndpoints(x.user, topic.Name, []engine.Endpoint{named, moved}); err != nil {
 		return err
 	}
-	return x.answerEndpointV1(topic, url)
+	return x.answerEndpointV1(topic.Name, url)
 }
 
 // deleteEndpointV1 is DELETE /v1/endpoints/{id}. The topic stays, even without endpoints.
@@ -169,7 +169,7 @@ func (x *exchange) deleteEndpointV1() error {
 	if err != nil {
 		return err
 	}
-	if err := x.srv.opt.Engine.RemoveEndpoint(x.user, topic, e.URL); err != nil {
+	if err := x.srv.opt.Engine.RemoveEndpoint(x.user, topic.Name, e.URL); err != nil {
 		return err
 	}
 	return x.one(func(o *obj) { o.str("status", "ok") })

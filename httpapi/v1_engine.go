@@ -1,9 +1,15 @@
 package httpapi
 
-import "github.com/tidemill/tidemill/engine"
+import (
+	"time"
+
+	"github.com/tidemill/tidemill/engine"
+)
 
 // LegacyEngine is the part of Engine that only the first API needs (QSTASH.md §12.1).
 type LegacyEngine interface {
+	// GroupCreated returns the URL group that was created at this time; no two are.
+	GroupCreated(u engine.UserID, at time.Time) (*engine.GroupInfo, error)
 	// RenameGroup gives a URL group a name that no other one has.
 	RenameGroup(u engine.UserID, old, name string) error
 	// RemoveEndpoint removes an endpoint; the group stays, even without any.

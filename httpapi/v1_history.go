@@ -144,7 +144,10 @@ func (x *exchange) messagesV1() error {
 		return fail
 	}
 	q.States = []engine.EventState{engine.EventCreated}
-	return x.pageV1("messages", &q, func(o *obj, ev *engine.Event) { o.messageV1(publishedV1(ev)) })
+	return x.pageV1("messages", &q, func(o *obj, ev *engine.Event) {
+		m, expired := publishedV1(ev)
+		x.writeMessageV1(o, m, expired)
+	})
 }
 
 // messageV1 is GET /v1/messages/{id}. It knows the messages of pull queues too (QUEUES.md
@@ -158,7 +161,7 @@ func (x *exchange) messageV1() error {
 	if err != nil {
 		return err
 	}
-	return x.one(func(o *obj) { o.messageV1(m, expired) })
+	return x.one(func(o *obj) { x.writeMessageV1(o, m, expired) })
 }
 
 func (x *exchange) findV1(id string) (m *engine.Message, expired bool, err error) {
@@ -188,12 +191,14 @@ func publishedV1(ev *engine.Event) (m *engine.Message, expired bool) {
 	}, true
 }
 
-// messageV1 writes a message as it was published. header and body are there always: the
-// client's types say so.
-func (o *obj) messageV1(m *engine.Message, expired bool) {
+// writeMessageV1 writes a message as it was published. header and body are there always: the
+// client's types say so. A topic that is gone has no id.
+func (x *exchange) writeMessageV1(o *obj, m *engine.Message, expired bool) {
 	o.str("messageId", m.ID)
 	if m.TopicName != "" {
-		o.str("topicId", topicID(m.TopicName))
+		if g, err := x.srv.opt.Engine.Group(x.user, m.TopicName); err == nil {
+			o.str("topicId", topicID(g.Created))
+		}
 		o.str("topicName", m.TopicName)
 	}
 	o.opt("scheduleId", m.ScheduleID)

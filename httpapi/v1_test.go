@@ -124,7 +124,9 @@ func TestMessagesV1(t *testing.T) {
 		t.Errorf("the message is %+v", m)
 	}
 	s.want(t, request("GET /v1/messages/"+many.MessageID), 200, &m)
-	if m.MessageID != many.MessageID || m.TopicID != topicID("many") || m.URL != sink+"/0" || m.Header == nil {
+	var topic topicV1
+	s.want(t, request("GET /v1/topics/many"), 200, &topic)
+	if m.MessageID != many.MessageID || m.TopicID != topic.ID || m.URL != sink+"/0" || m.Header == nil {
 		t.Errorf("the message is %+v", m)
 	}
 	// The first of a topic's messages ends, and its id still stands for the others.
@@ -182,7 +184,6 @@ func TestTopicsV1(t *testing.T) {
 	s, sink, arrivals := sinkSite(t)
 	s.same(t, request("GET /v1/topics"), 200, `[]`)
 	s.same(t, request("GET /v1/endpoints/"), 200, `[]`)
-	s.same(t, request("GET /v1/topics/"+topicID("..")), 400, `{"error":"invalid URL group \"..\": must be at most 256 of the characters A-Z a-z 0-9 . _ - and neither . nor .."}`)
 	var v topicV1
 	s.want(t, requestBody("POST /v1/topics", `{"name":"my.topic"}`), 200, &v)
 	v.check(t)
@@ -237,13 +238,30 @@ func TestTopicsV1(t *testing.T) {
 	s.same(t, requestBody("PUT /v1/topics/my.topic", `{"name":"taken"}`), 400, `{"error":"invalid topic name \"taken\": there is a topic of this name"}`)
 	s.want(t, requestBody("PUT /v1/topics/"+id, `{"name":"renamed"}`), 200, &v)
 	v.check(t)
-	if v.Name != "renamed" {
+	if v.Name != "renamed" || v.ID != id {
 		t.Errorf("renamed to %+v", v)
 	}
+	s.want(t, request("GET /v1/topics/"+id), 200, &v) // an id outlives the name
+	if v.Name != "renamed" {
+		t.Errorf("by its id it is %+v", v)
+	}
+	s.want(t, requestBody("POST /v1/topics", `{"name":"my.topic"}`), 200, &v) // and is not that of another of the name
+	if v.ID == id {
+		t.Errorf("the new topic is %+v", v)
+	}
+	s.same(t, request("DELETE /v1/topics/"+v.ID), 200, `{"status":"ok"}`)
+	s.want(t, requestBody("POST /v1/topics", `{"name":"`+v.ID+`"}`), 200, nil) // a name may look like an id
+	s.want(t, request("GET /v1/topics/"+v.ID), 200, &v)
+	if v.ID == v.Name {
+		t.Errorf("the topic is %+v", v)
+	}
+	s.same(t, request("DELETE /v1/topics/"+v.ID), 200, `{"status":"ok"}`)
+	s.same(t, asOther(request("GET /v1/topics/"+id)), 404, `{"error":"topic `+id+` not found"}`)
+	s.same(t, asOther(request("POST /v1/publish/"+id)), 404, `{"error":"topic `+id+` not found"}`)
 	s.same(t, request("GET /v1/topics/my.topic"), 404, `{"error":"topic my.topic not found"}`)
 	s.same(t, asOther(request("GET /v1/topics/renamed")), 404, `{"error":"topic renamed not found"}`)
-	s.same(t, request("DELETE /v1/topics/"+v.ID), 200, `{"status":"ok"}`)
-	s.same(t, request("DELETE /v1/topics/"+v.ID), 200, `{"status":"ok"}`)
+	s.same(t, request("DELETE /v1/topics/"+id), 200, `{"status":"ok"}`)
+	s.same(t, request("DELETE /v1/topics/"+id), 200, `{"status":"ok"}`)
 	s.same(t, request("GET /v1/topics/renamed"), 404, `{"error":"topic renamed not found"}`)
 }
 
@@ -341,7 +359,7 @@ func TestBadInputV1(t *testing.T) {
 		{request("POST /v1/schedules/s"), 405, "allowed: GET, DELETE"},
 		{request("POST /v1/quota"), 405, "allowed: GET"},
 		{request("GET /v1/topics/a%20b"), 400, `invalid URL group "a%20b"`},
-		{request("GET /v1/topics/" + topicID(long)), 400, "invalid URL group"},
+		{request("GET /v1/topics/" + long), 400, "invalid URL group"},
 		{request("GET /v1/endpoints/nothing"), 404, `endpoint "nothing" not found`},
 		{request("GET /v1/endpoints/ept_"), 404, `endpoint "ept_" not found`},
 		{request("PUT /v1/endpoints/ept_AAAA"), 404, `endpoint "ept_AAAA" not found`},
@@ -373,28 +391,29 @@ func TestBadInputV1(t *testing.T) {
 // TestIDsV1: ids lead back to their topic, and are of one topic and endpoint alone.
 func TestIDsV1(t *testing.T) {
 	seen := map[string]bool{}
-	for _, topic := range []string{"a", "b", "tpc_YQ", strings.Repeat("z", nameMax)} {
+	for _, topic := range []time.Time{time.UnixMilli(0), time.UnixMilli(1_700_000_000_000), time.UnixMilli(1_700_000_000_001), {}} {
 		id := topicID(topic)
-		if got, ok := topicOfID(id); !ok || got != topic {
-			t.Errorf("topicOfID(%s) is %q", id, got)
+		if got, ok := topicOfID(id); !ok || !got.Equal(topic) || seen[id] {
+			t.Errorf("topicOfID(%s) is %s, seen %v", id, got, seen[id])
 		}
+		seen[id] = true
 		for _, e := range []engine.Endpoint{{URL: "https://h/1"}, {URL: "https://h/2"}, {URL: "https://h/3", Name: "https://h/1"}, {URL: "https://h/4", Name: "ept_YQ"}} {
 			id := endpointID(topic, &e)
-			if got, ok := topicOfEndpoint(id); !ok || got != topic || seen[id] {
-				t.Errorf("endpoint %+v of %s: %s is of %q, seen %v", e, topic, id, got, seen[id])
+			if got, ok := topicOfEndpoint(id); !ok || !got.Equal(topic) || seen[id] {
+				t.Errorf("endpoint %+v of %s: %s is of %s, seen %v", e, topic, id, got, seen[id])
 			}
 			seen[id] = true
 			if again := endpointID(topic, &engine.Endpoint{URL: "https://new", Name: id}); again != id {
 				t.Errorf("with its id as its name %s is %s", id, again)
 			}
-			if other := endpointID("other", &engine.Endpoint{URL: e.URL, Name: id}); other == id {
+			if other := endpointID(topic.Add(time.Millisecond), &engine.Endpoint{URL: e.URL, Name: id}); other == id {
 				t.Errorf("%s is the id of an endpoint of two topics", id)
 			}
 		}
 	}
-	for _, id := range []string{"", "tpc_", "tpc_YR", "tpc_?", "a", "ept_YQ"} {
-		if name, ok := topicOfID(id); ok {
-			t.Errorf("%q is the id of the topic %q", id, name)
+	for _, id := range []string{"", "tpc_", "tpc_AAAAAAAAAAB", "tpc_AAAAAAAAAA=", "tpc_AAAAAAAAAAAA", "tpc_????????????", "a", endpointID(time.Time{}, &engine.Endpoint{})} {
+		if created, ok := topicOfID(id); ok {
+			t.Errorf("%q is the id of a topic of %s", id, created)
 		}
 	}
 }
@@ -508,15 +527,16 @@ func TestHistoryV1(t *testing.T) {
 
 // FuzzIDsV1: an id is that of one topic or of none, whatever it looks like.
 func FuzzIDsV1(f *testing.F) {
-	for _, id := range []string{"", "tpc_YQ", "tpc_YR", "tpc_YQ==", "ept_YQ", endpointID("a", &engine.Endpoint{URL: "https://h"})} {
+	now := time.UnixMilli(1_700_000_000_000)
+	for _, id := range []string{"", "tpc_AAAAAAAAAAA", "tpc_AAAAAAAAAAB", topicID(now), "ept_AA", endpointID(now, &engine.Endpoint{URL: "https://h"})} {
 		f.Add(id)
 	}
 	f.Fuzz(func(t *testing.T, id string) {
-		if name, ok := topicOfID(id); ok && topicID(name) != id {
-			t.Errorf("%q is the id of %q, whose id is %q", id, name, topicID(name))
+		if created, ok := topicOfID(id); ok && topicID(created) != id {
+			t.Errorf("%q is of %s, whose id is %q", id, created, topicID(created))
 		}
 		if topic, ok := topicOfEndpoint(id); ok && endpointID(topic, &engine.Endpoint{Name: id}) != id {
-			t.Errorf("%q is of the topic %q, and not kept as a name", id, topic)
+			t.Errorf("%q is of the topic of %s, and not kept as a name", id, topic)
 		}
 		if message, ok := messageOfTask(id); ok && taskID(message) != id {
 			t.Errorf("%q is the task of %q, whose task is %q", id, message, taskID(message))

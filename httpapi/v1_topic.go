@@ -6,28 +6,22 @@ import (
 	"github.com/tidemill/tidemill/engine"
 )
 
-// topicName returns the name of the topic that a path names by its name or by its id. The
-// name goes first, since it may look like an id.
-func (x *exchange) topicName(arg []byte) (string, *failure) {
-	name, ok := topicOfID(string(arg))
-	if !ok {
-		return string(arg), checkName(groupName, arg)
-	}
-	if len(arg) <= nameMax {
-		if _, err := x.srv.opt.Engine.Group(x.user, string(arg)); err == nil {
-			return string(arg), nil
-		}
-	}
-	return name, checkName(groupName, []byte(name))
-}
-
-// topicOfArg returns the topic that the path names.
-func (x *exchange) topicOfArg() (*engine.GroupInfo, error) {
-	name, fail := x.topicName(x.arg)
-	if fail != nil {
+// topic returns the topic that arg names by its name or by its id. The name goes first,
+// since it may look like an id.
+func (x *exchange) topic(arg []byte) (*engine.GroupInfo, error) {
+	if fail := checkName(groupName, arg); fail != nil {
 		return nil, fail
 	}
-	return x.srv.opt.Engine.Group(x.user, name)
+	g, err := x.srv.opt.Engine.Group(x.user, string(arg))
+	if !errors.Is(err, engine.ErrNotFound) {
+		return g, err
+	}
+	if created, ok := topicOfID(string(arg)); ok {
+		if g, idErr := x.srv.opt.Engine.GroupCreated(x.user, created); !errors.Is(idErr, engine.ErrNotFound) {
+			return g, idErr
+		}
+	}
+	return nil, err
 }
 
 func (x *exchange) topicsV1() error {
@@ -39,7 +33,7 @@ func (x *exchange) topicsV1() error {
 }
 
 func (x *exchange) topicV1() error {
-	g, err := x.topicOfArg()
+	g, err := x.topic(x.arg)
 	if err != nil {
 		return err
 	}
@@ -49,7 +43,7 @@ func (x *exchange) topicV1() error {
 // topicV1 writes a topic with the keys of the documentation and with those of the client
 // (QSTASH.md §14, 27).
 func (o *obj) topicV1(g *engine.GroupInfo) {
-	id := topicID(g.Name)
+	id := topicID(g.Created)
 	o.str("topicId", id)
 	o.str("id", id)
 	o.str("name", g.Name)
@@ -60,7 +54,7 @@ func (o *obj) topicV1(g *engine.GroupInfo) {
 			o.b = append(o.b, ',')
 		}
 		in := obj{b: o.b}
-		in.endpointV1(g.Name, &g.Endpoints[i])
+		in.endpointV1(g, &g.Endpoints[i])
 		o.b = in.end()
 	}
 	o.b = append(o.b, ']')
@@ -70,7 +64,7 @@ func (o *obj) topicV1(g *engine.GroupInfo) {
 		if i > 0 {
 			o.b = append(o.b, ',')
 		}
-		o.b = appendString(o.b, endpointID(g.Name, &g.Endpoints[i]))
+		o.b = appendString(o.b, endpointID(g.Created, &g.Endpoints[i]))
 	}
 	o.b = append(o.b, ']')
 }
@@ -89,15 +83,15 @@ func (x *exchange) createTopicV1() error {
 
 // updateTopicV1 is PUT /v1/topics/{id or name}, which can change the name alone.
 func (x *exchange) updateTopicV1() error {
-	old, fail := x.topicName(x.arg)
-	if fail != nil {
-		return fail
-	}
 	name, fail := x.nameMemberV1()
 	if fail != nil {
 		return fail
 	}
-	if err := x.srv.opt.Engine.RenameGroup(x.user, old, name); err != nil {
+	old, err := x.topic(x.arg)
+	if err != nil {
+		return err
+	}
+	if err := x.srv.opt.Engine.RenameGroup(x.user, old.Name, name); err != nil {
 		return err
 	}
 	return x.answerTopicV1(name)
@@ -126,11 +120,11 @@ func (x *exchange) nameMemberV1() (string, *failure) {
 
 // deleteTopicV1 is DELETE /v1/topics/{id or name}. One that is not there is no failure.
 func (x *exchange) deleteTopicV1() error {
-	name, fail := x.topicName(x.arg)
-	if fail != nil {
-		return fail
+	g, err := x.topic(x.arg)
+	if err == nil {
+		err = x.srv.opt.Engine.DeleteGroup(x.user, g.Name)
 	}
-	if err := x.srv.opt.Engine.DeleteGroup(x.user, name); err != nil && !errors.Is(err, engine.ErrNotFound) {
+	if err != nil && !errors.Is(err, engine.ErrNotFound) {
 		return err
 	}
 	return x.one(func(o *obj) { o.str("status", "ok") })

@@ -286,6 +286,9 @@ func (a *Applier) outcomeOf(lsn uint64, p []byte, o *record.Outcome) error {
 		if plant.Bug("row-forgets-its-tries") {
 			next.Tries = 0
 		}
+		if o.Step.Op == record.PullReceive && plant.Bug("row-forgets-its-lease") {
+			next.Due = o.At
+		}
 		a.add(next, true)
 		if o.Step.Op != 0 {
 			a.stepPull(o)

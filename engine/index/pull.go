@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/tidemill/tidemill/engine/plant"
 	"github.com/tidemill/tidemill/engine/record"
 )
 
@@ -171,7 +172,9 @@ func (a *Applier) stepPull(o *record.Outcome) {
 		return
 	}
 	if o.Step.Op.Moves() {
-		q.Count -= min(q.Count, 1)
+		if !plant.Bug("moved-stays-counted") {
+			q.Count -= min(q.Count, 1)
+		}
 		q = a.pullOf(o.Step.Host)
 		q.Count++
 		a.lane(o.Step.Lane).Count++
@@ -265,6 +268,9 @@ func (a *Applier) advancePulls(ids []uint64) error {
 			return err
 		}
 		visible, leased := s.count()
+		if plant.Bug("bound-moves-uncounted") {
+			visible = 0
+		}
 		q.Bound, q.Visible = s.to, q.Visible+visible
 		q.Leased -= min(q.Leased, leased)
 		a.touchPull(q)

@@ -78,7 +78,8 @@ test("0.3.6 creates, reads, updates and deletes topics and endpoints", async (t)
   assert.deepEqual(await qstash.endpoints.delete({ id: two.id }), { status: "ok" });
   await rejected(library, qstash.endpoints.get({ id: one.id }), /not found/);
   const renamed = await qstash.topics.update({ id: topic.id, name: "js-old-0-new" });
-  assert.deepEqual([renamed.name, renamed.endpointIds], ["js-old-0-new", []]);
+  assert.deepEqual([renamed.id, renamed.name, renamed.endpointIds], [topic.id, "js-old-0-new", []]);
+  assert.equal((await qstash.topics.get({ id: topic.id })).name, "js-old-0-new");
   assert.deepEqual(await qstash.topics.delete({ id: renamed.id }), { status: "ok" });
   await rejected(library, qstash.topics.get({ name: "js-old-0-new" }), /topic js-old-0-new not found/);
   await rejected(library, qstash.publish({ topic: "js-old-0" }), /topic js-old-0 not found/);
