@@ -18,9 +18,14 @@ type failure struct {
 	text   string
 	retry  bool   // with a Retry-After
 	allow  string // the methods of a 405
+	limit  int    // of a 429: how many there may be; 0 says nothing of it
 }
 
 func (f *failure) Error() string { return f.text }
+
+func tooManyPerIP(limit int) *failure {
+	return &failure{status: http.StatusTooManyRequests, text: "too many connections from your address", retry: true, limit: limit}
+}
 
 func badRequest(format string, args ...any) *failure {
 	return &failure{status: http.StatusBadRequest, text: fmt.Sprintf(format, args...)}
@@ -36,7 +41,6 @@ var (
 	errNoRoute      = &failure{status: http.StatusNotFound, text: "not found"}
 	errBusy         = &failure{status: http.StatusServiceUnavailable, text: "too many request bodies are in flight, nothing was stored: try again in a moment", retry: true}
 	errConnections  = &failure{status: http.StatusServiceUnavailable, text: "too many connections: try again in a moment", retry: true}
-	errPerIP        = &failure{status: http.StatusTooManyRequests, text: "too many connections from your address", retry: true}
 	errEmptyURL     = badRequest("a non-empty destination must be provided")
 	errScheme       = badRequest("invalid destination url: endpoint has invalid scheme, add http:// or https://")
 	errMaxRetries   = &failure{status: http.StatusPreconditionFailed, text: "quota maxRetries exceeded"}
@@ -97,9 +101,9 @@ func limitFailure(e *engine.LimitError) *failure {
 }
 
 // burst tells a client in the words that it knows that it came too often, not that a
-// quota is used up (QSTASH.md §1.4). The one limit of that kind is MaxConnsPerIP.
+// quota is used up (QSTASH.md §1.4).
 func (x *exchange) burst(h *fasthttp.ResponseHeader) {
-	h.Set("Burst-RateLimit-Limit", strconv.Itoa(x.srv.opt.MaxConnsPerIP))
+	h.Set("Burst-RateLimit-Limit", strconv.Itoa(x.limit))
 	h.Set("Burst-RateLimit-Remaining", "0")
 	h.Set("Burst-RateLimit-Reset", strconv.FormatInt(x.srv.opt.Now().Add(engine.RetryAfter).Unix(), 10))
 }

@@ -33,6 +33,7 @@ type exchange struct {
 	status int
 	retry  bool   // with a Retry-After
 	allow  string // for a 405
+	limit  int    // for a 429
 	out    []byte // JSON of the answer
 	stream stream // how it is sent if it is large
 	listed int    // bytes of Server.listed that it holds
@@ -60,7 +61,7 @@ func (s *Server) release(x *exchange) {
 		x.out = nil
 	}
 	x.srv, x.c, x.route, x.arg, x.query, x.who = nil, nil, nil, nil, nil, nil
-	x.user, x.status, x.retry, x.allow, x.out = 0, 0, false, "", x.out[:0]
+	x.user, x.status, x.retry, x.allow, x.limit, x.out = 0, 0, false, "", 0, x.out[:0]
 	x.head = head{fields: x.head.fields[:0]}
 	exchanges.Put(x)
 }
@@ -204,7 +205,7 @@ func (x *exchange) proceed() error {
 
 // fail makes f the answer.
 func (x *exchange) fail(f *failure) {
-	x.status, x.retry, x.allow = f.status, f.retry, f.allow
+	x.status, x.retry, x.allow, x.limit = f.status, f.retry, f.allow, f.limit
 	x.out = appendError(x.out[:0], f.text)
 }
 
@@ -255,7 +256,7 @@ func (x *exchange) write(keep bool) error {
 		if x.retry {
 			r.Header.Set("Retry-After", retryAfter)
 		}
-		if x.status == http.StatusTooManyRequests {
+		if x.limit > 0 {
 			x.burst(&r.Header)
 		}
 		if x.allow != "" {

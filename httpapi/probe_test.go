@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -96,12 +97,15 @@ func (p *prober) must(raw string) {
 	}
 }
 
+// delays are numbers that change when a delay or a lease ends.
+var delays = regexp.MustCompile(`("pending"|"delayed"|"in_flight"):\d+`)
+
 func (p *prober) look() string {
 	p.t.Helper()
 	var b strings.Builder
 	for _, path := range probed {
 		a := p.ask(request("GET " + path))
-		fmt.Fprintf(&b, "%s: %d %s\n", path, a.StatusCode, a.body)
+		fmt.Fprintf(&b, "%s: %d %s\n", path, a.StatusCode, delays.ReplaceAllString(a.body, "$1:_"))
 	}
 	return b.String()
 }
@@ -122,7 +126,7 @@ func (p *prober) probe(raw string) answer {
 	case a.StatusCode >= http.StatusBadRequest:
 		p.refused++
 		if after != p.state {
-			p.complain("%.300q: %d %s, and yet something changed:\n%s\nwas\n%s", raw, a.StatusCode, a.body, after, p.state)
+			p.complain("%.300q: %d %s, and yet something changed: %s", raw, a.StatusCode, a.body, difference(p.state, after))
 		}
 	}
 	p.state = after
@@ -160,4 +164,16 @@ func percent(v string) string { return strings.ReplaceAll(url.QueryEscape(v), "+
 // isQuestion says whether a request changes nothing, whatever is wrong with it.
 func isQuestion(raw string) bool {
 	return strings.HasPrefix(raw, "GET /") && !strings.Contains(raw, "/publish") && !strings.Contains(raw, "/enqueue")
+}
+
+// difference tells the listings that differ.
+func difference(before, after string) string {
+	a, b := strings.Split(before, "\n"), strings.Split(after, "\n")
+	var out strings.Builder
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			fmt.Fprintf(&out, "\n%s\nwas %s", b[i], a[i])
+		}
+	}
+	return out.String()
 }

@@ -28,7 +28,7 @@ type fakePull struct {
 }
 
 func newFakePull() *fakePull {
-	return &fakePull{fakeEngine: newFake(), receiving: make(chan context.Context, 16)}
+	return &fakePull{fakeEngine: newFake(), receiving: make(chan context.Context, 16), message: pullView}
 }
 
 // startPull serves a fakePull.

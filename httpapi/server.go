@@ -170,7 +170,7 @@ func (s *Server) admit(c *conn) *failure {
 	case s.stopping.Load():
 		return errConnections
 	case s.opt.MaxConnsPerIP > 0 && s.mu.perIP[c.ip] >= s.opt.MaxConnsPerIP:
-		return errPerIP
+		return tooManyPerIP(s.opt.MaxConnsPerIP)
 	case len(s.mu.conns) >= s.opt.Concurrency && !s.evictLocked():
 		return errConnections
 	}

@@ -195,7 +195,8 @@ func TestConnectionLimits(t *testing.T) {
 		readAnswer(t, bufio.NewReader(c), "GET")
 		held = append(held, c)
 	}
-	if a := readAnswer(t, bufio.NewReader(s.dial(t)), "GET"); a.StatusCode != 429 || a.body != `{"error":"too many connections from your address"}` {
+	if a := readAnswer(t, bufio.NewReader(s.dial(t)), "GET"); a.StatusCode != 429 || a.body != `{"error":"too many connections from your address"}` ||
+		a.Header.Get("Burst-RateLimit-Limit") != "2" || a.Header.Get("Burst-RateLimit-Remaining") != "0" || a.Header.Get("Burst-RateLimit-Reset") == "" {
 		t.Errorf("per address: %d %s", a.StatusCode, a.body)
 	}
 	held[0].Close()
