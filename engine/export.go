@@ -27,14 +27,15 @@ import (
 //	dead_letter  exportDead
 //	schedule     exportSchedule
 //	group        exportGroup
+//	pull_queue   exportPull
 //	end          the last line: how many of each there were. Without it the export is incomplete
 //
 // Times are RFC 3339 in UTC. A body is text in "body" if it is UTF-8, else
 // "body_base64". What cannot be read has "damaged": true and what the index knows.
 //
-// Format 2 added schedules, format 3 groups and what goes to them: who reads an export to
-// have everything must know them.
-const exportFormat = 3
+// Format 2 added schedules, format 3 groups and what goes to them, format 4 pull queues: who
+// reads an export to have everything must know them.
+const exportFormat = 4
 
 // ExportOptions say what an export shows.
 type ExportOptions struct {
@@ -76,13 +77,14 @@ type exportMessage struct {
 	Message string `json:"message,omitempty"`
 	User    UserID `json:"user"`
 	exportContent
-	Created    *time.Time `json:"created,omitempty"`
-	NotBefore  *time.Time `json:"not_before,omitempty"` // as asked for
-	Due        *time.Time `json:"due,omitempty"`        // the next attempt
-	Attempts   int        `json:"attempts"`             // made so far
-	Retries    int        `json:"retries"`              // as asked for
-	RetryDelay string     `json:"retry_delay,omitempty"`
-	Schedule   string     `json:"schedule,omitempty"` // the one that published it
+	Created    *time.Time    `json:"created,omitempty"`
+	NotBefore  *time.Time    `json:"not_before,omitempty"` // as asked for
+	Due        *time.Time    `json:"due,omitempty"`        // the next attempt
+	Attempts   int           `json:"attempts"`             // made so far
+	Retries    int           `json:"retries"`              // as asked for
+	RetryDelay string        `json:"retry_delay,omitempty"`
+	Schedule   string        `json:"schedule,omitempty"` // the one that published it
+	Pull       *exportPulled `json:"pull,omitempty"`
 	exportLine
 	Damaged bool `json:"damaged,omitempty"`
 }
@@ -104,6 +106,7 @@ type exportEnd struct {
 	DeadLetters int    `json:"dead_letters"`
 	Schedules   int    `json:"schedules"`
 	Groups      int    `json:"groups"`
+	PullQueues  int    `json:"pull_queues"`
 	Damaged     int    `json:"damaged"`
 }
 
@@ -130,6 +133,9 @@ func (e *Engine) Export(ctx context.Context, w io.Writer, o ExportOptions) error
 	}
 	if err == nil {
 		err = x.groups()
+	}
+	if err == nil {
+		err = x.pulls(o.Secrets)
 	}
 	if err == nil {
 		err = x.json.Encode(x.end)
@@ -185,6 +191,9 @@ func (x *exporter) message(row *record.Row) error {
 		return err
 	default:
 		out.fill(m)
+		if out.Pull, err = x.pulled(row); err != nil {
+			return err
+		}
 	}
 	x.end.Messages++
 	return x.json.Encode(out)
