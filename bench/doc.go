@@ -7,6 +7,7 @@
 //	tidemill bench lateness  due time to arrival, at fixed rates
 //	tidemill bench isolation a healthy host among dead, silent and slow ones
 //	tidemill bench overload  more publishes than the server can deliver
+//	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo
 //
 // # What a number means
 //
@@ -36,6 +37,9 @@
 // messages: one that is missing fails the run with ErrLost. Isolation revives its bad
 // hosts for that, so that what they missed can arrive. In overload a message that
 // was refused and arrives is an error as well.
+//
+// In pull the consumers check what they receive in the same way, and what was
+// acknowledged must not come again.
 //
 // Every run ends by itself: rounds have a length, requests and the wait for the
 // last deliveries have timeouts, and cancelling the context ends all of it.

@@ -40,14 +40,17 @@ func newMeter() *meter {
 
 // record notes an event; key spreads the events over the shards. What took longer
 // than a minute counts as a minute.
-func (m *meter) record(key uint64, latency time.Duration) {
+func (m *meter) record(key uint64, latency time.Duration) { m.recordAll(key, latency, 1) }
+
+// recordAll notes n events of the same latency.
+func (m *meter) recordAll(key uint64, latency time.Duration, n int) {
 	if !m.on.Load() {
 		return
 	}
 	s := &m.shards[key%meterShards]
 	s.Lock()
 	defer s.Unlock()
-	if err := s.hist.RecordValue(min(max(int64(latency), 0), latencyMax)); err != nil {
+	if err := s.hist.RecordValues(min(max(int64(latency), 0), latencyMax), int64(n)); err != nil {
 		panic("bench: BUG: " + err.Error())
 	}
 }

@@ -166,6 +166,20 @@ type OverloadOptions struct {
 	DrainTimeout time.Duration
 }
 
+// PullOptions are the options of Pull. Of Common, Concurrency are the consumers (default
+// 16), and bodies have at least 128 bytes.
+type PullOptions struct {
+	Common
+
+	// Depth is how many messages wait in the queue when a round begins, its warm-up
+	// included. Consumers that find it used up publish for themselves, so a rate is that of
+	// receiving alone only while it lasts. Default: 100,000.
+	Depth int
+
+	// DrainTimeout is as in DeliverOptions.
+	DrainTimeout time.Duration
+}
+
 func orDefault[T comparable](v *T, d T) {
 	var zero T
 	if *v == zero {
@@ -345,4 +359,23 @@ func (o DeliverOptions) backlog(c int) int {
 		return o.Backlog
 	}
 	return 4 * c
+}
+
+func (o PullOptions) withDefaults() PullOptions {
+	o.Common.withDefaults(16)
+	orDefault(&o.Depth, 100_000)
+	orDefault(&o.DrainTimeout, time.Minute)
+	return o
+}
+
+func (o PullOptions) validate() error {
+	switch {
+	case o.BodyBytes < pullBodyMin || o.BodyBytes > pullBodyMax:
+		return fmt.Errorf("bodies of %d bytes: want %d to %d", o.BodyBytes, pullBodyMin, pullBodyMax)
+	case o.Depth < 0 || o.Depth > 10_000_000:
+		return fmt.Errorf("a depth of %d: want 0 to 10000000", o.Depth)
+	case o.DrainTimeout < 0:
+		return errors.New("the drain timeout must not be negative")
+	}
+	return o.Common.validate()
 }

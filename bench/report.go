@@ -8,7 +8,7 @@ import (
 
 // Report is what a run found out.
 type Report struct {
-	Scenario  string        `json:"scenario"` // publish, deliver, lateness, isolation or overload
+	Scenario  string        `json:"scenario"` // publish, deliver, lateness, isolation, overload or pull
 	Unit      string        `json:"unit"`     // of the rates
 	Started   time.Time     `json:"started"`
 	GOOS      string        `json:"goos"`

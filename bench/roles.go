@@ -1,11 +1,13 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -52,9 +54,29 @@ func RunRole(ctx context.Context, role Role, in io.Reader, out io.Writer) error 
 }
 
 // ServeEcho answers every request with 200 and a JSON object of the size of a
-// publish's answer, until ctx ends. It takes ln over.
+// publish's answer, or with as many bytes as a path of the form /bytes/<n> asks for, until
+// ctx ends. It takes ln over.
 func ServeEcho(ctx context.Context, ln net.Listener) error {
-	return serve(ctx, ln, answerAccepted)
+	blank := make([]byte, pullAnswerMax)
+	return serve(ctx, ln, func(req *fasthttp.RequestCtx) { answerEcho(req, blank) })
+}
+
+// echoPrefix begins a path that asks for an answer of so many bytes.
+const echoPrefix = "/bytes/"
+
+func answerEcho(ctx *fasthttp.RequestCtx, blank []byte) {
+	size, ok := bytes.CutPrefix(ctx.Request.Header.RequestURI(), []byte(echoPrefix))
+	if !ok {
+		answerAccepted(ctx)
+		return
+	}
+	n, err := strconv.Atoi(string(size))
+	if err != nil || n < 0 || n > len(blank) {
+		ctx.SetStatusCode(fasthttp.StatusBadRequest)
+		return
+	}
+	ctx.SetContentTypeBytes(jsonType)
+	ctx.Response.SetBodyRaw(blank[:n])
 }
 
 // ServeSink answers every request with an empty 200, until ctx ends. It takes ln

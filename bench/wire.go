@@ -12,7 +12,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// answerBytesMax bounds the answer to a publish.
+// answerBytesMax bounds the answer to a publish, and to whatever has no bound of its own.
 const answerBytesMax = 64 << 10
 
 // wire is one producer's keep-alive connection. It writes requests that were
@@ -22,6 +22,7 @@ const answerBytesMax = 64 << 10
 type wire struct {
 	addr    string
 	timeout time.Duration
+	most    int             // bytes of an answer
 	ctx     context.Context // of the run: its end closes the connection
 	conn    net.Conn
 	detach  func() bool
@@ -32,7 +33,7 @@ type wire struct {
 }
 
 func newWire(ctx context.Context, addr string, timeout time.Duration) *wire {
-	return &wire{addr: addr, timeout: timeout, ctx: ctx}
+	return &wire{addr: addr, timeout: timeout, most: answerBytesMax, ctx: ctx}
 }
 
 // postHead renders the head of a POST. Headers are given as "Name: value".
@@ -88,7 +89,7 @@ func (w *wire) exchange(head, body []byte) error {
 	if err := w.bw.Flush(); err != nil {
 		return fmt.Errorf("write to %s: %w", w.addr, err)
 	}
-	if err := w.resp.ReadLimitBody(w.br, answerBytesMax); err != nil {
+	if err := w.resp.ReadLimitBody(w.br, w.most); err != nil {
 		return fmt.Errorf("read the answer of %s: %w", w.addr, err)
 	}
 	return nil

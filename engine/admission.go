@@ -13,13 +13,14 @@ import (
 // publishes are accepted at the rate at which attempts start: at half of that rate when the
 // wait is lateMax and more, at one and a half times when there is none, so that it settles
 // in between. The others are refused at once, and nothing of theirs is stored. It ends when
-// nothing has waited for a while. Messages that wait for a destination, a flow-control key
+// nothing waits and nothing had to be refused for a while: were it to end with the wait
+// alone, all that is offered would come in until there is a wait again. Messages that wait for a destination, a flow-control key
 // or their queue are nobody's fault: a backlog of theirs is what the disk is for.
 type admission struct {
-	late    atomic.Bool
-	calm    int64 // unix ms: since when nothing waits; owned by the loop
-	tokens  atomic.Int64
-	refused atomic.Int64 // unix ms of the newest refusal
+	late     atomic.Bool
+	observed int64 // unix ms: when it was last looked at; owned by the loop
+	tokens   atomic.Int64
+	refused  atomic.Int64 // unix ms of the newest refusal
 
 	// Refused publishes by reason, for operators: deliveries were late, or the index lagged.
 	lates, lagging atomic.Uint64
@@ -28,6 +29,7 @@ type admission struct {
 const (
 	lateMax   = time.Second
 	lateOver  = lateMax / 8
+	calmAfter = 2 * time.Second
 	tokensMax = 1024 // accepted in a burst
 	tokenCost = 1000 // tokens of a publish
 )
@@ -37,9 +39,16 @@ const (
 type waits struct {
 	least, before int64 // ms: in this stretch of time and in the one before it
 	since         int64 // unix ms
+
+	// How long, in this stretch, it was the processor that attempts waited for, ms. Where
+	// that is the smaller part, as with answers that come in bursts, it is not what is short.
+	short  int64
+	looked int64 // unix ms: when it was last looked at, and what was seen
+	paced  bool
+	scarce bool // it was the larger part of the stretch before
 }
 
-const waitsStretch = 500 // ms
+const waitsStretch = 200 // ms
 
 // began notes an attempt that begins so many ms after it was due.
 func (w *waits) began(late int64) { w.least = min(w.least, late) }
@@ -48,10 +57,8 @@ func (w *waits) began(late int64) { w.least = min(w.least, late) }
 // for them; 0 when there is.
 func (c *core) lateness() time.Duration {
 	w := &c.waits
-	if c.now-w.since >= waitsStretch || c.now < w.since {
-		w.least, w.before, w.since = math.MaxInt64, w.least, c.now
-	}
-	if !c.paced() || c.stuck {
+	w.look(c.now, c.paced())
+	if !w.paced || !w.scarce || c.stuck {
 		return 0
 	}
 	late := min(w.least, w.before)
@@ -61,22 +68,36 @@ func (c *core) lateness() time.Duration {
 	return millis(late)
 }
 
+// look notes whether attempts wait for the processor now.
+func (w *waits) look(now int64, paced bool) {
+	if w.paced {
+		w.short += max(now-w.looked, 0)
+	}
+	w.looked, w.paced = now, paced
+	if passed := now - w.since; passed >= waitsStretch || passed < 0 {
+		w.scarce = w.short*2 > passed
+		w.least, w.before, w.since, w.short = math.MaxInt64, w.least, now, 0
+	}
+}
+
 // observe takes how late deliveries are, and how many began in a step.
 func (a *admission) observe(now int64, late time.Duration, starts int) {
-	switch {
+	passed := min(max(now-a.observed, 0), lateMax.Milliseconds())
+	a.observed = now
+	switch refused := now - a.refused.Load(); {
 	case late > lateMax:
 		a.late.Store(true)
-	case late < lateOver && now-a.calm > lateMax.Milliseconds():
+	case late < lateOver && (refused < 0 || refused > calmAfter.Milliseconds()):
 		a.late.Store(false)
 	}
-	if late >= lateOver || a.calm > now {
-		a.calm = now
-	}
-	if !a.late.Load() || starts == 0 {
+	if !a.late.Load() {
 		return
 	}
-	each := tokenCost*3/2 - tokenCost*min(late, lateMax).Milliseconds()/lateMax.Milliseconds()
-	if a.tokens.Add(int64(starts)*each) > tokensMax*tokenCost {
+	more := int64(starts) * (tokenCost*3/2 - tokenCost*min(late, lateMax).Milliseconds()/lateMax.Milliseconds())
+	if late < lateOver {
+		more += passed * tokenCost // where nothing is accepted, nothing starts: it begins with these
+	}
+	if a.tokens.Add(more) > tokensMax*tokenCost {
 		a.tokens.Store(tokensMax * tokenCost)
 	}
 }

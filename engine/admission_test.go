@@ -34,13 +34,22 @@ func TestAdmission(t *testing.T) {
 	if n := accepted(3 * tokensMax); n != tokensMax {
 		t.Errorf("%d accepted in a burst", n)
 	}
-	a.observe(bareNow+lateMax.Milliseconds(), 0, 0)
+	a.observe(bareNow+10, lateMax/2, 0)
 	if accepted(1) != 0 {
-		t.Error("it is over before nothing has waited for a while")
+		t.Error("no attempt starts, and they are still late: one was accepted")
 	}
-	a.observe(bareNow+lateMax.Milliseconds()+1, 0, 0)
-	if n := accepted(10_000); n != 10_000 {
-		t.Errorf("%d of 10000 accepted when it is over", n)
+	a.observe(bareNow+20, 0, 0)
+	if n := accepted(20); n != 10 {
+		t.Errorf("%d accepted 10 ms after nothing is late any more", n)
+	}
+	calm := bareNow + calmAfter.Milliseconds() // the newest refusal was at bareNow
+	a.observe(calm, 0, 0)
+	if n := accepted(10 * tokensMax); n != int(lateMax.Milliseconds()) {
+		t.Errorf("%d accepted before nothing was refused for a while", n)
+	}
+	a.observe(calm+1, 0, 0)
+	if n := accepted(10 * tokensMax); n != 10*tokensMax {
+		t.Errorf("%d of %d accepted when it is over", n, 10*tokensMax)
 	}
 }
 
@@ -58,6 +67,7 @@ func TestLateness(t *testing.T) {
 		}
 		return got
 	}
+	at(0)
 	at(waitsStretch*time.Millisecond, 90_000, 20)
 	if got := at(time.Millisecond); got != 20*time.Millisecond {
 		t.Errorf("late by %v, one began 20 ms after it was due", got)
@@ -75,5 +85,30 @@ func TestLateness(t *testing.T) {
 	at(time.Millisecond, 5000)
 	if got := at(time.Millisecond); got != 0 {
 		t.Errorf("late by %v, and nobody waits", got)
+	}
+}
+
+// TestLatenessInBursts: where the processor is what attempts wait for only now and then, it
+// is not what makes them late.
+func TestLatenessInBursts(t *testing.T) {
+	for _, part := range []struct {
+		short int64 // ms of every 50
+		late  bool
+	}{{10, false}, {40, true}} {
+		b := newBareCore(t, 10)
+		b.turn.push(0)
+		most := time.Duration(0)
+		for range 4 * waitsStretch / 50 {
+			b.waits.began(5000)
+			b.pace.limit = 0
+			most = max(most, b.lateness())
+			b.now += part.short
+			b.pace.limit = 1
+			most = max(most, b.lateness())
+			b.now += 50 - part.short
+		}
+		if got := most > 0; got != part.late {
+			t.Errorf("%d of 50 ms short of processor: late by %v", part.short, most)
+		}
 	}
 }

@@ -187,6 +187,7 @@ func (e *Engine) flushBatch() error {
 	q.mu.Lock()
 	q.applied.Broadcast()
 	q.mu.Unlock()
+	e.visible.tell()
 	lsn := e.idx.Applied()
 	if plant.Bug("dedup-forgets-early") {
 		e.dedup.applied(uint64(e.log.Durable().LSN))

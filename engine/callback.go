@@ -157,6 +157,7 @@ func (a *attempter) callback(template []byte, cmd *startCommand, failure bool) (
 	if err := record.DecodeMessage(template, &t); err != nil {
 		return nil, fmt.Errorf("the template of a callback: %w", err)
 	}
+	t.Redact = redactOfCallback(&a.message.Redact)
 	t.User, t.Nonce, t.CallerIP = cmd.row.User, a.rand.draw(a.e.opts.Rand), a.message.CallerIP
 	t.Flags |= record.FlagReport
 	if failure {

@@ -54,7 +54,7 @@ func TestReportOfReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range dead {
-		_, err := e.RetryDeadLetter(1, dead[i].ID)
+		_, err := e.RetryDeadLetter(1, dead[i].ID, nil)
 		if report := i > 0; report != errors.Is(err, ErrTooLarge) || !report && err != nil {
 			t.Errorf("retry of dead letter %d, of %s: %v", i, dead[i].URL, err)
 		}

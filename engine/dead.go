@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -128,130 +127,6 @@ func (c *claims) applied(lsn uint64) {
 	})
 }
 
-// deadPageMax bounds a page of dead letters (QSTASH.md §8.3), deadScanMax the
-// rows one call looks at: a page may be short and still have a cursor.
-const (
-	deadPageMax = 100
-	deadScanMax = 10_000
-)
-
-// DeadLetters returns one page of dead letters and the cursor of the next, ""
-// at the end.
-func (e *Engine) DeadLetters(q DeadLetterQuery) ([]DeadLetter, string, error) {
-	f, err := newDeadFilter(&q)
-	if err != nil {
-		return nil, "", err
-	}
-	if err := e.catchUp(); err != nil {
-		return nil, "", err
-	}
-	rows, next, err := e.scanDead(&q, f)
-	if err != nil {
-		return nil, "", err
-	}
-	var out []DeadLetter
-	for i := range rows {
-		v := new(DeadLetter)
-		err := e.viewDead(&rows[i], v)
-		if errors.Is(err, ErrNotFound) {
-			continue // deleted or retried meanwhile
-		}
-		if err != nil {
-			return nil, "", err
-		}
-		if f.matches(v) {
-			out = append(out, *v)
-		}
-	}
-	if next == 0 {
-		return out, "", nil
-	}
-	return out, strconv.FormatUint(next, 10), nil
-}
-
-// scanDead collects the rows that can match by what the index knows of them, and
-// where the next page starts, 0 at the end.
-func (e *Engine) scanDead(q *DeadLetterQuery, f *deadFilter) (rows []index.Dead, next uint64, err error) {
-	seen := 0
-	err = e.idx.DeadLetters(uint32(q.User), f.from, q.Descending, func(d *index.Dead) (bool, error) {
-		if len(rows) == f.count || seen == deadScanMax {
-			next = d.LSN
-			return false, nil
-		}
-		seen++
-		if f.row(d) {
-			rows = append(rows, *d)
-		}
-		return true, nil
-	})
-	return rows, next, indexError(err)
-}
-
-// deadFilter is a query in the form that rows are checked with.
-type deadFilter struct {
-	q        *DeadLetterQuery
-	from     uint64
-	count    int
-	dead     map[uint64]bool // by ids, nil for all
-	messages map[uint64]bool
-	fromMs   int64
-	toMs     int64
-}
-
-func newDeadFilter(q *DeadLetterQuery) (*deadFilter, error) {
-	f := &deadFilter{q: q, count: q.Count, toMs: 1<<63 - 1}
-	if f.count <= 0 || f.count > deadPageMax {
-		f.count = deadPageMax
-	}
-	if q.Descending {
-		f.from = ^uint64(0)
-	}
-	if q.Cursor != "" {
-		n, err := strconv.ParseUint(q.Cursor, 10, 64)
-		if err != nil {
-			return nil, limitError("cursor %q is not one that this server gave out", q.Cursor)
-		}
-		f.from = n
-	}
-	if !q.From.IsZero() {
-		f.fromMs = q.From.UnixMilli()
-	}
-	if !q.To.IsZero() {
-		f.toMs = q.To.UnixMilli()
-	}
-	f.dead = numbers(q.IDs, func(id string) (uint64, error) { _, lsn, err := parseDeadID(id); return lsn, err })
-	f.messages = numbers(q.MessageIDs, func(id string) (uint64, error) { seq, _, err := parseMessageID(id); return seq, err })
-	return f, nil
-}
-
-// numbers turns ids into the set of their numbers; one that is no id matches
-// nothing. No ids at all match everything.
-func numbers(ids []string, parse func(string) (uint64, error)) map[uint64]bool {
-	if len(ids) == 0 {
-		return nil
-	}
-	set := make(map[uint64]bool, len(ids))
-	for _, id := range ids {
-		if n, err := parse(id); err == nil {
-			set[n] = true
-		}
-	}
-	return set
-}
-
-func (f *deadFilter) row(d *index.Dead) bool {
-	return (f.dead == nil || f.dead[d.LSN]) && (f.messages == nil || f.messages[d.Seq]) &&
-		d.At >= f.fromMs && d.At <= f.toMs &&
-		(len(f.q.Statuses) == 0 || slices.Contains(f.q.Statuses, int(d.Status)))
-}
-
-func (f *deadFilter) matches(v *DeadLetter) bool {
-	return oneOf(f.q.URLs, v.URL) && oneOf(f.q.CallerIPs, v.CallerIP) && oneOf(f.q.ScheduleIDs, v.ScheduleID) &&
-		oneOf(f.q.TopicNames, v.TopicName) && oneOf(f.q.QueueNames, v.QueueName) && oneOf(f.q.FlowKeys, v.Flow.Key)
-}
-
-func oneOf(set []string, s string) bool { return len(set) == 0 || slices.Contains(set, s) }
-
 // readDead reads a dead letter's message and outcome from the log.
 func (e *Engine) readDead(d *index.Dead, v *DeadLetter) error {
 	if err := e.readMessage(&d.Row, &v.Message); err != nil {
@@ -273,7 +148,7 @@ func (e *Engine) readDead(d *index.Dead, v *DeadLetter) error {
 // viewDead reads a dead letter, or what is left of it: one damaged record does
 // not hide the others (W7).
 //
-// One that was moved between the reading of its row and of its records is looked up
+// Nothing in it is redacted. One that was moved between the reading of its row and of its records is looked up
 // again; it may have gone then.
 func (e *Engine) viewDead(d *index.Dead, v *DeadLetter) error {
 	err := e.readDead(d, v)
@@ -296,6 +171,7 @@ func (e *Engine) viewDead(d *index.Dead, v *DeadLetter) error {
 // cannot be read.
 func damagedDead(d *index.Dead, v *DeadLetter) {
 	*v = DeadLetter{ID: deadID(d.At, d.LSN), At: time.UnixMilli(d.At), ResponseStatus: int(d.Status), Error: ErrDamaged.Error()}
+	v.Method = "POST" // clients know no other word for a method that is not known
 	v.Message.ID, v.Due, v.Attempts = MessageID(d.Seq, d.Nonce), time.UnixMilli(d.Due), int(d.Tries)
 }
 
@@ -312,6 +188,7 @@ func (e *Engine) DeadLetter(u UserID, id string) (*DeadLetter, error) {
 	if err := e.viewDead(&d, v); err != nil {
 		return nil, err
 	}
+	v.redact()
 	return v, nil
 }
 
@@ -365,65 +242,4 @@ func (e *Engine) DeleteDeadLetter(u UserID, id string) error {
 		return logError(err)
 	}
 	return nil
-}
-
-// RetryDeadLetter publishes a dead letter's message again, as a new message with
-// all its attempts, and removes the dead letter: one record (W9).
-func (e *Engine) RetryDeadLetter(u UserID, id string) (string, error) {
-	if err := errors.Join(e.Ready(), e.space.refusal()); err != nil {
-		return "", err
-	}
-	k, d, err := e.claimDead(u, id)
-	if err != nil {
-		return "", err
-	}
-	sub, err := e.redrive(&d)
-	if err == nil {
-		_, err = e.settle(&sub)
-	}
-	e.claims.settle(k, uint64(sub.ticket.LSN), err)
-	if err != nil {
-		return "", err
-	}
-	return MessageID(uint64(sub.ticket.LSN), sub.nonce), nil
-}
-
-// redrive copies the message's record: no record refers to another's body (W9). It makes
-// the queue that the message is to wait in, as a publish does.
-func (e *Engine) redrive(d *index.Dead) (submission, error) {
-	p, err := e.readRecord(d.Pos, int(d.Row.Len))
-	if err != nil {
-		return submission{}, err
-	}
-	var m record.Message
-	body, err := openMessage(p, &d.Row, &m, nil)
-	if err != nil {
-		return submission{}, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	if m.Flags&record.FlagReport != 0 { // it is a message of its own from now on
-		m.Flags &^= record.FlagReport | record.FlagFailure
-		m.SetBody(body, nil)
-	}
-	m.Root = 0
-	now := e.wallMillis()
-	m.Nonce, m.Created, m.Due = new(chance).draw(e.opts.Rand), now, now
-	m.DedupKey, m.FromDead = [16]byte{}, record.FromDead{Dead: d.LSN, Freed: d.Freed()}
-	m.Flags, m.Tick = m.Flags&^record.FlagTick, record.ScheduleTick{} // its schedule has gone on
-	// A callback had no body of its own until now.
-	if len(body) > messageMaxLimit || m.Size() > e.opts.recordMax()-record.MoveOverhead {
-		return submission{}, ErrTooLarge
-	}
-	if m.PullName != "" {
-		q, err := e.ensurePull(UserID(m.User), m.PullName)
-		if err != nil {
-			return submission{}, err
-		}
-		placePull(&m, q.ID)
-	}
-	if m.QueueName != "" {
-		if err := e.ensureQueue(UserID(m.User), m.QueueName); err != nil {
-			return submission{}, err
-		}
-	}
-	return e.logMessage(&m)
 }

@@ -12,23 +12,26 @@ import (
 // RecordInfo is what a tool shows of a log record: the keys of its fixed head,
 // nothing of its content. Empty fields are those that the record does not have.
 type RecordInfo struct {
-	Type string `json:"record"` // "message", "outcome", "drop-dead", "user", "move",
-	// "schedule", "drop-schedule", "tick", "queue", "flow", "group", "drop-group", "pull-queue", "fanout", or "type N"
+	Type string `json:"record"` // "message", "outcome", "drop-dead", "user", "token", "drop-token", "drop-user", "move",
+	// "schedule", "drop-schedule", "tick", "queue", "flow", "group", "drop-group", "pull-queue", "fanout", "job", or "type N"
 	Message  string     `json:"message,omitempty"`
 	User     uint32     `json:"user,omitempty"`
-	Kind     string     `json:"kind,omitempty"`    // outcome
+	Kind     string     `json:"kind,omitempty"`    // outcome; job: its state
 	Step     string     `json:"step,omitempty"`    // outcome: what it does to a message of a pull queue
 	Attempt  int        `json:"attempt,omitempty"` // outcome
 	Status   int        `json:"status,omitempty"`  // outcome
 	Due      *time.Time `json:"due,omitempty"`
 	At       *time.Time `json:"at,omitempty"`
-	Dead     string     `json:"dead,omitempty"` // drop-dead: the address of the outcome
-	Name     string     `json:"name,omitempty"` // user: its name; schedule: its expression
+	Dead     string     `json:"dead,omitempty"`  // drop-dead: the address of the outcome
+	Name     string     `json:"name,omitempty"`  // user, token: its name; schedule: its expression; job: its id
+	Token    string     `json:"token,omitempty"` // token, drop-token: its id
 	Queue    string     `json:"queue,omitempty"`
-	Flow     string     `json:"flow,omitempty"`  // flow-control key
-	Group    string     `json:"group,omitempty"` // URL group
+	Flow     string     `json:"flow,omitempty"`    // flow-control key
+	Group    string     `json:"group,omitempty"`   // URL group
+	Members  []string   `json:"members,omitempty"` // fanout: the messages that it publishes
+	Labels   []string   `json:"labels,omitempty"`
+	Redacted bool       `json:"redacted,omitempty"` // message, fanout: views of it hide something
 	Pull     string     `json:"pull_queue,omitempty"`
-	Members  []string   `json:"members,omitempty"`   // fanout: the messages that it publishes
 	Calls    []string   `json:"callbacks,omitempty"` // outcome: the callbacks that it publishes
 	Old      string     `json:"old,omitempty"`       // move: where the copied record stood
 	Schedule string     `json:"schedule,omitempty"`
@@ -37,6 +40,7 @@ type RecordInfo struct {
 	Missed   int        `json:"missed,omitempty"`  // tick: how many published nothing, from From to Tick
 	Paused   bool       `json:"paused,omitempty"`  // schedule, queue, flow, pull queue
 	Deleted  bool       `json:"deleted,omitempty"` // queue, pull queue: it is there for its messages only
+	Expired  bool       `json:"expired,omitempty"` // drop-dead: for its age
 	Pinned   []string   `json:"pinned,omitempty"`  // flow: "parallelism", "rate"
 	Error    string     `json:"error,omitempty"`
 }
@@ -62,6 +66,12 @@ func InspectRecord(lsn wal.LSN, p []byte) RecordInfo {
 		err = info.dropDead(p)
 	case record.TypeUser:
 		err = info.user(p)
+	case record.TypeToken:
+		err = info.token(p)
+	case record.TypeDropToken:
+		err = info.dropToken(p)
+	case record.TypeDropUser:
+		err = info.dropUser(p)
 	case record.TypeMove:
 		err = info.move(p)
 	case record.TypeSchedule:
@@ -82,6 +92,8 @@ func InspectRecord(lsn wal.LSN, p []byte) RecordInfo {
 		err = info.pullQueue(p)
 	case record.TypeFanout:
 		err = info.fanout(lsn, p)
+	case record.TypeJob:
+		err = info.job(p)
 	}
 	if err != nil {
 		info.Error = err.Error()
@@ -108,6 +120,11 @@ func (i *RecordInfo) published(h record.MessageHead) error {
 		return err
 	}
 	i.Queue, i.Flow = string(names.Queue), string(names.FlowKey)
+	var redact Redact
+	if i.Labels, redact, err = h.Labels(); err != nil {
+		return err
+	}
+	i.Redacted = redact.Any()
 	pull, err := h.PullQueue()
 	if err != nil {
 		return err
@@ -159,6 +176,7 @@ func (i *RecordInfo) dropDead(p []byte) error {
 		return err
 	}
 	i.User, i.Dead = d.User, wal.LSN(d.Dead).String()
+	i.Expired = d.Flags&record.DropExpired != 0
 	return nil
 }
 
@@ -169,6 +187,37 @@ func (i *RecordInfo) user(p []byte) error {
 		return err
 	}
 	i.User, i.Name, i.At = u.ID, u.Name, utc(u.Created)
+	return nil
+}
+
+// token says nothing of a token's hash but what its id has of it.
+func (i *RecordInfo) token(p []byte) error {
+	i.Type = "token"
+	var t record.Token
+	if err := record.DecodeToken(p, &t); err != nil {
+		return err
+	}
+	i.User, i.Token, i.Name, i.At = t.User, TokenID(t.ID()), t.Name, utc(t.Created)
+	return nil
+}
+
+func (i *RecordInfo) dropToken(p []byte) error {
+	i.Type = "drop-token"
+	var d record.DropToken
+	if err := record.DecodeDropToken(p, &d); err != nil {
+		return err
+	}
+	i.User, i.Token = d.User, TokenID(d.ID)
+	return nil
+}
+
+func (i *RecordInfo) dropUser(p []byte) error {
+	i.Type = "drop-user"
+	var d record.DropUser
+	if err := record.DecodeDropUser(p, &d); err != nil {
+		return err
+	}
+	i.User = d.User
 	return nil
 }
 
@@ -275,6 +324,19 @@ func (i *RecordInfo) dropGroup(p []byte) error {
 	return nil
 }
 
+func (i *RecordInfo) job(p []byte) error {
+	i.Type = "job"
+	var j record.Job
+	if err := record.DecodeJob(p, &j); err != nil {
+		return err
+	}
+	i.User, i.At, i.Name = j.User, utc(j.Updated), replayID(j.ID)
+	if i.Kind = string(replayStates[j.State]); j.State == record.JobGone {
+		i.Kind = "gone"
+	}
+	return nil
+}
+
 func utc(millis int64) *time.Time {
 	t := time.UnixMilli(millis).UTC()
 	return &t
@@ -304,10 +366,12 @@ func (i RecordInfo) String() string {
 	word("by %s", i.Step)
 	word("%s", i.Dead)
 	word("of schedule %q", i.Schedule)
+	word("%s", i.Token)
 	word("%q", i.Name)
 	word("in queue %q", i.Queue)
 	word("in pull queue %q", i.Pull)
 	word("with key %q", i.Flow)
+	word("labeled %q", strings.Join(i.Labels, ","))
 	word("%q", i.Group)
 	number("user %d", int(i.User))
 	number("attempt %d", i.Attempt)
@@ -319,8 +383,14 @@ func (i RecordInfo) String() string {
 	if i.Paused {
 		s += " paused"
 	}
+	if i.Redacted {
+		s += " redacted"
+	}
 	if i.Deleted {
 		s += " deleted"
+	}
+	if i.Expired {
+		s += " expired"
 	}
 	word("pinned %s", strings.Join(i.Pinned, " and "))
 	word("calls %s", strings.Join(i.Calls, " "))

@@ -41,9 +41,11 @@ func TestInspectLines(t *testing.T) {
 		User: 1, Nonce: 7, Due: 2000, Created: 2000, QueueName: "q", FlowKey: "k",
 		Line: record.Line{Queue: record.QueueID(1, "q"), Flow: record.FlowID(1, "k")},
 	}
+	labeled := record.Message{User: 1, Nonce: 7, Due: 2000, Created: 2000, Labels: []string{"b", "a"}, Redact: record.Redact{Body: true}}
 	callback := record.Message{Flags: record.FlagReport, User: 1, Nonce: 8}
 	for want, p := range map[string][]byte{
 		"message " + MessageID(512, 7) + ` in queue "q" with key "k" user 1 due 1970-01-01T00:00:02Z`: message.Append(nil),
+		"message " + MessageID(512, 7) + ` labeled "b,a" user 1 due 1970-01-01T00:00:02Z redacted`:    labeled.Append(nil),
 		"fanout " + MessageID(512, 3) + " " + MessageID(513, 4) + ` in queue "q" with key "k" user 1 due 1970-01-01T00:00:02Z`: (&record.Fanout{
 			Message: message.Append(nil), Members: []record.Member{{Nonce: 3}, {Nonce: 4}},
 		}).Append(nil),
@@ -55,8 +57,9 @@ func TestInspectLines(t *testing.T) {
 		`flow with key "k" user 1 paused pinned parallelism and rate`: (&record.Flow{
 			User: 1, Key: "k", Flags: record.FlowPaused | record.FlowPinnedParallelism | record.FlowPinnedRate,
 		}).Append(nil),
-		`group "g" user 1`:      (&record.Group{User: 1, Name: "g"}).Append(nil),
-		`drop-group "g" user 1`: (&record.DropGroup{User: 1, Name: "g"}).Append(nil),
+		`group "g" user 1`:                  (&record.Group{User: 1, Name: "g"}).Append(nil),
+		`job done "rpl_11111111118" user 1`: (&record.Job{User: 1, ID: 7, State: record.JobDone, URL: "http://a.example/"}).Append(nil),
+		`drop-group "g" user 1`:             (&record.DropGroup{User: 1, Name: "g"}).Append(nil),
 	} {
 		info := InspectRecord(512, p)
 		if got := info.String(); got != want {

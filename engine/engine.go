@@ -28,10 +28,11 @@ import (
 //	scrub     reads the log slowly, looking for damage (W7)
 //	reclaimer gives up the log's oldest segments, after copying what counts (W10)
 //	space     looks at the room on the disk
+//	replayer  starts replays, which have a goroutine each
 //	sweeper   ends messages of pull queues that nobody will receive any more
 //
 // The log's committer hands each group to loop and applier in log order. Lock
-// order: users.mu, groups.change, pulls.change, dedup.mu and defining, each held over an append, then the
+// order: users.mu, groups.change, pulls.change, replays.change, dedup.mu and defining, each held over an append, then the
 // log's own; every other lock is a leaf.
 type Engine struct {
 	opts    Options
@@ -46,6 +47,7 @@ type Engine struct {
 	stuck  bool              // there are such; owned by loop
 
 	applier   applierQueue
+	visible   visible
 	flusher   flusher
 	waits     processorWait // owned by loop
 	reads     chan pageCommand
@@ -60,11 +62,15 @@ type Engine struct {
 	queues    queueBook
 	pulls     pullBook
 	sweeper   pullSweeper
+	replays   replays
 	health    health
 	backup    sync.Mutex // held by the one that runs
+	hostWalk  sync.Mutex // held by the one that walks (UserHosts)
 	space     space
 
 	reclaimer reclaimer
+
+	deadExpired atomic.Uint64 // since the start
 
 	closing  atomic.Bool // no more publishes
 	fatalErr atomic.Pointer[error]
@@ -117,8 +123,10 @@ func (e *Engine) start() {
 	e.wg.Go(e.flushLoop)
 	e.wg.Go(e.scrubLoop)
 	e.wg.Go(e.reclaimLoop)
+	e.wg.Go(e.expireLoop)
 	e.wg.Go(e.watchSpace)
 	e.wg.Go(e.sweepLoop)
+	e.wg.Go(e.replayLoop)
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing

@@ -167,14 +167,14 @@ func TestRetriesThenDeadLetterThenRedrive(t *testing.T) {
 	w.mu.Lock()
 	fail = false
 	w.mu.Unlock()
-	again, err := e.RetryDeadLetter(1, d.ID)
+	again, err := e.RetryDeadLetter(1, d.ID, nil)
 	if err != nil || again == id {
 		t.Fatalf("redrive: %q %v", again, err)
 	}
 	if got := w.next(t); got.header["Upstash-Message-Id"] != again || !bytes.Equal(got.body, body) {
 		t.Errorf("redriven attempt %+v", got.header)
 	}
-	if _, err := e.RetryDeadLetter(1, d.ID); !errors.Is(err, ErrNotFound) {
+	if _, err := e.RetryDeadLetter(1, d.ID, nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("second redrive: %v", err)
 	}
 	if _, err := e.DeadLetter(1, d.ID); !errors.Is(err, ErrNotFound) {

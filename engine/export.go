@@ -23,6 +23,7 @@ import (
 //
 //	export       the first line: "format", and when it was made
 //	account      exportAccount
+//	token        exportToken: one that an account has besides its first
 //	message      exportMessage: one that is pending
 //	dead_letter  exportDead
 //	schedule     exportSchedule
@@ -33,8 +34,9 @@ import (
 // Times are RFC 3339 in UTC. A body is text in "body" if it is UTF-8, else
 // "body_base64". What cannot be read has "damaged": true and what the index knows.
 //
-// Format 2 added schedules, format 3 groups and what goes to them, format 4 pull queues: who
-// reads an export to have everything must know them.
+// Format 2 added schedules, format 3 groups and what goes to them, format 4 tokens, labels,
+// what is redacted elsewhere, and pull queues: who reads an export to have everything must
+// know them.
 const exportFormat = 4
 
 // ExportOptions say what an export shows.
@@ -106,6 +108,7 @@ type exportEnd struct {
 	DeadLetters int    `json:"dead_letters"`
 	Schedules   int    `json:"schedules"`
 	Groups      int    `json:"groups"`
+	Tokens      int    `json:"tokens"`
 	PullQueues  int    `json:"pull_queues"`
 	Damaged     int    `json:"damaged"`
 }
@@ -121,6 +124,9 @@ func (e *Engine) Export(ctx context.Context, w io.Writer, o ExportOptions) error
 	err := x.json.Encode(exportHead{Type: "export", Format: exportFormat, Created: e.opts.Wall().UTC().Truncate(time.Second)})
 	if err == nil {
 		err = x.accounts(o.Secrets)
+	}
+	if err == nil {
+		err = x.tokens(o.Secrets)
 	}
 	if err == nil {
 		err = indexError(e.idx.Pending(x.message))
@@ -178,7 +184,7 @@ func (x *exporter) message(row *record.Row) error {
 	m := new(Message)
 	err := x.e.readMessage(row, m)
 	if errors.Is(err, wal.ErrNotFound) {
-		if m, err = x.e.Message(UserID(row.User), id); errors.Is(err, ErrNotFound) {
+		if m, err = x.e.message(UserID(row.User), id); errors.Is(err, ErrNotFound) {
 			return nil
 		}
 	}
@@ -256,19 +262,26 @@ func pairs(hs []Header) [][2]string {
 // as by a start, and closed again, without a delivery. Lock must not have been
 // called.
 func (o *Offline) Export(ctx context.Context, w io.Writer, opts ExportOptions) (err error) {
-	eo := Options{Dir: o.dir, FS: o.fs, Wire: noWire{}, MinFree: -1, OnFatal: func(error) {}, manual: true}
-	eo.withDefaults()
-	if size := o.segmentSize(); size > 0 {
-		eo.SegmentSize = size
-		eo.MessageMax = int(min(int64(eo.MessageMax), (size-metaMax*3/2-record.MoveOverhead-1<<16)/2)) // as segmentMin has it
-		eo.ResponseMax = eo.MessageMax
-	}
+	eo := o.options()
+	eo.manual = true
 	e, err := recoverEngine(eo)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.closeFiles()) }()
 	return e.Export(ctx, w, opts)
+}
+
+// options are those of an engine that is never started.
+func (o *Offline) options() Options {
+	eo := Options{Dir: o.dir, FS: o.fs, Wire: noWire{}, MinFree: -1, OnFatal: func(error) {}}
+	eo.withDefaults()
+	if size := o.segmentSize(); size > 0 {
+		eo.SegmentSize = size
+		eo.MessageMax = int(min(int64(eo.MessageMax), (size-metaMax*3/2-record.MoveOverhead-1<<16)/2)) // as segmentMin has it
+		eo.ResponseMax = eo.MessageMax
+	}
+	return eo
 }
 
 // segmentSize returns the size of the newest segment, which those that a recovery

@@ -16,6 +16,22 @@ type exportLine struct {
 	Flow     *exportFlow     `json:"flow_control,omitempty"`
 	Callback *exportCallback `json:"callback,omitempty"`
 	Failure  *exportCallback `json:"failure_callback,omitempty"`
+	Labels   []string        `json:"labels,omitempty"`
+	Redact   *exportRedact   `json:"redact,omitempty"`
+}
+
+// exportRedact is what views hide of a message. An export hides nothing.
+type exportRedact struct {
+	Body    bool     `json:"body,omitempty"`
+	Headers bool     `json:"headers,omitempty"` // all of them
+	Names   []string `json:"header_names,omitempty"`
+}
+
+func redactOut(r *Redact) *exportRedact {
+	if !r.Any() {
+		return nil
+	}
+	return &exportRedact{r.Body, r.Headers, r.Names}
 }
 
 type exportFlow struct {
@@ -49,6 +65,7 @@ func (v *Message) lineOut() exportLine {
 	return exportLine{
 		Topic: v.TopicName, Endpoint: v.Endpoint, Queue: v.QueueName, Ordering: v.Ordering,
 		Flow: flowOut(&v.Flow), Callback: callbackOut(v.Callback), Failure: callbackOut(v.Failure),
+		Labels: v.Labels, Redact: redactOut(&v.Redact),
 	}
 }
 
@@ -56,6 +73,7 @@ func (v *ScheduleInfo) lineOut() exportLine {
 	return exportLine{
 		Topic: v.TopicName, Queue: v.QueueName, Ordering: v.Ordering,
 		Flow: flowOut(&v.Flow), Callback: callbackOut(v.Callback), Failure: callbackOut(v.Failure),
+		Labels: v.Labels, Redact: redactOut(&v.Redact),
 	}
 }
 

@@ -114,7 +114,7 @@ func TestPublishGroup(t *testing.T) {
 	if f, m, n := publishes(t, e); f != 1 || m != 0 || n > len(body)+1000 {
 		t.Errorf("%d fan-outs of %d bytes and %d messages in the log", f, n, m)
 	}
-	again, err := e.RetryDeadLetter(1, dead.ID)
+	again, err := e.RetryDeadLetter(1, dead.ID, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,6 +87,9 @@ func openGolden(t *testing.T, o Options) *Engine {
 func describe(t *testing.T, e *Engine, pending []goldenMessage, gone []string) *golden {
 	t.Helper()
 	g := &golden{Gone: gone, Accounts: e.Accounts()}
+	for i := range g.Accounts {
+		g.Accounts[i].Created = time.Time{} // the first versions' files do not tell
+	}
 	for i := range pending {
 		m, err := e.Message(pending[i].User, pending[i].ID)
 		if err != nil {
@@ -205,7 +208,7 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 				t.Fatal(err)
 			}
 		case gone[3]:
-			if _, err := e.RetryDeadLetter(1, d.ID); err != nil {
+			if _, err := e.RetryDeadLetter(1, d.ID, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -426,6 +429,16 @@ func TestGoldenDirectory(t *testing.T) {
 	}
 }
 
+// forgetTimeouts takes out what views did not show before version 5.
+func (g *golden) forgetTimeouts() {
+	for i := range g.Pending {
+		g.Pending[i].Timeout = 0
+	}
+	for i := range g.Dead {
+		g.Dead[i].Timeout = 0
+	}
+}
+
 func readGolden(t *testing.T, dir string) {
 	stored, err := os.ReadFile(filepath.Join(dir, "want.json"))
 	if err != nil {
@@ -454,13 +467,16 @@ func readGolden(t *testing.T, dir string) {
 		e := openGolden(t, goldenOptions(fs, w, now))
 		// Compared as this version sees both: a field that came later is empty in either.
 		got := describe(t, e, want.Pending, want.Gone)
+		if filepath.Base(dir) < "v5" {
+			got.forgetTimeouts()
+		}
 		if got.Now = want.Now; !bytes.Equal(got.json(t), want.json(t)) {
 			t.Errorf("%s: want %s/want.json, got\n%s", run, dir, got.json(t))
 		}
 		e.AcceptDev(true)
 		for _, a := range goldenAccounts {
-			if id, ok := e.Authenticate([]byte(a.Token)); !ok || id != a.ID {
-				t.Errorf("%s: the token of account %d is one of %d, %v", run, a.ID, id, ok)
+			if p, ok := e.Authenticate([]byte(a.Token)); !ok || p.User != a.ID {
+				t.Errorf("%s: the token of account %d is one of %+v, %v", run, a.ID, p, ok)
 			}
 		}
 		publish(t, e, Publish{Delay: time.Hour})

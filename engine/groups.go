@@ -19,7 +19,8 @@ type groups struct {
 		sync.RWMutex
 		byUser map[UserID]map[string]*group
 		count  int
-		bytes  int // the sum of their weights
+		bytes  int   // the sum of their weights
+		newest int64 // the largest Created that was seen
 	}
 }
 
@@ -90,6 +91,7 @@ func (s *groups) put(g *group) {
 	s.mu.byUser[u][g.Name] = g
 	s.mu.count++
 	s.mu.bytes += g.weight()
+	s.mu.newest = max(s.mu.newest, g.Created)
 }
 
 func (s *groups) drop(u UserID, name string) {

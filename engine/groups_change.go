@@ -116,7 +116,7 @@ func (e *Engine) changeGroup(u UserID, name string, change func(*record.Group)) 
 	e.groups.change.Lock()
 	defer e.groups.change.Unlock()
 	old := e.groups.get(u, name)
-	g := record.Group{User: uint32(u), Name: name, Created: e.wallMillis()}
+	g := record.Group{User: uint32(u), Name: name, Created: e.groups.creation(e.wallMillis())}
 	if old != nil {
 		g = old.draft()
 	}

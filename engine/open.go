@@ -56,6 +56,9 @@ func (e *Engine) open() error {
 	if err := e.pulls.load(e.idx); err != nil {
 		return fmt.Errorf("load pull queues: %w", err)
 	}
+	if err := e.replays.load(e.idx, e.users.set.Load()); err != nil {
+		return err
+	}
 	lanes, err := e.startCore()
 	if err != nil {
 		return err
@@ -273,7 +276,7 @@ func (e *Engine) openIndex() error {
 func (e *Engine) tryIndex() error {
 	idx, err := index.Open(index.Options{
 		FS: roomFS{e.opts.FS, &e.space}, Dir: e.path("index"), Memtable: e.opts.MemtableSize, Cache: e.opts.CacheSize,
-		DedupWindow: e.opts.DedupWindow, RaiseEvery: e.opts.raiseEvery, Quiet: e.opts.manual, OnFatal: e.fatal, Logger: e.opts.Logger,
+		DedupWindow: e.opts.DedupWindow, RaiseEvery: e.opts.raiseEvery, Quiet: e.opts.manual, NoHistory: e.opts.noHistory, OnFatal: e.fatal, Logger: e.opts.Logger,
 	})
 	if err != nil {
 		return err

@@ -53,6 +53,13 @@ type Options struct {
 	HistoryAge  time.Duration // [retention.history] how long events are kept. Default: 14 days
 	HistorySize int64         // [retention.history-size] bytes they may take on disk. Default: 4 GiB
 
+	// DeadAge is how long dead letters are kept. [retention.dlq] Negative: for ever.
+	// Default: 30 days.
+	DeadAge time.Duration
+	// BodiesAge keeps the bodies of messages that have ended, for replays, unless the disk
+	// is full. [retention.bodies] Default: 0, they may go at any time
+	BodiesAge time.Duration
+
 	Parallelism     int // [delivery.parallelism] attempts in flight. Default: 1000
 	HostParallelism int // [delivery.host-parallelism] of them to one host. Default: 100
 	Resident        int // [delivery.resident] messages held in memory. Default: 500000
@@ -74,6 +81,10 @@ type Options struct {
 	scrubRest time.Duration
 	// reclaimEvery is the time between rounds of reclaiming. Default: 1 s.
 	reclaimEvery time.Duration
+	// noHistory is index.Options.NoHistory.
+	noHistory bool
+	// expireEvery is the time between rounds of expiry. Default: a minute.
+	expireEvery time.Duration
 	// raiseEvery is index.Options.RaiseEvery.
 	raiseEvery int
 }
@@ -97,11 +108,13 @@ func (o *Options) withDefaults() {
 	def(&o.DedupWindow, 10*time.Minute)
 	def(&o.HistoryAge, 14*24*time.Hour)
 	def(&o.HistorySize, 4<<30)
+	def(&o.DeadAge, 30*24*time.Hour)
 	def(&o.Parallelism, 1000)
 	def(&o.HostParallelism, 100)
 	def(&o.Resident, 500_000)
 	def(&o.Region, "EU-CENTRAL-1")
 	def(&o.reclaimEvery, time.Second)
+	def(&o.expireEvery, time.Minute)
 	def(&o.Logger, slog.New(slog.DiscardHandler))
 	if o.OnFatal == nil {
 		o.OnFatal = func(err error) { panic("engine: " + err.Error()) }
@@ -140,8 +153,12 @@ func (o *Options) validate() error {
 		return fmt.Errorf("message.max-retries of %d: allowed are 0 to %d", o.MaxRetries, 1<<16-2)
 	case o.HistoryAge < time.Minute:
 		return fmt.Errorf("retention.history of %s: allowed is 1m or more", o.HistoryAge)
+	case o.DeadAge >= 0 && o.DeadAge < time.Minute:
+		return fmt.Errorf("retention.dlq of %s: allowed is 1m or more, or 0 for ever", o.DeadAge)
 	case o.HistorySize < 1<<20:
 		return fmt.Errorf("retention.history-size of %d bytes: allowed is 1 MiB or more", o.HistorySize)
+	case o.BodiesAge < 0 || o.BodiesAge > o.HistoryAge:
+		return fmt.Errorf("retention.bodies of %s: allowed is 0 to retention.history, %s, by which replays go", o.BodiesAge, o.HistoryAge)
 	case o.DedupWindow < time.Second:
 		return fmt.Errorf("dedup.window of %s: allowed is 1s or more", o.DedupWindow)
 	}

@@ -23,11 +23,11 @@ type youngAttempt struct {
 }
 
 const (
-	youngFor  = 10 // ms
+	youngFor  = 20 // ms
 	paceFloor = 32
 	// pressedFloor is the floor while publishes are refused: with paceFloor they would
 	// still take most of the processor.
-	pressedFloor = 256
+	pressedFloor = 160
 	pacePoll     = 10 * time.Millisecond // how soon it is looked again whether attempts are young
 
 	// Waits for a processor: above the one there are too many attempts, below the other

@@ -189,7 +189,7 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 
 // buildShared is build without a destination: what the members of a fan-out share.
 func (e *Engine) buildShared(p *Publish, m *scratchMessage) error {
-	if err := e.space.refusal(); err != nil && !plant.Bug("refused-and-stored") {
+	if err := e.busyForPublish(); err != nil {
 		return err
 	}
 	if err := e.checkLimits(p); err != nil {
@@ -207,7 +207,7 @@ func (e *Engine) buildShared(p *Publish, m *scratchMessage) error {
 	m.Message = record.Message{
 		User: uint32(p.User), Due: due, Created: created,
 		Timeout: uint32(p.Timeout.Milliseconds()), Retries: uint16(p.Retries), Method: p.Method,
-		Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay,
+		Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay, Labels: p.Labels, Redact: p.Redact,
 	}
 	if err := e.buildLine(p, &m.Message); err != nil {
 		return err
@@ -253,7 +253,11 @@ func (e *Engine) buildLine(p *Publish, m *record.Message) (err error) {
 	return nil
 }
 
-func (e *Engine) checkLimits(p *Publish) error {
+// busyForPublish says why no message can be taken now, whatever it is.
+func (e *Engine) busyForPublish() error {
+	if err := e.space.refusal(); err != nil && !plant.Bug("refused-and-stored") {
+		return err
+	}
 	switch {
 	case e.closing.Load():
 		return ErrClosed
@@ -263,10 +267,19 @@ func (e *Engine) checkLimits(p *Publish) error {
 	case !e.admission.admit(e.wallMillis):
 		e.admission.lates.Add(1)
 		return ErrOverloaded
+	}
+	return nil
+}
+
+func (e *Engine) checkLimits(p *Publish) error {
+	switch {
 	case len(p.Body) > e.opts.MessageMax:
 		return ErrTooLarge
 	case metaSize(p) > metaMax-4096:
 		return errMeta
+	}
+	if err := checkLabels(p); err != nil {
+		return err
 	}
 	return e.checkTries(p.Retries, p.Timeout)
 }
@@ -292,6 +305,12 @@ func metaSize(p *Publish) int {
 	n := len(p.URL) + len(p.CallerIP) + len(p.RetryDelay) + len(p.Queue) + len(p.Ordering) + len(p.Flow.Key)
 	for i := range p.Header {
 		n += len(p.Header[i].Name) + len(p.Header[i].Value) + 12
+	}
+	for _, s := range p.Labels {
+		n += len(s) + 3
+	}
+	for _, s := range p.Redact.Names {
+		n += len(s) + 3
 	}
 	return n
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/plant"
@@ -149,8 +150,11 @@ func (c *core) decidePull(i uint32, req *pullRequest) {
 // judgePull says what a request does to a message, nothing (Op is 0) if it is so already.
 // flying says that the webhook is being called.
 func (c *core) judgePull(r *record.Row, flying bool, req *pullRequest) (step record.PullStep, po pullOutcome, err error) {
-	if r.Nonce != req.nonce || UserID(r.User) != req.user || r.Pull.Published == 0 || req.queue != 0 && r.Host != req.queue {
+	if r.Nonce != req.nonce || UserID(r.User) != req.user || r.Pull.Published == 0 {
 		return step, po, ErrNotFound
+	}
+	if req.queue != 0 && r.Host != req.queue { // not ErrNotFound, which of an acknowledgement means that it was done
+		return step, po, errOtherQueue
 	}
 	p := r.Pull
 	step, po = record.PullStep{Op: req.op, Next: p}, pullOutcome{attempt: r.Tries}
@@ -194,6 +198,8 @@ func (c *core) judgePull(r *record.Row, flying bool, req *pullRequest) (step rec
 	}
 	return step, po, err
 }
+
+var errOtherQueue = fmt.Errorf("%w: it is in another queue", ErrLeaseLost)
 
 // judgeRedrive says what it takes to move a message that nobody has.
 func (c *core) judgeRedrive(r *record.Row, flying bool, req *pullRequest) (step record.PullStep, po pullOutcome, err error) {

@@ -356,6 +356,9 @@ func (e *Engine) PullMessage(u UserID, id string) (PullMessage, error) {
 	case !ok || row.Nonce != nonce || UserID(row.User) != u || row.Pull.Published == 0:
 		return v, ErrNotFound
 	}
+	if d := e.pulls.byID(row.Host); d == nil || d.gone() { // it waits for the sweeper
+		return v, ErrNotFound
+	}
 	err = e.viewPull(&row, &v)
 	switch {
 	case errors.Is(err, errEnded):

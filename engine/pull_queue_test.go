@@ -403,7 +403,7 @@ func TestPullPush(t *testing.T) {
 			t.Fatalf("dead letters: %+v, %v", dead, err)
 		}
 		w.reply = nil
-		again, err := e.RetryDeadLetter(1, dead[0].ID)
+		again, err := e.RetryDeadLetter(1, dead[0].ID, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ func TestRedriveMakesItsQueue(t *testing.T) {
 	if err := e.DeleteQueue(1, "q"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.RetryDeadLetter(1, dead.ID); err != nil {
+	if _, err := e.RetryDeadLetter(1, dead.ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	w.next(t)

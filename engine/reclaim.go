@@ -150,6 +150,10 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 	for len(segments) > 0 && segments[0].First < e.reclaimer.floor {
 		segments = segments[1:] // given up before, and to go with the next segment
 	}
+	old, err := e.oldEnough(segments)
+	if old == 0 || err != nil {
+		return 0, nil, err
+	}
 	limit, recordMax := logLimit(e.applier.a.LiveBytes(), e.opts.SegmentSize, e.space.low.Load()), int64(e.opts.recordMax())
 	if n, _ := reclaimable(segments, limit, recordMax, math.MaxUint64); n == 0 {
 		return 0, nil, nil
@@ -161,7 +165,7 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 		}
 		n, blocked := reclaimable(segments, limit, recordMax, wal.LSN(p.LSN))
 		if n > 0 || !blocked || again || segments[0].End > wal.LSN(e.idx.Applied()) {
-			return n, segments, nil
+			return min(n, old), segments, nil
 		}
 		if err := e.idx.Flush(); err != nil {
 			return 0, nil, err
@@ -302,6 +306,10 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 		return e.movedSurvivor(st, lsn, p, batch)
 	case record.TypeUser:
 		return e.keepUser(wal.LSN(lsn), p)
+	case record.TypeToken:
+		return e.keepToken(lsn, p)
+	case record.TypeDropUser:
+		return e.keepDropUser(lsn, p)
 	case record.TypeQueue:
 		return e.keepQueue(lsn, p)
 	case record.TypeFlow:
@@ -321,6 +329,8 @@ func (e *Engine) survivor(st *index.Standing, lsn uint64, p []byte, batch *survi
 		return e.keepPull(lsn, p)
 	case record.TypeGroup:
 		return e.keepGroup(lsn, p, batch)
+	case record.TypeJob:
+		return e.keepReplay(lsn, p)
 	}
 	return nil
 }
@@ -596,19 +606,13 @@ func (e *Engine) keepUser(lsn wal.LSN, p []byte) error {
 	if c := e.reclaimer.users[UserID(u.ID)]; c.lsn > lsn && c.user == u {
 		return nil
 	}
-	t, err := e.log.Reserve(len(p), wal.Reclaiming)
+	at, err := e.copyDefinition(p)
 	if err != nil {
-		return err
-	}
-	at := t.LSN
-	fill(&t, append(t.Buf[:0], p...))
-	e.log.Done(&t)
-	if err := e.log.Commit(); err != nil {
 		return err
 	}
 	if e.reclaimer.users == nil {
 		e.reclaimer.users = map[UserID]userCopy{}
 	}
-	e.reclaimer.users[UserID(u.ID)] = userCopy{at, u}
+	e.reclaimer.users[UserID(u.ID)] = userCopy{wal.LSN(at), u}
 	return nil
 }

@@ -283,7 +283,7 @@ func raceDead(t *testing.T, e *Engine, who, n int) {
 		}
 	}
 	for ended, turn := 0, 0; ended < n && !t.Failed(); {
-		letters, _, err := e.DeadLetters(DeadLetterQuery{User: 1, CallerIPs: []string{from}})
+		letters, _, err := e.DeadLetters(DeadLetterQuery{User: 1, Filter: Filter{CallerIPs: []string{from}}})
 		if err != nil {
 			t.Error(err)
 			return
@@ -293,7 +293,7 @@ func raceDead(t *testing.T, e *Engine, who, n int) {
 				t.Errorf("dead letter %+v", d)
 			}
 			if turn++; turn%3 == 0 {
-				_, err = e.RetryDeadLetter(1, d.ID)
+				_, err = e.RetryDeadLetter(1, d.ID, nil)
 			} else if err = e.DeleteDeadLetter(1, d.ID); err == nil {
 				ended++
 			}

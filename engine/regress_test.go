@@ -111,7 +111,7 @@ func TestDamagedDeadLetter(t *testing.T) {
 	if v, err := e.DeadLetter(1, d[1].ID); err != nil || v.Message.ID != bad {
 		t.Errorf("get: %+v %v", v, err)
 	}
-	if _, err := e.RetryDeadLetter(1, d[1].ID); !errors.Is(err, ErrDamaged) {
+	if _, err := e.RetryDeadLetter(1, d[1].ID, nil); !errors.Is(err, ErrDamaged) {
 		t.Errorf("retry: %v", err)
 	}
 	if err := e.DeleteDeadLetter(1, d[1].ID); err != nil || count() != 1 {
@@ -164,7 +164,7 @@ func TestUseAfterShutdown(t *testing.T) {
 			_, err := e.Publish(&Publish{User: 1, URL: "http://x.example/", DedupID: "q"})
 			return err
 		},
-		"retry":  func() error { _, err := e.RetryDeadLetter(1, "1-1"); return err },
+		"retry":  func() error { _, err := e.RetryDeadLetter(1, "1-1", nil); return err },
 		"delete": func() error { return e.DeleteDeadLetter(1, "1-1") },
 		"cancel": func() error { return e.Cancel(1, id) },
 	} {

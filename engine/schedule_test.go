@@ -189,7 +189,7 @@ func TestScheduleFailure(t *testing.T) {
 		t.Fatalf("%+v, %v", dead, err)
 	}
 	before := mustSchedule(t, e, "morning")
-	if _, err := e.RetryDeadLetter(1, dead[0].ID); err != nil {
+	if _, err := e.RetryDeadLetter(1, dead[0].ID, nil); err != nil {
 		t.Fatal(err)
 	}
 	if a := wire.next(t); a.header["Upstash-Schedule-Id"] != "morning" {

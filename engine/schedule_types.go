@@ -102,6 +102,8 @@ type ScheduleInfo struct {
 	TopicName string        // the URL group that each tick publishes to, "" for none; URL is empty then
 	Callback  *CallbackInfo // nil: none
 	Failure   *CallbackInfo // nil: none
+	Labels    []string
+	Redact    Redact // Body and the values of headers are redacted accordingly
 
 	Last  time.Time     // the newest tick that was published, or zero
 	Next  time.Time     // when the next one is published, jitter included, or zero: never

@@ -192,9 +192,16 @@ func (e *Engine) Schedule(u UserID, id string) (*ScheduleInfo, error) {
 	return info, e.viewSchedule(&row, info)
 }
 
-// viewSchedule reads a schedule, or what is left of it: one damaged definition does not
-// hide the others (W7).
+// viewSchedule reads a schedule as its owner sees it.
 func (e *Engine) viewSchedule(row *index.Schedule, v *ScheduleInfo) error {
+	err := e.readSound(row, v)
+	v.redact()
+	return err
+}
+
+// readSound reads a schedule, or what is left of it: one damaged definition does not
+// hide the others (W7).
+func (e *Engine) readSound(row *index.Schedule, v *ScheduleInfo) error {
 	err := e.readSchedule(row, v)
 	if !errors.Is(err, ErrDamaged) {
 		return err
@@ -258,7 +265,8 @@ func (e *Engine) ResumeSchedule(u UserID, id string) error {
 	return e.requestSchedule(&scheduleRequest{ask: askResume, key: scheduleKey{uint32(u), id}})
 }
 
-// readSchedule fills in the view of a schedule from its row and its definition.
+// readSchedule fills in the view of a schedule from its row and its definition, with
+// nothing redacted.
 func (e *Engine) readSchedule(row *index.Schedule, v *ScheduleInfo) error {
 	d, err := e.readDefinition(row)
 	if err != nil {
@@ -282,7 +290,7 @@ func (e *Engine) readSchedule(row *index.Schedule, v *ScheduleInfo) error {
 		URL: m.URL, Method: m.Method.String(), Header: m.Header, Body: body, CallerIP: m.CallerIP,
 		Retries: int(m.Retries), RetryDelay: m.RetryDelay, Timeout: millis(int64(m.Timeout)), Delay: millis(m.Due),
 		QueueName: m.QueueName, Ordering: m.Ordering, Flow: flowControl(&m), TopicName: m.Topic, Callback: callback, Failure: failure,
-		Error: row.Error,
+		Labels: m.Labels, Redact: m.Redact, Error: row.Error,
 	}
 	return e.readTicks(row, d, v)
 }

@@ -321,7 +321,7 @@ func (s *sim) redriveDeadPull(d *DeadLetter) bool {
 	if s.rng.IntN(2) == 0 {
 		err = s.e.DeleteDeadLetter(1, d.ID)
 	} else {
-		_, err = s.e.RetryDeadLetter(1, d.ID)
+		_, err = s.e.RetryDeadLetter(1, d.ID, nil)
 	}
 	if err != nil {
 		s.refused("redrive or delete of "+d.ID, err)

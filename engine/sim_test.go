@@ -709,7 +709,7 @@ func (s *sim) redrive() {
 		m := &simMessage{
 			url: old.url, created: s.now, due: s.now, body: old.body, retries: old.retries, starts: map[int]int{}, life: s.crashes, acked: true,
 		}
-		if m.id, err = s.e.RetryDeadLetter(1, d.ID); err == nil {
+		if m.id, err = s.e.RetryDeadLetter(1, d.ID, nil); err == nil {
 			s.messages[m.id] = m
 		}
 	}

@@ -32,7 +32,7 @@ func TestFloor(t *testing.T) {
 				t.Errorf("item %d of a batch: %v", i, r.Err)
 			}
 		}
-		if _, err := e.RetryDeadLetter(1, "x"); !errors.Is(err, ErrDiskFull) {
+		if _, err := e.RetryDeadLetter(1, "x", nil); !errors.Is(err, ErrDiskFull) {
 			t.Errorf("retry of a dead letter: %v", err)
 		}
 		if _, err := e.Message(1, later); err != nil {

@@ -31,6 +31,8 @@ type Stats struct {
 	RefusedLate uint64 `json:"refusedLate"` // publishes, while deliveries were late for want of processor
 	RefusedLag  uint64 `json:"refusedLag"`  // publishes, while the index or its durable position lagged
 
+	DeadExpired uint64 `json:"deadLettersExpired"` // deleted for their age (retention.dlq)
+
 	CronFaults uint64 `json:"cronFaults"` // of the evaluation of expressions; anything but 0 is a bug
 
 	// WriteAmplification is what the log wrote for each byte that was no copy.
@@ -46,8 +48,8 @@ func (e *Engine) Stats() Stats {
 		Reclaimed: l.Reclaimed, SparesMade: l.SparesMade, Recycled: l.Recycled, Removed: l.Removed,
 		Records: l.Records, Syncs: l.Syncs, Stalls: l.Stalls,
 		RefusedLate: e.admission.lates.Load(), RefusedLag: e.admission.lagging.Load(),
-		CronFaults: cron.Faults(),
-		Schedules:  e.scheduler.schedules.Load(), Ticks: e.scheduler.ticked.Load(), Missed: e.scheduler.missed.Load(),
+		DeadExpired: e.deadExpired.Load(), CronFaults: cron.Faults(),
+		Schedules: e.scheduler.schedules.Load(), Ticks: e.scheduler.ticked.Load(), Missed: e.scheduler.missed.Load(),
 	}
 	s.WriteAmplification = amplification(&l, s.MovedBytes)
 	return s

@@ -220,7 +220,7 @@ func (t *ticker) publish(cmd *scheduleCommand, d *record.Schedule, p *tickPlan, 
 	m.Due, m.Created = now+m.Due, now
 	m.Flags |= record.FlagTick
 	m.Schedule, m.Tick = cmd.row.ID, record.ScheduleTick{Time: p.publish, Next: p.next}
-	if err := t.address(m); notByItself(err) {
+	if err := t.e.address(m, &t.fan, &t.rand); notByItself(err) {
 		over := tickPlan{from: p.publish, to: p.publish, count: 1, next: p.next}
 		return t.missed(cmd, &over, now, err.Error())
 	} else if err != nil {
@@ -236,25 +236,6 @@ func (t *ticker) publish(cmd *scheduleCommand, d *record.Schedule, p *tickPlan, 
 		t.e.scheduler.ticked.Add(1)
 	}
 	return err
-}
-
-// address says whom the message of a tick goes to: where it is for a group, the endpoints
-// that this has now. It makes the queue that the message is to wait in.
-func (t *ticker) address(m *record.Message) error {
-	if m.QueueName != "" {
-		if err := t.e.ensureQueue(UserID(m.User), m.QueueName); err != nil {
-			return err
-		}
-	}
-	if m.Topic == "" {
-		m.Nonce = t.rand.draw(t.e.opts.Rand)
-		return nil
-	}
-	g, err := t.e.topic(UserID(m.User), m.Topic)
-	if err != nil {
-		return err
-	}
-	return t.e.fanOut(m, g, &t.fan)
 }
 
 // notByItself says whether an error is for the schedule's owner to mend: a tick is over

@@ -16,6 +16,18 @@ type Method = record.Method
 // Header is one header line; names are in canonical case, order is kept.
 type Header = record.Header
 
+// Redact says what of a message its owner sees as a hash (QSTASH.md §10).
+type Redact = record.Redact
+
+// Bounds of Publish.Labels: how many there are, and how long one is, bytes.
+const (
+	LabelsMax = record.LabelsMax
+	LabelMax  = record.LabelMax
+
+	// RedactNamesMax bounds Redact.Names.
+	RedactNamesMax = record.RedactNamesMax
+)
+
 // Publish is one message to publish, checked for syntax by its caller. The
 // engine keeps nothing of it after Publish returns.
 type Publish struct {
@@ -39,6 +51,9 @@ type Publish struct {
 	Flow     FlowControl
 	Callback *Callback // after every attempt; nil: none
 	Failure  *Callback // after the last attempt, if that failed; nil: none
+
+	Labels []string // at most LabelsMax, each of 1 to LabelMax bytes; order is kept
+	Redact Redact   // of all views of the message, and of its callbacks, which report it
 
 	// Group is the URL group that the message goes to, and URL is empty then.
 	// PublishGroup and PublishBatch take it.
@@ -71,6 +86,7 @@ type Message struct {
 	CallerIP   string
 	Retries    int // as asked for at publish
 	RetryDelay string
+	Timeout    time.Duration // per attempt, as asked for; 0: the server's default
 	Created    time.Time
 	NotBefore  time.Time // when the publish asked for it to be delivered
 	Due        time.Time // when the next attempt is due
@@ -84,6 +100,8 @@ type Message struct {
 	Endpoint  string        // name of the group's endpoint, "" if it has none
 	Callback  *CallbackInfo // nil: none
 	Failure   *CallbackInfo // nil: none
+	Labels    []string
+	Redact    Redact // Body and the values of headers are redacted accordingly
 }
 
 // DeadLetter is a message that ended without success.
@@ -99,20 +117,13 @@ type DeadLetter struct {
 
 // DeadLetterQuery selects dead letters. Zero fields select everything.
 type DeadLetterQuery struct {
-	User        UserID
-	IDs         []string
-	MessageIDs  []string
-	URLs        []string
-	CallerIPs   []string
-	ScheduleIDs []string
-	TopicNames  []string
-	QueueNames  []string
-	FlowKeys    []string
-	Statuses    []int
-	From, To    time.Time // inclusive
-	Descending  bool      // latest first
-	Cursor      string    // digits, as the last page returned it
-	Count       int       // at most; 0: 100
+	User UserID
+	Filter
+	IDs        []string // of the dead letters
+	Statuses   []int
+	Descending bool   // latest first
+	Cursor     string // digits, as the last page returned it
+	Count      int    // at most; 0: 100
 }
 
 // Keys are an account's signing keys: deliveries are signed with Current.
@@ -135,4 +146,6 @@ type Limits struct {
 	MaxDelay   time.Duration // of Delay and NotBefore
 	MaxRetries int
 	MaxTimeout time.Duration // of one attempt
+	Timeout    time.Duration // of one attempt that names none
+	Retention  time.Duration // of history
 }

@@ -14,13 +14,22 @@ import (
 func (e *Engine) Limits() Limits {
 	return Limits{
 		MessageMax: e.opts.MessageMax, MaxDelay: e.opts.MaxDelay, MaxRetries: e.opts.MaxRetries,
-		MaxTimeout: e.opts.AttemptMax,
+		MaxTimeout: e.opts.AttemptMax, Timeout: e.opts.AttemptTimeout, Retention: e.opts.HistoryAge,
 	}
 }
 
 // Message returns a pending message; one that has ended is not found (QSTASH.md
 // §8.1). It sees every publish that was answered before.
 func (e *Engine) Message(u UserID, id string) (*Message, error) {
+	v, err := e.message(u, id)
+	if err == nil {
+		v.redact()
+	}
+	return v, err
+}
+
+// message is Message with nothing redacted.
+func (e *Engine) message(u UserID, id string) (*Message, error) {
 	seq, nonce, err := parseMessageID(id)
 	if err != nil {
 		return nil, ErrNotFound
@@ -33,7 +42,7 @@ func (e *Engine) Message(u UserID, id string) (*Message, error) {
 		if err != nil {
 			return nil, indexError(err)
 		}
-		if !ok || row.Nonce != nonce || UserID(row.User) != u {
+		if !ok || row.Nonce != nonce || UserID(row.User) != u || row.Pull.Published != 0 { // see PullMessage
 			return nil, ErrNotFound
 		}
 		v := new(Message)
@@ -98,7 +107,8 @@ func (e *Engine) syncAnswered() error {
 	return nil
 }
 
-// readMessage reads a row's record from the log and fills in the view.
+// readMessage reads a row's record from the log and fills in the view, with nothing
+// redacted: that is for whoever shows it to its owner.
 func (e *Engine) readMessage(row *record.Row, v *Message) error {
 	p, err := e.readRecord(row.Pos, int(row.Len))
 	if err != nil {
@@ -120,9 +130,11 @@ func (v *Message) fill(row *record.Row, m *record.Message, body []byte) (err err
 	*v = Message{
 		ID: MessageID(row.Seq, row.Nonce), URL: m.URL, Method: m.Method.String(), Header: m.Header, Body: body,
 		CallerIP: m.CallerIP, Retries: int(m.Retries), RetryDelay: m.RetryDelay,
+		Timeout: time.Duration(m.Timeout) * time.Millisecond,
 		Created: time.UnixMilli(m.Created), NotBefore: time.UnixMilli(m.Due), Due: time.UnixMilli(row.Due),
 		Attempts: int(row.Tries), ScheduleID: m.Schedule,
 		QueueName: m.QueueName, Ordering: m.Ordering, Flow: flowControl(m), TopicName: m.Topic, Endpoint: m.Endpoint,
+		Labels: m.Labels, Redact: m.Redact,
 	}
 	if v.Callback, err = viewCallback(m.Callback); err == nil {
 		v.Failure, err = viewCallback(m.Failure)

@@ -22,6 +22,7 @@ type workers struct {
 	e       *Engine
 	jobs    chan startCommand
 	started int // owned by the loop, like the core's count of attempts in flight
+	flights flights
 	wg      sync.WaitGroup
 }
 
@@ -48,6 +49,7 @@ func (w *workers) wait() {
 
 func (w *workers) run() {
 	a := newAttempter(w.e)
+	w.flights.add(&a.flight)
 	for {
 		select {
 		case cmd, ok := <-w.jobs:
@@ -72,6 +74,7 @@ type attempter struct {
 	result  dispatch.Result
 	signer  signer
 	rand    chance
+	flight  flight // what others see of it
 }
 
 // Memory above attempterMax is not kept for the next attempt. readSlack is room
@@ -89,6 +92,7 @@ func (a *attempter) run(cmd *startCommand) *attemptResult {
 	start := time.Now()
 	r := new(attemptResult)
 	a.try(cmd, r)
+	a.flight.set(flightInfo{})
 	r.outcome.Took = uint32(min(time.Since(start).Milliseconds(), 1<<32-1))
 	a.trim()
 	return r
@@ -113,6 +117,10 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 		r.interrupt = true // the clock was set back since the core looked: it waits again (T3)
 		return
 	}
+	a.flight.set(flightInfo{
+		user: UserID(cmd.row.User), seq: cmd.row.Seq, nonce: cmd.row.Nonce, pos: cmd.row.Pos, len: cmd.row.Len,
+		attempt: cmd.attempt, start: a.e.wallMillis(),
+	})
 	a.e.opts.Wire.Do(&a.attempt, &a.result)
 	a.classify(r, cmd.attempt)
 	r.outcome.Timing = timing(cmd, &a.result.Timing)

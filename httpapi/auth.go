@@ -12,7 +12,9 @@ func (x *exchange) authenticate() bool {
 	if !ok || len(token) == 0 {
 		return false
 	}
-	x.user, ok = x.srv.opt.Engine.Authenticate(token)
+	if x.who, ok = x.srv.opt.Engine.Authenticate(token); ok {
+		x.user = x.who.User
+	}
 	return ok
 }
 

@@ -123,6 +123,9 @@ func (x *exchange) prepare(b *batch) {
 	for i := range b.items {
 		it := &b.items[i]
 		it.fail = x.prepareItem(b, &it.raw, &limits)
+		if it.fail == nil && x.pub.scheduled() {
+			it.fail = x.mayDefine()
+		}
 		switch {
 		case it.fail != nil:
 		case x.pub.scheduled():

@@ -69,6 +69,13 @@ func (b *body) reserve(n int) bool {
 	return true
 }
 
+// hold counts n bytes of an answer in budget, beyond its limit if need be: they are there.
+func (b *body) hold(budget *budget, n int) {
+	b.budget = budget
+	b.budget.used.Add(int64(n))
+	b.held += n
+}
+
 // copyN appends the next n bytes of br.
 func (b *body) copyN(br *bufio.Reader, n int) error {
 	for n > 0 {

@@ -18,3 +18,6 @@ func (b *budget) take(n int) bool {
 }
 
 func (b *budget) give(n int) { b.used.Add(-int64(n)) }
+
+// spare says whether there is enough left to begin what takes more later.
+func (b *budget) spare() bool { return b.used.Load() < b.most-b.most/4 }

@@ -62,7 +62,7 @@ func formOf(p []byte) (urlForm, *failure) {
 	case !ok && isName(p):
 		return formGroup, checkName("URL group", p)
 	case !ok && hasPrefixFold(p, "api/"):
-		return 0, unsupported("the destination " + short(p))
+		return 0, invalidURL(short(p) + " is a service of the hosted product: publish to the URL of your own")
 	case !ok:
 		return 0, errScheme
 	case hasPrefixFold(rest, "%3a"):

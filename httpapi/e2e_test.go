@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -106,17 +107,25 @@ func TestEndToEnd(t *testing.T) {
 const otherToken = "other-canary-55d0"
 
 // startReal serves a real engine in a directory of the test's own.
-func startReal(t *testing.T) (addr string) {
+func startReal(t testing.TB) (addr string) {
+	t.Helper()
+	addr, _ = startEngine(t, nil, nil)
+	return addr
+}
+
+// startEngine is startReal, and returns the engine. Both log and resolver, which names are
+// looked up by, may be nil.
+func startEngine(t testing.TB, log *slog.Logger, resolver dispatch.Resolver) (addr string, eng *engine.Engine) {
 	t.Helper()
 	policy, err := dispatch.NewPolicy(dispatch.PolicyOptions{AllowPrivate: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := dispatch.New(dispatch.Options{Policy: policy})
+	client, err := dispatch.New(dispatch.Options{Policy: policy, Resolver: resolver})
 	if err != nil {
 		t.Fatal(err)
 	}
-	eng, err := engine.Open(engine.Options{Dir: t.TempDir(), Wire: client, SegmentSize: 4 << 20})
+	eng, err = engine.Open(engine.Options{Dir: t.TempDir(), Wire: client, SegmentSize: 4 << 20, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,14 +134,11 @@ func startReal(t *testing.T) (addr string) {
 	if err := eng.Bootstrap(accounts); err != nil {
 		t.Fatal(err)
 	}
-	srv, err := New(Options{Engine: eng, CheckDestination: policy.CheckURL})
+	srv, err := New(Options{Engine: eng, CheckDestination: policy.CheckURL, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := listen(t)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
 	t.Cleanup(func() {
@@ -142,5 +148,5 @@ func startReal(t *testing.T) (addr string) {
 			t.Error(err)
 		}
 	})
-	return ln.Addr().String()
+	return ln.Addr().String(), eng
 }

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
 
 	"github.com/tidemill/tidemill/engine"
 )
@@ -49,6 +52,7 @@ var sentinels = []struct {
 	retry  bool
 }{
 	{is: engine.ErrNotFound, status: http.StatusNotFound},
+	{is: engine.ErrInUse, status: http.StatusConflict},
 	{is: engine.ErrOverloaded, status: http.StatusServiceUnavailable, retry: true},
 	{is: engine.ErrDiskFull, status: http.StatusInsufficientStorage, retry: true},
 	{is: engine.ErrLogFailed, status: http.StatusServiceUnavailable, text: engine.ErrLogFailed.Error()},
@@ -56,6 +60,9 @@ var sentinels = []struct {
 	{is: engine.ErrClosed, status: http.StatusServiceUnavailable, text: engine.ErrClosed.Error(), retry: true},
 	{is: engine.ErrTooLarge, status: http.StatusRequestEntityTooLarge},
 	{is: engine.ErrDamaged, status: http.StatusInternalServerError},
+	{is: engine.ErrBodiesGone, status: http.StatusGone},
+	{is: engine.ErrLeaseLost, status: http.StatusConflict},
+	{is: engine.ErrPushQueue, status: http.StatusConflict},
 	{is: engine.ErrLocked, status: http.StatusServiceUnavailable, text: engine.ErrLocked.Error()},
 }
 
@@ -87,6 +94,14 @@ func limitFailure(e *engine.LimitError) *failure {
 		return &failure{status: http.StatusPreconditionFailed, text: e.Text}
 	}
 	return &failure{status: http.StatusBadRequest, text: e.Text}
+}
+
+// burst tells a client in the words that it knows that it came too often, not that a
+// quota is used up (QSTASH.md §1.4). The one limit of that kind is MaxConnsPerIP.
+func (x *exchange) burst(h *fasthttp.ResponseHeader) {
+	h.Set("Burst-RateLimit-Limit", strconv.Itoa(x.srv.opt.MaxConnsPerIP))
+	h.Set("Burst-RateLimit-Remaining", "0")
+	h.Set("Burst-RateLimit-Reset", strconv.FormatInt(x.srv.opt.Now().Add(engine.RetryAfter).Unix(), 10))
 }
 
 // internal is the answer to an unknown error: the id finds its line in the log.

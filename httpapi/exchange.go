@@ -26,6 +26,7 @@ type exchange struct {
 	arg   []byte // what the path has after the route's literal part
 	query []byte // raw, without the question mark
 	user  engine.UserID
+	who   *engine.Principal // who asks; nil on a public route
 	body  body
 	pub   publisher
 
@@ -34,6 +35,7 @@ type exchange struct {
 	allow  string // for a 405
 	out    []byte // JSON of the answer
 	stream stream // how it is sent if it is large
+	listed int    // bytes of Server.listed that it holds
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
@@ -50,12 +52,14 @@ func (s *Server) acquire(c *conn) *exchange {
 func (s *Server) release(x *exchange) {
 	x.body.done()
 	x.pub.reset()
+	s.listed.give(x.listed)
+	x.listed = 0
 	x.ctx.Request.Reset()
 	x.ctx.Response.Reset()
 	if cap(x.out) > outPooledMax {
 		x.out = nil
 	}
-	x.srv, x.c, x.route, x.arg, x.query = nil, nil, nil, nil, nil
+	x.srv, x.c, x.route, x.arg, x.query, x.who = nil, nil, nil, nil, nil, nil
 	x.user, x.status, x.retry, x.allow, x.out = 0, 0, false, "", x.out[:0]
 	x.head = head{fields: x.head.fields[:0]}
 	exchanges.Put(x)
@@ -108,7 +112,7 @@ func (x *exchange) read() error {
 func (x *exchange) serve() (whole bool) {
 	path, query := cutQuery(x.head.target)
 	x.query = query
-	r, arg, fail := match(x.head.method, path)
+	r, arg, fail := find(x.head.method, path)
 	x.route, x.arg = r, arg
 	if r == nil || !r.public {
 		if outside(path) {
@@ -116,6 +120,8 @@ func (x *exchange) serve() (whole bool) {
 		}
 		if x.c.known = x.authenticate(); !x.c.known {
 			fail = errUnauthorized
+		} else if fail == nil {
+			fail = x.mayCall()
 		}
 	}
 	if fail == nil && !r.public {
@@ -150,7 +156,8 @@ func (x *exchange) bodyLimit() int64 {
 	if x.route.batch {
 		return x.srv.opt.BatchMax
 	}
-	return int64(x.srv.opt.Engine.Limits().MessageMax)
+	message := int64(x.srv.opt.Engine.Limits().MessageMax)
+	return max(message+x.route.room, min(x.route.least, x.srv.opt.BatchMax))
 }
 
 func (x *exchange) readBody(b *budget, limit int64) *failure {
@@ -179,7 +186,7 @@ func (x *exchange) readBody(b *budget, limit int64) *failure {
 }
 
 func (x *exchange) tooLong(limit int64) *failure {
-	if x.route != nil && x.route.batch {
+	if x.route != nil && (x.route.batch || x.route.room > 0) {
 		return tooLong("the body", limit)
 	}
 	return tooLong("the message", limit)
@@ -240,10 +247,16 @@ func (x *exchange) write(keep bool) error {
 	if x.status != 0 { // else Fallback has filled it in
 		r.ResetBody()
 		r.SetStatusCode(x.status)
-		r.Header.SetContentType("application/json")
+		if x.status != http.StatusNoContent && x.status != http.StatusNotModified {
+			r.Header.SetContentType("application/json")
+		}
 		r.SetBodyRaw(x.out)
+		x.share(&r.Header)
 		if x.retry {
 			r.Header.Set("Retry-After", retryAfter)
+		}
+		if x.status == http.StatusTooManyRequests {
+			x.burst(&r.Header)
 		}
 		if x.allow != "" {
 			r.Header.Set("Allow", x.allow)

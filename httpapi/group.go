@@ -3,6 +3,8 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 
 	"github.com/tidemill/tidemill/engine"
 )
@@ -14,11 +16,20 @@ func (x *exchange) groups() error {
 	if err != nil {
 		return err
 	}
+	gs = slices.DeleteFunc(gs, func(g engine.GroupInfo) bool { return !x.seesGroup(g.Name) })
 	return x.list(len(gs), func(o *obj, i int) { o.group(&gs[i]) })
 }
 
-func (x *exchange) group() error {
+// namedGroup checks the URL group that the path names.
+func (x *exchange) namedGroup() *failure {
 	if fail := checkName(groupName, x.arg); fail != nil {
+		return fail
+	}
+	return x.mayGroup(view(x.arg))
+}
+
+func (x *exchange) group() error {
+	if fail := x.namedGroup(); fail != nil {
 		return fail
 	}
 	g, err := x.srv.opt.Engine.Group(x.user, string(x.arg))
@@ -54,7 +65,7 @@ func (x *exchange) deleteGroup() error {
 	if len(x.body.b) > 0 {
 		return x.removeEndpoints()
 	}
-	if fail := checkName(groupName, x.arg); fail != nil {
+	if fail := x.namedGroup(); fail != nil {
 		return fail
 	}
 	if err := x.srv.opt.Engine.DeleteGroup(x.user, string(x.arg)); err != nil && !errors.Is(err, engine.ErrNotFound) {
@@ -85,7 +96,10 @@ func (x *exchange) endpointURL(url string) *failure {
 	if form, fail := formOf([]byte(url)); fail != nil || form != formLiteral {
 		return errScheme
 	}
-	return x.srv.opt.checkURL([]byte(url))
+	if fail := x.srv.opt.checkURL([]byte(url)); fail != nil {
+		return fail
+	}
+	return x.mayURL(url)
 }
 
 // removeEndpoints is DELETE /v2/topics/{name}/endpoints.
@@ -107,7 +121,7 @@ func (x *exchange) removeEndpoints() error {
 
 // endpoints reads {"endpoints":[{"url","name"}]}; check looks at each.
 func (x *exchange) endpoints(check func(e *engine.Endpoint) *failure) (es []engine.Endpoint, fail *failure) {
-	if fail := checkName(groupName, x.arg); fail != nil {
+	if fail := x.namedGroup(); fail != nil {
 		return nil, fail
 	}
 	var raw []byte
@@ -123,7 +137,10 @@ func (x *exchange) endpoints(check func(e *engine.Endpoint) *failure) (es []engi
 		if fail == nil {
 			fail = check(&e)
 		}
-		if fail != nil {
+		switch {
+		case fail != nil && fail.status == http.StatusForbidden:
+			return nil, fail // it names the URL
+		case fail != nil:
 			return nil, badRequest("endpoint %d: %s", len(es), fail.text)
 		}
 		es = append(es, e)
@@ -177,7 +194,7 @@ func cutEndpoint(c *cursor) (e engine.Endpoint, fail *failure) {
 // setGroupHeader is PATCH /v2/topics/{name}: the options of every publish to the group
 // that does not say otherwise. They replace the former ones.
 func (x *exchange) setGroupHeader() error {
-	if fail := checkName(groupName, x.arg); fail != nil {
+	if fail := x.namedGroup(); fail != nil {
 		return fail
 	}
 	var raw []byte
@@ -218,5 +235,8 @@ func (x *exchange) groupHeader(raw []byte) ([]engine.Header, *failure) {
 		}
 	}
 	limits := x.bounds()
-	return hs, p.build(&limits)
+	if fail := p.build(&limits); fail != nil {
+		return nil, fail
+	}
+	return hs, x.mayCallBack(&p.options)
 }

@@ -112,6 +112,14 @@ func (o *obj) flag(name string, v bool) {
 	o.b = strconv.AppendBool(o.b, v)
 }
 
+// nested writes a member that is an object.
+func (o *obj) nested(name string, write func(in *obj)) {
+	o.key(name)
+	in := obj{b: o.b}
+	write(&in)
+	o.b = in.end()
+}
+
 // content writes v as text under name when it is UTF-8, else in base64 under
 // name64, and nothing when it is empty.
 func (o *obj) content(name, name64 string, v []byte) {

@@ -16,23 +16,28 @@ import (
 var errJSON = badRequest("the body is not valid JSON")
 
 // checkJSON says whether b is one valid JSON text nested at most jsonDepthMax
-// deep. The depth comes first: the validator is recursive.
+// deep. The depth comes first: the validator is recursive. And it lets control
+// characters through in strings that hold an escape, so these are looked for here.
 func checkJSON(b []byte) *failure {
-	if jsonDepth(b) > jsonDepthMax {
+	depth, control := scanJSON(b)
+	switch {
+	case depth > jsonDepthMax:
 		return badRequest("the body is nested deeper than %d levels of JSON", jsonDepthMax)
-	}
-	if fastjson.ValidateBytes(b) != nil {
+	case control || fastjson.ValidateBytes(b) != nil:
 		return errJSON
 	}
 	return nil
 }
 
-func jsonDepth(b []byte) (most int) {
+// scanJSON returns the depth of b, and whether a string of it holds a control character.
+func scanJSON(b []byte) (most int, control bool) {
 	depth := 0
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
 		case '"':
-			i += stringEnd(b[i:]) - 1
+			n := stringEnd(b[i:])
+			control = control || hasControl(b[i:i+n])
+			i += n - 1
 		case '[', '{':
 			depth++
 			most = max(most, depth)
@@ -40,7 +45,16 @@ func jsonDepth(b []byte) (most int) {
 			depth--
 		}
 	}
-	return most
+	return most, control
+}
+
+func hasControl(s []byte) bool {
+	for _, c := range s {
+		if c < ' ' {
+			return true
+		}
+	}
+	return false
 }
 
 // stringEnd returns the length of the string literal that b starts with, or of

@@ -1,21 +1,21 @@
 package httpapi
 
 var (
-	routeEnqueue = &route{name: "enqueue", access: accessPublish, serve: (*exchange).enqueue}
+	routeEnqueue = &route{name: "enqueue", access: accessPublish, scoped: true, serve: (*exchange).enqueue}
 
-	routeQueues      = &route{name: "queue list", access: accessRead, serve: (*exchange).queues}
-	routeQueueSet    = &route{name: "queue upsert", serve: (*exchange).setQueue}
-	routeQueue       = &route{name: "queue", access: accessRead, serve: (*exchange).queue}
-	routeQueueDelete = &route{name: "queue delete", serve: (*exchange).deleteQueue}
-	routeQueuePause  = &route{name: "queue pause", serve: pauseQueue(true)}
-	routeQueueResume = &route{name: "queue resume", serve: pauseQueue(false)}
+	routeQueues      = &route{name: "queue list", access: accessRead, scoped: true, serve: (*exchange).queues}
+	routeQueueSet    = &route{name: "queue upsert", scoped: true, serve: (*exchange).setQueue}
+	routeQueue       = &route{name: "queue", access: accessRead, scoped: true, serve: (*exchange).queue}
+	routeQueueDelete = &route{name: "queue delete", scoped: true, serve: (*exchange).deleteQueue}
+	routeQueuePause  = &route{name: "queue pause", scoped: true, serve: pauseQueue(true)}
+	routeQueueResume = &route{name: "queue resume", scoped: true, serve: pauseQueue(false)}
 
-	routeGroups          = &route{name: "topic list", access: accessRead, serve: (*exchange).groups}
-	routeGroup           = &route{name: "topic", access: accessRead, serve: (*exchange).group}
-	routeGroupDelete     = &route{name: "topic delete", serve: (*exchange).deleteGroup}
-	routeGroupPatch      = &route{name: "topic headers", serve: (*exchange).setGroupHeader}
-	routeEndpointsAdd    = &route{name: "topic add endpoints", serve: (*exchange).addEndpoints}
-	routeEndpointsRemove = &route{name: "topic remove endpoints", serve: (*exchange).removeEndpoints}
+	routeGroups          = &route{name: "topic list", access: accessRead, scoped: true, serve: (*exchange).groups}
+	routeGroup           = &route{name: "topic", access: accessRead, scoped: true, serve: (*exchange).group}
+	routeGroupDelete     = &route{name: "topic delete", scoped: true, serve: (*exchange).deleteGroup}
+	routeGroupPatch      = &route{name: "topic headers", scoped: true, serve: (*exchange).setGroupHeader}
+	routeEndpointsAdd    = &route{name: "topic add endpoints", scoped: true, serve: (*exchange).addEndpoints}
+	routeEndpointsRemove = &route{name: "topic remove endpoints", scoped: true, serve: (*exchange).removeEndpoints}
 
 	routeFlows             = &route{name: "flow control list", access: accessRead, serve: (*exchange).flows}
 	routeFlow              = &route{name: "flow control", access: accessRead, serve: (*exchange).flow}
@@ -57,12 +57,9 @@ func collection(method string, rest []byte, empty *failure, list, create *route)
 
 // matchEnqueue takes the methods of a publish. What follows is a queue and a
 // destination.
-func matchEnqueue(method string, rest []byte) (*route, []byte, *failure) {
-	r, arg, fail := matchPublish(method, rest)
-	if fail == nil {
-		r = routeEnqueue
-	}
-	return r, arg, fail
+func matchEnqueue(rest []byte) (*route, []byte, *failure) {
+	_, arg, fail := matchPublish(rest)
+	return routeEnqueue, arg, fail
 }
 
 func matchQueues(method string, rest []byte) (*route, []byte, *failure) {

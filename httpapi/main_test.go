@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,10 +33,15 @@ const (
 )
 
 // fakeEngine records what it is given, copied, and answers from its fields. It knows
-// nothing of queues, groups and flow control: what asks for them panics, and so proves
+// nothing of queues, groups, flow control and accounts: what asks for them panics, and so proves
 // that bad input does not reach the engine. Tests of those have a real one.
 type fakeEngine struct {
 	LineEngine
+	PullEngine
+	AccountEngine
+	ExtraEngine
+	EventEngine
+	LegacyEngine
 	limits engine.Limits
 	answer func(p *engine.Publish) (engine.Receipt, error) // nil: msg_<n>
 	ready  error
@@ -45,6 +51,8 @@ type fakeEngine struct {
 	block  chan struct{}    // when set, Publish waits for it
 	views  []engine.ScheduleInfo
 	broken error // what Schedules ends with
+
+	revoked atomic.Bool // goodToken is no longer good
 
 	mu        sync.Mutex
 	published []engine.Publish
@@ -59,9 +67,12 @@ func newFake() *fakeEngine {
 	}}
 }
 
-func (e *fakeEngine) Authenticate(token []byte) (engine.UserID, bool) {
-	return 7, string(token) == goodToken
+var fakePrincipal = engine.Principal{User: 7, Admin: true}
+
+func (e *fakeEngine) Authenticate(token []byte) (*engine.Principal, bool) {
+	return &fakePrincipal, string(token) == goodToken && !e.revoked.Load()
 }
+
 func (e *fakeEngine) Limits() engine.Limits { return e.limits }
 func (e *fakeEngine) Ready() error          { return e.ready }
 
@@ -94,6 +105,7 @@ func clonePublish(p *engine.Publish) engine.Publish {
 	c.Queue, c.Ordering, c.Flow.Key = strings.Clone(p.Queue), strings.Clone(p.Ordering), strings.Clone(p.Flow.Key)
 	c.Callback, c.Failure = cloneCallback(p.Callback), cloneCallback(p.Failure)
 	c.Body, c.Header = bytes.Clone(p.Body), cloneHeader(p.Header)
+	c.Labels, c.Redact.Names = cloneTexts(p.Labels), cloneTexts(p.Redact.Names)
 	return c
 }
 
@@ -105,6 +117,14 @@ func cloneCallback(from *engine.Callback) *engine.Callback {
 	c.URL, c.RetryDelay, c.Flow.Key = strings.Clone(c.URL), strings.Clone(c.RetryDelay), strings.Clone(c.Flow.Key)
 	c.Header, c.Failure = cloneHeader(c.Header), cloneCallback(c.Failure)
 	return &c
+}
+
+func cloneTexts(from []string) []string {
+	ts := slices.Clone(from)
+	for i := range ts {
+		ts[i] = strings.Clone(ts[i])
+	}
+	return ts
 }
 
 func cloneHeader(from []engine.Header) []engine.Header {
@@ -174,12 +194,68 @@ func (e *fakeEngine) DeleteDeadLetter(u engine.UserID, id string) error {
 	return e.endDead(u, id)
 }
 
-func (e *fakeEngine) RetryDeadLetter(u engine.UserID, id string) (string, error) {
-	e.call("retry %d %s", u, id)
+func (e *fakeEngine) RetryDeadLetter(u engine.UserID, id string, o *engine.RetryOptions) (string, error) {
+	e.call("retry %d %s%s", u, id, describeRetry(o))
 	if err := e.endDead(u, id); err != nil {
 		return "", err
 	}
 	return "msg_again", nil
+}
+
+// CancelMany ends three messages, or as many as there are ids.
+func (e *fakeEngine) CancelMany(u engine.UserID, q *engine.CancelQuery) (int, bool, error) {
+	e.call("cancel %d %s", u, describeFilter(&filter{Filter: q.Filter, count: q.Count}))
+	if len(q.MessageIDs) > 0 {
+		return len(q.MessageIDs), false, e.endErr[q.MessageIDs[0]]
+	}
+	return 3, q.Count == 7, nil
+}
+
+// DeleteDeadLetters and RetryDeadLetters take two, or as many as there are ids; they fail
+// with the error of the first id, behind one that went well.
+func (e *fakeEngine) DeleteDeadLetters(q engine.DeadLetterQuery) (int, string, error) {
+	e.call("delete %d %s", q.User, describeQuery(&q))
+	ids, cursor, err := e.endDeads(&q)
+	return len(ids), cursor, err
+}
+
+func (e *fakeEngine) RetryDeadLetters(q engine.DeadLetterQuery, o *engine.RetryOptions) ([]string, string, error) {
+	e.call("retry %d %s%s", q.User, describeQuery(&q), describeRetry(o))
+	return e.endDeads(&q)
+}
+
+func (e *fakeEngine) endDeads(q *engine.DeadLetterQuery) ([]string, string, error) {
+	if len(q.IDs) == 0 {
+		return []string{"msg_a", "msg_b"}, e.cursor, nil
+	}
+	if err := e.endErr[q.IDs[0]]; err != nil {
+		return []string{"msg_a"}[:len(q.IDs)-1], "", err
+	}
+	ids := make([]string, len(q.IDs))
+	for i := range ids {
+		ids[i] = "msg_of_" + q.IDs[i]
+	}
+	return ids, "", nil
+}
+
+func describeQuery(q *engine.DeadLetterQuery) string {
+	return describeFilter(&filter{
+		Filter: q.Filter, deadIDs: q.IDs, statuses: q.Statuses, latest: q.Descending, cursor: q.Cursor, count: q.Count,
+	})
+}
+
+func describeRetry(o *engine.RetryOptions) string {
+	if o == nil {
+		return ""
+	}
+	s := fmt.Sprintf(" with timeout=%s rd=%q delay=%s flow=%s labels=%v", o.Timeout, o.RetryDelay, o.Delay, describeFlow(&o.Flow), o.Labels)
+	if o.Retries != nil {
+		s += fmt.Sprintf(" retries=%d", *o.Retries)
+	}
+	if !o.NotBefore.IsZero() {
+		s += fmt.Sprintf(" at=%d", o.NotBefore.Unix())
+	}
+	return s + describeCallback(" callback", o.Callback) + describeCallback(" failure", o.Failure)
 }
 
 // endDead fails as a dead letter's end would; the letter itself stays.
@@ -313,6 +389,11 @@ type site struct {
 
 func start(t testing.TB, change func(o *Options)) *site {
 	t.Helper()
+	return startOn(t, listen(t), change)
+}
+
+func startOn(t testing.TB, ln net.Listener, change func(o *Options)) *site {
+	t.Helper()
 	s := &site{eng: newFake(), log: new(lockedBuffer)}
 	o := Options{Engine: s.eng, ReadTimeout: 5 * time.Second, Logger: slog.New(slog.NewTextHandler(s.log, nil))}
 	if change != nil {
@@ -323,10 +404,6 @@ func start(t testing.TB, change func(o *Options)) *site {
 		t.Fatal(err)
 	}
 	s.Server = srv
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.addr = ln.Addr().String()
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()

@@ -98,6 +98,10 @@ func (p *publisher) parse(opt option, v []byte, b *bounds) (fail *failure) {
 		_, fail = boolean(name, v)
 	case optQueue:
 		m.Queue, fail = view(v), checkName(name, v)
+	case optLabel:
+		m.Labels, fail = labels(v)
+	case optRedact:
+		m.Redact, fail = redact(v)
 	case optOrdering:
 		m.Ordering = view(v)
 		if len(v) > keyMax {

@@ -33,6 +33,8 @@ const (
 	optFlowValue
 	optCallback
 	optFailure
+	optLabel
+	optRedact
 
 	// The extensions, see extension.go: of any message, then of schedules.
 	optOrdering
@@ -64,6 +66,8 @@ var optionNames = [optCount]string{
 	optFlowValue:    "Upstash-Flow-Control-Value",
 	optCallback:     "Upstash-Callback",
 	optFailure:      "Upstash-Failure-Callback",
+	optLabel:        "Upstash-Label",
+	optRedact:       "Upstash-Redact-Fields",
 	optOrdering:     "Tidemill-Ordering-Key",
 	optFlowMode:     "Tidemill-Flow-Control-Mode",
 	optCronSeconds:  "Tidemill-Cron-Seconds",
@@ -118,8 +122,10 @@ func optionOf(name []byte) option {
 		return optCallback
 	case "failure-callback":
 		return optFailure
-	case "label", "redact-fields":
-		return optLater
+	case "label":
+		return optLabel
+	case "redact-fields":
+		return optRedact
 	}
 	if isWorkflow(name) {
 		return optLater
@@ -220,7 +226,8 @@ func (p *publisher) addBare(name, value []byte, from int) *failure {
 	return nil
 }
 
-// set stores a singleton. An empty value is an absent one.
+// set stores an option. An empty value is an absent one. Of those that are lists a
+// second one goes on, as header lines do; of the others there is one.
 func (o *options) set(opt option, value []byte, from int) *failure {
 	switch {
 	case len(value) == 0:
@@ -228,6 +235,8 @@ func (o *options) set(opt option, value []byte, from int) *failure {
 	case o.values[opt] == nil:
 		o.values[opt], o.source[opt] = value, int8(from)
 		return nil
+	case int(o.source[opt]) == from && (opt == optLabel || opt == optRedact):
+		o.values[opt] = bytes.Join([][]byte{o.values[opt], value}, []byte{','})
 	case int(o.source[opt]) == from:
 		return badRequest("more than one %s", o.name(opt))
 	}
@@ -340,7 +349,7 @@ func (p *publisher) addQuery(query []byte) *failure {
 // it so, and these values are full of blanks and have no plus signs of their own.
 func plusIsBlank(name []byte) bool {
 	const flow = "flow-control-value"
-	return equalFold(name, "upstash-cron") || len(name) > len(flow) && equalFold(name[len(name)-len(flow):], flow)
+	return equalFold(name, "upstash-cron") || equalFold(name, "upstash-label") || equalFold(name, "upstash-redact-fields") || len(name) > len(flow) && equalFold(name[len(name)-len(flow):], flow)
 }
 
 // unescape copies s, decoded, into the scratch memory, so that it can be

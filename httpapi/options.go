@@ -15,9 +15,10 @@ import (
 // concurrently. None keeps anything of its arguments after it returns, and what
 // they return is the caller's.
 type Engine interface {
-	// Authenticate finds the account of a token. It is called before a request's
-	// body is read, takes the same time for every wrong token and keeps no copy.
-	Authenticate(token []byte) (engine.UserID, bool)
+	// Authenticate finds who shows a token. It is called before a request's body is
+	// read, takes the same time for every wrong token and keeps no copy.
+	Authenticate(token []byte) (*engine.Principal, bool)
+	AccountEngine
 	// Limits returns the configured bounds. It is called for every request.
 	Limits() engine.Limits
 	// Publish returns when the message is on disk (I1), or with an error.
@@ -30,7 +31,8 @@ type Engine interface {
 	DeadLetters(q engine.DeadLetterQuery) (items []engine.DeadLetter, cursor string, err error)
 	DeadLetter(u engine.UserID, id string) (*engine.DeadLetter, error)
 	DeleteDeadLetter(u engine.UserID, id string) error
-	RetryDeadLetter(u engine.UserID, id string) (messageID string, err error)
+	// RetryDeadLetter publishes its message again, as o changes it.
+	RetryDeadLetter(u engine.UserID, id string, o *engine.RetryOptions) (messageID string, err error)
 	// DefineSchedule creates or replaces a schedule and returns when that is on disk.
 	DefineSchedule(s *engine.Schedule) (engine.ScheduleReceipt, error)
 	// DefineSchedules is DefineSchedule of several, which wait for the disk together.
@@ -45,6 +47,11 @@ type Engine interface {
 	// ScheduleTicks says when a schedule publishes next, n times.
 	ScheduleTicks(u engine.UserID, id string, n int) ([]engine.PreviewTick, error)
 	LineEngine
+	PullEngine
+	ManageEngine
+	ExtraEngine
+	EventEngine
+	LegacyEngine
 	Keys(u engine.UserID) (engine.Keys, error)
 	RotateKeys(u engine.UserID) (engine.Keys, error)
 	// Ready says whether publishes can be accepted, and why not.
@@ -71,7 +78,12 @@ type Options struct {
 	WriteTimeout time.Duration // of one response. Default: 30 s
 
 	Concurrency   int // connections at one time; then idle ones and those without a whole head make room, else 503. Default: 16384
+	Streams       int // of events at one time, of all accounts; above: 429. Default: 64
 	MaxConnsPerIP int // of them from one address. Default: unlimited
+
+	// CORSOrigins are the origins whose pages may read answers, such as
+	// https://app.example.com. [cors.origins] Default: none, and no header says anything.
+	CORSOrigins []string
 
 	// Fallback serves every path outside /v1, /v2, /llm and /healthz, without
 	// authentication; bodies are complete, at most message.max-size long, and
@@ -106,6 +118,7 @@ func (o *Options) withDefaults() {
 	def(&o.IdleTimeout, 2*time.Minute)
 	def(&o.WriteTimeout, 30*time.Second)
 	def(&o.Concurrency, 16<<10)
+	def(&o.Streams, 64)
 	def(&o.Logger, slog.New(slog.DiscardHandler))
 	if o.CheckDestination == nil {
 		o.CheckDestination = func(string) error { return nil }
@@ -132,8 +145,13 @@ func (o *Options) validate() error {
 		return fmt.Errorf("batch.max-size of %d and publish.inflight-bytes of %d bytes: both must be positive", o.BatchMax, o.InflightBytes)
 	case o.ReadTimeout < 0 || o.IdleTimeout < 0 || o.WriteTimeout < 0:
 		return errors.New("httpapi: a timeout is negative")
-	case o.Concurrency < 1 || o.MaxConnsPerIP < 0:
-		return errors.New("httpapi: Concurrency and MaxConnsPerIP must not be negative")
+	case o.Concurrency < 1 || o.MaxConnsPerIP < 0 || o.Streams < 1:
+		return errors.New("httpapi: Concurrency, MaxConnsPerIP and Streams must not be negative")
+	}
+	for _, origin := range o.CORSOrigins {
+		if err := CheckOrigin(origin); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -25,6 +25,9 @@ func (x *exchange) scheduleNext() error {
 	if fail := p.read(x.query, false); fail != nil {
 		return fail
 	}
+	if err := x.maySchedule(string(x.arg)); err != nil {
+		return err
+	}
 	ticks, err := x.srv.opt.Engine.ScheduleTicks(x.user, string(x.arg), p.n)
 	if err != nil {
 		return err

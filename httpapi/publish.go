@@ -41,6 +41,12 @@ func (x *exchange) single() *failure {
 	if fail != nil {
 		return fail
 	}
+	return x.singleTo(to)
+}
+
+// singleTo fills in x.pub from a request whose destination is known.
+func (x *exchange) singleTo(to target) *failure {
+	p := &x.pub
 	if fail := p.addFields(x.head.fields); fail != nil {
 		return fail
 	}
@@ -77,10 +83,12 @@ func (x *exchange) complete(to target, fields []field, b *bounds) *failure {
 	}
 	m := &p.message
 	m.User, m.CallerIP, m.URL, m.Group = x.user, x.c.ip, view(to.url), view(to.group)
-	if to.group != nil {
-		return nil
+	if to.group == nil {
+		if fail := x.srv.opt.checkURL(to.url); fail != nil {
+			return fail
+		}
 	}
-	return x.srv.opt.checkURL(to.url)
+	return x.maySend()
 }
 
 // appendReceipt appends the answer to one message (QSTASH.md §3.8).

@@ -136,8 +136,8 @@ func TestPublishRefuses(t *testing.T) {
 		{"Upstash-Forward-: x", 400, `Upstash-Forward-""`},
 		{"Upstash-Delay: 1s\r\nupstash-delay: 1s", 400, `more than one Upstash-Delay`},
 		{"Content-Type: a\r\nContent-Type: b", 400, `more than one Content-Type`},
-		{"Upstash-Label: l", 501, `Upstash-Label is not`},
-		{"Upstash-Redact-Fields: body", 501, `Upstash-Redact-Fields is not`},
+		{"Upstash-Label: a b", 400, `invalid Upstash-Label "a b"`},
+		{"Upstash-Redact-Fields: query", 400, `invalid Upstash-Redact-Fields "query"`},
 		{"Upstash-Workflow-RunId: w", 501, `Upstash-Workflow-Runid is not`},
 		{"Upstash-Feature-Set: f", 501, `Upstash-Feature-Set is not`},
 	}
@@ -148,7 +148,7 @@ func TestPublishRefuses(t *testing.T) {
 			t.Errorf("%s: got %d %s\nwant %d %s...", tt.header, a.StatusCode, a.body, tt.status, want)
 		}
 	}
-	queries := map[string]int{"?upstash-retries=x": 400, "?upstash-label=l": 501, "?upstash-callback-workflow-x=1": 501, "?Upstash-Flow-Control-Key=k": 400, "?upstash-forward-x=a%0d%0ab": 400, "?upstash-forward-a%20b=1": 400, "?upstash-delay=1s&upstash-delay=2s": 400}
+	queries := map[string]int{"?upstash-retries=x": 400, "?upstash-label=l%2Fm": 400, "?upstash-callback-workflow-x=1": 501, "?Upstash-Flow-Control-Key=k": 400, "?upstash-forward-x=a%0d%0ab": 400, "?upstash-forward-a%20b=1": 400, "?upstash-delay=1s&upstash-delay=2s": 400}
 	for q, status := range queries {
 		if a, _ := s.send(t, request("POST /v2/publish/https://h.test/p"+q)); a.StatusCode != status {
 			t.Errorf("%s: got %d %s, want %d", q, a.StatusCode, a.body, status)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/tidemill/tidemill/engine"
 )
@@ -28,6 +29,9 @@ func (x *exchange) enqueue() error {
 // setQueue is POST /v2/queues: it makes a queue or changes one.
 func (x *exchange) setQueue() error {
 	name, change, fail := x.queueChange()
+	if fail == nil {
+		fail = x.mayQueue(name)
+	}
 	if fail != nil {
 		return fail
 	}
@@ -77,6 +81,7 @@ func (x *exchange) queues() error {
 	if err != nil {
 		return err
 	}
+	qs = slices.DeleteFunc(qs, func(q engine.QueueInfo) bool { return !x.seesQueue(q.Name) })
 	return x.list(len(qs), func(o *obj, i int) { o.queue(&qs[i]) })
 }
 
@@ -90,8 +95,16 @@ func (o *obj) queue(q *engine.QueueInfo) {
 	o.flag("paused", q.Paused)
 }
 
-func (x *exchange) queue() error {
+// namedQueue checks the queue that the path names.
+func (x *exchange) namedQueue() *failure {
 	if fail := checkName(queueName, x.arg); fail != nil {
+		return fail
+	}
+	return x.mayQueue(view(x.arg))
+}
+
+func (x *exchange) queue() error {
+	if fail := x.namedQueue(); fail != nil {
 		return fail
 	}
 	q, err := x.srv.opt.Engine.Queue(x.user, string(x.arg))
@@ -103,7 +116,7 @@ func (x *exchange) queue() error {
 
 // deleteQueue is DELETE /v2/queues/{name}. One that is not there is no failure.
 func (x *exchange) deleteQueue() error {
-	if fail := checkName(queueName, x.arg); fail != nil {
+	if fail := x.namedQueue(); fail != nil {
 		return fail
 	}
 	if err := x.srv.opt.Engine.DeleteQueue(x.user, string(x.arg)); err != nil && !errors.Is(err, engine.ErrNotFound) {
@@ -115,7 +128,7 @@ func (x *exchange) deleteQueue() error {
 // pauseQueue makes the handler of pause or resume.
 func pauseQueue(paused bool) func(x *exchange) error {
 	return func(x *exchange) error {
-		if fail := checkName(queueName, x.arg); fail != nil {
+		if fail := x.namedQueue(); fail != nil {
 			return fail
 		}
 		if err := x.srv.opt.Engine.SetQueue(x.user, string(x.arg), engine.QueueChange{Paused: &paused}); err != nil {

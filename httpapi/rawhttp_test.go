@@ -242,3 +242,56 @@ func TestPipelining(t *testing.T) {
 		t.Errorf("published %d", len(got))
 	}
 }
+
+// TestTrickle: whoever sends a byte now and then has no more time than who sends none.
+func TestTrickle(t *testing.T) {
+	s := start(t, func(o *Options) { o.ReadTimeout = 100 * time.Millisecond })
+	for _, raw := range []string{
+		request("GET /v2/keys", "X: "+strings.Repeat("a", 1000)),
+		request("POST /v2/publish/http://h", "Content-Length: 1000") + strings.Repeat("x", 1000),
+	} {
+		c := s.dial(t)
+		stop := make(chan struct{})
+		sent := make(chan int)
+		go func() {
+			n := len(raw) - 1000
+			io.WriteString(c, raw[:n]) //nolint:errcheck // the answer tells
+			for ; n < len(raw); n++ {
+				select {
+				case <-stop:
+					sent <- n
+					return
+				case <-time.After(2 * time.Millisecond):
+					io.WriteString(c, raw[n:n+1]) //nolint:errcheck
+				}
+			}
+			sent <- n
+		}()
+		a := readAnswer(t, bufio.NewReader(c), "GET")
+		close(stop)
+		if n := <-sent; a.StatusCode != http.StatusRequestTimeout || !a.Close || n == len(raw) {
+			t.Errorf("%.40q: after %d of %d bytes: %d %s", raw, n, len(raw), a.StatusCode, a.body)
+		}
+	}
+	s.expectNothing(t)
+}
+
+// TestPathsAreNotCleaned: what is authorised is what is routed, byte for byte; no
+// spelling leads from a public path to another one or past the token.
+func TestPathsAreNotCleaned(t *testing.T) {
+	s := start(t, nil)
+	for _, path := range []string{
+		"/healthz/../v2/keys", "/healthz/..%2fv2/keys", "/healthz;/../v2/keys", "/v2/readiness/../keys", "/v2/readiness/%2e%2e/keys", "/v2/readiness/%252e%252e/keys",
+		"/openapi.json/../v2/keys", "/openapi.json/v2/keys", "//v2/keys", "/./v2/keys", "/v2//keys", "/v2/./keys", "/v2/keys%00", "/v2/keys;x", "/v2%2fkeys", "/%76%32/keys",
+		"/v2/publish/../keys", "/v2/publish/%2e%2e/keys", "/v2/publish/..%2f..%2fhealthz",
+	} {
+		for _, raw := range []string{"GET " + path + " HTTP/1.1\r\nHost: t\r\n\r\n", request("GET " + path)} {
+			a, _ := s.send(t, raw)
+			known := strings.Contains(raw, goodToken)
+			if a.StatusCode < 400 || strings.Contains(a.body, "sig_") || !known && a.StatusCode != http.StatusUnauthorized && a.StatusCode != http.StatusNotFound {
+				t.Errorf("%s, with a token %t: %d %s", path, known, a.StatusCode, a.body)
+			}
+		}
+	}
+	s.expectNothing(t)
+}

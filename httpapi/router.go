@@ -6,11 +6,15 @@ import "bytes"
 // (QSTASH.md §1.1); the path is never cleaned, and what is matched is what is
 // authorised.
 type route struct {
-	name   string // for logs
-	access access // what a token must allow
-	public bool   // answered without a token and without reading a body
-	batch  bool   // the body is JSON around messages, bounded by Options.BatchMax
-	serve  func(x *exchange) error
+	name    string // for logs
+	access  access // what a token must allow
+	scoped  bool   // the handler holds a token to its limits (access.go)
+	public  bool   // answered without a token and without reading a body
+	batch   bool   // the body is JSON around messages, bounded by Options.BatchMax
+	room    int64  // bytes that the body may have beyond those of one message, for the JSON around it
+	least   int64  // bytes that the body may have in any case, within Options.BatchMax
+	endless bool   // the answer goes on until the client goes
+	serve   func(x *exchange) error
 }
 
 // access is what a route does, and so what a token must allow for it.
@@ -24,14 +28,16 @@ const (
 )
 
 var (
-	routePublish    = &route{name: "publish", access: accessPublish, serve: (*exchange).publish}
-	routeBatch      = &route{name: "batch", access: accessPublish, batch: true, serve: (*exchange).batch}
-	routeMessage    = &route{name: "message", access: accessRead, serve: (*exchange).message}
-	routeCancel     = &route{name: "cancel", serve: (*exchange).cancel}
+	routePublish    = &route{name: "publish", access: accessPublish, scoped: true, serve: (*exchange).publish}
+	routeBatch      = &route{name: "batch", access: accessPublish, scoped: true, batch: true, serve: (*exchange).batch}
+	routeMessage    = &route{name: "message", access: accessRead, scoped: true, serve: (*exchange).message}
+	routeCancel     = &route{name: "cancel", scoped: true, serve: (*exchange).cancel}
+	routeCancels    = &route{name: "bulk cancel", serve: (*exchange).cancelMany}
 	routeDead       = &route{name: "dlq list", access: accessRead, serve: (*exchange).deadLetters}
-	routeDeadOne    = &route{name: "dlq item", access: accessRead, serve: (*exchange).deadLetter}
-	routeDeadDelete = &route{name: "dlq delete", serve: (*exchange).deleteDeadLetter}
-	routeDeadRetry  = &route{name: "dlq retry", serve: (*exchange).retryDeadLetter}
+	routeDeadArray  = &route{name: "dlq list of 2.0", access: accessRead, serve: (*exchange).deadLetterArray}
+	routeDeadOne    = &route{name: "dlq item", access: accessRead, scoped: true, serve: (*exchange).deadLetter}
+	routeDeadDelete = &route{name: "dlq delete", scoped: true, serve: (*exchange).deleteDeadLetter}
+	routeDeadRetry  = &route{name: "dlq retry", scoped: true, serve: (*exchange).retryDeadLetter}
 	routeDeletes    = &route{name: "dlq bulk delete", serve: (*exchange).deleteDeadLetters}
 	routeRetries    = &route{name: "dlq bulk retry", serve: (*exchange).retryDeadLetters}
 	routeKeys       = &route{name: "keys", access: accessRead, serve: (*exchange).keys}
@@ -43,7 +49,8 @@ var (
 // outside says whether a path does not belong to the API, so that Fallback has it.
 func outside(path []byte) bool {
 	first, _ := cutSegment(path)
-	return !equalFold(first, "v1") && !equalFold(first, "v2") && !equalFold(first, "llm") && !equalFold(first, "healthz")
+	return !equalFold(first, "v1") && !equalFold(first, "v2") && !equalFold(first, "llm") && !equalFold(first, "healthz") &&
+		!equalFold(first, documentName)
 }
 
 // cutSegment cuts "/a/rest" into "a" and "/rest".
@@ -58,15 +65,19 @@ func cutSegment(path []byte) (segment, rest []byte) {
 	return path, nil
 }
 
-// match finds the route of a request; arg is the rest of the path that it takes.
+// match finds the route of a request with one of the methods of methods; arg is the rest
+// of the path that it takes.
 func match(method string, path []byte) (r *route, arg []byte, fail *failure) {
 	first, rest := cutSegment(path)
 	switch {
 	case equalFold(first, "healthz") && len(rest) == 0:
-		r, fail = only(method, "GET, HEAD", "GET", routeHealth)
+		r, fail = only(method, "GET", "GET", routeHealth)
+		return r, nil, fail
+	case equalFold(first, documentName) && len(rest) == 0:
+		r, fail = only(method, "GET", "GET", routeDocument)
 		return r, nil, fail
 	case equalFold(first, "v1"):
-		return nil, nil, unsupported("the API of version 1")
+		return matchV1(method, rest)
 	case !equalFold(first, "v2"):
 		return nil, nil, errNoRoute
 	}
@@ -90,7 +101,7 @@ func lowered(dst, s []byte) []byte {
 func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *failure) {
 	switch family {
 	case "publish":
-		return matchPublish(method, rest)
+		return matchPublish(rest)
 	case "batch":
 		if len(rest) > 0 {
 			return nil, nil, unsupported("/v2/batch/...")
@@ -100,19 +111,20 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		return matchMessages(method, rest)
 	case "dlq":
 		return matchDead(method, rest)
+	case "users":
+		return matchUsers(method, rest)
+	case "tokens":
+		return matchTokens(method, rest)
 	case "keys":
 		r, fail = matchKeys(method, rest)
 	case "rotate":
 		r, fail = leaf(rest, method, "POST", routeRotate)
 	case "readiness":
-		if method == "HEAD" {
-			method = "GET"
-		}
 		r, fail = leaf(rest, method, "GET", routeReady)
 	case "schedules":
 		return matchSchedules(method, rest)
 	case "enqueue":
-		return matchEnqueue(method, rest)
+		return matchEnqueue(rest)
 	case "queues":
 		return matchQueues(method, rest)
 	case "topics":
@@ -121,7 +133,17 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		return matchFlows(method, rest)
 	case "globalparallelism":
 		r, fail = leaf(rest, method, "GET", routeGlobalParallelism)
-	case "logs", "events", "workflows", "trigger", "wait", "notify", "waiters":
+	case "replay":
+		return matchReplay(method, rest)
+	case "hosts":
+		r, fail = leaf(rest, method, "GET", routeHosts)
+	case "stats":
+		r, fail = leaf(rest, method, "GET", routeStats)
+	case "events":
+		r, fail = matchEvents(method, rest, routeEvents)
+	case "logs":
+		r, fail = matchLogs(method, rest)
+	case "workflows", "trigger", "wait", "notify", "waiters":
 		fail = unsupported("/v2/" + family)
 	default:
 		fail = errNoRoute
@@ -131,7 +153,7 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 
 // only allows one method.
 func only(method, allow, want string, r *route) (*route, *failure) {
-	if method != want && !(want == "GET" && method == "HEAD" && r.public) {
+	if method != want {
 		return nil, notAllowed(allow)
 	}
 	return r, nil
@@ -151,10 +173,7 @@ func notAllowed(allow string) *failure {
 
 // matchPublish takes any method that can carry a message: webhook senders may
 // use PUT (QSTASH.md §2).
-func matchPublish(method string, rest []byte) (*route, []byte, *failure) {
-	if method == "HEAD" || method == "OPTIONS" {
-		return nil, nil, notAllowed("POST, PUT, PATCH, GET, DELETE")
-	}
+func matchPublish(rest []byte) (*route, []byte, *failure) {
 	if len(rest) > 0 {
 		rest = rest[1:]
 	}
@@ -166,26 +185,16 @@ func matchMessages(method string, rest []byte) (*route, []byte, *failure) {
 	switch {
 	case len(more) > 0:
 		return nil, nil, errNoRoute
+	case len(id) == 0 && method == "DELETE":
+		return routeCancels, rest, nil
 	case len(id) == 0:
-		return nil, nil, messages(method, len(rest) > 0)
+		return nil, nil, notAllowed("DELETE")
 	case method == "GET":
 		return routeMessage, id, nil
 	case method == "DELETE":
 		return routeCancel, id, nil
 	}
 	return nil, nil, notAllowed("GET, DELETE")
-}
-
-// messages refuses what is asked of all messages. A DELETE with a trailing slash
-// is a client's empty id, and must never mean all (QSTASH.md §1.1).
-func messages(method string, slash bool) *failure {
-	switch {
-	case method == "DELETE" && slash:
-		return badRequest("the id is empty: DELETE /v2/messages/{id}")
-	case method == "DELETE":
-		return unsupported("DELETE /v2/messages")
-	}
-	return notAllowed("DELETE")
 }
 
 func matchDead(method string, rest []byte) (*route, []byte, *failure) {
@@ -196,7 +205,7 @@ func matchDead(method string, rest []byte) (*route, []byte, *failure) {
 	case equalFold(id, "retry"):
 		return matchRetry(method, more)
 	case equalFold(id, "messages"):
-		return nil, nil, unsupported("/v2/dlq/messages")
+		return matchDeadMessages(method, more)
 	case len(more) > 0:
 		return nil, nil, errNoRoute
 	case method == "GET":
@@ -216,6 +225,24 @@ func matchDeadAll(method string, rest []byte) (*route, []byte, *failure) {
 		return routeDeletes, rest, nil
 	}
 	return nil, nil, notAllowed("GET, DELETE")
+}
+
+// matchDeadMessages matches what @upstash/qstash 2.0 and 2.1 call (QSTASH.md §12.2).
+func matchDeadMessages(method string, rest []byte) (*route, []byte, *failure) {
+	id, more := cutSegment(rest)
+	switch {
+	case len(more) > 0:
+		return nil, nil, errNoRoute
+	case len(id) == 0 && method == "GET":
+		return routeDeadArray, nil, nil
+	case len(id) == 0 && method == "DELETE" && len(rest) > 0:
+		return nil, nil, errNoDeadID
+	case len(id) == 0:
+		return nil, nil, notAllowed("GET")
+	case method == "DELETE":
+		return routeDeadDelete, id, nil
+	}
+	return nil, nil, notAllowed("DELETE")
 }
 
 func matchRetry(method string, rest []byte) (*route, []byte, *failure) {

@@ -51,6 +51,9 @@ func (x *exchange) define() error {
 	if !x.pub.scheduled() {
 		return errNoCron
 	}
+	if fail := x.mayDefine(); fail != nil {
+		return fail
+	}
 	s := x.pub.schedule()
 	receipt, err := x.srv.opt.Engine.DefineSchedule(&s)
 	if err != nil {
@@ -76,6 +79,9 @@ func appendScheduleReceipt(dst []byte, r *engine.ScheduleReceipt) []byte {
 // change makes a handler of an operation on one schedule that has nothing to tell.
 func change(operation func(e Engine, u engine.UserID, id string) error) func(x *exchange) error {
 	return func(x *exchange) error {
+		if err := x.maySchedule(string(x.arg)); err != nil {
+			return err
+		}
 		if err := operation(x.srv.opt.Engine, x.user, string(x.arg)); err != nil {
 			return err
 		}

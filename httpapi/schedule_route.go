@@ -1,19 +1,19 @@
 package httpapi
 
 var (
-	routeScheduleCreate = &route{name: "schedule create", serve: (*exchange).createSchedule}
-	routeScheduleJSON   = &route{name: "schedule create json", batch: true, serve: (*exchange).createScheduleJSON}
-	routeSchedules      = &route{name: "schedule list", access: accessRead, serve: (*exchange).schedules}
-	routeSchedule       = &route{name: "schedule", access: accessRead, serve: (*exchange).schedule}
-	routeScheduleDelete = &route{name: "schedule delete", serve: (*exchange).deleteSchedule}
-	routeSchedulePause  = &route{name: "schedule pause", serve: change(Engine.PauseSchedule)}
-	routeScheduleResume = &route{name: "schedule resume", serve: change(Engine.ResumeSchedule)}
-	routeScheduleNext   = &route{name: "schedule preview", access: accessRead, serve: (*exchange).scheduleNext}
+	routeScheduleCreate = &route{name: "schedule create", scoped: true, serve: (*exchange).createSchedule}
+	routeScheduleJSON   = &route{name: "schedule create json", scoped: true, batch: true, serve: (*exchange).createScheduleJSON}
+	routeSchedules      = &route{name: "schedule list", access: accessRead, scoped: true, serve: (*exchange).schedules}
+	routeSchedule       = &route{name: "schedule", access: accessRead, scoped: true, serve: (*exchange).schedule}
+	routeScheduleDelete = &route{name: "schedule delete", scoped: true, serve: (*exchange).deleteSchedule}
+	routeSchedulePause  = &route{name: "schedule pause", scoped: true, serve: change(Engine.PauseSchedule)}
+	routeScheduleResume = &route{name: "schedule resume", scoped: true, serve: change(Engine.ResumeSchedule)}
+	routeScheduleNext   = &route{name: "schedule preview", access: accessRead, scoped: true, serve: (*exchange).scheduleNext}
 )
 
 // matchSchedules matches what follows /v2/schedules: nothing, a destination of a
 // POST, or an id and perhaps what is to be done with it. A URL is a destination
-// whatever it ends in; what else is followed by /pause, /resume or /next is an id.
+// whatever it ends in; what else is followed by /pause, /resume, /next or /run is an id.
 func matchSchedules(method string, rest []byte) (*route, []byte, *failure) {
 	if len(rest) <= 1 {
 		return matchScheduleAll(method, rest)
@@ -33,6 +33,12 @@ func matchSchedules(method string, rest []byte) (*route, []byte, *failure) {
 		return changeSchedule(method, id, routeScheduleResume)
 	case equalFold(more, "/next"):
 		r, fail := only(method, "GET", "GET", routeScheduleNext)
+		return r, id, fail
+	case equalFold(more, "/run"):
+		r, fail := only(method, "POST", "POST", routeScheduleRun)
+		if fail == nil && len(id) == 0 {
+			fail = errNoScheduleID
+		}
 		return r, id, fail
 	case method == "POST":
 		return routeScheduleCreate, tail, nil

@@ -88,7 +88,7 @@ func TestScheduleRoutes(t *testing.T) {
 		{"GET /v2/schedules/one/pause", 405, `{"error":"method not allowed here, allowed: POST, PATCH, PUT"}`, ""},
 		{"POST /v2/schedules/", 400, noScheme, ""},
 		{"POST /v2/schedules", 400, `{"error":"the body is not valid JSON"}`, ""},
-		{"POST /v2/schedules/api/llm", 501, `{"error":"the destination \"api/llm\"` + notYet, ""},
+		{"POST /v2/schedules/api/llm", 400, `{"error":"invalid destination url: \"api/llm\" is a service of the hosted product: publish to the URL of your own"}`, ""},
 		{"POST /v2/schedules/h.test/x", 400, noScheme, ""},
 		{"POST /v2/schedules/https://h.test/", 400, noCron, ""},
 		{"POST /v2/schedules/https://h.test/pause", 400, noCron, ""},

@@ -17,6 +17,9 @@ func (x *exchange) schedule() error {
 		return x.previewCron()
 	}
 	s, err := x.srv.opt.Engine.Schedule(x.user, string(x.arg))
+	if err == nil && !x.seesSchedule(s) {
+		err = engine.ErrNotFound
+	}
 	if err != nil {
 		return err
 	}
@@ -28,14 +31,22 @@ func (x *exchange) schedule() error {
 
 // schedules is GET /v2/schedules: an array of all, for the contract knows no pages.
 func (x *exchange) schedules() error {
+	return x.eachSchedule(func(_ *exchange, o *obj, s *engine.ScheduleInfo) { o.schedule(s) })
+}
+
+// eachSchedule answers an array of what write makes of each schedule.
+func (x *exchange) eachSchedule(write func(x *exchange, o *obj, s *engine.ScheduleInfo)) error {
 	x.out = append(x.out[:0], '[')
 	n := 0
 	err := x.srv.opt.Engine.Schedules(x.user, func(s *engine.ScheduleInfo) error {
+		if !x.seesSchedule(s) {
+			return nil
+		}
 		if n++; n > 1 {
 			x.out = append(x.out, ',')
 		}
 		o := obj{b: x.out}
-		o.schedule(s)
+		write(x, &o, s)
 		x.out = o.end()
 		return x.spill()
 	})
@@ -49,7 +60,11 @@ func (x *exchange) schedules() error {
 // deleteSchedule is DELETE /v2/schedules/{id}. One that is not there is no failure:
 // only messages and dead letters are missed when they are deleted (QSTASH.md §1.3).
 func (x *exchange) deleteSchedule() error {
-	if err := x.srv.opt.Engine.DeleteSchedule(x.user, string(x.arg)); err != nil && !errors.Is(err, engine.ErrNotFound) {
+	err := x.maySchedule(string(x.arg))
+	if err == nil {
+		err = x.srv.opt.Engine.DeleteSchedule(x.user, string(x.arg))
+	}
+	if err != nil && !errors.Is(err, engine.ErrNotFound) {
 		return err
 	}
 	return x.done()
@@ -77,6 +92,7 @@ func (o *obj) schedule(s *engine.ScheduleInfo) {
 	o.opt("callerIP", s.CallerIP)
 	o.opt("callerIp", s.CallerIP)
 	o.opt("queueName", s.QueueName)
+	o.labels(s.Labels)
 	o.flowRule(&s.Flow)
 	o.callback("callback", "callbackHeader", s.Callback)
 	o.callback("failureCallback", "failureCallbackHeader", s.Failure)

@@ -1,12 +1,19 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/tidemill/tidemill/engine"
 )
 
 // TestSecretsStayInside sends tokens, good and wrong, in every place where one
@@ -29,6 +36,7 @@ func TestSecretsStayInside(t *testing.T) {
 			"/v2/publish/http://h/p", "/v2/publish/http%3A%2F%2Fh%2Fp", "/v2/publish/http://refused/", "/v2/publish/nope", "/v2/publish/x://",
 			"/v2/messages/msg_one", "/v2/messages/msg_strange", "/v2/messages/msg_panic", "/v2/dlq", "/v2/keys", "/v2/nothing", "/elsewhere", "/v2/batch",
 			"/v2/enqueue/q/http://h/p", "/v2/enqueue/q/http://refused/", "/v2/queues", "/v2/queues/q/pause", "/v2/topics/g", "/v2/flowControl/k/pin",
+			"/v1/publish", "/v1/queues/q", "/v1/queues/q/receive", "/v1/messages/msg_one/ack", "/v1/metrics",
 			"/v2/schedules/http://h/p", "/v2/schedules", "/v2/schedules/one", "/v2/schedules/next?cron=x", "/v2/schedules/one/next",
 		} {
 			for _, method := range []string{"GET", "POST", "FOO"} {
@@ -70,6 +78,73 @@ func lookForSecrets(t *testing.T, where, s string) {
 	for _, secret := range []string{goodToken, badToken, "canary"} {
 		if strings.Contains(s, secret) {
 			t.Errorf("%s holds %s:\n%s", where, secret, s)
+		}
+	}
+}
+
+// TestMintedTokensAreToldOnce: what POST /v2/tokens and POST /v2/users answer stands
+// nowhere else: in no list, error, dead letter, log line or export, and not on disk.
+func TestMintedTokensAreToldOnce(t *testing.T) {
+	log := new(lockedBuffer)
+	addr, eng := startEngine(t, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), nil)
+	s := realSite{addr}
+	var user struct{ Token string }
+	var token struct{ ID, Token string }
+	s.want(t, requestBody("POST /v2/users", `{"name":"u"}`), 201, &user)
+	s.want(t, requestBody("POST /v2/tokens", `{"user":3,"access":"publish"}`), 201, &token)
+	var answers strings.Builder
+	for _, secret := range []string{user.Token, token.Token} {
+		if len(secret) < 40 {
+			t.Fatalf("the token %q is short", secret)
+		}
+		for _, line := range []string{
+			"POST /v2/publish/http://127.0.0.1:1/x?a=1&upstash-retries=0&", "GET /v2/keys?", "POST /v2/nothing?", "FOO /v2/keys?", "DELETE /v2/tokens/" + token.ID + "?",
+		} {
+			for _, raw := range []string{
+				line + "qstash_token=" + secret + " HTTP/1.1\r\nHost: t\r\nUpstash-Header-Forward: true\r\n\r\n",
+				line + " HTTP/1.1\r\nHost: t\r\nUpstash-Header-Forward: true\r\nAuthorization: Bearer " + secret + "\r\n\r\n",
+			} {
+				answers.WriteString(s.send(t, raw).body)
+			}
+		}
+	}
+	var dead []engine.DeadLetter
+	for len(dead) < 4 {
+		var err error
+		if dead, _, err = eng.DeadLetters(engine.DeadLetterQuery{User: 3}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fmt.Fprintf(&answers, "%+v", dead)
+	for _, line := range []string{"GET /v2/tokens", "GET /v2/users", "GET /v2/tokens/" + token.ID, "DELETE /v2/tokens/" + token.ID} {
+		answers.WriteString(s.body(t, request(line), 200))
+	}
+	if err := eng.Export(t.Context(), &answers, engine.ExportOptions{Secrets: true}); err != nil {
+		t.Fatal(err)
+	}
+	places := map[string]string{"an answer, a dead letter or the export": answers.String(), "the log lines": log.String()}
+	root := filepath.Dir(t.TempDir()) // the engine's directory is in it
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // the engine lives, and renames files
+		}
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if places[path] = string(b); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	if err != nil || len(places) < 5 {
+		t.Fatalf("%d places, %v", len(places), err)
+	}
+	for place, text := range places {
+		for _, secret := range []string{user.Token, token.Token} {
+			if strings.Contains(text, secret) {
+				t.Errorf("a token stands in %s", place)
+			}
 		}
 	}
 }

@@ -21,8 +21,15 @@ type Server struct {
 	refusing budget // connections over a limit that are still told so
 	boot     string // distinguishes the request ids of two starts
 	requests atomic.Uint64
+	streams  budget        // of events
+	listing  chan struct{} // a place for each list of events that is being made
+	listed   budget        // bytes of those that are being sent
 	stopping atomic.Bool
 	handlers sync.WaitGroup // one for each connection
+	began    time.Time
+	waiting  waiters         // receives that wait for a message
+	quit     context.Context // ends with stopping: what waits for something answers then
+	quitNow  context.CancelFunc
 
 	mu struct {
 		sync.Mutex
@@ -41,7 +48,12 @@ func New(o Options) (*Server, error) {
 	s := &Server{opt: o, boot: strconv.FormatUint(rand.Uint64(), 36)}
 	s.inflight.most = o.InflightBytes
 	s.strange.most = max(o.InflightBytes/4, 1)
+	s.streams.most, s.listed.most = int64(o.Streams), listedMax
+	s.listing = make(chan struct{}, listingMax)
 	s.refusing.most = int64(max(o.Concurrency/refusingShare, 1))
+	s.began = time.Now()
+	s.waiting.init(&o)
+	s.quit, s.quitNow = context.WithCancel(context.Background())
 	s.mu.listeners = make(map[net.Listener]struct{})
 	s.mu.conns = make(map[*conn]struct{})
 	s.mu.perIP = make(map[string]int)
@@ -242,6 +254,7 @@ func (s *Server) stopAccepting() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopping.Store(true)
+	s.quitNow()
 	var errs []error
 	for ln := range s.mu.listeners {
 		if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {

@@ -34,7 +34,7 @@ func (x *exchange) spill() error {
 		return nil
 	}
 	if !x.stream.begun() {
-		if err := x.beginStream(); err != nil {
+		if err := x.beginStream("application/json"); err != nil {
 			return errGone
 		}
 	}
@@ -45,20 +45,24 @@ func (x *exchange) spill() error {
 	return nil
 }
 
-func (x *exchange) beginStream() error {
+func (x *exchange) beginStream(contentType string) error {
 	x.head.keepAlive = false
 	h := &x.ctx.Response.Header
-	h.SetContentType("application/json")
+	h.SetContentType(contentType)
 	h.SetConnectionClose()
 	length := -1 // fasthttp's word for chunked
 	if x.head.http10 {
 		length = -2 // and for neither length nor coding
 	}
 	h.SetContentLength(length)
+	x.share(h)
 	bw := writers.Get().(*bufio.Writer)
 	bw.Reset(x.c)
 	x.stream = stream{head: bw, body: bw}
-	if !x.head.http10 {
+	switch {
+	case x.head.method == http.MethodHead:
+		x.stream.body = io.Discard
+	case !x.head.http10:
 		chunks := httputil.NewChunkedWriter(bw)
 		x.stream.body, x.stream.chunks = chunks, chunks
 	}

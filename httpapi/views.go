@@ -12,6 +12,9 @@ var retryAfter = formatSeconds(engine.RetryAfter)
 
 func (x *exchange) message() error {
 	m, err := x.srv.opt.Engine.Message(x.user, string(x.arg))
+	if err == nil && !x.sees(m) {
+		err = engine.ErrNotFound
+	}
 	if err != nil {
 		return err
 	}
@@ -44,6 +47,7 @@ func (o *obj) message(m *engine.Message) {
 	o.opt("topicName", m.TopicName)
 	o.opt("endpointName", m.Endpoint)
 	o.opt("queueName", m.QueueName)
+	o.labels(m.Labels)
 	o.flowRule(&m.Flow)
 	o.callback("callback", "callbackHeader", m.Callback)
 	o.callback("failureCallback", "failureCallbackHeader", m.Failure)
@@ -102,10 +106,19 @@ func (o *obj) deadLetter(d *engine.DeadLetter) {
 	o.opt("error", d.Error)
 }
 
-// time writes unix milliseconds.
-func (o *obj) time(name string, t time.Time) { o.num(name, t.UnixMilli()) }
+// time writes unix milliseconds, 0 where it is not known: of what is damaged.
+func (o *obj) time(name string, t time.Time) {
+	ms := int64(0)
+	if !t.IsZero() {
+		ms = t.UnixMilli()
+	}
+	o.num(name, ms)
+}
 
 func (x *exchange) cancel() error {
+	if err := x.mayMessage(string(x.arg)); err != nil {
+		return err
+	}
 	if err := x.srv.opt.Engine.Cancel(x.user, string(x.arg)); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func TestRoutes(t *testing.T) {
 			`"body":"hello \"you\"","maxRetries":3,"retryDelayExpression":"1000 * retried","retryDelayExpr":"1000 * retried",` +
 			`"notBefore":1700000060000,"createdAt":1700000000123,"callerIP":"192.0.2.1","callerIp":"192.0.2.1"`
 		dead1 = `{"dlqId":"17-1",` + message + `,"responseStatus":404,"responseHeader":{"X-A":["1"]},"responseHeaders":{"X-A":["1"]},"responseBody":"404 Not Found"}`
-		dead2 = `{"dlqId":"18-1","messageId":"msg_2","url":"http://h","method":"POST","maxRetries":0,"notBefore":-62135596800000,"createdAt":-62135596800000,` +
+		dead2 = `{"dlqId":"18-1","messageId":"msg_2","url":"http://h","method":"POST","maxRetries":0,"notBefore":0,"createdAt":0,` +
 			`"responseStatus":0,"responseBodyBase64":"/w==","error":"timeout"}`
 		notYet = ` is not supported by this version of tidemill yet"}`
 	)
@@ -39,7 +39,7 @@ func TestRoutes(t *testing.T) {
 		{"HEAD /v2/publish/https://h.test/", 405, ""},
 		{"POST /v2/publish/", 400, `{"error":"a non-empty destination must be provided"}`},
 		{"POST /v2/publish", 400, `{"error":"a non-empty destination must be provided"}`},
-		{"POST /v2/publish/api/llm", 501, `{"error":"the destination \"api/llm\"` + notYet},
+		{"POST /v2/publish/api/llm", 400, `{"error":"invalid destination url: \"api/llm\" is a service of the hosted product: publish to the URL of your own"}`},
 		{"POST /v2/publish/h.test/x", 400, `{"error":"invalid destination url: endpoint has invalid scheme, add http:// or https://"}`},
 		{"GET /v2/messages/msg_one", 200, "{" + message + "}"},
 		{"GET /v2/messages/msg_plain", 200, `{"messageId":"msg_plain","url":"http://h","method":"POST","bodyBase64":"/wA=","maxRetries":0,"notBefore":5,"createdAt":5}`},
@@ -50,10 +50,9 @@ func TestRoutes(t *testing.T) {
 		{"DELETE /v2/messages/msg_one", 200, `{"cancelled":1}`},
 		{"DELETE /v2/messages/msg_none", 404, `{"error":"not found"}`},
 		{"DELETE /v2/messages/", 400, `{"error":"the id is empty: DELETE /v2/messages/{id}"}`},
-		{"DELETE /v2/messages", 501, `{"error":"DELETE /v2/messages` + notYet},
 		{"GET /v2/dlq", 200, `{"messages":[` + dead1 + "," + dead2 + `],"cursor":"42"}`},
 		{"GET /v2/dlq/", 200, `{"messages":[` + dead1 + "," + dead2 + `],"cursor":"42"}`},
-		{"GET /v2/dlq?label=l", 200, `{"messages":[]}`},
+		{"GET /v2/dlq?source=workflow", 200, `{"messages":[]}`},
 		{"GET /v2/dlq?count=0", 400, `{"error":"invalid count \"0\": must be a number from 1 to 100"}`},
 		{"GET /v2/dlq?cursor=1-2", 400, `{"error":"invalid cursor \"1-2\": must be the cursor of an earlier answer"}`},
 		{"GET /v2/dlq?order=up", 400, `{"error":"invalid order \"up\": must be earliestFirst or latestFirst"}`},
@@ -63,7 +62,6 @@ func TestRoutes(t *testing.T) {
 		{"DELETE /v2/dlq/19-1", 404, `{"error":"not found"}`},
 		{"POST /v2/dlq/retry/17-1", 201, `{"messageId":"msg_again"}`},
 		{"POST /v2/dlq/retry/19-1", 404, `{"error":"not found"}`},
-		{"GET /v2/dlq/messages", 501, `{"error":"/v2/dlq/messages` + notYet},
 		{"GET /v2/keys", 200, `{"current":"sig_a","next":"sig_b"}`},
 		{"POST /v2/keys/rotate", 200, `{"current":"sig_b","next":"sig_c"}`},
 		{"POST /v2/rotate", 200, `{"current":"sig_b","next":"sig_c"}`},
@@ -71,11 +69,9 @@ func TestRoutes(t *testing.T) {
 		{"GET /v2/readiness", 200, `{"ready":true}`},
 		{"GET /healthz", 200, `{"status":"ok"}`},
 		{"HEAD /healthz", 200, ""},
-		{"GET /v2/events", 501, `{"error":"/v2/events` + notYet},
-		{"GET /v2/logs", 501, `{"error":"/v2/logs` + notYet},
 		{"POST /v2/batch/trigger", 501, `{"error":"/v2/batch/...` + notYet},
 		{"POST /v2/trigger/https://h", 501, `{"error":"/v2/trigger` + notYet},
-		{"POST /v1/publish/https://h", 501, `{"error":"the API of version 1` + notYet},
+		{"POST /v1/publish/https://h", 200, `{"messageId":"msg_3"}`},
 		{"POST /llm/v1/chat/completions", 404, `{"error":"not found"}`},
 		{"GET /v2/nothing", 404, `{"error":"not found"}`},
 		{"GET /v2/a-name-longer-than-any-segment-there-is", 404, `{"error":"not found"}`},
@@ -147,30 +143,21 @@ func TestDeadLetterFilters(t *testing.T) {
 	s := start(t, nil)
 	s.send(t, request("GET /v2/dlq?scheduleId=s,t&dlqIds=a&dlqIds=b,c&messageId=m&url=http%3A%2F%2Fh%2F1,2,https://g&callerIp=1.1.1.1&responseStatus=0,404"+
 		"&topicName=g,h&queueName=q&queueName=r&flowControlKey=a%2Cb+c&flowControlKey=d"+
-		"&fromDate=5&toDate=6&order=latestFirst&cursor=77&count=500&unknown=x&urlGroup="))
+		"&label=l,m&fromDate=5&toDate=6&order=latestFirst&cursor=77&count=500&unknown=x&urlGroup="))
 	if len(s.eng.queries) != 1 {
 		t.Fatalf("%d queries", len(s.eng.queries))
 	}
 	got := fmt.Sprintf("%+v", s.eng.queries[0])
 	want := fmt.Sprintf("%+v", engine.DeadLetterQuery{
-		User: 7, IDs: []string{"a", "b", "c"}, MessageIDs: []string{"m"}, URLs: []string{"http://h/1,2", "https://g"},
-		CallerIPs: []string{"1.1.1.1"}, ScheduleIDs: []string{"s", "t"}, TopicNames: []string{"g", "h"}, QueueNames: []string{"q", "r"},
-		FlowKeys: []string{"a,b c", "d"}, Statuses: []int{0, 404}, From: time.UnixMilli(5), To: time.UnixMilli(6),
+		User: 7, IDs: []string{"a", "b", "c"}, Statuses: []int{0, 404}, Filter: engine.Filter{
+			MessageIDs: []string{"m"}, URLs: []string{"http://h/1,2", "https://g"},
+			CallerIPs: []string{"1.1.1.1"}, ScheduleIDs: []string{"s", "t"}, TopicNames: []string{"g", "h"}, QueueNames: []string{"q", "r"},
+			Labels: []string{"l", "m"}, FlowKeys: []string{"a", "b c", "a,b c", "d"}, From: time.UnixMilli(5), To: time.UnixMilli(6),
+		},
 		Descending: true, Cursor: "77", Count: 100,
 	})
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
-	}
-}
-
-func TestRetryRefusesOptions(t *testing.T) {
-	s := start(t, nil)
-	s.eng.dead = []engine.DeadLetter{{ID: "1-1"}}
-	for _, name := range []string{"Upstash-Retries", "Upstash-Queue-Name", "Upstash-Flow-Control-Key", "Upstash-Callback", "Upstash-Failure-Callback-Retries"} {
-		a, _ := s.send(t, request("POST /v2/dlq/retry/1-1", strings.ToLower(name)+": 5", "Upstash-Telemetry-Sdk: js"))
-		if a.StatusCode != 501 || !strings.Contains(a.body, name+" on a retry") || len(s.eng.calls) != 0 {
-			t.Errorf("got %d %s, calls %v", a.StatusCode, a.body, s.eng.calls)
-		}
 	}
 }
 

@@ -66,6 +66,7 @@ func (a *admin) routes() http.Handler {
 	mux.HandleFunc("GET /hosts", a.hosts)
 	mux.HandleFunc("POST /backup", a.guarded(a.backup))
 	mux.HandleFunc("POST /export", a.guarded(a.export))
+	mux.HandleFunc("POST /manage/{what}", a.guarded(a.manage))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

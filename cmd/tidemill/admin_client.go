@@ -45,13 +45,14 @@ func (s *source) offline() (*engine.Offline, error) {
 	return dir, nil
 }
 
-// ask makes one request to the admin listener. The caller closes the answer.
-func (s *source) ask(ctx context.Context, path string) (io.ReadCloser, error) {
+// ask makes one request to the admin listener; body may be nil. The caller closes the
+// answer.
+func (s *source) ask(ctx context.Context, path string, body io.Reader) (io.ReadCloser, error) {
 	base, err := s.url()
 	if err != nil {
 		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+path, body)
 	if err != nil {
 		return nil, err
 	}

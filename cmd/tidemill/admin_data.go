@@ -17,7 +17,7 @@ import (
 func (a *admin) guarded(serve func(http.ResponseWriter, *http.Request, *engine.Engine)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
-			adminError(w, http.StatusForbidden, "not for browsers: use `tidemill backup` or `tidemill export`")
+			adminError(w, http.StatusForbidden, "not for browsers: use the tidemill command")
 			return
 		}
 		e := a.engine.Load()

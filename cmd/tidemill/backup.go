@@ -47,7 +47,7 @@ func (s *source) stream(c *cobra.Command, put func(io.Reader) error) (err error)
 		return err
 	}
 	if dir == nil {
-		body, err := s.ask(c.Context(), "/backup")
+		body, err := s.ask(c.Context(), "/backup", nil)
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ func newBench() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBenchPublish(), newBenchDeliver(), newBenchLateness(), newBenchIsolation(), newBenchOverload(), newBenchRole())
+	c.AddCommand(newBenchPublish(), newBenchDeliver(), newBenchLateness(), newBenchIsolation(), newBenchOverload(), newBenchPull(), newBenchRole())
 	return c
 }
 
@@ -153,6 +153,30 @@ func newBenchOverload() *cobra.Command {
 	f.Var((*durationValue)(&o.Peak), "peak", "how long that is measured (default 10s)")
 	f.Var((*durationValue)(&o.Answer), "answer", "how long the sink takes for each message (default: no time)")
 	f.IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
+	return c
+}
+
+func newBenchPull() *cobra.Command {
+	var o bench.PullOptions
+	var b benchFlags
+	c := &cobra.Command{
+		Use:   "pull [-- SERVE-FLAGS]",
+		Short: "Messages received and acknowledged per second, beside a bare HTTP echo",
+		Long: "Consumers receive from one queue of the JSON API and acknowledge, 100 messages at a time.\n" +
+			"The messages are published before each round. Everything must be received, and nothing\n" +
+			"again that was acknowledged. p50 and p99 are those of a receive.",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := b.apply(c, args, &o.Common); err != nil {
+				return err
+			}
+			report, err := bench.Pull(c.Context(), o)
+			return b.write(c.OutOrStdout(), report, err)
+		},
+	}
+	b.bind(c, &o.Common)
+	f := c.Flags()
+	f.Lookup("concurrency").Usage = "consumers (default 16)"
+	f.IntVar(&o.Depth, "depth", 0, "messages that wait in the queue when a round begins (default 100000)")
 	return c
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/engine/delay"
+	"github.com/tidemill/tidemill/httpapi"
 )
 
 // config is what a server is started with, the same for dev and serve; only
@@ -37,12 +38,16 @@ type config struct {
 	AttemptLimit time.Duration
 
 	HistoryAge  time.Duration
+	BodiesAge   time.Duration
 	HistorySize int64
+	DeadAge     time.Duration // 0: for ever
 
 	Allow, Deny   []string
 	AllowMetadata bool
 	CAFile        string
 	AllowPrivate  bool // dev; no name of its own
+
+	Origins []string // of CORS
 
 	Parallelism     int
 	HostParallelism int
@@ -80,6 +85,7 @@ func defaults() *config {
 		AttemptLimit:    2 * time.Hour,
 		HistoryAge:      14 * day,
 		HistorySize:     4 * gib,
+		DeadAge:         30 * day,
 		Parallelism:     1000,
 		HostParallelism: 100,
 		Resident:        500_000,
@@ -121,10 +127,13 @@ func (c *config) settings() []setting {
 		{name: "response.max-size", value: (*sizeValue)(&c.ResponseMax), usage: "how much of a destination's answer is kept"},
 		{name: "retention.history", value: (*durationValue)(&c.HistoryAge), usage: "how long events are kept"},
 		{name: "retention.history-size", value: (*sizeValue)(&c.HistorySize), usage: "how much of the disk events may take; the oldest go first"},
+		{name: "retention.dlq", value: (*keepValue)(&c.DeadAge), usage: "how long dead letters are kept; 0: for ever"},
+		{name: "retention.bodies", value: (*keepValue)(&c.BodiesAge), usage: "how long bodies of delivered messages are kept for replays, up to retention.history; 0: they may go at any time"},
 		{name: "destinations.allow", value: (*listValue)(&c.Allow), usage: "CIDR, name or *.suffix, optionally with :port; repeatable"},
 		{name: "destinations.deny", value: (*listValue)(&c.Deny), usage: "the same, refused; the more specific rule wins"},
 		{name: "destinations.allow-metadata", value: (*flagValue)(&c.AllowMetadata), usage: "let messages reach the metadata services of clouds"},
 		{name: "destinations.ca-file", value: (*textValue)(&c.CAFile), usage: "PEM file of certificate authorities that destinations are trusted by, beside the system's"},
+		{name: "cors.origins", value: (*listValue)(&c.Origins), usage: "origins such as https://app.example.com whose pages may call the API; repeatable"},
 		{name: "delivery.parallelism", value: (*countValue)(&c.Parallelism), usage: "attempts in flight, in all"},
 		{name: "delivery.host-parallelism", value: (*countValue)(&c.HostParallelism), usage: "attempts in flight to one host"},
 		{name: "delivery.resident", value: (*countValue)(&c.Resident), usage: "messages held in memory; more wait on disk"},
@@ -149,6 +158,11 @@ func (c *config) validate() error {
 	if c.InflightMax < c.MessageMax {
 		fail("publish.inflight-bytes (%s) is below message.max-size (%s): raise it, or such a message is never accepted",
 			formatSize(c.InflightMax), formatSize(c.MessageMax))
+	}
+	for _, origin := range c.Origins {
+		if err := httpapi.CheckOrigin(origin); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if c.Attempt > c.AttemptLimit {
 		fail("attempt.timeout (%s) is above attempt.max-timeout (%s): raise the second or lower the first",
@@ -184,7 +198,9 @@ func (c *config) engineOptions() engine.Options {
 		AttemptMax:      c.AttemptLimit,
 		DedupWindow:     c.DedupWindow,
 		HistoryAge:      c.HistoryAge,
+		BodiesAge:       c.BodiesAge,
 		HistorySize:     c.HistorySize,
+		DeadAge:         offIfZero(c.DeadAge),
 		Parallelism:     c.Parallelism,
 		HostParallelism: c.HostParallelism,
 		Resident:        c.Resident,
@@ -193,7 +209,7 @@ func (c *config) engineOptions() engine.Options {
 
 // offIfZero turns the zero that switches something off into what the engine takes
 // for that: its own zero is the default.
-func offIfZero(n int64) int64 {
+func offIfZero[T int64 | time.Duration](n T) T {
 	if n == 0 {
 		return -1
 	}

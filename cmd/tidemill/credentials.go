@@ -2,8 +2,7 @@ package main
 
 import (
 	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,11 +39,14 @@ func ensureAccount(e accounts, dir string) (*credentials, error) {
 		}
 	}
 	name := fmt.Sprintf("user%d", id)
-	c := newCredentials(name)
+	c, err := newCredentials(name)
+	if err != nil {
+		return nil, fmt.Errorf("the credentials of the first account: %w", err)
+	}
 	if err := writeDurably(credentialsPath(dir), c.file()); err != nil {
 		return nil, fmt.Errorf("write the credentials of the first account: %w", err)
 	}
-	err := e.Bootstrap([]engine.Account{{
+	err = e.Bootstrap([]engine.Account{{
 		ID: id, Name: name, Token: c.Token,
 		Keys: engine.Keys{Current: c.Current, Next: c.Next},
 	}})
@@ -56,38 +58,14 @@ func ensureAccount(e accounts, dir string) (*credentials, error) {
 
 func credentialsPath(dir string) string { return filepath.Join(dir, "credentials.toml") }
 
-// newCredentials draws a token and keys from the system's chance. The token has
-// the form that workflow clients decode (QSTASH.md §1.2).
-func newCredentials(user string) *credentials {
-	token, err := json.Marshal(struct{ UserID, Password string }{user, randomBase58(32)})
-	if err != nil {
-		panic("tidemill: BUG: two strings do not marshal: " + err.Error())
-	}
-	return &credentials{
-		Token:   base64.StdEncoding.EncodeToString(token),
-		Current: newSigningKey(),
-		Next:    newSigningKey(),
-	}
-}
-
-func newSigningKey() string { return "sig_" + randomBase58(28) }
-
-const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-
-// randomBase58 draws n digits, each as likely as any other: bytes that would
-// favour the first digits are thrown away.
-func randomBase58(n int) string {
-	const fair = 256 - 256%len(base58)
-	out := make([]byte, 0, n)
-	for buf := make([]byte, 2*n); len(out) < n; {
-		rand.Read(buf) // never fails: it ends the process instead
-		for _, b := range buf {
-			if int(b) < fair && len(out) < n {
-				out = append(out, base58[int(b)%len(base58)])
-			}
-		}
-	}
-	return string(out)
+// newCredentials draws a token and keys from the system's chance.
+func newCredentials(user string) (*credentials, error) {
+	c := new(credentials)
+	var errs [3]error
+	c.Token, errs[0] = engine.NewToken(rand.Reader, user)
+	c.Current, errs[1] = engine.NewSigningKey(rand.Reader)
+	c.Next, errs[2] = engine.NewSigningKey(rand.Reader)
+	return c, errors.Join(errs[:]...)
 }
 
 // file is TOML and, since it has no spaces around =, also what a shell can source.

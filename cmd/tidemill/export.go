@@ -18,11 +18,13 @@ func newExport(environ []string) *cobra.Command {
 		Use:   "export",
 		Short: "Write messages, dead letters, schedules and accounts as NDJSON",
 		Long: "Write everything that is pending or dead, the schedules and the accounts to standard\n" +
-			"output: one JSON object per line. \"type\" is export (the first line), account, message,\n" +
-			"dead_letter, schedule or end (the last line, with the counts; without it the export is\n" +
+			"output: one JSON object per line. \"type\" is export (the first line), account, token,\n" +
+			"message, dead_letter, schedule, group or end (the last line, with the counts; without it the export is\n" +
 			"incomplete).\n\n" +
 			"  account      id, name, dev, created; with --secrets token_sha256, current_signing_key,\n" +
 			"               next_signing_key\n" +
+			"  token        id, user, name, access, admin, created, expires, queues, groups, hosts;\n" +
+			"               with --secrets token_sha256\n" +
 			"  message      id, user, url, method, headers, body or body_base64, caller_ip, created,\n" +
 			"               not_before, due, attempts, retries, retry_delay, schedule\n" +
 			"  dead_letter  the same, message (its id), at, response_status, response_headers,\n" +
@@ -46,7 +48,7 @@ func newExport(environ []string) *cobra.Command {
 		if secrets {
 			path += "?secrets=true"
 		}
-		body, err := s.ask(c.Context(), path)
+		body, err := s.ask(c.Context(), path, nil)
 		if err != nil {
 			return err
 		}

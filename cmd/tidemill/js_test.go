@@ -33,9 +33,10 @@ func TestJSClient(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no suite in %s: %v", dir, err)
 	}
-	out := node(t, dir, []string{"TIDEMILL_TEST_URL=" + p.url(), "UPSTASH_DISABLE_TELEMETRY=1"},
+	url, check := checkedURL(t, p)
+	out := node(t, dir, []string{"TIDEMILL_TEST_URL=" + url, "UPSTASH_DISABLE_TELEMETRY=1"},
 		"node", append([]string{"--test", "--test-reporter=tap"}, files...)...)
-	t.Logf("%s", strings.Join(tapSummary.FindAllString(out, -1), ", "))
+	t.Logf("%s, %d exchanges", strings.Join(tapSummary.FindAllString(out, -1), ", "), check())
 	if !regexp.MustCompile(`(?m)^# skipped 0$`).MatchString(out) || regexp.MustCompile(`(?m)^# tests 0$`).MatchString(out) {
 		t.Errorf("some of the suite did not run:\n%s", out)
 	}

@@ -77,7 +77,7 @@ func newRoot(environ []string) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nRun `%s --help` for the flags and their values", err, c.CommandPath())
 	})
-	root.AddCommand(newDev(environ), newServe(environ), newBackup(environ), newRestore(environ), newExport(environ), newWal(environ), newCron(), newBench(), newVersion())
+	root.AddCommand(newDev(environ), newServe(environ), newBackup(environ), newRestore(environ), newExport(environ), newUser(environ), newToken(environ), newWal(environ), newCron(), newBench(), newVersion())
 	return root
 }
 

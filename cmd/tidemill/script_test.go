@@ -21,7 +21,8 @@ import (
 //	                         requests and sets $NAME_URL and $NAME_ADMIN
 //	down NAME                stops it with SIGTERM, wants status 0, and leaves
 //	                         NAME.out and NAME.err
-//	request STATUS METHOD URL TOKEN [BODY]   stores the answer in answer.json
+//	request STATUS METHOD URL TOKEN [BODY]   stores the answer in answer.json; the
+//	                         token may be @FILE
 //	mode PATH OCTAL          compares permission bits
 //	flip FILE PLACE          changes one bit: at an offset, or in the first place
 //	                         where the text stands
@@ -63,7 +64,11 @@ func TestScript(t *testing.T) {
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]+".err"), []byte(p.stderr.String()), 0o600))
 			},
 			"request": func(ts *testscript.TestScript, neg bool, args []string) {
-				status, body, err := request(t.Context(), args[1], args[2], args[3], strings.Join(args[4:], " "))
+				token := args[3]
+				if file, ok := strings.CutPrefix(token, "@"); ok {
+					token = strings.TrimSpace(ts.ReadFile(file))
+				}
+				status, body, err := request(t.Context(), args[1], args[2], token, strings.Join(args[4:], " "))
 				ts.Check(err)
 				if got := fmt.Sprint(status); got != args[0] {
 					ts.Fatalf("status %s, want %s: %s", got, args[0], body)

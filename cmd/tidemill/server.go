@@ -126,6 +126,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 		BatchMax:         s.cfg.BatchMax,
 		InflightBytes:    s.cfg.InflightMax,
 		Concurrency:      s.descriptors.clients,
+		CORSOrigins:      s.cfg.Origins,
 		Fallback:         fallback,
 		Logger:           s.log,
 	})

@@ -77,7 +77,7 @@ func TestValidate(t *testing.T) {
 	}
 	for _, s := range defaults().settings() {
 		switch s.value.(type) {
-		case *textValue, *listValue, *flagValue, *fsyncValue, *minFreeValue, *rateValue:
+		case *textValue, *listValue, *flagValue, *fsyncValue, *minFreeValue, *rateValue, *keepValue:
 			continue
 		}
 		c, err := parse([]string{"--" + s.name, "0"}, nil)

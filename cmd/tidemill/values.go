@@ -117,6 +117,14 @@ func (v *durationValue) Set(s string) error {
 	return nil
 }
 
+// keepValue is how long something is kept. Zero is one of its values, and says what its
+// setting says.
+type keepValue time.Duration
+
+func (v *keepValue) String() string     { return (*durationValue)(v).String() }
+func (v *keepValue) Type() string       { return "duration" }
+func (v *keepValue) Set(s string) error { return (*durationValue)(v).Set(s) }
+
 // sizeValue is a number of bytes.
 type sizeValue int64
 

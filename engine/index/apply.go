@@ -45,8 +45,9 @@ type Applier struct {
 	pulls       pulls
 	members     []record.MemberHead // scratch
 
-	history historian
-	raiser  raiser
+	history  historian
+	accounts accounts
+	raiser   raiser
 
 	dedupBucket uint64 // of the last message with an id, but for steps back of one
 	key, val    []byte
@@ -93,6 +94,9 @@ func (x *Index) NewApplier() (*Applier, error) {
 	}
 	if err := a.history.load(x.db); err != nil {
 		return nil, fmt.Errorf("load time rows: %w", err)
+	}
+	if err := a.loadAccounts(); err != nil {
+		return nil, fmt.Errorf("load statistics: %w", err)
 	}
 	return a, nil
 }
@@ -160,6 +164,12 @@ func (a *Applier) Record(lsn uint64, p []byte) error {
 		err = a.dropDead(p)
 	case record.TypeUser:
 		err = a.user(p)
+	case record.TypeToken:
+		err = a.token(lsn, p)
+	case record.TypeDropToken:
+		err = a.dropToken(p)
+	case record.TypeDropUser:
+		err = a.dropUser(lsn, p)
 	case record.TypeMove:
 		err = a.move(lsn, p)
 	case record.TypeSchedule:
@@ -178,6 +188,8 @@ func (a *Applier) Record(lsn uint64, p []byte) error {
 		err = a.group(lsn, p)
 	case record.TypeDropGroup:
 		err = a.dropGroup(p)
+	case record.TypeJob:
+		err = a.job(lsn, p)
 	}
 	if err != nil {
 		return fmt.Errorf("apply record at %d: %w", lsn, err)
@@ -245,10 +257,14 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 	if err := a.callbacks(lsn, p); err != nil {
 		return err
 	}
+	var err error
 	if !a.readable(o.Pos) || plant.Bug("end-of-a-moved-is-skipped") && !a.readable(o.Seq) {
-		return a.outcomeBelow(lsn, p, &o)
+		err = a.outcomeBelow(lsn, p, &o)
+	} else {
+		err = a.outcomeOf(lsn, p, &o)
 	}
-	return a.outcomeOf(lsn, p, &o)
+	a.countOutcome(&o)
+	return err
 }
 
 // outcomeOf applies what an outcome says of its own message.
@@ -341,7 +357,7 @@ func (a *Applier) Flush() error {
 	if err := a.fill(); err != nil {
 		return fmt.Errorf("write to the index: %w", err)
 	}
-	if err := a.x.db.Apply(a.batch, pebble.NoSync); err != nil {
+	if err := a.write(); err != nil {
 		return fmt.Errorf("write to the index: %w", err)
 	}
 	a.batch.Reset()
@@ -350,6 +366,21 @@ func (a *Applier) Flush() error {
 	if err := a.advancePulls(pulls); err != nil {
 		return fmt.Errorf("count in the index: %w", err)
 	}
+	return nil
+}
+
+// write hands the batch to Pebble, and what seconds it closed to readers.
+func (a *Applier) write() error {
+	s := &a.x.seconds
+	if len(a.accounts.seconds) > 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	}
+	if err := a.x.db.Apply(a.batch, pebble.NoSync); err != nil {
+		return err
+	}
+	s.addLocked(a.accounts.seconds)
+	a.accounts.seconds = a.accounts.seconds[:0]
 	return nil
 }
 
@@ -378,7 +409,7 @@ func (a *Applier) fill() error {
 		}
 	}
 	a.dirty = a.dirty[:0]
-	if err := errors.Join(a.fillQueues(), a.fillFlows(), a.fillPulls()); err != nil {
+	if err := errors.Join(a.fillQueues(), a.fillFlows(), a.fillPulls(), a.fillAccounts()); err != nil {
 		return err
 	}
 	if err := a.setLive(); err != nil {

@@ -28,9 +28,12 @@
 //	'f' user:4 key                        flow row                 a flow-control key: its limits and its messages
 //	'g' user:4 name                       lsn, the record          a URL group, as its definition says
 //	'h' lsn:8                             history row              what happened there to a message (X6)
+//	'j' user:4 id:8                       lsn, the record          a replay of delivered messages
 //	'k' user:4 id                         ticks, error             how far a schedule has come since its definition (T3)
 //	'l' lane:8                            count, first, queue, flow a lane's summary (X4)
 //	'm' seq:8                             row                      a pending message, by number
+//	'n'                                   lsn, the record          the newest deletion of an account
+//	'o' user:4 id:8                       lsn, the record          a token of an account
 //	'p' lane:8 order:8 seq:8              row                      the same, in delivery order (X4)
 //	'q' user:4 lsn:8                      dead row                 a dead letter, by its outcome's LSN
 //	'r'                                   first lsn                where the log began, while the index is rebuilt
@@ -39,6 +42,7 @@
 //	'u' user:4                            the record               an account
 //	'w' user:4 name                       queue row                a queue: its definition and its messages
 //	'x' place:8                           user, lsn                the dead letter whose message stands there (W10)
+//	'z' ...                               counts                   what was counted of accounts (stats.go)
 //
 // A pending row never moves when its message falls due; a retry replaces it. Its order
 // is when it is due or, in a queue, the seq of the message whose turn it is: there a
@@ -54,8 +58,8 @@
 //
 // # What is lost with the index
 //
-// Everything is rebuilt from the log but for history, and deduplication ids, of what
-// the log no longer holds. A history row keeps states, times, status, destination and
+// Everything is rebuilt from the log but for history, statistics, and deduplication ids,
+// of what the log no longer holds. A history row keeps states, times, status, destination and
 // caller; headers and bodies, of message and response, are read from the log and gone
 // when it has reclaimed them. The row of a message's later state names its host only:
 // its destination is in the message's first row, which retention may take first, or

@@ -12,8 +12,8 @@ import (
 
 // History (X6) is written beside the rows of pending messages, in the same batch.
 //
-// A message that ends in the applied range that published it, within
-// historySpan, gets one row with all its states, at its seq; most messages do.
+// A message that ends in the applied range that published it, within historySpan and
+// oneRowOutcomes, gets one row with all its states, at its seq; most messages do.
 // Any other gets a row per change: a first one at its seq, and one for each outcome
 // at that outcome's LSN, which an 'e' row finds by the message's seq and the day.
 // Ticks of a schedule that published nothing are a row at their record's LSN.
@@ -22,6 +22,14 @@ import (
 // them from the front.
 const (
 	historySpan = 1000 // ms
+
+	// oneRowOutcomes bounds the outcomes in one row, so that the events that it holds are few
+	// enough to be numbered by four bits of a cursor (HistoryEventsMax).
+	oneRowOutcomes = 5
+
+	// HistoryEventsMax bounds the events that one row holds: CREATED, and up to three of each
+	// outcome.
+	HistoryEventsMax = 1 + 3*oneRowOutcomes
 
 	dayMillis = 24 * 60 * 60 * 1000
 )
@@ -65,6 +73,9 @@ func (h *historian) load(db *pebble.DB) error {
 // published notes a message's creation. Its row is written when the batch ends. member
 // is not nil if head is of what a fan-out's members share.
 func (a *Applier) published(p *pending, head record.MessageHead, member *record.MemberHead) (err error) {
+	if a.x.opts.NoHistory {
+		return nil
+	}
 	h := &a.history
 	from := len(h.buf)
 	h.buf, err = appendCreated(h.buf, &p.row, head, member)
@@ -85,6 +96,9 @@ func tells(o *record.Outcome) bool {
 // ended notes an outcome. p is nil if nothing of its message happened in this batch
 // before.
 func (a *Applier) ended(p *pending, o *record.Outcome, lsn uint64, payload []byte) error {
+	if a.x.opts.NoHistory {
+		return nil
+	}
 	if err := a.timeRow(o.At, lsn); err != nil {
 		return err
 	}
@@ -111,7 +125,7 @@ func (a *Applier) closeHistory(p *pending) error {
 		h.chain = append(h.chain, &h.ends[i])
 	}
 	slices.Reverse(h.chain)
-	elided := !p.live && len(h.chain) > 0 && h.chain[len(h.chain)-1].at-p.life.created <= historySpan
+	elided := !p.live && len(h.chain) > 0 && len(h.chain) <= oneRowOutcomes && h.chain[len(h.chain)-1].at-p.life.created <= historySpan
 	h.row = append(h.row[:0], h.buf[p.life.first.from:p.life.first.to]...)
 	for _, e := range h.chain {
 		if elided {

@@ -94,7 +94,7 @@ func appendCreated(dst []byte, r *record.Row, h record.MessageHead, member *reco
 	dst = append(dst, byte(h.Method()))
 	dst = binary.AppendUvarint(dst, uint64(h.Retries()))
 	size := len(dst)
-	dst = append(dst, 0, 0) // the fields' length, filled in below: two bytes, since seven fields of historyFieldMax stay below 1<<14
+	dst = append(dst, 0, 0) // the fields' length, filled in below: two bytes, since seven fields of historyFieldMax and all labels stay below 1<<14
 	dst, cut, err := h.HistoryFields(dst, member, historyFieldMax)
 	if cut {
 		dst[flags] |= historyCut

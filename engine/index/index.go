@@ -41,9 +41,11 @@ type Options struct {
 	RaiseEvery int
 	// Quiet turns automatic compactions off, so that the simulator's disk sees
 	// the same operations for the same seed.
-	Quiet   bool
-	OnFatal func(error) // told when Pebble cannot go on. Required
-	Logger  *slog.Logger
+	Quiet bool
+	// NoHistory writes none, so that a benchmark can tell what it costs.
+	NoHistory bool
+	OnFatal   func(error) // told when Pebble cannot go on. Required
+	Logger    *slog.Logger
 }
 
 // Index is the Pebble view. Reads are safe concurrently; writing is the
@@ -55,6 +57,7 @@ type Index struct {
 	start   Position
 	closing sync.RWMutex // held for reading by reads: Pebble panics when it is used after Close
 	closed  bool
+	seconds seconds
 }
 
 // ErrClosed is returned by reads after Close.

@@ -66,6 +66,18 @@ func (x *Index) Pending(fn func(*record.Row) error) error {
 	})
 }
 
+// PendingFrom calls fn with the rows of all pending messages, by seq, from one seq on,
+// until it returns false.
+func (x *Index) PendingFrom(seq uint64, fn func(*record.Row) (bool, error)) error {
+	return x.walk(messageKey(nil, seq), []byte{kindMessage + 1}, false, func(_, v []byte) (bool, error) {
+		var r record.Row
+		if err := decodeRow(v, &r); err != nil {
+			return false, err
+		}
+		return fn(&r)
+	})
+}
+
 // AllDead calls fn with every dead letter of every user, in order of users and
 // then of time, as of one moment.
 func (x *Index) AllDead(fn func(*Dead) error) error {

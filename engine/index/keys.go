@@ -17,9 +17,12 @@ const (
 	kindFlow     = 'f' // a flow-control key
 	kindGroup    = 'g' // a URL group
 	kindHistory  = 'h'
+	kindJob      = 'j' // a replay of delivered messages
 	kindTick     = 'k' // how far a schedule has come
 	kindLane     = 'l'
 	kindMessage  = 'm'
+	kindLastUser = 'n' // the newest deletion of an account
+	kindToken    = 'o' // a token of an account
 	kindPending  = 'p'
 	kindDead     = 'q'
 	kindPull     = 'P' // a pull queue
@@ -30,6 +33,7 @@ const (
 	kindUser     = 'u'
 	kindQueue    = 'w' // a queue
 	kindStand    = 'x' // where the message of a dead letter stands
+	kindStats    = 'z' // what was counted of accounts
 )
 
 // layout is the version of keys and values. An index of another layout is

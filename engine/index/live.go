@@ -12,8 +12,8 @@ import (
 // The index counts, for each segment of the log, the bytes of the records in it
 // that still count (W10, X2): pending messages, messages and outcomes of dead letters,
 // and definitions of schedules, queues, flow-control keys and URL groups. Of a record
-// that publishes several messages each counts for a share. Accounts are left out: they are few, and are copied
-// whole.
+// that publishes several messages each counts for a share. Accounts and tokens are left out: they are few, and are
+// copied whole.
 //
 // The counts say when reclaiming pays. What is moved is found by looking at every
 // record, so a wrong count could cost space, never a message.

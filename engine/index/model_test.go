@@ -29,13 +29,14 @@ type model struct {
 	lines modelLines
 
 	history modelHistory
+	stats   modelStats
 }
 
 func newModel() *model {
 	return &model{
 		rows: map[uint64]record.Row{}, dead: map[uint64]Dead{}, dedup: map[string]string{}, users: map[uint32][]byte{},
 		texts: map[uint64][]byte{}, schedules: map[scheduleID]Schedule{}, ticked: map[scheduleID]bool{}, lines: newModelLines(),
-		history: newModelHistory(),
+		history: newModelHistory(), stats: modelStats{},
 	}
 }
 
@@ -140,6 +141,7 @@ func (m *model) publish(r logged, n uint64, size uint32, p *record.Message) {
 	}
 	m.rows[row.Seq] = row
 	m.history.published(&row, p)
+	m.stats.published(p.User)
 	m.messageTick(row.Seq, p)
 	delete(m.dead, p.FromDead.Dead)
 	m.lines.joined(&row, p, m.now())
@@ -165,6 +167,7 @@ func (m *model) outcome(r logged) error {
 		return fmt.Errorf("the generator's row is stale: %+v, %+v", o.Row, row)
 	}
 	m.history.ended(r, &o)
+	m.stats.ended(&o)
 	m.outcomeOf(r, &o, row)
 	for n, c := range o.Callbacks {
 		var p record.Message
@@ -287,7 +290,7 @@ func (m *model) diff(got map[string]string, pos Position) error {
 			if w, ok := m.dedup[k]; !ok || w != v {
 				return fmt.Errorf("dedup id %x is %x, want %x", k, v, w)
 			}
-		case kindHistory, kindEvent, kindTime: // below
+		case kindHistory, kindEvent, kindTime, kindStats: // below
 		default:
 			if w, ok := want[k]; !ok || w != v {
 				return fmt.Errorf("key %x is %x, want %x", k, v, w)
@@ -302,9 +305,9 @@ func (m *model) diff(got map[string]string, pos Position) error {
 		return fmt.Errorf("summaries are missing: %+v", lanes)
 	}
 	if m.first > 0 { // rebuilt: history lives in the index alone
-		return m.diffDedup(got)
+		return cmp.Or(m.diffDedup(got), m.diffStats(got))
 	}
-	return cmp.Or(m.diffDedup(got), m.history.diff(got))
+	return cmp.Or(m.diffDedup(got), m.history.diff(got), m.diffStats(got))
 }
 
 // diffDedup: ids that a window may still reach must be there. Older ones may.

@@ -81,7 +81,11 @@ func (a *Applier) publish(r *record.Row, h record.MessageHead, member *record.Me
 		return err
 	}
 	a.gain(r.Pos, r.Len)
-	return a.join(r, h, true)
+	if err := a.join(r, h, true); err != nil {
+		return err
+	}
+	a.countPublish(r.User, h.Created())
+	return nil
 }
 
 // special applies what only some messages have: a tick, a dead letter that they end,
@@ -115,6 +119,7 @@ func (a *Applier) special(r *record.Row, h record.MessageHead, members []record.
 // published says which.
 func (a *Applier) join(r *record.Row, h record.MessageHead, published bool) error {
 	a.lane(r.Lane).Count++
+	a.pend(r.User, 1)
 	if r.Pull.Published != 0 {
 		return a.joinPull(r, h, published)
 	}
@@ -139,6 +144,7 @@ func (a *Applier) part(r *record.Row) {
 	if l := a.lane(r.Lane); l.Count > 0 {
 		l.Count--
 	}
+	a.pend(r.User, -1)
 	if q := a.queues[r.Queue]; q != nil && q.Count > 0 {
 		q.Count--
 		a.touchQueue(q)

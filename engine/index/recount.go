@@ -51,6 +51,9 @@ func (a *Applier) clearCounts() {
 		a.flows[id].Count = 0
 		a.touchFlow(a.flows[id])
 	}
+	for _, user := range slices.Sorted(maps.Keys(a.accounts.byUser)) {
+		a.account(user).pending = 0
+	}
 	for _, id := range inOrder(a.pulls.byID) {
 		q := a.pulls.byID[id]
 		q.Count, q.Visible, q.Leased = 0, 0, 0
@@ -68,6 +71,7 @@ func (a *Applier) recountRow(r *record.Row) {
 		l.low = math.MaxInt64
 	}
 	l.Count++
+	a.pend(r.User, 1)
 	if q := a.queues[r.Queue]; q != nil {
 		q.Count++
 	}

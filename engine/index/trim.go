@@ -100,12 +100,13 @@ func (x *Index) historySize(from second) (int64, error) {
 
 // Trim removes a piece of history. The rows of the time are kept as long as those
 // that they point at, so that the cut is exact; an 'e' row may outlive its row by
-// a day.
+// a day, and so may the statistics of a minute.
 func (a *Applier) Trim(t Trim) error {
 	for _, r := range [][2][]byte{
 		{historyKey(nil, 0), historyKey(nil, t.keep.lsn)},
 		{eventKey(nil, 0, 0, 0), eventKey(nil, dayOf(t.keep.unix*1000), 0, 0)},
 		{timeKey(nil, math.MinInt64), timeKey(nil, t.keep.unix)},
+		{statsDay(nil, 0), statsDay(nil, dayOf(t.keep.unix*1000))},
 	} {
 		if bytes.Equal(r[0], r[1]) {
 			continue

@@ -88,10 +88,14 @@ const (
 
 // DropDead deletes one dead letter.
 type DropDead struct {
+	Flags uint16
 	User  uint32
 	Dead  uint64 // the LSN that names the dead letter
 	Freed Freed
 }
+
+// DropExpired says that nobody asked for it: the dead letter was too old.
+const DropExpired uint16 = 1 << 0
 
 // Freed says where the records of a dead letter stand that nobody needs any more,
 // so that the index can count what a segment still holds without looking (X1).
@@ -118,6 +122,7 @@ func (f *Freed) get(h []byte) {
 func (d *DropDead) Append(dst []byte) []byte {
 	var h [dropHead]byte
 	h[0], h[1] = byte(TypeDropDead), dropDeadVersion
+	le.PutUint16(h[2:], d.Flags)
 	le.PutUint32(h[4:], d.User)
 	le.PutUint64(h[8:], d.Dead)
 	d.Freed.put(h[16:])
@@ -126,7 +131,7 @@ func (d *DropDead) Append(dst []byte) []byte {
 
 // DecodeDropDead decodes a payload. Freed is zero in a record of version 1.
 func DecodeDropDead(p []byte, d *DropDead) error {
-	if err := check(p, TypeDropDead, dropHeadV1, 0); err != nil {
+	if err := check(p, TypeDropDead, dropHeadV1, DropExpired); err != nil {
 		return err
 	}
 	head := dropHead
@@ -139,7 +144,7 @@ func DecodeDropDead(p []byte, d *DropDead) error {
 	if len(p) > head {
 		return fmt.Errorf("%w: %d bytes behind a dropped dead letter", ErrUnknown, len(p)-head)
 	}
-	*d = DropDead{User: le.Uint32(p[4:]), Dead: le.Uint64(p[8:])}
+	*d = DropDead{Flags: le.Uint16(p[2:]), User: le.Uint32(p[4:]), Dead: le.Uint64(p[8:])}
 	if head == dropHead {
 		d.Freed.get(p[16:])
 	}

@@ -28,6 +28,10 @@ const (
 	tagKeyNext    Tag = 14
 	tagTiming     Tag = 15
 
+	tagLimitQueue Tag = 16 // what a token is limited to: the name of a queue,
+	tagLimitGroup Tag = 17 // of a URL group,
+	tagLimitHost  Tag = 18 // or a host
+
 	tagQueue    Tag = 32 // the name of a queue
 	tagTopic    Tag = 33 // the name of a URL group
 	tagEndpoint Tag = 34 // the name of one of its endpoints
@@ -35,6 +39,8 @@ const (
 	tagFlow     Tag = 36 // a FlowRule and the name of its key
 	tagCallback Tag = 37 // an encoded message
 	tagFailure  Tag = 38 // an encoded message
+	tagLabel    Tag = 39 // one label; there as often as there are labels
+	tagRedact   Tag = 40 // a Redact
 	tagCron     Tag = 42 // an expression's text
 	tagTick     Tag = 43 // 16 bytes: the tick that a message is
 	tagLine     Tag = 44 // 24 bytes: a Line
@@ -48,8 +54,6 @@ const (
 	tagPullSecret     Tag = 52 // keys of a webhook's signature
 	tagPullSecretNext Tag = 53
 
-	tagReservedLabel    Tag = 39
-	tagReservedRedact   Tag = 40
 	tagReservedWorkflow Tag = 41
 )
 
@@ -68,9 +72,12 @@ func uvarintSize(v uint64) int {
 // appendField appends one field; an empty value is left out by the callers that
 // treat empty as absent.
 func appendField[T string | []byte](dst []byte, tag Tag, v T) []byte {
-	dst = append(dst, byte(tag))
-	dst = binary.AppendUvarint(dst, uint64(len(v)))
-	return append(dst, v...)
+	return append(appendHeadOf(dst, tag, len(v)), v...)
+}
+
+// appendHeadOf appends what stands before the value of a field, which has n bytes.
+func appendHeadOf(dst []byte, tag Tag, n int) []byte {
+	return binary.AppendUvarint(append(dst, byte(tag)), uint64(n))
 }
 
 // fields walks the tagged section. The value aliases p.

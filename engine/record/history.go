@@ -30,7 +30,7 @@ func (h MessageHead) HistoryFields(dst []byte, member *MemberHead, limit int) (o
 			if member == nil {
 				take(tag, v)
 			}
-		case tagCallerIP, tagSchedule, tagQueue, tagTopic:
+		case tagCallerIP, tagSchedule, tagQueue, tagTopic, tagLabel:
 			take(tag, v)
 		case tagFlow:
 			_, key, err := cutFlow(v)
@@ -47,6 +47,7 @@ type HistoryFields struct {
 	URL, CallerIP, Schedule string
 	QueueName, FlowKey      string
 	TopicName, Endpoint     string
+	Labels                  []string // never cut: LabelMax is less than any limit
 }
 
 // DecodeHistoryFields decodes the fields of a history row.
@@ -67,6 +68,8 @@ func DecodeHistoryFields(p []byte) (f HistoryFields, err error) {
 			f.TopicName = string(v)
 		case tagEndpoint:
 			f.Endpoint = string(v)
+		case tagLabel:
+			f.Labels = append(f.Labels, string(v))
 		default:
 			return unknownTag(TypeMessage, tag)
 		}

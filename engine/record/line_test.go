@@ -89,8 +89,9 @@ func sampleDropGroup() DropGroup {
 func lineSamples() map[string]appender {
 	m, o, v, f := sampleLineMessage(), sampleLineOutcome(), sampleLineMove(), sampleFanout()
 	q, k, g, d := sampleQueue(), sampleFlow(), sampleGroup(), sampleDropGroup()
+	l := sampleLabelMessage()
 	return map[string]appender{
-		"message-line": &m, "outcome-line": &o, "move-line": &v, "fanout": &f, "queue": &q, "flow": &k, "group": &g, "dropgroup": &d,
+		"message-label": &l, "message-line": &m, "outcome-line": &o, "move-line": &v, "fanout": &f, "queue": &q, "flow": &k, "group": &g, "dropgroup": &d,
 	}
 }
 
@@ -278,7 +279,7 @@ func TestOutcomeDisagrees(t *testing.T) {
 		"nothing reports it":         {0, 0, [][]byte{what}, ErrTruncated},
 		"it does not report":         {0, 1, [][]byte{appendField(nil, tagCallback, plain), what}, ErrUnknown},
 		"it is no message":           {0, 1, [][]byte{appendField(nil, tagCallback, samples()["outcome"]), what}, ErrUnknown},
-		"a later version's":          {0, 1, [][]byte{appendField(nil, tagCallback, withField("message", tagReservedLabel)), what}, ErrUnknown},
+		"a later version's":          {0, 1, [][]byte{appendField(nil, tagCallback, withField("message", tagReservedWorkflow)), what}, ErrUnknown},
 	} {
 		p := (&Outcome{Kind: Delivered}).Append(nil)
 		fs := bytes.Join(c.fields, nil)
@@ -324,7 +325,7 @@ func TestFanoutRefuses(t *testing.T) {
 	for what, p := range map[string][]byte{
 		"no members": with(samples()["message"], 0), "too many members": with(samples()["message"], MembersMax+1),
 		"no message": with(nil, 1), "an outcome": with(samples()["outcome"], 1), "a callback": with(callback.Append(nil), 1),
-		"a later message": with(withField("message", tagReservedLabel), 1), "a member too few": lying, "a member too many": longer,
+		"a later message": with(withField("message", tagReservedWorkflow), 1), "a member too few": lying, "a member too many": longer,
 	} {
 		_, err := EachMember(p, func(int, *MemberHead) error {
 			t.Errorf("%s: a member is there", what)

@@ -105,11 +105,14 @@ func sampleValues() map[string]appender {
 	m, o, u, d, v := sample(), sampleOutcome(), sampleUser(), sampleDrop(), sampleMove()
 	c, x, k, t := sampleSchedule(), sampleDropSchedule(), sampleTick(), sampleTickMessage()
 	all := lineSamples()
+	maps.Copy(all, tokenSamples())
 	maps.Copy(all, pullSamples())
 	maps.Copy(all, map[string]appender{
 		"message": &m, "outcome": &o, "user": &u, "dropdead": &d, "move": &v,
 		"schedule": &c, "dropschedule": &x, "tick": &k, "message-tick": &t,
 	})
+	job := sampleJob()
+	all["job"] = &job
 	return all
 }
 
@@ -150,6 +153,9 @@ func decodeAny(p []byte) (any, error) {
 	case TypeGroup:
 		g := new(Group)
 		return g, DecodeGroup(p, g)
+	case TypeJob:
+		j := new(Job)
+		return j, DecodeJob(p, j)
 	case TypeDropGroup:
 		d := new(DropGroup)
 		return d, DecodeDropGroup(p, d)
@@ -159,6 +165,15 @@ func decodeAny(p []byte) (any, error) {
 	case TypeFanout:
 		f := new(Fanout)
 		return f, DecodeFanout(p, f)
+	case TypeToken:
+		k := new(Token)
+		return k, DecodeToken(p, k)
+	case TypeDropToken:
+		d := new(DropToken)
+		return d, DecodeDropToken(p, d)
+	case TypeDropUser:
+		d := new(DropUser)
+		return d, DecodeDropUser(p, d)
 	default:
 		u := new(User)
 		return u, DecodeUser(p, u)
@@ -212,6 +227,10 @@ func normal(v any) any {
 		g := *v
 		g.Header, g.Endpoints = orNil(g.Header), orNil(g.Endpoints)
 		return g
+	case *Token:
+		k := *v
+		k.Queues, k.Groups, k.Hosts = orNil(k.Queues), orNil(k.Groups), orNil(k.Hosts)
+		return k
 	}
 	return reflect.ValueOf(v).Elem().Interface()
 }
@@ -248,6 +267,7 @@ func drawMessage(t *rapid.T) *Message {
 		Body: rapid.SliceOf(rapid.Byte()).Draw(t, "body"), BodyLen: rapid.Uint32().Draw(t, "body length"),
 	}
 	drawLineOf(t, m)
+	drawLabels(t, m)
 	if rapid.Bool().Draw(t, "redrive") {
 		m.FromDead = FromDead{Dead: rapid.Uint64Min(1).Draw(t, "dead"), Freed: drawFreed(t)}
 	}
@@ -315,7 +335,7 @@ func drawUser(t *rapid.T) *User {
 }
 
 func drawDrop(t *rapid.T) *DropDead {
-	return &DropDead{User: rapid.Uint32().Draw(t, "user"), Dead: rapid.Uint64().Draw(t, "dead"), Freed: drawFreed(t)}
+	return &DropDead{Flags: rapid.SampledFrom([]uint16{0, DropExpired}).Draw(t, "flags"), User: rapid.Uint32().Draw(t, "user"), Dead: rapid.Uint64().Draw(t, "dead"), Freed: drawFreed(t)}
 }
 
 // drawID draws the id of a schedule: any bytes, but not none.
@@ -368,7 +388,7 @@ func drawTick(t *rapid.T) *Tick {
 }
 
 func drawAny(t *rapid.T) appender {
-	switch rapid.IntRange(0, 12).Draw(t, "type") {
+	switch rapid.IntRange(0, 13).Draw(t, "type") {
 	case 0:
 		return drawMessage(t)
 	case 1:
@@ -393,6 +413,8 @@ func drawAny(t *rapid.T) appender {
 		return drawGroup(t)
 	case 11:
 		return drawDropGroup(t)
+	case 12:
+		return drawTokenRecord(t)
 	default:
 		return drawDrop(t)
 	}

@@ -54,15 +54,17 @@ type Message struct {
 	Schedule   string       // the id of the schedule that it comes from, "" for none
 	Tick       ScheduleTick // with FlagTick: its schedule has come as far as this
 
-	Line             // zero: nothing but its host holds it back
-	QueueName string // "" for none
-	Ordering  string // key within the queue, "" for none
-	FlowKey   string // "" for none
-	FlowRule         // what the message says of its flow-control key
-	Topic     string // the URL group that it was published to, "" for none
-	Endpoint  string // name of the group's endpoint, "" if it has none
-	PullName  string // with FlagPull: the pull queue that it was published to
-	PullGroup string // key within that, "" for none
+	Line               // zero: nothing but its host holds it back
+	QueueName string   // "" for none
+	Ordering  string   // key within the queue, "" for none
+	FlowKey   string   // "" for none
+	FlowRule           // what the message says of its flow-control key
+	Topic     string   // the URL group that it was published to, "" for none
+	Endpoint  string   // name of the group's endpoint, "" if it has none
+	Labels    []string // at most LabelsMax, each of 1 to LabelMax bytes; order is kept
+	Redact    Redact   // what views of it show as a hash
+	PullName  string   // with FlagPull: the pull queue that it was published to
+	PullGroup string   // key within that, "" for none
 
 	// Callback and Failure are what becomes a message after each attempt, and after
 	// the last one that failed: encoded messages whose Due is a delay, ms. Decoded
@@ -148,7 +150,7 @@ func (m *Message) fieldsSize() int {
 	if m.Flags&FlagTick != 0 {
 		n += fieldSize(scheduleTickSize)
 	}
-	return n + m.lineSize() + m.pullSize()
+	return n + m.lineSize() + m.pullSize() + labelsSize(m.Labels) + m.Redact.size()
 }
 
 // Append appends the encoded message to dst and returns the result. It does not
@@ -204,7 +206,7 @@ func (m *Message) appendFields(dst []byte) []byte {
 	if m.Flags&FlagTick != 0 {
 		dst = m.Tick.append(dst)
 	}
-	return dst
+	return m.Redact.append(appendLabels(dst, m.Labels))
 }
 
 // MessageHead is a view of an encoded message's fixed head: what the step
@@ -263,6 +265,8 @@ func (h MessageHead) Host() uint64   { return le.Uint64(h[40:]) }
 // that DecodeMessage would refuse: the applier sees every message first, and a
 // later version's message must not be indexed as if it were one of ours.
 func (h MessageHead) Special() (dedup [16]byte, fromDead FromDead, err error) {
+	var labels int
+	var redact Redact
 	err = fields(h.fields(), func(tag Tag, v []byte) error {
 		switch tag {
 		case tagDedupKey:
@@ -275,6 +279,11 @@ func (h MessageHead) Special() (dedup [16]byte, fromDead FromDead, err error) {
 		case tagLine, tagQueue, tagOrdering, tagFlow, tagTopic, tagEndpoint, tagPullQueue, tagPullGroup:
 		case tagCallback, tagFailure:
 			return checkTemplate(v)
+		case tagLabel:
+			labels++
+			return checkLabel(labels-1, v)
+		case tagRedact:
+			return redact.decode(v)
 		default:
 			return unknownTag(TypeMessage, tag)
 		}
@@ -333,6 +342,13 @@ func (m *Message) decodeFields(fs []byte) error {
 			m.Schedule = string(v)
 		case tagTick:
 			return m.Tick.decode(v)
+		case tagLabel:
+			if err := checkLabel(len(m.Labels), v); err != nil {
+				return err
+			}
+			m.Labels = append(m.Labels, string(v))
+		case tagRedact:
+			return m.Redact.decode(v)
 		default:
 			return m.decodeLine(tag, v)
 		}

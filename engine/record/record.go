@@ -41,6 +41,11 @@ const (
 	TypeUser     Type = 4 // the newest state of an account
 	TypeMove     Type = 5 // a record that stood in the oldest segment, copied to the head
 
+	TypeToken     Type = 6 // a token of an account
+	TypeDropToken Type = 7 // a token was revoked
+	TypeDropUser  Type = 8 // an account was deleted
+	TypeJob       Type = 9 // the newest state of a replay of delivered messages
+
 	TypeSchedule     Type = 16 // the newest definition of a schedule
 	TypeDropSchedule Type = 17 // a schedule was deleted
 	TypeTick         Type = 18 // ticks of a schedule that published nothing
@@ -57,7 +62,7 @@ const (
 
 // known says whether this version knows a type.
 func known(t Type) bool {
-	return TypeMessage <= t && t <= TypeMove || TypeSchedule <= t && t <= TypePullQueue || t == TypeFanout
+	return TypeMessage <= t && t <= TypeJob || TypeSchedule <= t && t <= TypePullQueue || t == TypeFanout
 }
 
 // Errors of decoding. They mean damage or a newer writer: checksums are the

@@ -72,7 +72,7 @@ func TestUnknown(t *testing.T) {
 	for name, p := range map[string][]byte{
 		"type 0":                         change("message", 0, 0),
 		"a type of later versions":       change("message", 0, byte(TypeDropGroup+1)),
-		"a type between two ranges":      change("message", 0, byte(TypeMove+1)),
+		"a type between two ranges":      change("message", 0, byte(TypeJob+1)),
 		"a type behind the fan-outs":     change("message", 0, byte(TypeFanout+1)),
 		"queue version 2":                change("queue", 1, 2),
 		"queue flag 3":                   change("queue", 2, 8),
@@ -85,6 +85,18 @@ func TestUnknown(t *testing.T) {
 		"dropgroup flag":                 change("dropgroup", 2, 1),
 		"fanout version 2":               change("fanout", 1, 2),
 		"fanout flag":                    change("fanout", 2, 1),
+		"token version 2":                change("token", 1, 2),
+		"token flag 1":                   change("token", 2, 2),
+		"token access 3":                 change("token", 24, AccessRead+1),
+		"token bytes 25 to 27":           change("token", 27, 1),
+		"token with another field":       withTokenField(tagReservedWorkflow),
+		"droptoken version 2":            change("droptoken", 1, 2),
+		"droptoken flag":                 change("droptoken", 2, 1),
+		"droptoken with fields":          append(samples()["droptoken"], byte(tagName), 0),
+		"dropuser version 2":             change("dropuser", 1, 2),
+		"dropuser flag":                  change("dropuser", 2, 1),
+		"dropuser bytes 12 to 15":        change("dropuser", 15, 1),
+		"dropuser with fields":           append(samples()["dropuser"], byte(tagName), 0),
 		"type 255":                       change("message", 0, 255),
 		"version 0":                      change("message", 1, 0),
 		"message version 2":              change("message", 1, 2),
@@ -98,7 +110,7 @@ func TestUnknown(t *testing.T) {
 		"message flag 15":                change("message", 3, 0x80),
 		"outcome flag 2":                 change("outcome", 2, 4),
 		"user flag":                      change("user", 3, 1),
-		"dropdead flag":                  change("dropdead", 2, 1),
+		"dropdead flag":                  change("dropdead", 2, 2),
 		"message byte 55":                change("message", 55, 1),
 		"outcome byte 81":                change("outcome", 81, CallbacksMax+1),
 		"outcome bytes 92 to 95":         change("outcome", 95, 1),
@@ -120,10 +132,10 @@ func TestUnknown(t *testing.T) {
 		"tick, more than true":           change("tick", 76, 2),
 		"schedule of an outcome":         withMessage(samples()["outcome"]),
 		"schedule of a schedule":         withMessage(samples()["schedule"]),
-		"schedule of a later message":    withMessage(withField("message", tagReservedLabel)),
+		"schedule of a later message":    withMessage(withField("message", tagReservedWorkflow)),
 		"schedule of a message's flag 4": withMessage(change("message", 2, 16)),
 		"dropdead with fields":           append(samples()["dropdead"], byte(tagName), 0),
-		"user with another field":        append(samples()["user"], byte(tagReservedLabel), 0),
+		"user with another field":        append(samples()["user"], byte(tagReservedWorkflow), 0),
 	} {
 		if err := openAny(p); !errors.Is(err, ErrUnknown) {
 			t.Errorf("%s: %v", name, err)
@@ -167,8 +179,8 @@ func TestZeroBytes(t *testing.T) {
 // and no others.
 func TestUnknownTags(t *testing.T) {
 	known := map[string]string{
-		"message":      string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 43, 44, 45, 49, 50}),
-		"message-tick": string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 43, 44, 45, 49, 50}),
+		"message":      string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 39, 40, 43, 44, 45, 49, 50}),
+		"message-tick": string([]byte{1, 2, 3, 4, 5, 6, 7, 32, 33, 34, 35, 36, 37, 38, 39, 40, 43, 44, 45, 49, 50}),
 		"outcome":      string([]byte{8, 9, 10, 15, 37, 44, 46, 48}),
 		"user":         string([]byte{11, 12, 13, 14}),
 		"schedule":     string([]byte{6, 8, 35, 42}),
@@ -215,7 +227,7 @@ func withField(name string, tag Tag) []byte {
 // TestSpecialRefusesUnknownTags: the applier reads no more of a message than
 // Special does, and must not let a later version's message pass as one of ours.
 func TestSpecialRefusesUnknownTags(t *testing.T) {
-	h, err := HeadOfMessage(withField("message", tagReservedLabel))
+	h, err := HeadOfMessage(withField("message", tagReservedWorkflow))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +328,7 @@ func TestTickOfMessage(t *testing.T) {
 		"without a time":            {FlagTick, [][]byte{id, never}, ErrTruncated},
 		"without a time, and flag":  {0, [][]byte{id, never}, ErrTruncated},
 		"another version's flag":    {FlagTick | messageFlags + 1, [][]byte{id, tick}, ErrUnknown},
-		"of another version's tags": {FlagTick, [][]byte{id, tick, {byte(tagReservedLabel), 0}}, ErrUnknown},
+		"of another version's tags": {FlagTick, [][]byte{id, tick, {byte(tagReservedWorkflow), 0}}, ErrUnknown},
 	} {
 		p := plain.Append(nil)
 		fs := bytes.Join(c.fields, nil)

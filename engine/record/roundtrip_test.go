@@ -26,6 +26,9 @@ func TestRoundTrip(t *testing.T) {
 		"flow":      func(t *rapid.T) appender { return drawFlow(t) },
 		"group":     func(t *rapid.T) appender { return drawGroup(t) },
 		"dropgroup": func(t *rapid.T) appender { return drawDropGroup(t) },
+		"job":       func(t *rapid.T) appender { return drawJob(t) },
+
+		"token, droptoken, dropuser": drawTokenRecord,
 	} {
 		t.Run(name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) { checkRoundTrip(t, draw(t)) })
@@ -112,6 +115,11 @@ func held(v any) int {
 		}
 	case *DropGroup:
 		n = len(v.Name)
+	case *Job:
+		n = len(v.URL) + len(v.Error)
+		for _, f := range v.Filter {
+			n += 3 + len(f.Value)
+		}
 	case *Fanout:
 		n = len(v.Message)
 		for _, m := range v.Members {

@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Receiver } from "@upstash/qstash";
+import * as first from "qstash-2.7.0";
+import * as last from "qstash-2.7.23";
+import { oldClient } from "./old.mjs";
 import { api, client, receiver, users } from "./support.mjs";
 
 const user = users.rotate;
@@ -42,3 +45,14 @@ test("signatures verify with the current key, and after a rotation with the next
   const onlyFirst = new Receiver({ currentSigningKey: published.current, nextSigningKey: published.current, devMode: false });
   await assert.rejects(onlyFirst.verify(second), { name: "SignatureError" });
 });
+
+// It ends whatever its user has pending, so it is here, where no other file's messages are.
+for (const [version, library] of [["2.7.0", first], ["2.7.23", last]]) {
+  test(`${version} cancels all messages`, async () => {
+    const qstash = oldClient(library, user);
+    await qstash.messages.deleteAll();
+    for (let i = 0; i < 3; i++) await qstash.publish({ url: "https://example.com/later", delay: 600 });
+    assert.equal(await qstash.messages.deleteAll(), 3);
+    assert.equal(await qstash.messages.deleteAll(), 0);
+  });
+}

@@ -1,5 +1,6 @@
 // Messages and the dead letter queue, as their owner sees them.
 import assert from "node:assert/strict";
+import { createHash, randomUUID } from "node:crypto";
 import test from "node:test";
 import { api, client, receiver, refused, until, users } from "./support.mjs";
 
@@ -161,11 +162,6 @@ test("the client deletes several dead letters, and only those it names", async (
   };
   assert.deepEqual(await listed(), [...ids].sort());
 
-  await refused(qstash.dlq.delete({ filter: { url: `${sink.url}/fail/some` } }), 501);
-  await refused(qstash.dlq.delete({ all: true }), 501);
-  await refused(qstash.dlq.retry({ all: true }), 501);
-  assert.deepEqual(await listed(), [...ids].sort());
-
   assert.deepEqual(await qstash.dlq.delete([ids[0], ids[1], "1700000000000-1"]), { deleted: 2 });
   assert.deepEqual(await listed(), ids.slice(2).sort());
   assert.deepEqual(await qstash.dlq.deleteMany({ dlqIds: [ids[1], ids[2]] }), { deleted: 1 });
@@ -191,4 +187,116 @@ test("the list comes in pages", async (t) => {
   } while (cursor);
   assert.equal(seen.length, 5);
   assert.deepEqual(new Set(seen), wanted);
+});
+
+// label draws a label that no other test has: files run at the same time.
+const label = () => `label-${randomUUID()}`;
+
+const hash = (text) => "REDACTED:" + createHash("sha256").update(text).digest("hex");
+
+test("messages are canceled by filters, and only those that match", async (t) => {
+  const sink = await receiver(t);
+  const [mine, other] = [label(), label()];
+  const later = async (options) => (await qstash.publish({ url: `${sink.url}/a`, body: "later", delay: "1h", ...options })).messageId;
+  const waiting = async (...ids) => {
+    const found = await Promise.all(ids.map((id) => api(users.dlq, "GET", `/v2/messages/${id}`)));
+    return found.map((r) => r.status === 200);
+  };
+  const a = await later({ label: mine });
+  const b = await later({ label: [other, mine], url: `${sink.url}/b` });
+  const c = await later({ label: mine, flowControl: { key: mine, rate: 1 } });
+  const d = await later({ label: other });
+  const message = await qstash.messages.get(b);
+  assert.deepEqual([message.label, message.labels], [other, [other, mine]]);
+
+  assert.deepEqual(await qstash.messages.cancel({ filter: { label: mine, flowControlKey: mine } }), { cancelled: 1 });
+  assert.deepEqual(await waiting(a, b, c, d), [true, true, false, true]);
+  const { host } = new URL(sink.url);
+  assert.deepEqual(await qstash.messages.cancel({ filter: { label: [mine, other], host, path: ["/b", "/none"] } }), { cancelled: 1 });
+  assert.deepEqual(await waiting(a, b, c, d), [true, false, false, true]);
+  await refused(qstash.messages.cancel({ filter: { labeel: mine } }), 400, /labeel/);
+  assert.deepEqual(await qstash.messages.cancel({ filter: { label: label() } }), { cancelled: 0 });
+  assert.deepEqual(await qstash.messages.cancel({ filter: { label: [mine, other], fromDate: message.createdAt - 60_000 }, count: 1 }), { cancelled: 1 });
+  assert.deepEqual(await waiting(a, d), [false, true]);
+  assert.deepEqual(await qstash.messages.cancel([a, d, "msg_unknown"]), { cancelled: 1 });
+  assert.equal(sink.arrivals.length, 0);
+});
+
+test("the Python and the Go client cancel by a JSON body", async (t) => {
+  const sink = await receiver(t);
+  const mine = label();
+  const ids = [];
+  for (let i = 0; i < 4; i++) ids.push((await qstash.publish({ url: sink.url, delay: "1h", label: mine })).messageId);
+  const cancel = async (body) => {
+    const { status, json } = await api(users.dlq, "DELETE", "/v2/messages", body);
+    return [status, json.cancelled];
+  };
+  assert.deepEqual(await cancel({ messageIds: [ids[0], ids[1]] }), [200, 2]);
+  assert.deepEqual(await cancel({ messageIds: [] }), [400, undefined]);
+  assert.deepEqual(await cancel({ labeel: mine }), [400, undefined]);
+  assert.deepEqual(await cancel({ label: mine, count: 1 }), [200, 1]);
+  assert.deepEqual(await cancel({ label: [mine], url: sink.url }), [200, 1]);
+});
+
+test("dead letters are retried and deleted by filters", async (t) => {
+  let broken = true;
+  const sink = await receiver(t, (arrival) => (broken ? failing(arrival) : undefined));
+  const [mine, other] = [label(), label()];
+  for (let i = 0; i < 5; i++) await deadLetter(sink, `/fail/filter-${i}`, { label: i < 3 ? mine : other });
+  const list = async (filter) => (await qstash.dlq.listMessages({ filter })).messages;
+  const found = await list({ label: mine });
+  assert.deepEqual(found.map((m) => [m.label, m.labels]), Array(3).fill([mine, [mine]]));
+
+  await refused(qstash.dlq.delete({ filter: { labeel: mine } }), 400, /labeel/);
+  await refused(qstash.dlq.delete({ filter: { label: mine, host: new URL(sink.url).host } }), 400, /host/);
+  const none = await qstash.dlq.delete({ filter: { label: label() } });
+  assert.deepEqual(none, { deleted: 0 });
+  assert.deepEqual(await qstash.dlq.retry({ filter: { label: label() } }), { cursor: undefined, responses: [] });
+  assert.equal((await list({ label: [mine, other] })).length, 5);
+
+  broken = false;
+  const ids = [];
+  let cursor;
+  do {
+    const page = await qstash.dlq.retry({ filter: { label: mine }, count: 2, cursor });
+    assert.ok(page.responses.length <= 2);
+    ids.push(...page.responses.map((r) => r.messageId));
+    cursor = page.cursor;
+  } while (cursor);
+  assert.equal(new Set(ids).size, 3);
+  const again = (await sink.arrived(8)).slice(5);
+  assert.deepEqual(new Set(again.map((a) => a.headers["upstash-message-id"])), new Set(ids));
+
+  const deleted = await api(users.dlq, "DELETE", "/v2/dlq", { label: other, count: 100 });
+  assert.deepEqual([deleted.status, deleted.json.deleted], [200, 2]);
+  assert.equal((await list({ label: [mine, other] })).length, 0);
+});
+
+test("what is redacted is delivered and not shown", async (t) => {
+  const sink = await receiver(t, failing);
+  const secret = { "Content-Type": "text/plain", Authorization: "Bearer secret", "X-Open": "open" };
+  const shown = { "Content-Type": ["text/plain"], Authorization: [hash("Bearer secret")], "X-Open": ["open"] };
+  const redact = { body: true, header: ["authorization"] };
+
+  const later = await qstash.publish({ url: sink.url, body: "secret body", headers: secret, redact, delay: "1h" });
+  const message = await qstash.messages.get(later.messageId);
+  assert.deepEqual([message.body, message.header], [hash("secret body"), shown]);
+  await qstash.messages.cancel(later.messageId);
+
+  const { item } = await deadLetter(sink, "/fail/redacted", { body: "secret body", headers: secret, redact });
+  assert.deepEqual([item.body, item.header, item.responseBody], [hash("secret body"), shown, "404 Not Found"]);
+  await qstash.dlq.retry(item.dlqId);
+  for (const arrival of await sink.arrived(2)) {
+    assert.equal(arrival.body.toString(), "secret body");
+    assert.equal(arrival.headers.authorization, "Bearer secret");
+  }
+
+  const { scheduleId } = await qstash.schedules.create({
+    destination: sink.url, cron: "0 0 1 1 *", body: "secret body", headers: secret, label: ["one", "two"], redact: { header: true },
+  });
+  const schedule = await qstash.schedules.get(scheduleId);
+  assert.deepEqual([schedule.body, schedule.label, schedule.labels], ["secret body", "one", ["one", "two"]]);
+  assert.deepEqual(schedule.header["X-Open"], [hash("open")]);
+  await qstash.schedules.delete(scheduleId);
+  await refused(qstash.publish({ url: sink.url, label: "not a name" }), 400, /Upstash-Label/);
 });

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func newUser(environ []string) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "user",
+		Short: "Make, list and delete accounts",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(newUserCreate(environ), newUserList(environ), newUserDelete(environ))
+	return c
+}
+
+func newUserCreate(environ []string) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Make an account and print its token and signing keys, once",
+		Long: "Make an account: messages, queues, URL groups, schedules, keys and history of its own,\n" +
+			"which no other account sees. Its token, of full access, is printed and kept nowhere." + aboutManage,
+		Args: cobra.ExactArgs(1),
+	}
+	s := bindSource(c, environ)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		a, err := s.manage(c, "user-create", &manageCall{Name: args[0]})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.ErrOrStderr(), "Account %d (%s). Its token is printed once:\n", a.Users[0].ID, a.Users[0].Name)
+		made := credentials{Token: a.Secret, Current: a.Current, Next: a.Next}
+		for _, kv := range made.pairs() {
+			fmt.Fprintf(c.OutOrStdout(), "export %s=%s\n", kv[0], kv[1])
+		}
+		return nil
+	}
+	return c
+}
+
+func newUserList(environ []string) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List accounts",
+		Long:  "List accounts." + aboutManage,
+		Args:  cobra.NoArgs,
+	}
+	s := bindSource(c, environ)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		a, err := s.manage(c, "user-list", &manageCall{})
+		if err != nil {
+			return err
+		}
+		return table(c.OutOrStdout(), "ID\tNAME\tCREATED", len(a.Users), func(i int) string {
+			u := &a.Users[i]
+			name := u.Name
+			if u.Dev {
+				name += " (development)"
+			}
+			return fmt.Sprintf("%d\t%s\t%s", u.ID, name, stamp(u.Created))
+		})
+	}
+	return c
+}
+
+func newUserDelete(environ []string) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "delete ID|NAME",
+		Short: "Delete an account that has nothing left",
+		Long: "Delete an account with its tokens and keys. One that still has messages, dead letters,\n" +
+			"schedules, queues or URL groups is left as it is: end those first, with a token of the\n" +
+			"account (tidemill token create --user ID). Its number is never given again." + aboutManage,
+		Args: cobra.ExactArgs(1),
+	}
+	s := bindSource(c, environ)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if args[0] == "" {
+			return fmt.Errorf("which account? Give its number or its name")
+		}
+		a, err := s.manage(c, "user-delete", &manageCall{User: args[0]})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "Account %d (%s) was deleted.\n", a.Users[0].ID, a.Users[0].Name)
+		return err
+	}
+	return c
+}
