@@ -28,13 +28,15 @@ import (
 //	dead_letter  exportDead
 //	schedule     exportSchedule
 //	group        exportGroup
+//	pull_queue   exportPull
 //	end          the last line: how many of each there were. Without it the export is incomplete
 //
 // Times are RFC 3339 in UTC. A body is text in "body" if it is UTF-8, else
 // "body_base64". What cannot be read has "damaged": true and what the index knows.
 //
-// Format 2 added schedules, format 3 groups and what goes to them, format 4 tokens, labels
-// and what is redacted elsewhere: who reads an export to have everything must know them.
+// Format 2 added schedules, format 3 groups and what goes to them, format 4 tokens, labels,
+// what is redacted elsewhere, and pull queues: who reads an export to have everything must
+// know them.
 const exportFormat = 4
 
 // ExportOptions say what an export shows.
@@ -77,13 +79,14 @@ type exportMessage struct {
 	Message string `json:"message,omitempty"`
 	User    UserID `json:"user"`
 	exportContent
-	Created    *time.Time `json:"created,omitempty"`
-	NotBefore  *time.Time `json:"not_before,omitempty"` // as asked for
-	Due        *time.Time `json:"due,omitempty"`        // the next attempt
-	Attempts   int        `json:"attempts"`             // made so far
-	Retries    int        `json:"retries"`              // as asked for
-	RetryDelay string     `json:"retry_delay,omitempty"`
-	Schedule   string     `json:"schedule,omitempty"` // the one that published it
+	Created    *time.Time    `json:"created,omitempty"`
+	NotBefore  *time.Time    `json:"not_before,omitempty"` // as asked for
+	Due        *time.Time    `json:"due,omitempty"`        // the next attempt
+	Attempts   int           `json:"attempts"`             // made so far
+	Retries    int           `json:"retries"`              // as asked for
+	RetryDelay string        `json:"retry_delay,omitempty"`
+	Schedule   string        `json:"schedule,omitempty"` // the one that published it
+	Pull       *exportPulled `json:"pull,omitempty"`
 	exportLine
 	Damaged bool `json:"damaged,omitempty"`
 }
@@ -106,6 +109,7 @@ type exportEnd struct {
 	Schedules   int    `json:"schedules"`
 	Groups      int    `json:"groups"`
 	Tokens      int    `json:"tokens"`
+	PullQueues  int    `json:"pull_queues"`
 	Damaged     int    `json:"damaged"`
 }
 
@@ -135,6 +139,9 @@ func (e *Engine) Export(ctx context.Context, w io.Writer, o ExportOptions) error
 	}
 	if err == nil {
 		err = x.groups()
+	}
+	if err == nil {
+		err = x.pulls(o.Secrets)
 	}
 	if err == nil {
 		err = x.json.Encode(x.end)
@@ -190,6 +197,9 @@ func (x *exporter) message(row *record.Row) error {
 		return err
 	default:
 		out.fill(m)
+		if out.Pull, err = x.pulled(row); err != nil {
+			return err
+		}
 	}
 	x.end.Messages++
 	return x.json.Encode(out)

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -225,4 +227,31 @@ func TestPullRestart(t *testing.T) {
 		}
 	}
 	wantPull(t, e, "orders", 0, 0, 1, PullCounters{Published: 5, Delivered: 4})
+}
+
+// TestPullExport: an export has the queues and what is in them, and secrets if asked.
+func TestPullExport(t *testing.T) {
+	e := open(t, testOptions(vfs.NewMem(), newFakeWire()))
+	if _, _, err := e.SetPullQueue(1, "pushed", PullChange{WebhookURL: new("https://example.com/hook"), WebhookSecret: new("hush")}); err != nil {
+		t.Fatal(err)
+	}
+	publishPull(t, e, PullPublish{Group: "g"})
+	receivePull(t, e, "orders", 1)
+	for _, secrets := range []bool{false, true} {
+		var b bytes.Buffer
+		if err := e.Export(t.Context(), &b, ExportOptions{Secrets: secrets}); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{
+			`"pull":{"queue":"orders","group":"g","leased":true}`, `"type":"pull_queue","user":1,"name":"orders"`,
+			`"webhook_url":"https://example.com/hook"`, `"pull_queues":2`,
+		} {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("the export has no %s:\n%s", want, &b)
+			}
+		}
+		if strings.Contains(b.String(), "hush") != secrets {
+			t.Errorf("with secrets: %v\n%s", secrets, &b)
+		}
+	}
 }
