@@ -53,6 +53,7 @@ type golden struct {
 	Queues []QueueInfo `json:",omitempty"`
 	Flows  []FlowInfo  `json:",omitempty"`
 	Groups []GroupInfo `json:",omitempty"`
+	Wire   *goldenWire `json:",omitempty"`
 }
 
 type goldenSchedule struct {
@@ -84,9 +85,9 @@ func openGolden(t *testing.T, o Options) *Engine {
 }
 
 // describe lists what the engine holds of these messages.
-func describe(t *testing.T, e *Engine, pending []goldenMessage, gone []string) *golden {
+func describe(t *testing.T, e *Engine, pending []goldenMessage, gone []string, wire *goldenWire) *golden {
 	t.Helper()
-	g := &golden{Gone: gone, Accounts: e.Accounts()}
+	g := &golden{Gone: gone, Accounts: e.Accounts(), Wire: describeWire(t, e, wire)}
 	for i := range g.Accounts {
 		g.Accounts[i].Created = time.Time{} // the first versions' files do not tell
 	}
@@ -184,6 +185,7 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 	})
 	keep(Publish{User: 2, Delay: month})
 	keep(Publish{URL: "http://example.com/fail/later", Retries: 5, RetryDelay: "86400000", Body: []byte("again tomorrow")})
+	wire := keepWire(t, e, keep)
 	keepLines(t, e, keep, func(id string) { pending = append(pending, goldenMessage{User: 1, Message: Message{ID: id}}) })
 	gone := []string{
 		publish(t, e, Publish{Body: []byte("delivered")}),
@@ -237,7 +239,7 @@ func liveGolden(t *testing.T, fs vfs.FS) *golden {
 		return skip.Error != "" && all.Last.Equal(goldenNow.Add(6*time.Hour)) && all.State[0].State == RunSuccess
 	})
 	keep(Publish{Delay: month, Body: []byte("of the second run")})
-	g := describe(t, e, pending, gone)
+	g := describe(t, e, pending, gone, wire)
 	g.Now = wall.now().UTC()
 	return g
 }
@@ -458,6 +460,9 @@ func readGolden(t *testing.T, dir string) {
 	if strings.HasSuffix(dir, "v4") && (len(want.Queues) == 0 || len(want.Flows) < 2 || len(want.Groups) == 0) {
 		t.Fatalf("%s: no queues, keys or groups: not worth the name", dir)
 	}
+	if filepath.Base(dir) >= "v5" && (want.Wire == nil || len(want.Wire.Items) < 4 || len(want.Wire.Tokens) == 0) {
+		t.Fatalf("%s: no pull queues, tokens or replays: not worth the name", dir)
+	}
 	now := goldenNow.Add(time.Hour)
 	if !want.Now.IsZero() {
 		now = want.Now
@@ -466,7 +471,7 @@ func readGolden(t *testing.T, dir string) {
 	for _, run := range []string{"the index rebuilt from the log", "the index as it was rebuilt"} {
 		e := openGolden(t, goldenOptions(fs, w, now))
 		// Compared as this version sees both: a field that came later is empty in either.
-		got := describe(t, e, want.Pending, want.Gone)
+		got := describe(t, e, want.Pending, want.Gone, want.Wire)
 		if filepath.Base(dir) < "v5" {
 			got.forgetTimeouts()
 		}
