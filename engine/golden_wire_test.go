@@ -36,8 +36,10 @@ func keepWire(t *testing.T, e *Engine, keep func(Publish)) *goldenWire {
 	w := &goldenWire{Replay: &ReplayInfo{ID: id}}
 	eventually(t, func() bool { r, err := e.Replay(1, id); return err == nil && r.State == ReplayDone })
 	for _, r := range e.PublishPull(1, []PullPublish{
-		{Queue: "work", Body: []byte(`{"n":1}`)}, {Queue: "work", Body: []byte(`"two"`), Header: []Header{{Name: "X-Own", Value: "2"}}},
-		{Queue: "work", Body: []byte("3"), Delay: &month, DedupID: "three"}, {Queue: "groups", Body: []byte("4"), Group: "g"},
+		{Queue: "work", Body: []byte(`{"n":1}`)},
+		{Queue: "work", Body: []byte(`"two"`), Header: []Header{{Name: "X-Own", Value: "2"}}},
+		{Queue: "work", Body: []byte("3"), Delay: &month, DedupID: "three"},
+		{Queue: "groups", Body: []byte("4"), Group: "g"},
 	}) {
 		if r.Err != nil {
 			t.Fatal(r.Err)
