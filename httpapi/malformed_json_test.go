@@ -35,7 +35,10 @@ func TestMalformedBodies(t *testing.T) {
 				p.complain("%s with the body %.200q: %d %s", op, text, a.StatusCode, a.body)
 			}
 		}
-		for _, path := range paths(example, nil) {
+		for i, path := range paths(example, nil) {
+			if i%malformedEach != 0 {
+				continue
+			}
 			for _, raw := range brokenValues {
 				p.probe(requestBody(line, render(example, path, raw)))
 			}
@@ -160,8 +163,10 @@ func TestMalformedParameters(t *testing.T) {
 		}
 		line := op.Method + " " + samplePath(op.Path) + "?"
 		for _, name := range op.QueryNames() {
-			for _, v := range values {
-				p.probe(request(line + name + "=" + v))
+			for i, v := range values {
+				if (i+len(name))%malformedEach == 0 {
+					p.probe(request(line + name + "=" + v))
+				}
 			}
 			p.probe(request(line + name + "=1&" + name + "=2"))
 			p.probe(request(line + name))
