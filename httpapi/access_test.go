@@ -191,7 +191,7 @@ func TestTokenRoutes(t *testing.T) {
 		`{"expiresIn":null}`:            "expiresIn is null",
 		`{"expiresIn":""}`:              "invalid expiresIn",
 		`{"queues":"q"}`:                "queues must be a list",
-		`{"hosts":["http://a/"]}`:       "invalid hosts",
+		`{"hosts":["http://a/"]}`:       `or *.suffix: \"http://a/\":`,
 		`{"hosts":[7]}`:                 "hosts must be a string",
 		`{"expiresIn":"soon"}`:          "invalid expiresIn",
 		`{"expiresIn":"0s"}`:            "invalid expiresIn",
