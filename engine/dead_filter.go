@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tidemill/tidemill/engine/index"
@@ -56,6 +57,9 @@ func newDeadFilter(q *DeadLetterQuery) (*deadFilter, error) {
 	rest := q.Filter // rows of dead letters have the others
 	rest.MessageIDs, rest.From, rest.To = nil, time.Time{}, time.Time{}
 	f.rows.isAll = rowsTell(&rest)
+	if slices.ContainsFunc(q.URLs, func(u string) bool { return strings.HasPrefix(u, pullPath("")) }) {
+		f.rows.hosts = nil // rows of pull queues' messages have the queue in their place
+	}
 	if f.count <= 0 || f.count > deadPageMax {
 		f.count = deadPageMax
 	}

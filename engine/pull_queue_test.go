@@ -402,6 +402,11 @@ func TestPullPush(t *testing.T) {
 		if err != nil || len(dead) != 1 || dead[0].Message.ID != last || dead[0].URL != "/v1/queues/orders" {
 			t.Fatalf("dead letters: %+v, %v", dead, err)
 		}
+		for url, n := range map[string]int{"/v1/queues/orders": 1, "/v1/queues/others": 0} {
+			if found, _, err := e.DeadLetters(DeadLetterQuery{User: 1, Filter: Filter{URLs: []string{url}}}); err != nil || len(found) != n {
+				t.Errorf("dead letters of %s: %+v, %v", url, found, err)
+			}
+		}
 		w.reply = nil
 		again, err := e.RetryDeadLetter(1, dead[0].ID, nil)
 		if err != nil {

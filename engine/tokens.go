@@ -135,10 +135,14 @@ func (s *TokenSpec) check() error {
 		return err
 	}
 	if _, err := principalOfToken(&record.Token{Hosts: s.Hosts}, false); err != nil {
-		return limitError("invalid hosts: each must be a host name, an address or *.suffix: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return limitError("invalid hosts: each must be a host name, an address or *.suffix: %s", hostErrors.Replace(err.Error()))
 	}
 	return nil
 }
+
+// hostErrors makes one line of what is wrong with hosts, which are read as the rules of
+// destinations are and come with that setting's name.
+var hostErrors = strings.NewReplacer("destinations.allow ", "", "\n", "; ")
 
 func checkLimitNames(field string, names []string) error {
 	for _, n := range names {

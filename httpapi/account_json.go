@@ -78,6 +78,9 @@ func (r *rawToken) rights(s *engine.TokenSpec) *failure {
 }
 
 func (r *rawToken) life(s *engine.TokenSpec) *failure {
+	if isNull(r.expiresIn) {
+		return badRequest("expiresIn is null: leave it out for a token that does not expire")
+	}
 	v, fail := stringMember("expiresIn", r.expiresIn)
 	if fail != nil || v == nil {
 		return fail
@@ -101,13 +104,15 @@ func (r *rawToken) limits(s *engine.TokenSpec) (fail *failure) {
 	return fail
 }
 
-// stringsMember returns the texts of a list, nil for an absent one. An empty list is
-// refused: it can be taken for none of a kind, or for any.
+// stringsMember returns the texts of a list, nil for an absent one. An empty list and
+// null are refused: they can be taken for none of a kind, or for any.
 func stringsMember(name string, raw []byte) ([]string, *failure) {
-	if isAbsent(raw) {
+	switch {
+	case raw == nil:
 		return nil, nil
-	}
-	if raw[0] != '[' {
+	case isNull(raw):
+		return nil, badRequest("%s is null: leave it out for no limit", name)
+	case raw[0] != '[':
 		return nil, badRequest("%s must be a list of strings", name)
 	}
 	var out []string

@@ -43,7 +43,7 @@ func matchUsers(method string, rest []byte) (*route, []byte, *failure) {
 	if len(more) > 0 || len(id) == 0 {
 		return nil, nil, errNoRoute
 	}
-	r, fail := only(method, "DELETE", "DELETE", routeUserDelete)
+	r, fail := only(method, "DELETE", routeUserDelete)
 	return r, id, fail
 }
 
@@ -61,7 +61,7 @@ func matchTokens(method string, rest []byte) (*route, []byte, *failure) {
 	case method == "DELETE":
 		return routeTokenRevoke, id, nil
 	}
-	return nil, nil, notAllowed("GET, DELETE")
+	return nil, nil, errNotAllowed
 }
 
 // users is GET /v2/users.

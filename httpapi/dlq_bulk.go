@@ -13,7 +13,7 @@ var errNoDeadID = badRequest("the id is empty: DELETE /v2/dlq/{id}")
 // takes fewer ids.
 var (
 	deleteDead = filterCall{names: listDead.names, strict: true, countMax: deadPageMax, valuesMax: filterValuesMax, idsMax: 1000}
-	retryDead  = filterCall{names: listDead.names, strict: true, countMax: deadPageMax, valuesMax: filterValuesMax, idsMax: deadPageMax}
+	retryDead  = filterCall{names: listDead.names, strict: true, options: true, countMax: deadPageMax, valuesMax: filterValuesMax, idsMax: deadPageMax}
 )
 
 // deadToEnd reads what a call on many dead letters is about: those with its ids, else a

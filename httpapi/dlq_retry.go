@@ -9,9 +9,6 @@ import (
 // retryDeadLetter is POST /v2/dlq/retry/{id}.
 func (x *exchange) retryDeadLetter() error {
 	options, fail := x.retryOptions()
-	if fail == nil {
-		fail = x.mayCallBack(&x.pub.options)
-	}
 	if fail != nil {
 		return fail
 	}
@@ -29,7 +26,8 @@ func (x *exchange) retryDeadLetter() error {
 }
 
 // retryOptions are what the request says of the messages that it retries (QSTASH.md
-// §8.3, config headers), nil for nothing. It aliases the request.
+// §8.3, config headers), nil for nothing; callbacks are destinations, which the token must
+// allow. It aliases the request.
 func (x *exchange) retryOptions() (*engine.RetryOptions, *failure) {
 	p := &x.pub
 	for _, f := range x.head.fields {

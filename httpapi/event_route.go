@@ -34,12 +34,12 @@ func matchEvents(method string, rest []byte, r *route) (*route, *failure) {
 	if len(rest) > 1 {
 		return nil, errNoRoute
 	}
-	return only(method, "GET", "GET", r)
+	return only(method, "GET", r)
 }
 
 func matchLogs(method string, rest []byte) (*route, *failure) {
 	if equalFold(rest, "/stream") {
-		return only(method, "GET", "GET", routeEventStream)
+		return only(method, "GET", routeEventStream)
 	}
 	return matchEvents(method, rest, routeLogs)
 }

@@ -43,10 +43,11 @@ func (x *exchange) streamEvents() error {
 	if q.Cursor == "" && q.From.IsZero() {
 		q.Cursor = x.srv.opt.Engine.EventsEnd()
 	}
-	if !x.srv.streams.take(1) {
+	user := x.user // follow authenticates again
+	if !x.srv.streams.enter(user) {
 		return errStreams
 	}
-	defer x.srv.streams.give(1)
+	defer x.srv.streams.leave(user)
 	return x.follow(&q)
 }
 

@@ -107,7 +107,7 @@ func TestEventStream(t *testing.T) {
 
 // TestEventStreamRefuses: what is no stream, or one too many.
 func TestEventStreamRefuses(t *testing.T) {
-	s := start(t, func(o *Options) { o.Streams, o.Engine.(*fakeEngine).EventEngine = 2, &endlessEvents{} })
+	s := start(t, func(o *Options) { o.Streams, o.Engine.(*fakeEngine).EventEngine = 4, &endlessEvents{} })
 	for _, c := range []struct {
 		raw, want string
 		status    int
@@ -129,8 +129,12 @@ func TestEventStreamRefuses(t *testing.T) {
 	if a.StatusCode != 429 || a.Header.Get("Retry-After") == "" {
 		t.Errorf("a stream too many: %d %s", a.StatusCode, a.body)
 	}
+	if !s.streams.enter(8) {
+		t.Error("one account keeps out the others")
+	}
+	s.streams.leave(8)
 	open[0].nc.Close()
-	waitFor(t, func() bool { return s.streams.used.Load() == 1 })
+	waitFor(t, func() bool { return s.streams.held() == 1 })
 }
 
 // endlessEvents has an event whenever it is asked, if that is set, and else none ever.
@@ -163,6 +167,13 @@ func (e *endlessEvents) WaitEvents(_ string, _ time.Duration, stop <-chan struct
 	}
 }
 
+// held is how many are inside.
+func (w *waiters) held() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.all
+}
+
 // TestEventStreamBeats: a stream without events sends comments with the place that it has
 // come to, and ends with the token.
 func TestEventStreamBeats(t *testing.T) {
@@ -185,7 +196,7 @@ func TestEventStreamSlowReader(t *testing.T) {
 		o.WriteTimeout, o.Engine.(*fakeEngine).EventEngine = 50*time.Millisecond, &endlessEvents{event: true}
 	})
 	openStream(t, s.addr, "")
-	waitFor(t, func() bool { return s.streams.used.Load() == 0 })
+	waitFor(t, func() bool { return s.streams.held() == 0 })
 }
 
 // TestEventStreamShutdown: a stream that waits ends at once, and properly.

@@ -42,6 +42,7 @@ const (
 	filterCount
 	filterCursor
 
+	filterIDs     = filterMessageID | filterDeadID
 	filterPage    = filterOrder | filterCount | filterCursor
 	filterContent = filterURL | filterTopic | filterQueue | filterSchedule | filterLabel | filterFlow | filterCallerIP | filterFrom | filterTo
 )
@@ -59,6 +60,7 @@ var filterNames = map[string]filterName{
 type filterCall struct {
 	names     filterName
 	strict    bool // it changes what it selects: what is not understood is refused
+	options   bool // its query has options of messages beside the filters
 	countMax  int  // of count
 	valuesMax int  // of all names but ids together; more is refused
 	idsMax    int  // of ids; more is refused. 0: valuesMax
@@ -71,7 +73,8 @@ const filterValuesMax = 1000
 type filter struct {
 	call *filterCall
 	engine.Filter
-	given    filterName // those that had a value, or an empty list
+	given    filterName // those that had a value, and ids that were an empty list
+	null     filterName // those that were null
 	deadIDs  []string
 	statuses []int
 	states   []string // upper-case, one of filterStates
@@ -87,8 +90,9 @@ type filter struct {
 // selects says whether anything was given that selects: the others but page what does.
 func (f *filter) selects() bool { return f.given&^filterPage != 0 }
 
-// paged says whether a number of what it selects was given.
-func (f *filter) paged() bool { return f.given&filterCount != 0 }
+// paged says whether a number was given, and no filter that came out as null: so clients
+// say that they mean all.
+func (f *filter) paged() bool { return f.given&filterCount != 0 && f.null&^filterPage == 0 }
 
 // filterStates are the values of state (QSTASH.md §5.2).
 var filterStates = []string{"CREATED", "ACTIVE", "RETRY", "ERROR", "DELIVERED", "FAILED", "CANCEL_REQUESTED", "CANCELED", "IN_PROGRESS"}
@@ -108,7 +112,7 @@ func (f *filter) addQuery(query []byte) *failure {
 		var pair []byte
 		pair, query = cutPair(query)
 		name, value := cutParam(pair)
-		if len(pair) == 0 || paramKind(name) != paramForeign {
+		if len(pair) == 0 || f.skips(paramKind(name)) {
 			continue
 		}
 		if fail := f.add(string(unescapeForm(name)), string(unescapeForm(value))); fail != nil {
@@ -118,8 +122,13 @@ func (f *filter) addQuery(query []byte) *failure {
 	return nil
 }
 
-// addBody reads a JSON object; no body at all, and null for a member, are absent. Its
-// list may be empty, which says that nothing is meant.
+// skips says whether a parameter of this kind is none of the filters. In a strict call
+// without options upstash-label is a label that was misspelt.
+func (f *filter) skips(kind int) bool {
+	return kind == paramToken || kind == paramOption && (f.call.options || !f.call.strict)
+}
+
+// addBody reads a JSON object; no body at all, and null for a member, are absent.
 func (f *filter) addBody(body []byte) *failure {
 	if len(body) == 0 {
 		return nil
@@ -144,17 +153,30 @@ func (f *filter) addBody(body []byte) *failure {
 func (f *filter) addMember(name string, raw []byte) *failure {
 	n, fail := f.known(name)
 	switch {
-	case fail != nil || n == 0 || isNull(raw):
+	case fail != nil || n == 0:
 		return fail
+	case isNull(raw):
+		f.null |= n
+		return nil
 	case raw[0] != '[':
 		return f.addJSON(name, raw)
 	}
+	return f.addList(n, name, raw)
+}
+
+// addList takes a list of values. One that is empty selects nothing, where no filter at
+// all would select everything: it is refused, by the call itself if it is one of ids.
+func (f *filter) addList(n filterName, name string, raw []byte) *failure {
 	f.given |= n
+	before := f.values
 	c := cursor{b: raw}
 	for c.next(']') {
 		if fail := f.addJSON(name, c.value()); fail != nil {
 			return fail
 		}
+	}
+	if f.values == before && n&filterIDs == 0 {
+		return badRequest("%s is empty: name a value, or leave it out", name)
 	}
 	return nil
 }

@@ -49,10 +49,8 @@ func collection(method string, rest []byte, empty *failure, list, create *route)
 		return create, nil, nil
 	case method == "DELETE" && len(rest) > 0:
 		return nil, nil, empty
-	case create != nil:
-		return nil, nil, notAllowed("GET, POST")
 	}
-	return nil, nil, notAllowed("GET")
+	return nil, nil, errNotAllowed
 }
 
 // matchEnqueue takes the methods of a publish. What follows is a queue and a
@@ -71,10 +69,10 @@ func matchQueues(method string, rest []byte) (*route, []byte, *failure) {
 	case len(name) == 0:
 		return nil, nil, errNoQueueName
 	case equalFold(more, "/pause"):
-		r, fail := only(method, "POST", "POST", routeQueuePause)
+		r, fail := only(method, "POST", routeQueuePause)
 		return r, name, fail
 	case equalFold(more, "/resume"):
-		r, fail := only(method, "POST", "POST", routeQueueResume)
+		r, fail := only(method, "POST", routeQueueResume)
 		return r, name, fail
 	case len(more) > 0:
 		return nil, nil, errNoRoute
@@ -83,7 +81,7 @@ func matchQueues(method string, rest []byte) (*route, []byte, *failure) {
 	case method == "DELETE":
 		return routeQueueDelete, name, nil
 	}
-	return nil, nil, notAllowed("GET, DELETE")
+	return nil, nil, errNotAllowed
 }
 
 // matchTopics knows the older way as well in which endpoints were added and removed:
@@ -104,7 +102,7 @@ func matchTopics(method string, rest []byte) (*route, []byte, *failure) {
 	case method == "DELETE" && endpoints:
 		return routeEndpointsRemove, name, nil
 	case endpoints:
-		return nil, nil, notAllowed("POST, DELETE")
+		return nil, nil, errNotAllowed
 	case method == "GET":
 		return routeGroup, name, nil
 	case method == "DELETE":
@@ -112,7 +110,7 @@ func matchTopics(method string, rest []byte) (*route, []byte, *failure) {
 	case method == "PATCH":
 		return routeGroupPatch, name, nil
 	}
-	return nil, nil, notAllowed("GET, POST, PATCH, DELETE")
+	return nil, nil, errNotAllowed
 }
 
 // matchFlows: a key may hold slashes. Of a GET all of the rest is the key, of a POST
@@ -134,5 +132,5 @@ func matchFlows(method string, rest []byte) (*route, []byte, *failure) {
 		}
 		return r, key, nil
 	}
-	return nil, nil, notAllowed("GET, POST")
+	return nil, nil, errNotAllowed
 }

@@ -78,7 +78,7 @@ type Options struct {
 	WriteTimeout time.Duration // of one response. Default: 30 s
 
 	Concurrency   int // connections at one time; then idle ones and those without a whole head make room, else 503. Default: 16384
-	Streams       int // of events at one time, of all accounts; above: 429. Default: 64
+	Streams       int // of events at one time, half of them of one account; above: 429. Default: 64
 	MaxConnsPerIP int // of them from one address. Default: unlimited
 
 	// CORSOrigins are the origins whose pages may read answers, such as

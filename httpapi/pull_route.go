@@ -60,7 +60,7 @@ func matchPull(method, family string, rest []byte) (r *route, arg []byte, fail *
 		if len(rest) > 1 { // a destination
 			return nil, nil, nil, false
 		}
-		r, fail = only(method, "POST", "POST", routePullPublish)
+		r, fail = only(method, "POST", routePullPublish)
 	case "metrics":
 		r, fail = leaf(rest, method, "GET", routePullMetrics)
 	case "queues":
@@ -91,7 +91,7 @@ func matchPullQueues(method string, rest []byte) (*route, []byte, *failure) {
 	case method == "DELETE":
 		return routePullQueueDelete, name, nil
 	}
-	return nil, nil, notAllowed("GET, PATCH, DELETE")
+	return nil, nil, errNotAllowed
 }
 
 // pullOperation takes one segment, of a POST.
@@ -101,7 +101,7 @@ func pullOperation(method string, rest []byte, operations map[string]*route) (*r
 	if r == nil {
 		return nil, errNoRoute
 	}
-	return only(method, "POST", "POST", r)
+	return only(method, "POST", r)
 }
 
 // matchPullMessages takes what can be done with a leased message. Version 1 has the
@@ -119,6 +119,6 @@ func matchPullMessages(method string, rest []byte) (r *route, arg []byte, fail *
 	case len(id) == 0:
 		return nil, nil, errNoPullMessage, true
 	}
-	r, fail = only(method, "POST", "POST", r)
+	r, fail = only(method, "POST", r)
 	return r, id, fail, true
 }

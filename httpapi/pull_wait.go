@@ -10,9 +10,8 @@ import (
 	"github.com/tidemill/tidemill/engine"
 )
 
-// waiters bounds the receives that wait for a message. Each holds a connection, so all
-// of them together get half of Options.Concurrency, and those of one account half of
-// that: neither publishing nor another account's consumers are kept out.
+// waiters bounds the requests that hold a connection for long, all of them together and
+// those of one account, which get half as many: no account keeps out the others.
 type waiters struct {
 	most, mostEach int
 
@@ -21,9 +20,9 @@ type waiters struct {
 	users map[engine.UserID]int
 }
 
-func (w *waiters) init(o *Options) {
-	w.most = max(o.Concurrency/2, 1)
-	w.mostEach = max(o.Concurrency/4, 1)
+func (w *waiters) init(most int) {
+	w.most = max(most, 1)
+	w.mostEach = max(most/2, 1)
 	w.users = make(map[engine.UserID]int)
 }
 

@@ -151,7 +151,7 @@ func TestReceivesThatWaitAreBounded(t *testing.T) {
 // TestWaitersOfOneAccount: one account does not take all places.
 func TestWaitersOfOneAccount(t *testing.T) {
 	var w waiters
-	w.init(&Options{Concurrency: 8})
+	w.init(4)
 	for i, tt := range []struct {
 		user engine.UserID
 		in   bool

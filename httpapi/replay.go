@@ -25,13 +25,13 @@ func matchReplay(method string, rest []byte) (*route, []byte, *failure) {
 	case len(id) == 0 && method == "POST":
 		return routeReplayCreate, nil, nil
 	case len(id) == 0:
-		return nil, nil, notAllowed("GET, POST")
+		return nil, nil, errNotAllowed
 	case method == "GET":
 		return routeReplay, id, nil
 	case method == "DELETE":
 		return routeReplayStop, id, nil
 	}
-	return nil, nil, notAllowed("GET, DELETE")
+	return nil, nil, errNotAllowed
 }
 
 // replayFilters are the filters of a replay. What is not understood would replay more than

@@ -93,7 +93,7 @@ func TestReplayRefusals(t *testing.T) {
 		`{"rate":5}`:                            "needs a filter",
 		`{"label":null}`:                        "needs a filter",
 		`{"label":""}`:                          "label is empty",
-		`{"label":[]}`:                          "needs a filter",
+		`{"label":[]}`:                          "label is empty",
 		`{"label":{}}`:                          "label must be",
 		`{"labels":"x"}`:                        `unknown filter \"labels\"`,
 		`{"state":"DELIVERED"}`:                 "unknown filter",

@@ -1,6 +1,9 @@
 package httpapi
 
-import "bytes"
+import (
+	"bytes"
+	"net/http"
+)
 
 // route is one operation. Literal segments of a path match in any case
 // (QSTASH.md §1.1); the path is never cleaned, and what is matched is what is
@@ -71,10 +74,10 @@ func match(method string, path []byte) (r *route, arg []byte, fail *failure) {
 	first, rest := cutSegment(path)
 	switch {
 	case equalFold(first, "healthz") && len(rest) == 0:
-		r, fail = only(method, "GET", "GET", routeHealth)
+		r, fail = only(method, "GET", routeHealth)
 		return r, nil, fail
 	case equalFold(first, documentName) && len(rest) == 0:
-		r, fail = only(method, "GET", "GET", routeDocument)
+		r, fail = only(method, "GET", routeDocument)
 		return r, nil, fail
 	case equalFold(first, "v1"):
 		return matchV1(method, rest)
@@ -106,7 +109,7 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 		if len(rest) > 0 {
 			return nil, nil, unsupported("/v2/batch/...")
 		}
-		r, fail = only(method, "POST", "POST", routeBatch)
+		r, fail = only(method, "POST", routeBatch)
 	case "messages":
 		return matchMessages(method, rest)
 	case "dlq":
@@ -151,10 +154,10 @@ func matchV2(method, family string, rest []byte) (r *route, arg []byte, fail *fa
 	return r, nil, fail
 }
 
-// only allows one method.
-func only(method, allow, want string, r *route) (*route, *failure) {
+// only allows the method want.
+func only(method, want string, r *route) (*route, *failure) {
 	if method != want {
-		return nil, notAllowed(allow)
+		return nil, errNotAllowed
 	}
 	return r, nil
 }
@@ -164,12 +167,12 @@ func leaf(rest []byte, method, want string, r *route) (*route, *failure) {
 	if len(rest) > 0 {
 		return nil, errNoRoute
 	}
-	return only(method, want, want, r)
+	return only(method, want, r)
 }
 
-func notAllowed(allow string) *failure {
-	return &failure{status: 405, text: "method not allowed here, allowed: " + allow, allow: allow}
-}
+// errNotAllowed says that a path has no route for the method. find makes the answer of
+// it: which methods there are it asks the routes themselves.
+var errNotAllowed = &failure{status: http.StatusMethodNotAllowed}
 
 // matchPublish takes any method that can carry a message: webhook senders may
 // use PUT (QSTASH.md §2).
@@ -188,13 +191,13 @@ func matchMessages(method string, rest []byte) (*route, []byte, *failure) {
 	case len(id) == 0 && method == "DELETE":
 		return routeCancels, rest, nil
 	case len(id) == 0:
-		return nil, nil, notAllowed("DELETE")
+		return nil, nil, errNotAllowed
 	case method == "GET":
 		return routeMessage, id, nil
 	case method == "DELETE":
 		return routeCancel, id, nil
 	}
-	return nil, nil, notAllowed("GET, DELETE")
+	return nil, nil, errNotAllowed
 }
 
 func matchDead(method string, rest []byte) (*route, []byte, *failure) {
@@ -213,7 +216,7 @@ func matchDead(method string, rest []byte) (*route, []byte, *failure) {
 	case method == "DELETE":
 		return routeDeadDelete, id, nil
 	}
-	return nil, nil, notAllowed("GET, DELETE")
+	return nil, nil, errNotAllowed
 }
 
 // matchDeadAll matches the collection itself; rest is empty or a slash.
@@ -224,7 +227,7 @@ func matchDeadAll(method string, rest []byte) (*route, []byte, *failure) {
 	case "DELETE":
 		return routeDeletes, rest, nil
 	}
-	return nil, nil, notAllowed("GET, DELETE")
+	return nil, nil, errNotAllowed
 }
 
 // matchDeadMessages matches what @upstash/qstash 2.0 and 2.1 call (QSTASH.md §12.2).
@@ -238,11 +241,11 @@ func matchDeadMessages(method string, rest []byte) (*route, []byte, *failure) {
 	case len(id) == 0 && method == "DELETE" && len(rest) > 0:
 		return nil, nil, errNoDeadID
 	case len(id) == 0:
-		return nil, nil, notAllowed("GET")
+		return nil, nil, errNotAllowed
 	case method == "DELETE":
 		return routeDeadDelete, id, nil
 	}
-	return nil, nil, notAllowed("DELETE")
+	return nil, nil, errNotAllowed
 }
 
 func matchRetry(method string, rest []byte) (*route, []byte, *failure) {
@@ -251,7 +254,7 @@ func matchRetry(method string, rest []byte) (*route, []byte, *failure) {
 	case len(more) > 0:
 		return nil, nil, errNoRoute
 	case method != "POST":
-		return nil, nil, notAllowed("POST")
+		return nil, nil, errNotAllowed
 	case len(id) == 0:
 		return routeRetries, nil, nil
 	}
@@ -262,9 +265,9 @@ func matchKeys(method string, rest []byte) (*route, *failure) {
 	sub, more := cutSegment(rest)
 	switch {
 	case len(sub) == 0 && len(more) == 0:
-		return only(method, "GET", "GET", routeKeys)
+		return only(method, "GET", routeKeys)
 	case equalFold(sub, "rotate") && len(more) == 0:
-		return only(method, "POST", "POST", routeRotate)
+		return only(method, "POST", routeRotate)
 	}
 	return nil, errNoRoute
 }

@@ -21,7 +21,7 @@ func matchSchedules(method string, rest []byte) (*route, []byte, *failure) {
 	tail := rest[1:]
 	id, more := cutSegment(rest)
 	if _, url := cutScheme(tail); url {
-		r, fail := only(method, "POST", "POST", routeScheduleCreate)
+		r, fail := only(method, "POST", routeScheduleCreate)
 		return r, tail, fail
 	}
 	switch {
@@ -32,10 +32,10 @@ func matchSchedules(method string, rest []byte) (*route, []byte, *failure) {
 	case equalFold(more, "/resume"):
 		return changeSchedule(method, id, routeScheduleResume)
 	case equalFold(more, "/next"):
-		r, fail := only(method, "GET", "GET", routeScheduleNext)
+		r, fail := only(method, "GET", routeScheduleNext)
 		return r, id, fail
 	case equalFold(more, "/run"):
-		r, fail := only(method, "POST", "POST", routeScheduleRun)
+		r, fail := only(method, "POST", routeScheduleRun)
 		if fail == nil && len(id) == 0 {
 			fail = errNoScheduleID
 		}
@@ -49,7 +49,7 @@ func matchSchedules(method string, rest []byte) (*route, []byte, *failure) {
 	case method == "DELETE":
 		return routeScheduleDelete, id, nil
 	}
-	return nil, nil, notAllowed("GET, POST, DELETE")
+	return nil, nil, errNotAllowed
 }
 
 var errNoScheduleID = badRequest("the id is empty: /v2/schedules/{id}")
@@ -67,7 +67,7 @@ func matchScheduleAll(method string, rest []byte) (*route, []byte, *failure) {
 	case method == "POST":
 		return routeScheduleJSON, nil, nil
 	}
-	return nil, nil, notAllowed("GET, POST")
+	return nil, nil, errNotAllowed
 }
 
 // changeSchedule takes the method of the documentation, POST, that of the clients,
@@ -75,7 +75,7 @@ func matchScheduleAll(method string, rest []byte) (*route, []byte, *failure) {
 func changeSchedule(method string, id []byte, r *route) (*route, []byte, *failure) {
 	switch {
 	case method != "POST" && method != "PATCH" && method != "PUT":
-		return nil, nil, notAllowed("POST, PATCH, PUT")
+		return nil, nil, errNotAllowed
 	case len(id) == 0:
 		return nil, nil, errNoScheduleID
 	}

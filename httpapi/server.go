@@ -21,7 +21,7 @@ type Server struct {
 	refusing budget // connections over a limit that are still told so
 	boot     string // distinguishes the request ids of two starts
 	requests atomic.Uint64
-	streams  budget        // of events
+	streams  waiters       // of events
 	listing  chan struct{} // a place for each list of events that is being made
 	listed   budget        // bytes of those that are being sent
 	stopping atomic.Bool
@@ -48,11 +48,12 @@ func New(o Options) (*Server, error) {
 	s := &Server{opt: o, boot: strconv.FormatUint(rand.Uint64(), 36)}
 	s.inflight.most = o.InflightBytes
 	s.strange.most = max(o.InflightBytes/4, 1)
-	s.streams.most, s.listed.most = int64(o.Streams), listedMax
+	s.listed.most = listedMax
 	s.listing = make(chan struct{}, listingMax)
 	s.refusing.most = int64(max(o.Concurrency/refusingShare, 1))
 	s.began = time.Now()
-	s.waiting.init(&o)
+	s.streams.init(o.Streams)
+	s.waiting.init(o.Concurrency / 2) // the other half is for publishing
 	s.quit, s.quitNow = context.WithCancel(context.Background())
 	s.mu.listeners = make(map[net.Listener]struct{})
 	s.mu.conns = make(map[*conn]struct{})

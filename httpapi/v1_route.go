@@ -86,7 +86,7 @@ func leafV1(rest []byte, method string, r *route) (*route, *failure) {
 	if len(rest) > 1 {
 		return nil, errNoRoute
 	}
-	return only(method, "GET", "GET", r)
+	return only(method, "GET", r)
 }
 
 func matchMessagesV1(method string, rest []byte) (*route, []byte, *failure) {
@@ -100,10 +100,10 @@ func matchMessagesV1(method string, rest []byte) (*route, []byte, *failure) {
 	case len(id) == 0:
 		return nil, nil, errNoRoute
 	case equalFold(more, "/logs"):
-		r, fail := only(method, "GET", "GET", routeMessageLogsV1)
+		r, fail := only(method, "GET", routeMessageLogsV1)
 		return r, id, fail
 	case equalFold(more, "/tasks"):
-		r, fail := only(method, "GET", "GET", routeTasksV1)
+		r, fail := only(method, "GET", routeTasksV1)
 		return r, id, fail
 	case len(more) > 0:
 		return nil, nil, errNoRoute
