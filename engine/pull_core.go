@@ -195,9 +195,7 @@ func (c *core) dropPull(i uint32) {
 
 // recoverPull takes a queue as the index has it.
 func (c *core) recoverPull(x *index.PullQueue) {
-	if x.Name != "" {
-		c.setPullQueue(&x.PullQueue)
-	}
+	c.setPullQueue(&x.PullQueue)
 }
 
 // wantServe has the next pump look at a queue.
