@@ -2,6 +2,7 @@ package engine
 
 import (
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -50,4 +51,23 @@ func TestPullPublishDuringDelete(t *testing.T) {
 	if got := waitPull(t, e, "orders"); got.ID != id {
 		t.Errorf("received %+v", got)
 	}
+}
+
+// TestPullSweepKeepsUp: one round ends all that is too old, however much it is.
+func TestPullSweepKeepsUp(t *testing.T) {
+	inBubble(t, func(t *testing.T, e *Engine, _ *fakeWire) {
+		setPull(t, e, "orders", PullChange{Retention: new(time.Minute)})
+		const n = 2*sweepBatch + 100
+		ps := make([]PullPublish, n)
+		for i := range ps {
+			ps[i] = PullPublish{Queue: "orders", Body: []byte("1"), Group: []string{"", "a"}[i%2]}
+		}
+		for _, r := range e.PublishPull(1, ps) {
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+		}
+		time.Sleep(time.Minute + sweepEvery + time.Second)
+		wantPull(t, e, "orders", 0, 0, 0, PullCounters{Published: n, Expired: n})
+	})
 }
