@@ -259,7 +259,7 @@ func (c *core) overdue(i uint32) bool {
 // later takes a step, or has the message wait a moment if that is not possible now.
 func (c *core) later(i uint32, step record.PullStep, po pullOutcome) {
 	e := &c.entries[i]
-	if e.flags&flagMoving != 0 || c.stuck || c.undurable >= undurableMax {
+	if e.flags&flagMoving != 0 || c.stuck || c.undurable >= pullUndurableMax {
 		c.withdraw(i)
 		c.wait(i, c.now+pullPause)
 		return
