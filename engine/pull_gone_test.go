@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -140,5 +141,56 @@ func TestPullOldBeforeNew(t *testing.T) {
 	req := &pullReceive{queue: 9, visibility: 30_000, leases: []uint64{1}}
 	if b.after(time.Minute+time.Millisecond, event{kind: evReceive, receive: req}); req.taken != 1 {
 		t.Error("it is told that there is nothing")
+	}
+}
+
+// TestPullOnAFullDisk: a lease that is given up or lasts longer takes nothing of the room
+// that the log keeps for what ends messages; an acknowledgement does.
+func TestPullOnAFullDisk(t *testing.T) {
+	b := newBareCore(t, 100)
+	b.setPullQueue(&record.PullQueue{User: 1, ID: 9, Name: "orders", Retention: 60_000, Retries: 3})
+	p := record.Pull{Published: b.now, Since: b.now, First: b.now, Leased: b.now, Lease: 5}
+	r := record.Row{User: 1, Nonce: 7, Seq: 50, Pos: 50, Len: 100, Lane: 9, Host: 9, Due: b.now + 30_000, Tries: 1, Pull: p}
+	b.schedule(b.admit(b.laneOf(&r), &r, stTimer))
+	b.setFull(true)
+	for _, op := range []record.PullOp{record.PullExtend, record.PullRelease, record.PullReturn} {
+		out := b.after(0, event{kind: evPull, pulls: []*pullRequest{{user: 1, seq: 50, nonce: 7, lease: 5, op: op, delay: 60_000}}})
+		if len(out.appends) != 0 || len(out.pulled) != 1 || !errors.Is(out.pulled[0].err, ErrDiskFull) {
+			t.Errorf("%s: %d records, answers %+v", op, len(out.appends), out.pulled)
+		}
+		b.out.reset()
+	}
+	if out := b.after(0, event{kind: evPull, pulls: []*pullRequest{{user: 1, seq: 50, nonce: 7, lease: 5, op: record.PullAck}}}); len(out.appends) != 1 {
+		t.Errorf("acknowledged: %d records", len(out.appends))
+	}
+}
+
+// TestPullMovedAwayLeavesItsTurn: a message of a group that is moved to another queue ends
+// its turn, also where the index has more of the lane: who waits for it goes on, and it
+// would come back behind them.
+func TestPullMovedAwayLeavesItsTurn(t *testing.T) {
+	b := newBareCore(t, 100)
+	for id := uint64(8); id <= 9; id++ {
+		b.setPullQueue(&record.PullQueue{User: 1, ID: id, Name: "q", Retention: 60_000, Retries: 3})
+	}
+	at := func(seq uint64) uint32 {
+		r := record.Row{
+			User: 1, Nonce: seq, Seq: seq, Pos: seq, Len: 100, Lane: record.PullGroupLane(9, "g"), Host: 9, Due: b.now,
+			Line: record.Line{Queue: 9}, Pull: record.Pull{Published: b.now, Since: b.now},
+		}
+		i := b.admit(b.laneOf(&r), &r, stDeciding)
+		b.arrange(i)
+		return i
+	}
+	first, older := at(60), at(50)
+	l := &b.lanes[b.entries[first].lane]
+	l.spilled, l.frontier.Due = true, 55
+	out := b.after(0, event{kind: evPull, pulls: []*pullRequest{{user: 1, seq: 60, nonce: 60, op: record.PullRedrive, to: 8}}})
+	if b.entries[older].state != stLine {
+		t.Fatal("two of a group have their turn")
+	}
+	b.logged(b.oneAppend(out))
+	if b.entries[older].flags&flagSlot == 0 {
+		t.Error("the turn is still that of the message that left")
 	}
 }
