@@ -196,6 +196,9 @@ func (c *core) judgePull(r *record.Row, flying bool, req *pullRequest) (step rec
 	case record.PullRedrive:
 		step, po, err = c.judgeRedrive(r, flying, req)
 	}
+	if err == nil && po.kind == 0 && step.Op != 0 && c.scarce() { // the reserve is for what ends messages
+		err = ErrDiskFull
+	}
 	return step, po, err
 }
 
