@@ -124,8 +124,12 @@ func (e *Engine) override(m *record.Message, o *RetryOptions) (err error) {
 	return e.overrideLine(m, &p)
 }
 
-// overrideLine is override of flow control and callbacks.
+// overrideLine is override of flow control and callbacks. A message of a pull queue has
+// neither: in what order and to whom it goes is its queue's to say.
 func (e *Engine) overrideLine(m *record.Message, p *Publish) (err error) {
+	if m.PullName != "" {
+		return nil
+	}
 	if p.Flow.Key != "" {
 		if err := setFlow(m, &p.Flow); err != nil {
 			return err

@@ -196,6 +196,9 @@ func (c *core) judgePull(r *record.Row, flying bool, req *pullRequest) (step rec
 	case record.PullRedrive:
 		step, po, err = c.judgeRedrive(r, flying, req)
 	}
+	if err == nil && po.kind == 0 && step.Op != 0 && c.scarce() { // the reserve is for what ends messages
+		err = ErrDiskFull
+	}
 	return step, po, err
 }
 
@@ -259,7 +262,7 @@ func (c *core) overdue(i uint32) bool {
 // later takes a step, or has the message wait a moment if that is not possible now.
 func (c *core) later(i uint32, step record.PullStep, po pullOutcome) {
 	e := &c.entries[i]
-	if e.flags&flagMoving != 0 || c.stuck || c.undurable >= undurableMax {
+	if e.flags&flagMoving != 0 || c.stuck || c.undurable >= pullUndurableMax {
 		c.withdraw(i)
 		c.wait(i, c.now+pullPause)
 		return

@@ -263,13 +263,16 @@ func (e *Engine) askPulls(reqs []*pullRequest, errs []error) {
 		return
 	}
 	e.inbox.push(event{kind: evPull, pulls: slices.DeleteFunc(slices.Clone(reqs), func(r *pullRequest) bool { return r == nil })})
+	closed := false
 	select {
 	case <-done:
 	case <-e.stop:
-		answers = slices.Repeat([]error{ErrClosed}, len(reqs)) // what was answered meanwhile is not looked at any more
+		closed = true // the loop may be writing the answers
 	}
 	for i, r := range reqs {
-		if r != nil {
+		if r != nil && closed {
+			errs[i] = ErrClosed
+		} else if r != nil {
 			errs[i] = answers[i]
 		}
 	}

@@ -195,9 +195,7 @@ func (c *core) dropPull(i uint32) {
 
 // recoverPull takes a queue as the index has it.
 func (c *core) recoverPull(x *index.PullQueue) {
-	if x.Name != "" {
-		c.setPullQueue(&x.PullQueue)
-	}
+	c.setPullQueue(&x.PullQueue)
 }
 
 // wantServe has the next pump look at a queue.
@@ -320,7 +318,7 @@ func (c *core) servePull(i uint32) {
 		}
 		q.waiting[0], q.waiting = nil, q.waiting[1:]
 	}
-	if len(q.waiting) > 0 && c.undurable >= undurableMax { // it was that which stopped them
+	if len(q.waiting) > 0 && c.undurable >= pullUndurableMax { // it was that which stopped them
 		c.wantServe(i)
 		return
 	}
@@ -350,28 +348,33 @@ func (c *core) refusesReceive(q *pullQueue) error {
 // message: it is all in memory at once.
 const receiveBytesMax = 16 << 20
 
+// pullUndurableMax is how far pull queues may use L5's bound, in which attempts find no
+// room but what they leave: a backlog that is handed out, buried or too old fills it anew
+// with each group of the log.
+const pullUndurableMax = undurableMax / 2
+
 // handOut begins leases for a consumer. Lanes take turns: those of groups have one message
 // each, so that what has no group does not wait for all of them.
 func (c *core) handOut(i uint32, req *pullReceive) {
 	more := func() bool {
-		return req.taken < len(req.leases) && req.bytes < receiveBytesMax && c.undurable < undurableMax
+		return req.taken < len(req.leases) && req.bytes < receiveBytesMax && c.undurable < pullUndurableMax
 	}
 	q := &c.pulls.list[i]
 	for n := q.turn.len(); n > 0 && more(); n-- {
-		li, had := q.turn.pop(), req.taken
+		li, went := q.turn.pop(), false
 		c.lanes[li].inTurn = false
 		for k := 0; k < quantum && more(); k++ {
 			e := c.nextToHand(li)
 			if e == none {
 				break
 			}
-			if !c.overdue(e) {
+			if went = true; !c.overdue(e) { // else what stands behind it may be for the consumer
 				c.lease(e, req)
 			}
 		}
 		c.giveTurn(li)
 		c.dropLane(li)
-		if q = &c.pulls.list[i]; req.taken > had {
+		if q = &c.pulls.list[i]; went {
 			n = q.turn.len() + 1
 		}
 	}

@@ -79,15 +79,25 @@ func (e *Engine) sweepGone(d *pullDef) error {
 	return indexError(err)
 }
 
-// sweepExpired ends messages that are due since before the queue keeps any, a batch of
-// them: those are no younger than that.
+// sweepExpired ends messages that are due since before the queue keeps any, batch by
+// batch: those are no younger than that.
 func (e *Engine) sweepExpired(d *pullDef) error {
-	rows, _, _, err := e.idx.PullPage(d.ID, index.PullCursor{}, e.wallMillis()-d.Retention-1, sweepBatch)
-	if err != nil || len(rows) == 0 {
-		return indexError(err)
+	var at index.PullCursor
+	before := e.wallMillis() - d.Retention - 1
+	for more := true; more && !e.stopping(); {
+		var rows []record.Row
+		var err error
+		if rows, at, more, err = e.idx.PullPage(d.ID, at, before, sweepBatch); err != nil {
+			return indexError(err)
+		}
+		if len(rows) == 0 {
+			return nil
+		}
+		if _, err = e.askRows(rows, func(*record.Row) *pullRequest { return &pullRequest{op: record.PullExpire} }); err != nil {
+			return err
+		}
 	}
-	_, err = e.askRows(rows, func(*record.Row) *pullRequest { return &pullRequest{op: record.PullExpire} })
-	return err
+	return nil
 }
 
 // askRows asks for something to be done with messages, and returns with how many it was.

@@ -57,9 +57,7 @@ func (d *pullDef) key() pullName { return pullName{d.User, d.Name} }
 func (b *pullBook) load(x *index.Index) error {
 	b.mu.byID, b.mu.byName = map[uint64]*pullDef{}, map[pullName]*pullDef{}
 	return x.PullQueues(func(q *index.PullQueue) error {
-		if q.Name != "" {
-			b.put(&pullDef{PullQueue: q.PullQueue, pos: q.Pos, len: q.Len})
-		}
+		b.put(&pullDef{PullQueue: q.PullQueue, pos: q.Pos, len: q.Len})
 		return nil
 	})
 }

@@ -211,8 +211,11 @@ func (c *core) endTurn(i uint32) {
 	}
 }
 
-// outside says whether callbacks of a turn may be in the index alone.
-func (c *core) outside(l *lane, k uint64) bool { return l.spilled && uint64(l.frontier.Due) <= k }
+// outside says whether callbacks of a turn may be in the index alone. Messages of pull
+// queues have none: one that was moved away has left, and comes back behind the others.
+func (c *core) outside(l *lane, k uint64) bool {
+	return l.spilled && l.pull == none && uint64(l.frontier.Due) <= k
+}
 
 // freeSlot ends a turn. Who has waited longest in the queue has the slot next.
 func (c *core) freeSlot(k uint64, li uint32) {

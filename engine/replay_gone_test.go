@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
 
@@ -110,4 +111,30 @@ func TestBodiesAreKept(t *testing.T) {
 		e.space.low.Store(false)
 		closeEngine(t, e)
 	})
+}
+
+// TestReplayStaysForgotten: the last word of a replay that has ended, which may come after
+// it had to make room for another, does not bring it back.
+func TestReplayStaysForgotten(t *testing.T) {
+	fs := vfs.NewMem()
+	e := open(t, testOptions(fs, newFakeWire()))
+	start := func(id uint64) {
+		job := record.Job{User: 1, ID: id, State: record.JobDone, Rate: 1, Created: int64(id), Updated: int64(id), End: 1}
+		if err := e.replays.start(e, &job); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id := range uint64(ReplaysKeptMax) {
+		start(id + 1)
+	}
+	oldest := e.replays.mu.byUser[1][0]
+	start(ReplaysKeptMax + 1)
+	if err := e.replays.keep(e, oldest, wal.Lazy); err != nil {
+		t.Fatal(err)
+	}
+	closeEngine(t, e)
+	e = open(t, testOptions(fs, newFakeWire()))
+	if all, err := e.Replays(1); err != nil || len(all) != ReplaysKeptMax || all[len(all)-1].ID == replayID(1) {
+		t.Errorf("%d replays, %v", len(all), err)
+	}
 }

@@ -30,6 +30,7 @@ type replays struct {
 type replay struct {
 	job   record.Job    // guarded by replays.mu; changed by who holds replays.change, too
 	pos   uint64        // where its newest record stands; guarded by replays.change
+	gone  bool          // that record says that it is forgotten: none may follow; guarded by replays.change
 	ended chan struct{} // closed when it is to run no longer
 }
 
@@ -145,6 +146,7 @@ func (rs *replays) makeRoom(e *Engine, u UserID) error {
 	if err := rs.log(e, list[oldest], &gone); err != nil {
 		return err
 	}
+	list[oldest].gone = true
 	rs.mu.Lock()
 	rs.mu.byUser[u] = slices.Delete(slices.Clone(list), oldest, oldest+1)
 	rs.mu.count--
@@ -216,6 +218,9 @@ func (rs *replays) log(e *Engine, r *replay, job *record.Job) error {
 func (rs *replays) keep(e *Engine, r *replay, class wal.Class) error {
 	rs.change.Lock()
 	defer rs.change.Unlock()
+	if r.gone {
+		return nil
+	}
 	rs.mu.RLock()
 	job := r.job
 	rs.mu.RUnlock()

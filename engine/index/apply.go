@@ -312,6 +312,9 @@ func (a *Applier) outcomeOf(lsn uint64, p []byte, o *record.Outcome) error {
 // outcomeBelow applies an outcome of a message that the log no longer held when the
 // index was opened empty (move.go).
 func (a *Applier) outcomeBelow(lsn uint64, p []byte, o *record.Outcome) error {
+	if o.Step.Op != 0 { // in no count of what is pending, but no less true
+		a.pullOf(o.Host).count(o)
+	}
 	if o.Kind != record.Dead {
 		return nil
 	}

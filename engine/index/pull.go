@@ -14,7 +14,7 @@ import (
 // written in the same batches as the rows of its messages.
 type PullQueue struct {
 	record.PullQueue        // Counters are the queue's, up to the batch
-	Pos              uint64 // where its definition stands; 0: none was seen, and its name may be missing
+	Pos              uint64 // where its definition stands; 0: none was seen: it was deleted, and its name may be missing
 	Len              uint32 // of the payload there
 	Count            uint64 // pending messages
 
@@ -85,11 +85,16 @@ func (a *Applier) loadPulls() error {
 	})
 }
 
-// pullOf returns a queue, marked for writing.
+// pullOf returns a queue, marked for writing. One that is not known was deleted, and what
+// comes to it was on its way then: its definition stands before all of its messages, but
+// for a rebuild, which may find it further on in the log (settlePulls).
 func (a *Applier) pullOf(id uint64) *pull {
 	q := a.pulls.byID[id]
 	if q == nil {
 		q = &pull{PullQueue: PullQueue{PullQueue: record.PullQueue{ID: id}}}
+		if !a.rebuilding() {
+			q.Flags = record.PullGone
+		}
 		a.pulls.byID[id] = q
 	}
 	a.touchPull(q)
@@ -132,7 +137,7 @@ func (a *Applier) joinPull(r *record.Row, h record.MessageHead, published bool) 
 		return err
 	}
 	q := a.pullOf(r.Host)
-	if q.Name == "" { // its definition is further on in the log
+	if q.Name == "" {
 		q.User, q.Name = r.User, string(name)
 	}
 	if published {
@@ -241,10 +246,15 @@ func (a *Applier) setPull(q *pull) error {
 	return a.batch.Set(a.key, a.val, nil)
 }
 
-// settlePulls has the batch drop what was deleted, once a rebuild has ended.
+// settlePulls has the batch drop what was deleted, once a rebuild has ended. A queue whose
+// definition did not come was deleted before the log began.
 func (a *Applier) settlePulls() {
 	for _, id := range inOrder(a.pulls.byID) {
-		a.touchPull(a.pulls.byID[id])
+		q := a.pulls.byID[id]
+		if q.Pos == 0 {
+			q.Flags |= record.PullGone
+		}
+		a.touchPull(q)
 	}
 }
 
