@@ -93,6 +93,9 @@ func (e *Engine) override(m *record.Message, o *RetryOptions) (err error) {
 	if o == nil {
 		return nil
 	}
+	if m.PullName != "" && (o.Retries != nil || o.Timeout != 0 || o.RetryDelay != "" || o.Flow.Key != "" || o.Callback != nil || o.Failure != nil) {
+		return limitError("Upstash-Retries, -Timeout, -Retry-Delay, -Flow-Control-* and callbacks have no place on a message of a pull queue: set them on queue %q", m.PullName)
+	}
 	p := Publish{
 		User: UserID(m.User), Retries: int(m.Retries), Timeout: millis(int64(m.Timeout)), Delay: o.Delay, NotBefore: o.NotBefore,
 		Flow: o.Flow, Callback: o.Callback, Failure: o.Failure, Labels: o.Labels,
@@ -124,12 +127,8 @@ func (e *Engine) override(m *record.Message, o *RetryOptions) (err error) {
 	return e.overrideLine(m, &p)
 }
 
-// overrideLine is override of flow control and callbacks. A message of a pull queue has
-// neither: in what order and to whom it goes is its queue's to say.
+// overrideLine is override of flow control and callbacks.
 func (e *Engine) overrideLine(m *record.Message, p *Publish) (err error) {
-	if m.PullName != "" {
-		return nil
-	}
 	if p.Flow.Key != "" {
 		if err := setFlow(m, &p.Flow); err != nil {
 			return err

@@ -93,8 +93,8 @@ func TestPullLeavesRoomForAttempts(t *testing.T) {
 	}
 }
 
-// TestPullRetryHasNoFlow: what else a retry of dead letters is asked to change, a message
-// of a pull queue stays in its queue's lane and in no flow-control key's.
+// TestPullRetryHasNoFlow: a retry that would change what the queue says is refused, and
+// without that the message is in its queue's lane and in no flow-control key's.
 func TestPullRetryHasNoFlow(t *testing.T) {
 	inBubble(t, func(t *testing.T, e *Engine, w *fakeWire) {
 		w.reply = func(_ *fakeAttempt, r *dispatch.Result) { *r = dispatch.Result{Status: 500} }
@@ -106,8 +106,15 @@ func TestPullRetryHasNoFlow(t *testing.T) {
 			t.Fatalf("%d dead letters", len(dead))
 		}
 		setPull(t, e, "orders", PullChange{WebhookURL: new("")})
-		flow := FlowControl{Key: "k", Rate: 1, Period: time.Minute, Parallelism: 1}
-		id, err := e.RetryDeadLetter(1, dead[0].ID, &RetryOptions{Flow: flow, Callback: &Callback{URL: "https://callback.example/"}})
+		for _, o := range []RetryOptions{
+			{Flow: FlowControl{Key: "k", Rate: 1, Period: time.Minute, Parallelism: 1}}, {Retries: new(1)}, {Timeout: time.Second},
+			{RetryDelay: "1"}, {Callback: &Callback{URL: "https://callback.example/"}}, {Failure: &Callback{URL: "https://callback.example/"}},
+		} {
+			if _, err := e.RetryDeadLetter(1, dead[0].ID, &o); !errors.As(err, new(*LimitError)) {
+				t.Errorf("%+v: %v", o, err)
+			}
+		}
+		id, err := e.RetryDeadLetter(1, dead[0].ID, &RetryOptions{Labels: []string{"again"}})
 		if err != nil {
 			t.Fatal(err)
 		}

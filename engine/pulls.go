@@ -15,7 +15,8 @@ import (
 	"github.com/tidemill/tidemill/wal"
 )
 
-// PullQueuesMax bounds the pull queues of all accounts.
+// PullQueuesMax bounds the pull queues of all accounts. One of them has at most half, so
+// that none shuts out the others.
 const PullQueuesMax = 100_000
 
 // Bounds and defaults of a pull queue (QUEUES.md B.1, B.3, B.5, B.6).
@@ -100,6 +101,18 @@ func (b *pullBook) size() int {
 	return len(b.mu.byID)
 }
 
+// sizeOf counts the queues of an account. It looks at all there are.
+func (b *pullBook) sizeOf(u UserID) (n int) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, d := range b.mu.byID {
+		if UserID(d.User) == u {
+			n++
+		}
+	}
+	return n
+}
+
 // list returns the queues that pick selects, by account and name.
 func (b *pullBook) list(pick func(*pullDef) bool) []*pullDef {
 	b.mu.RLock()
@@ -121,8 +134,8 @@ func (e *Engine) newPull(u UserID, name string) (*pullDef, error) {
 	if !validPullName(name) {
 		return nil, errPullName
 	}
-	if e.pulls.size() >= PullQueuesMax {
-		return nil, quotaError("quota maxQueues exceeded. Maximum allowed: %d", PullQueuesMax)
+	if n := e.pulls.size(); n >= PullQueuesMax || n >= PullQueuesMax/2 && e.pulls.sizeOf(u) >= PullQueuesMax/2 {
+		return nil, quotaError("quota maxQueues exceeded. Maximum allowed: %d, of one account %d", PullQueuesMax, PullQueuesMax/2)
 	}
 	id := uint64(0)
 	for id == 0 || e.pulls.byID(id) != nil {
@@ -359,9 +372,9 @@ func (e *Engine) PausePullQueue(u UserID, name string, paused bool) error {
 	})
 }
 
-// DeletePullQueue ends a queue. Nothing of it is handed out any more when this returns, and
-// no lease of its messages counts; the messages are taken away in the background. One that
-// is published later is in a new queue of that name.
+// DeletePullQueue ends a queue. Nothing of it is handed out any more when this returns; the
+// messages are taken away in the background, and until then a lease that somebody holds can
+// be used. What is published later is in a new queue of that name.
 func (e *Engine) DeletePullQueue(u UserID, name string) error {
 	err := e.changeExistingPull(u, name, func(d *pullDef) { d.Flags = record.PullGone })
 	if err == nil {

@@ -172,9 +172,13 @@ func (x *exchange) sees(m *engine.Message) bool {
 
 func (x *exchange) seesAt(queue, topic, url string) bool {
 	p := x.who
+	// What a message of a pull queue shows for its destination is the queue's path.
+	pull, ofPull := strings.CutPrefix(url, "/v1/queues/")
 	switch {
 	case !p.Limited():
 		return true
+	case ofPull:
+		return p.NamesQueue(pull)
 	case !p.AllowsQueue(queue):
 		return false
 	case topic != "":

@@ -44,7 +44,7 @@ var walkRows = []walkRow{
 	{name: "schedule list", access: accessRead, scoped: true, request: "GET /v2/schedules"},
 	{name: "schedule", access: accessRead, scoped: true, request: "GET /v2/schedules/{scd}"},
 	{name: "schedule preview", access: accessRead, scoped: true, request: "GET /v2/schedules/{scd}/next"},
-	{name: "keys", access: accessRead, request: "GET /v2/keys"},
+	{name: "keys", request: "GET /v2/keys"},
 	{name: "events", access: accessRead, request: "GET /v2/events?messageId={msg}"},
 	{name: "logs", access: accessRead, request: "GET /v2/logs"},
 	{name: "event stream", access: accessRead, request: "GET /v2/logs/stream?fromDate=1", moves: true, stream: true},

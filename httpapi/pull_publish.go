@@ -217,6 +217,7 @@ func (x *exchange) publishPullItems(items []pullItem, ready []engine.PullPublish
 
 func (x *exchange) answerPullBatch(items []pullItem) error {
 	stored := 0
+	var server *failure // the first item that is not the client's fault
 	x.out = append(x.out[:0], `{"results":[`...)
 	for i := range items {
 		it := &items[i]
@@ -225,13 +226,16 @@ func (x *exchange) answerPullBatch(items []pullItem) error {
 		}
 		if it.fail != nil {
 			x.out = appendError(x.out, it.fail.text)
+			if server == nil && it.fail.status >= http.StatusInternalServerError {
+				server = it.fail
+			}
 			continue
 		}
 		stored++
 		x.out = appendPullReceipt(x.out, &it.result.Receipt)
 	}
-	if stored == 0 && items[0].fail.status >= http.StatusInternalServerError {
-		return items[0].fail
+	if stored == 0 && server != nil {
+		return server
 	}
 	x.out = append(x.out, `]}`...)
 	return x.ok(http.StatusOK)

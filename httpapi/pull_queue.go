@@ -326,6 +326,8 @@ func (x *exchange) redrivePull() error {
 		return fail
 	case to == name:
 		return badRequest("to must differ from the queue's own name")
+	case to == "" && x.who.Limited():
+		return forbidden("this token is limited to %s: name one of its queues in to, since each message would go back to where it failed", limits(x.who))
 	case to != "":
 		if fail := x.mayQueue(to); fail != nil {
 			return fail

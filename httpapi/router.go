@@ -43,7 +43,7 @@ var (
 	routeDeadRetry  = &route{name: "dlq retry", scoped: true, serve: (*exchange).retryDeadLetter}
 	routeDeletes    = &route{name: "dlq bulk delete", serve: (*exchange).deleteDeadLetters}
 	routeRetries    = &route{name: "dlq bulk retry", serve: (*exchange).retryDeadLetters}
-	routeKeys       = &route{name: "keys", access: accessRead, serve: (*exchange).keys}
+	routeKeys       = &route{name: "keys", serve: (*exchange).keys}
 	routeRotate     = &route{name: "rotate keys", serve: (*exchange).rotateKeys}
 	routeReady      = &route{name: "readiness", access: accessRead, public: true, serve: (*exchange).ready}
 	routeHealth     = &route{name: "health", access: accessRead, public: true, serve: (*exchange).health}

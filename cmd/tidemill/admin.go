@@ -44,6 +44,9 @@ func listenAdmin(addr string, api net.Addr, log *slog.Logger) (*admin, error) {
 	case err != nil:
 		return nil, fmt.Errorf("admin.listen: %w: choose another address with --admin.listen, or off", err)
 	}
+	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		log.Warn("the admin listener takes no token and is not on loopback: whoever reaches it reads all data and makes tokens", "listen", tcp)
+	}
 	a := &admin{ln: ln}
 	a.srv = &http.Server{Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second}
 	go a.srv.Serve(ln) // returns when closed; a failing admin listener is no reason to stop

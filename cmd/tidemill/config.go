@@ -109,7 +109,7 @@ func (c *config) settings() []setting {
 	return []setting{
 		{name: "data", value: (*textValue)(&c.Data), usage: "data directory"},
 		{name: "listen", value: (*textValue)(&c.Listen), usage: "address of the API"},
-		{name: "admin.listen", value: (*textValue)(&c.AdminListen), usage: "address of pprof and /healthz, or off"},
+		{name: "admin.listen", value: (*textValue)(&c.AdminListen), usage: "address for operators: pprof, /healthz, backup, accounts and tokens, or off; it takes no token, so keep it on loopback"},
 		{name: "data.min-free", value: (*minFreeValue)(&c.MinFree), usage: "free space below which publishes get 507; auto: the smaller of 512MiB and 10 % of the file system"},
 		{name: "log.fsync", alias: "fsync", value: (*fsyncValue)(&c.FsyncInterval), usage: "when an acknowledged message is on disk: always, or interval=DURATION, which loses that much in a power cut"},
 		{name: "log.segment-size", value: (*sizeValue)(&c.SegmentSize), usage: "size of a log segment"},

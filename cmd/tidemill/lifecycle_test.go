@@ -174,6 +174,9 @@ func TestLogFailureEndsTheProcess(t *testing.T) {
 // TestAdmin: profiles and health are on a listener of their own, and only there.
 func TestAdmin(t *testing.T) {
 	p := start(t, "serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--admin.listen", "127.0.0.1:0")
+	if got := p.stderr.String(); strings.Contains(got, "not on loopback") {
+		t.Errorf("a warning of a listener on loopback: %s", got)
+	}
 	_, admin, _ := strings.Cut(p.stdout.String(), "Admin: ")
 	admin, _, _ = strings.Cut(admin, "/healthz")
 	if status, body := call(t, "GET", admin+"/healthz", "", ""); status != 200 {
@@ -184,6 +187,15 @@ func TestAdmin(t *testing.T) {
 	}
 	if status, _ := call(t, "GET", p.url()+"/debug/pprof/", "", ""); status != 404 {
 		t.Errorf("the API serves profiles: %d", status)
+	}
+	p.stop(t)
+}
+
+// TestAdminOnAllAddresses: an admin listener that others can reach is told of.
+func TestAdminOnAllAddresses(t *testing.T) {
+	p := start(t, "serve", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--admin.listen", ":0")
+	if got := p.stderr.String(); !strings.Contains(got, "takes no token and is not on loopback") {
+		t.Errorf("no warning: %s", got)
 	}
 	p.stop(t)
 }
