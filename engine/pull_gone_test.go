@@ -107,8 +107,12 @@ func TestPullRetryHasNoFlow(t *testing.T) {
 		}
 		setPull(t, e, "orders", PullChange{WebhookURL: new("")})
 		for _, o := range []RetryOptions{
-			{Flow: FlowControl{Key: "k", Rate: 1, Period: time.Minute, Parallelism: 1}}, {Retries: new(1)}, {Timeout: time.Second},
-			{RetryDelay: "1"}, {Callback: &Callback{URL: "https://callback.example/"}}, {Failure: &Callback{URL: "https://callback.example/"}},
+			{Flow: FlowControl{Key: "k", Rate: 1, Period: time.Minute, Parallelism: 1}},
+			{Retries: new(1)},
+			{Timeout: time.Second},
+			{RetryDelay: "1"},
+			{Callback: &Callback{URL: "https://callback.example/"}},
+			{Failure: &Callback{URL: "https://callback.example/"}},
 		} {
 			if _, err := e.RetryDeadLetter(1, dead[0].ID, &o); !errors.As(err, new(*LimitError)) {
 				t.Errorf("%+v: %v", o, err)
