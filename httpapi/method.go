@@ -37,7 +37,7 @@ func find(method string, path []byte) (r *route, arg []byte, fail *failure) {
 }
 
 // hasHead says whether what a GET answers has an end, and changes nothing.
-func (r *route) hasHead() bool { return r.access == accessRead && !r.endless }
+func (r *route) hasHead() bool { return (r.access == accessRead || r.secret) && !r.endless }
 
 // allowed asks the routes which methods a path has. Where none has it, those count that
 // find something else wrong with it than the method, such as an id that is empty.

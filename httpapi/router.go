@@ -16,6 +16,7 @@ type route struct {
 	batch   bool   // the body is JSON around messages, bounded by Options.BatchMax
 	room    int64  // bytes that the body may have beyond those of one message, for the JSON around it
 	least   int64  // bytes that the body may have in any case, within Options.BatchMax
+	secret  bool   // it changes nothing, and yet who may only read is not told
 	endless bool   // the answer goes on until the client goes
 	serve   func(x *exchange) error
 }
@@ -43,7 +44,7 @@ var (
 	routeDeadRetry  = &route{name: "dlq retry", scoped: true, serve: (*exchange).retryDeadLetter}
 	routeDeletes    = &route{name: "dlq bulk delete", serve: (*exchange).deleteDeadLetters}
 	routeRetries    = &route{name: "dlq bulk retry", serve: (*exchange).retryDeadLetters}
-	routeKeys       = &route{name: "keys", serve: (*exchange).keys}
+	routeKeys       = &route{name: "keys", secret: true, serve: (*exchange).keys}
 	routeRotate     = &route{name: "rotate keys", serve: (*exchange).rotateKeys}
 	routeReady      = &route{name: "readiness", access: accessRead, public: true, serve: (*exchange).ready}
 	routeHealth     = &route{name: "health", access: accessRead, public: true, serve: (*exchange).health}
