@@ -42,7 +42,7 @@ func TestTokensSurviveKills(t *testing.T) {
 	}
 	check := func(when, token string, want int) {
 		t.Helper()
-		if status, answer := call(t, "GET", p.url()+"/v2/keys", token, ""); status != want {
+		if status, answer := call(t, "GET", p.url()+"/v2/queues", token, ""); status != want {
 			t.Errorf("%s: %d %s, want %d", when, status, answer, want)
 		}
 	}
