@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// TestPace: how many young attempts there may be follows the wait for a processor, and
-// one that its destination holds up is not young for long.
-func TestPace(t *testing.T) {
+// pacedCore has 400 messages for one quick host, and the bound of young attempts at its
+// floor.
+func pacedCore(t *testing.T) *bareCore {
+	t.Helper()
 	b := newBareCore(t, 1000)
 	b.opts.HostParallelism = 1000
 	for seq := range uint64(400) {
@@ -18,6 +19,13 @@ func TestPace(t *testing.T) {
 		b.adapt(10*waitLong, false)
 	}
 	b.hosts[b.byHost[7]].answered = bareNow // it is known to be quick
+	return b
+}
+
+// TestPace: how many young attempts there may be follows the wait for a processor, and
+// one that its destination holds up is not young for long.
+func TestPace(t *testing.T) {
+	b := pacedCore(t)
 	first := append([]startCommand(nil), b.after(0).starts...)
 	if len(first) != paceFloor || !b.paced() {
 		t.Fatalf("%d attempts start, want %d", len(first), paceFloor)
@@ -59,15 +67,7 @@ func TestPace(t *testing.T) {
 // TestPaceLeavesItsFloor: with the bound at its floor and all attempts young for as long as
 // they last, the wait for a processor is still looked at.
 func TestPaceLeavesItsFloor(t *testing.T) {
-	b := newBareCore(t, 1000)
-	b.opts.HostParallelism = 1000
-	for seq := range uint64(400) {
-		b.message(seq+1, bareNow)
-	}
-	for range 20 {
-		b.adapt(10*waitLong, false)
-	}
-	b.hosts[b.byHost[7]].answered = bareNow // it is known to be quick
+	b := pacedCore(t)
 	if n := len(b.after(0).starts); n != paceFloor || !b.minds() {
 		t.Errorf("%d attempts are under way, and the bound of %d is looked at: %v", n, b.pace.limit, b.minds())
 	}
