@@ -325,7 +325,8 @@ func TestTiming(t *testing.T) {
 	check := func(what string, tm Timing, fresh, reused bool, before time.Duration) {
 		t.Helper()
 		if tm.Reused != reused || (tm.TLS >= pause) != fresh || (tm.Connect > 0) != fresh ||
-			tm.FirstByte < tm.DNS+tm.Connect+tm.TLS+before || tm.Total < tm.FirstByte+pause {
+			tm.FirstByte < tm.DNS+tm.Connect+tm.TLS+before || tm.Total < tm.FirstByte ||
+			tm.Total < tm.DNS+tm.Connect+tm.TLS+before+pause {
 			t.Errorf("%s: %+v", what, tm)
 		}
 	}
@@ -338,6 +339,13 @@ func TestTiming(t *testing.T) {
 		t.Errorf("kept: %+v", r.Timing)
 	}
 	check("dialled again", do(t, c, Attempt{URL: u}).Timing, true, false, 2*pause)
+	// The first byte is seen late on a busy machine: the pause after it shows in one of many.
+	for n := 0; r.Timing.Total < r.Timing.FirstByte+pause/2; n++ {
+		if n == 50 {
+			t.Fatalf("the first byte always came with the last: %+v", r.Timing)
+		}
+		r = do(t, c, Attempt{URL: u})
+	}
 
 	r = do(t, c, Attempt{URL: "https://other.example:" + portOf(s)})
 	r.want(t, TLS, 0, "not valid for this name")

@@ -106,7 +106,10 @@ func TestDuplicateSharesItsOriginalsFate(t *testing.T) {
 				<-let
 				return fate
 			}
-			e := open(t, testOptions(disk, newFakeWire()))
+			o := testOptions(disk, newFakeWire())
+			failed := make(chan struct{})
+			o.OnFatal = func(error) { close(failed) }
+			e := open(t, o)
 			p := Publish{User: 1, URL: "http://h.example/", Delay: time.Hour, DedupID: "one"}
 			armed.Store(true)
 			original := make(chan error, 1)
@@ -137,6 +140,9 @@ func TestDuplicateSharesItsOriginalsFate(t *testing.T) {
 			}
 			if err := <-duplicate; (err == nil) != (fate == nil) {
 				t.Errorf("the duplicate of an original with fate %v: %v", fate, err)
+			}
+			if fate != nil {
+				<-failed // Shutdown returns an error that OnFatal has not had
 			}
 		})
 	}
