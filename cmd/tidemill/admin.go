@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/engine"
 )
 
@@ -24,14 +25,14 @@ type admin struct {
 	engine atomic.Pointer[engine.Engine] // nil until it is open
 }
 
-// listenAdmin starts the listener at addr. In the form adminAuto it takes the
+// listenAdmin starts the listener at addr. In the form AdminAuto it takes the
 // API's port + 1000 on the same host and is off, with a line, if that is taken.
 func listenAdmin(addr string, api net.Addr, log *slog.Logger) (*admin, error) {
-	auto := addr == adminAuto
+	auto := addr == config.AdminAuto
 	if auto {
 		addr = adminBeside(api)
 	}
-	if addr == adminOff {
+	if addr == config.AdminOff {
 		return nil, nil
 	}
 	ln, err := net.Listen("tcp", addr)
@@ -53,11 +54,11 @@ func listenAdmin(addr string, api net.Addr, log *slog.Logger) (*admin, error) {
 	return a, nil
 }
 
-// adminBeside is the address for adminAuto.
+// adminBeside is the address for AdminAuto.
 func adminBeside(api net.Addr) string {
 	tcp, ok := api.(*net.TCPAddr)
 	if !ok || tcp.Port+1000 > 65535 {
-		return adminOff
+		return config.AdminOff
 	}
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port+1000))
 }

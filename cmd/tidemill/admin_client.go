@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/engine"
 )
 
@@ -23,7 +24,7 @@ type source struct {
 
 func bindSource(c *cobra.Command, environ []string) *source {
 	s := &source{data: dataFlag{environ: environ}}
-	c.Flags().StringVar(&s.from, "from", "", "admin listener of the running server (default http://127.0.0.1:9080, or what $"+envPrefix+"ADMIN_LISTEN says)")
+	c.Flags().StringVar(&s.from, "from", "", "admin listener of the running server (default http://127.0.0.1:9080, or what $"+config.EnvPrefix+"ADMIN_LISTEN says)")
 	c.Flags().StringVar(&s.data.dir, "data", "", "data directory of a server that is stopped, instead of --from")
 	c.MarkFlagsMutuallyExclusive("from", "data")
 	return s
@@ -70,10 +71,10 @@ func (s *source) ask(ctx context.Context, path string, body io.Reader) (io.ReadC
 func (s *source) url() (string, error) {
 	from := s.from
 	if from == "" {
-		from = lookupEnv(s.data.environ, envPrefix+"ADMIN_LISTEN")
+		from = lookupEnv(s.data.environ, config.EnvPrefix+"ADMIN_LISTEN")
 	}
-	if from == "" || from == adminAuto {
-		from = defaults().AdminListen
+	if from == "" || from == config.AdminAuto {
+		from = config.Default().AdminListen
 	}
 	if !strings.Contains(from, "://") {
 		from = "http://" + from

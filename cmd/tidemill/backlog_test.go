@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // benchOnly skips what `make isolation` runs: it takes a while and measures.
@@ -90,7 +92,7 @@ func TestBacklogMemory(t *testing.T) {
 		rss, peak := residentSet(t, p.pid())
 		t.Logf("%s: resident %s, at most %s", when, mibs(rss), mibs(peak))
 		if rss > limit {
-			t.Errorf("%s: resident set of %s, want less than %s", when, mibs(rss), formatSize(limit))
+			t.Errorf("%s: resident set of %s, want less than %s", when, mibs(rss), config.FormatSize(limit))
 		}
 		p.stop(t)
 		p = start(t, args...)
@@ -98,7 +100,7 @@ func TestBacklogMemory(t *testing.T) {
 	p.stop(t)
 }
 
-func mibs(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/mib) }
+func mibs(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/config.MiB) }
 
 // residentSet reads VmRSS and VmHWM of a process, in bytes.
 func residentSet(t *testing.T, pid int) (rss, peak int64) {
@@ -116,9 +118,9 @@ func residentSet(t *testing.T, pid int) (rss, peak int64) {
 		kb, _ := strconv.ParseInt(fields[1], 10, 64)
 		switch fields[0] {
 		case "VmRSS:":
-			rss = kb * kib
+			rss = kb * config.KiB
 		case "VmHWM:":
-			peak = kb * kib
+			peak = kb * config.KiB
 		}
 	}
 	return rss, peak

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/bench"
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // newBench wires bench's Options to flags. Children are this executable again: the
@@ -40,7 +41,7 @@ func newBenchPublish() *cobra.Command {
 		},
 	}
 	b.bind(c, &o.Common)
-	c.Flags().Var((*durationValue)(&o.Delay), "delay", "delay of the messages, so that none is delivered in the run (default 1d)")
+	c.Flags().Var((*config.DurationValue)(&o.Delay), "delay", "delay of the messages, so that none is delivered in the run (default 1d)")
 	c.Flags().StringVar(&o.Destination, "destination", "", "where the messages would go")
 	return c
 }
@@ -85,8 +86,8 @@ func newBenchLateness() *cobra.Command {
 	f.Lookup("rounds").Usage = "rounds at each rate (default 1)"
 	f.Lookup("round").Usage = "how long messages fall due in a round (default 1m)"
 	f.IntSliceVar(&o.Rates, "rate", nil, "messages that fall due a second, one round after the other (default 100,2000)")
-	f.Var((*durationValue)(&o.Delay), "delay", "least time from publish to due time (default 2s)")
-	f.Var((*durationValue)(&o.Spread), "spread", "how much longer it may be (default 3s)")
+	f.Var((*config.DurationValue)(&o.Delay), "delay", "least time from publish to due time (default 2s)")
+	f.Var((*config.DurationValue)(&o.Spread), "spread", "how much longer it may be (default 3s)")
 	f.IntVar(&o.Background, "background", 0, "messages a second that are due at once, published beside them")
 	f.IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	return c
@@ -120,9 +121,9 @@ func newBenchIsolation() *cobra.Command {
 	f.Lookup("round").Usage = "length of a round, after a warm-up of 5s (default 10s)"
 	f.IntVar(&o.Hosts, "hosts", 0, "hosts of each bad kind (default 100)")
 	f.IntVar(&o.Rate, "rate", 0, "messages a second to the healthy host, and to each bad kind, while latency is measured (default 500)")
-	f.Var((*durationValue)(&o.Slow), "slow", "how long a slow host takes (default 2s)")
-	f.Var((*durationValue)(&o.AttemptTimeout), "attempt-timeout", "Upstash-Timeout of the bad hosts' messages (default 30s)")
-	f.Var((*durationValue)(&o.RetryDelay), "retry-delay", "their Upstash-Retry-Delay (default 10s)")
+	f.Var((*config.DurationValue)(&o.Slow), "slow", "how long a slow host takes (default 2s)")
+	f.Var((*config.DurationValue)(&o.AttemptTimeout), "attempt-timeout", "Upstash-Timeout of the bad hosts' messages (default 30s)")
+	f.Var((*config.DurationValue)(&o.RetryDelay), "retry-delay", "their Upstash-Retry-Delay (default 10s)")
 	return c
 }
 
@@ -150,8 +151,8 @@ func newBenchOverload() *cobra.Command {
 	f.Lookup("concurrency").Usage = "connections that the load is offered on (default 1000)"
 	f.Lookup("round").Usage = "how long a load lasts (default 1m)"
 	f.IntSliceVar(&o.Factors, "factor", nil, "loads, in multiples of what the server delivers (default 2,10)")
-	f.Var((*durationValue)(&o.Peak), "peak", "how long that is measured (default 10s)")
-	f.Var((*durationValue)(&o.Answer), "answer", "how long the sink takes for each message (default: no time)")
+	f.Var((*config.DurationValue)(&o.Peak), "peak", "how long that is measured (default 10s)")
+	f.Var((*config.DurationValue)(&o.Answer), "answer", "how long the sink takes for each message (default: no time)")
 	f.IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	return c
 }
@@ -207,8 +208,8 @@ func (b *benchFlags) bind(c *cobra.Command, o *bench.Common) {
 	f.IntVar(&o.Server.PID, "pid", 0, "its process, for CPU time per message")
 	f.IntSliceVar(&o.Concurrency, "concurrency", nil, "numbers of producers, each with one request in flight (default publish 64,256; deliver 256)")
 	f.IntVar(&o.Rounds, "rounds", 0, "rounds of each side (default 5)")
-	f.Var((*durationValue)(&b.round), "round", "length of a round (default 2s)")
-	f.Var((*sizeValue)(&b.body), "body", "size of a body (default 1KiB)")
+	f.Var((*config.DurationValue)(&b.round), "round", "length of a round (default 2s)")
+	f.Var((*config.SizeValue)(&b.body), "body", "size of a body (default 1KiB)")
 	f.StringVar(&b.data, "data-parent", "", "where the server's data directory is made; it must be on the disk to be measured (default: the working directory)")
 	f.StringVar(&b.format, "format", "text", "text, json, or bench for benchstat")
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // powerCuts is mode power. The process is stopped before the power goes: else the
@@ -20,7 +22,7 @@ type powerCuts struct {
 }
 
 // diskBytes is the size of a disk that takes load for so long; it is sparse.
-func diskBytes(lasts time.Duration) int64 { return gib + int64(lasts.Seconds())*(32*mib) }
+func diskBytes(lasts time.Duration) int64 { return config.GiB + int64(lasts.Seconds())*(32*config.MiB) }
 
 func newPowerCuts(t *testing.T, lasts time.Duration) fault {
 	return &powerCuts{disk: newLoopDisk(t, diskBytes(lasts))}
@@ -80,7 +82,7 @@ func TestLoopDisk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes a file system: not with -short")
 	}
-	d := newLoopDisk(t, gib)
+	d := newLoopDisk(t, config.GiB)
 	synced, unsynced := filepath.Join(d.dir(), "synced"), filepath.Join(d.dir(), "unsynced")
 	for _, path := range []string{synced, unsynced} {
 		if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
@@ -118,7 +120,7 @@ func TestJanitor(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes a file system: not with -short")
 	}
-	d := newLoopDisk(t, gib)
+	d := newLoopDisk(t, config.GiB)
 	d.freeze()
 	_ = d.alive.Close() // what the kernel does when the test dies
 	if err := d.janitor.Wait(); err != nil {

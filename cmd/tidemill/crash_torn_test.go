@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // tornTails is mode torn: SIGKILL, and then some blocks of the last segment hold
@@ -61,7 +63,7 @@ func (f *tornTails) tear(s *segmentFile, stale []byte) {
 	one := 1 + rnd.IntN(4) // one block in so many
 	durable, end := f.durable(s)
 	from := (s.offset(durable) + grain - 1) / grain * grain
-	to := min(s.offset(end)+64*kib, s.offset(s.end)-grain)
+	to := min(s.offset(end)+64*config.KiB, s.offset(s.end)-grain)
 	for off := from; off <= to; off += grain {
 		if rnd.IntN(one) == 0 {
 			what(rnd, s.data[off:off+grain], stale, off)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/engine/cron"
 )
@@ -27,7 +28,7 @@ func newCron() *cobra.Command {
 func newCronNext() *cobra.Command {
 	var rules engine.TimeRules
 	var from fromValue
-	n := countValue(10)
+	n := config.CountValue(10)
 	c := &cobra.Command{
 		Use:   "next EXPRESSION",
 		Short: "List when a schedule with this expression would publish",

@@ -7,10 +7,12 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 func newDev(environ []string) *cobra.Command {
-	cfg, port := devDefaults(), 0
+	cfg, port := config.DevDefault(), 0
 	c := &cobra.Command{
 		Use:   "dev",
 		Short: "Try it: published test users, private destinations allowed, temporary data",
@@ -20,18 +22,18 @@ func newDev(environ []string) *cobra.Command {
 			"Clients find it with QSTASH_DEV=true.",
 		Args: cobra.NoArgs,
 	}
-	settings := cfg.settings()
+	settings := cfg.Settings()
 	c.Flags().Var((*portValue)(&port), "port", "port to listen on, on 127.0.0.1 unless --listen says otherwise")
-	bindFlags(c.Flags(), settings)
+	config.BindFlags(c.Flags(), settings)
 	c.MarkFlagsMutuallyExclusive("port", "listen")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := fromEnv(c.Flags(), settings, environ); err != nil {
+		if err := config.FromEnv(c.Flags(), settings, environ); err != nil {
 			return err
 		}
 		if c.Flags().Changed("port") {
 			cfg.Listen = withPort(cfg.Listen, port)
 		}
-		if err := cfg.validate(); err != nil {
+		if err := cfg.Validate(); err != nil {
 			return err
 		}
 		return runDev(c, cfg)
@@ -62,7 +64,7 @@ func withPort(addr string, port int) string {
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
-func runDev(c *cobra.Command, cfg *config) error {
+func runDev(c *cobra.Command, cfg *config.Config) error {
 	s, err := listen(cfg, newLogger(c.ErrOrStderr()), "--port")
 	if err != nil {
 		return err

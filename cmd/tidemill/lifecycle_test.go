@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // publishTo publishes text to a destination as dev user 1.
@@ -208,7 +210,7 @@ func TestDevAdminPortTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	beside := adminBeside(a)
-	if beside == adminOff {
+	if beside == config.AdminOff {
 		t.Skip("the free port has none 1000 above it")
 	}
 	taken, err := net.Listen("tcp", beside)

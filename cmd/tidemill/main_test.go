@@ -11,6 +11,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // TestMain builds the server once, on first use, for the tests that drive it as a
@@ -90,7 +92,7 @@ func build() {
 func cleanEnv(extra ...string) []string {
 	var out []string
 	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, envPrefix) {
+		if !strings.HasPrefix(kv, config.EnvPrefix) {
 			out = append(out, kv)
 		}
 	}

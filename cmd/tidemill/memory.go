@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // heapPercent is how much garbage the collector lets gather, in percent of what is
@@ -77,35 +79,6 @@ func limitIn(file string) int64 {
 	return n
 }
 
-// Bytes of memory for each of what is counted, about.
-const (
-	residentBytes   = 150
-	connectionBytes = 24 << 10
-)
-
-// fitMemory takes back what the configuration allows beyond its share of a limit (P36):
-// a sixteenth each for the index's memtables, of which there may be three, and its
-// blocks, an eighth each for requests, connections and resident messages. The rest is
-// for attempts, the log's groups and garbage. It returns the names of what it changed.
-func (c *config) fitMemory(limit int64, clients *int) (changed []string) {
-	fit := func(name string, v *int64, most int64) {
-		if *v > most {
-			*v, changed = most, append(changed, name)
-		}
-	}
-	fit("index.memtable", &c.Memtable, max(limit/16, 1*mib))
-	fit("index.cache", &c.Cache, max(limit/16, 1*mib))
-	fit("publish.inflight-bytes", &c.InflightMax, max(limit/8, c.MessageMax))
-	count := func(name string, v *int, most int64) {
-		n := int64(*v)
-		fit(name, &n, max(most, 1))
-		*v = int(n)
-	}
-	count("delivery.resident", &c.Resident, limit/8/residentBytes)
-	count("connections", clients, limit/8/connectionBytes)
-	return changed
-}
-
 // shareMemory applies a limit of the process to the configuration. Of a cgroup's limit
 // a tenth is left for what is not Go's heap.
 func (s *server) shareMemory() {
@@ -116,8 +89,8 @@ func (s *server) shareMemory() {
 	if cgroup {
 		debug.SetMemoryLimit(limit / 10 * 9)
 	}
-	if changed := s.cfg.fitMemory(limit, &s.descriptors.clients); len(changed) > 0 {
+	if changed := s.cfg.FitMemory(limit, &s.descriptors.clients); len(changed) > 0 {
 		s.log.Warn("the memory limit of the process is below what the configuration allows: these take less",
-			"limit", formatSize(limit), "settings", strings.Join(changed, ","))
+			"limit", config.FormatSize(limit), "settings", strings.Join(changed, ","))
 	}
 }

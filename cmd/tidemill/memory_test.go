@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 func TestCgroupLimit(t *testing.T) {
@@ -45,17 +47,17 @@ func TestCgroupLimit(t *testing.T) {
 }
 
 func TestFitMemory(t *testing.T) {
-	c, clients := defaults(), clientsMost
-	if changed := c.fitMemory(8*gib, &clients); len(changed) != 0 {
+	c, clients := config.Default(), clientsMost
+	if changed := c.FitMemory(8*config.GiB, &clients); len(changed) != 0 {
 		t.Errorf("8 GiB changes %v", changed)
 	}
-	changed := c.fitMemory(128*mib, &clients)
+	changed := c.FitMemory(128*config.MiB, &clients)
 	want := []string{"index.memtable", "index.cache", "publish.inflight-bytes", "delivery.resident", "connections"}
-	if !slices.Equal(changed, want) || c.Memtable != 8*mib || c.Cache != 8*mib || c.InflightMax != 16*mib || clients != 682 {
+	if !slices.Equal(changed, want) || c.Memtable != 8*config.MiB || c.Cache != 8*config.MiB || c.InflightMax != 16*config.MiB || clients != 682 {
 		t.Errorf("128 MiB changes %v to %+v, %d clients", changed, c, clients)
 	}
-	c.MessageMax = 64 * mib
-	if c.fitMemory(16*mib, &clients); c.InflightMax != 16*mib || c.Resident < 1 || c.Memtable != 1*mib {
+	c.MessageMax = 64 * config.MiB
+	if c.FitMemory(16*config.MiB, &clients); c.InflightMax != 16*config.MiB || c.Resident < 1 || c.Memtable != 1*config.MiB {
 		t.Errorf("16 MiB: %+v", c)
 	}
 }

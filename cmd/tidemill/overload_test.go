@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // stormServer starts a server with extra flags under a command, and a destination that
@@ -185,7 +187,7 @@ func (p *publisher) postRaw(c net.Conn, target string) bool {
 // more than it was.
 func TestIdleUploadsRealMemory(t *testing.T) {
 	builtBinary(t)
-	const clients, bound = 2000, 64 * mib
+	const clients, bound = 2000, 64 * config.MiB
 	needDescriptors(t, clients+500)
 	p, pub, sink := stormServer(t, nil, nil, "--message.max-size", "8MiB", "--log.segment-size", "16MiB")
 	before, _ := residentSet(t, p.pid())
@@ -209,7 +211,7 @@ func TestIdleUploadsRealMemory(t *testing.T) {
 		_, most := residentSet(t, p.pid())
 		t.Logf("%d %s: resident %s before, %s at most", clients, name, mibs(before), mibs(most))
 		if most-before > bound {
-			t.Errorf("%s: the resident set grew by %s, want %s at most", name, mibs(most-before), formatSize(bound))
+			t.Errorf("%s: the resident set grew by %s, want %s at most", name, mibs(most-before), config.FormatSize(bound))
 		}
 		for _, c := range open {
 			c.Close()
@@ -224,7 +226,7 @@ func TestIdleUploadsRealMemory(t *testing.T) {
 // and stays within a fifth of the limit; what it acknowledged arrives.
 func TestLittleMemory(t *testing.T) {
 	builtBinary(t)
-	const limit, clients, each, silent = 128 * mib, 256, 4, 2000
+	const limit, clients, each, silent = 128 * config.MiB, 256, 4, 2000
 	needDescriptors(t, clients+silent+500)
 	p, pub, sink := stormServer(t, nil, []string{fmt.Sprintf("GOMEMLIMIT=%d", limit)})
 	for range silent {
@@ -261,7 +263,7 @@ func TestLittleMemory(t *testing.T) {
 	_, most := residentSet(t, p.pid())
 	t.Logf("%d of %d publishes acknowledged, resident %s at most", len(acked), clients*each, mibs(most))
 	if most > limit+limit/5 {
-		t.Errorf("the resident set went to %s, with a limit of %s", mibs(most), formatSize(limit))
+		t.Errorf("the resident set went to %s, with a limit of %s", mibs(most), config.FormatSize(limit))
 	}
 	p.stop(t)
 }

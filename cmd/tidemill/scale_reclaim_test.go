@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/engine"
 )
 
@@ -46,7 +47,7 @@ func (s *scale) deliverSome(n, oneIn int) {
 // settled waits until the log is within its promise and logs its figures.
 func (s *scale) settled(admin string, round int) {
 	s.t.Helper()
-	const segment = 64 * mib
+	const segment = 64 * config.MiB
 	began := time.Now()
 	most := s.stats(admin)
 	for {

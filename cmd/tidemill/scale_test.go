@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // The scale tests measure what grows with the number of messages. They run with
@@ -49,15 +51,15 @@ func TestScalePending(t *testing.T) {
 	s.dead(1000)
 	s.killedUnderLoad(0, time.Minute)
 	s.fill(million)
-	s.memory("1 M pending", 400*mib)
+	s.memory("1 M pending", 400*config.MiB)
 	s.killedUnderLoad(1, 2*time.Second)
 	s.rebuilt(20 * time.Second)
 	s.fill(5*million - s.pending)
-	five := s.memory("5 M pending", 400*mib)
+	five := s.memory("5 M pending", 400*config.MiB)
 	s.killedUnderLoad(5, time.Minute)
-	s.memory("5 M pending, after a restart", 400*mib)
+	s.memory("5 M pending, after a restart", 400*config.MiB)
 	s.fill(6*million - s.pending)
-	six := s.memory("6 M pending", 400*mib)
+	six := s.memory("6 M pending", 400*config.MiB)
 	t.Logf("resident at 6 M over 5 M: %.2f", float64(six)/float64(five))
 	s.proc.stop(t)
 }
@@ -77,7 +79,7 @@ func TestScaleDelivered(t *testing.T) {
 	time.Sleep(2 * time.Minute) // retention is what is measured: a minute, and its pace
 	rest := dirSize(t, s.index())
 	t.Logf("%.0f %% of the messages had a deduplication id; the index took at most %s, a retention later %s", 100*scaleDedup, mibs(most), mibs(rest))
-	if rest > 256*mib {
+	if rest > 256*config.MiB {
 		t.Errorf("the index takes %s after its retention, want 256 MiB at most", mibs(rest))
 	}
 	s.proc.stop(t)
@@ -385,7 +387,7 @@ func (s *scale) rebuilt(limit time.Duration) {
 	if after := s.answers(); !slices.Equal(before, after) {
 		s.t.Errorf("%d answers before, %d after the rebuild, and they differ", len(before), len(after))
 	}
-	s.memory("after the rebuild", 400*mib)
+	s.memory("after the rebuild", 400*config.MiB)
 }
 
 var openedLine = regexp.MustCompile(`"msg":"engine: opened",(.*)}`)

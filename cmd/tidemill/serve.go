@@ -6,10 +6,12 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 func newServe(environ []string) *cobra.Command {
-	cfg := defaults()
+	cfg := config.Default()
 	c := &cobra.Command{
 		Use:   "serve --data DIR",
 		Short: "Run the server with production defaults",
@@ -18,17 +20,17 @@ func newServe(environ []string) *cobra.Command {
 			"are refused unless --destinations.allow names them.",
 		Args: cobra.NoArgs,
 	}
-	settings := cfg.settings()
-	bindFlags(c.Flags(), settings)
+	settings := cfg.Settings()
+	config.BindFlags(c.Flags(), settings)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := fromEnv(c.Flags(), settings, environ); err != nil {
+		if err := config.FromEnv(c.Flags(), settings, environ); err != nil {
 			return err
 		}
 		if cfg.Data == "" {
 			return errors.New("serve needs a data directory: name one with --data DIR or TIDEMILL_DATA " +
 				"(to try tidemill without one, run `tidemill dev`)")
 		}
-		if err := cfg.validate(); err != nil {
+		if err := cfg.Validate(); err != nil {
 			return err
 		}
 		return runServe(c, cfg)
@@ -36,7 +38,7 @@ func newServe(environ []string) *cobra.Command {
 	return c
 }
 
-func runServe(c *cobra.Command, cfg *config) error {
+func runServe(c *cobra.Command, cfg *config.Config) error {
 	s, err := listen(cfg, newLogger(c.ErrOrStderr()), "--listen")
 	if err != nil {
 		return err

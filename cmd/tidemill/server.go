@@ -13,6 +13,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/httpapi"
@@ -22,7 +23,7 @@ import (
 // listener, admin, client, engine, api. dev and serve build the same one. It is
 // owned by the goroutine that runs the command; onFatal alone is called by others.
 type server struct {
-	cfg    *config
+	cfg    *config.Config
 	log    *slog.Logger
 	ln     net.Listener
 	admin  *admin
@@ -37,7 +38,7 @@ type server struct {
 
 // listen takes the ports, before anything is created on disk: a start that fails
 // for a port that is taken leaves no trace.
-func listen(cfg *config, log *slog.Logger, portFlag string) (*server, error) {
+func listen(cfg *config.Config, log *slog.Logger, portFlag string) (*server, error) {
 	ln, err := net.Listen("tcp", cfg.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("listen on %s: address already in use %s: stop what uses it, or choose another with %s",
@@ -68,7 +69,7 @@ func (s *server) open() (err error) {
 		return err
 	}
 	s.shareMemory()
-	if s.policy, err = dispatch.NewPolicy(s.cfg.policyOptions(s.own())); err != nil {
+	if s.policy, err = dispatch.NewPolicy(s.cfg.PolicyOptions(s.own())); err != nil {
 		return err
 	}
 	roots, err := loadRoots(s.cfg.CAFile)
@@ -87,7 +88,7 @@ func (s *server) open() (err error) {
 	if err != nil {
 		return err
 	}
-	opts := s.cfg.engineOptions()
+	opts := s.cfg.EngineOptions()
 	opts.Wire, opts.Logger, opts.OnFatal = s.client, s.log, s.onFatal
 	s.engine, err = engine.Open(opts)
 	if err != nil {

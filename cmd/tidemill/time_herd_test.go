@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/tidemill/tidemill/bench"
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // TestTimeHerd publishes a million messages for 32 hosts that are all due at one
@@ -44,7 +45,7 @@ func TestTimeHerd(t *testing.T) {
 
 // herdMemoryMax is what ARCHITECTURE.md's budgets add up to at the defaults, whatever
 // the size of the herd: mostly the index's memtables, which a drain keeps full.
-const herdMemoryMax = 600 * mib
+const herdMemoryMax = 600 * config.MiB
 
 // herd follows n messages from a few seconds before they are due until the last of
 // them has arrived. steady is the resident set to compare with.

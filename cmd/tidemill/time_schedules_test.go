@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // TestTimeSchedules defines a tenth of a million schedules whose minutes differ, and
@@ -20,11 +22,11 @@ func TestTimeSchedules(t *testing.T) {
 	s := newScale(t)
 	var ticks lateTicks
 	s.sink = listenHost(t, "127.0.0.2", ticks.arrive)
-	empty := s.memory("no schedules", 400*mib)
+	empty := s.memory("no schedules", 400*config.MiB)
 	s.schedules(n, "each", func(rng *rand.Rand) string {
 		return fmt.Sprintf("%d %d %d * *", rng.IntN(60), rng.IntN(24), 1+rng.IntN(28))
 	})
-	many := s.memory(fmt.Sprintf("%d schedules", n), 400*mib)
+	many := s.memory(fmt.Sprintf("%d schedules", n), 400*config.MiB)
 	t.Logf("a schedule takes %.0f bytes of memory", float64(many-empty)/float64(n))
 	time.Sleep(idleSettle)
 	share, wakes := s.idle(idleMeasured)
@@ -34,7 +36,7 @@ func TestTimeSchedules(t *testing.T) {
 
 	s.schedules(n/10, "minute", func(*rand.Rand) string { return "* * * * *" })
 	ticks.report(t, 3, n/10)
-	s.memory("after three full minutes", 400*mib)
+	s.memory("after three full minutes", 400*config.MiB)
 	s.proc.stop(t)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/engine"
 )
 
@@ -45,9 +46,9 @@ func newTokenCreate(environ []string) *cobra.Command {
 	f.StringVar(&in.Name, "name", "", "what the token is for")
 	f.StringVar(&in.Access, "access", in.Access, "full, publish or read")
 	f.BoolVar(&in.Admin, "admin", false, "it may manage accounts and tokens")
-	f.Var((*listValue)(&in.Queues), "queue", "queue that it may use, and no others; repeatable")
-	f.Var((*listValue)(&in.Groups), "group", "URL group that it may send to, and nowhere else; repeatable")
-	f.Var((*listValue)(&in.Hosts), "host", "host that it may send to, a name, an address or *.suffix, and nowhere else; repeatable")
+	f.Var((*config.ListValue)(&in.Queues), "queue", "queue that it may use, and no others; repeatable")
+	f.Var((*config.ListValue)(&in.Groups), "group", "URL group that it may send to, and nowhere else; repeatable")
+	f.Var((*config.ListValue)(&in.Hosts), "host", "host that it may send to, a name, an address or *.suffix, and nowhere else; repeatable")
 	f.StringVar(&in.Expires, "expires", "", "after this time it is refused, such as 90d (default never)")
 	s := bindSource(c, environ)
 	c.RunE = func(c *cobra.Command, _ []string) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -38,13 +39,13 @@ type dataFlag struct {
 
 func bindData(c *cobra.Command, environ []string, usage string) *dataFlag {
 	d := &dataFlag{environ: environ}
-	c.Flags().StringVar(&d.dir, "data", "", usage+" [$"+envPrefix+"DATA]")
+	c.Flags().StringVar(&d.dir, "data", "", usage+" [$"+config.EnvPrefix+"DATA]")
 	return d
 }
 
 func (d *dataFlag) get() (string, error) {
 	if d.dir == "" {
-		d.dir = lookupEnv(d.environ, envPrefix+"DATA")
+		d.dir = lookupEnv(d.environ, config.EnvPrefix+"DATA")
 	}
 	if d.dir == "" {
 		return "", errors.New("which data directory? Name it with --data DIR or TIDEMILL_DATA")

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -10,56 +10,56 @@ import (
 )
 
 // A setting is one named value of the configuration.
-type setting struct {
-	name  string // "log.fsync"
-	alias string // a second, short flag; or ""
-	value pflag.Value
-	usage string
+type Setting struct {
+	Name  string // "log.fsync"
+	Alias string // a second, short flag; or ""
+	Value pflag.Value
+	Usage string
 }
 
-const envPrefix = "TIDEMILL_"
+const EnvPrefix = "TIDEMILL_"
 
 // envName is the variable of a setting: log.segment-size, TIDEMILL_LOG_SEGMENT_SIZE.
-func (s *setting) envName() string {
-	return envPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(s.name))
+func (s *Setting) envName() string {
+	return EnvPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(s.Name))
 }
 
-// bindFlags defines the flags of the settings.
-func bindFlags(fs *pflag.FlagSet, settings []setting) {
+// BindFlags defines the flags of the settings.
+func BindFlags(fs *pflag.FlagSet, settings []Setting) {
 	fs.SortFlags = false
 	for _, s := range settings {
-		bindFlag(fs, s.value, s.name, fmt.Sprintf("%s [$%s]", s.usage, s.envName()))
-		if s.alias != "" {
-			bindFlag(fs, s.value, s.alias, "short for --"+s.name)
+		bindFlag(fs, s.Value, s.Name, fmt.Sprintf("%s [$%s]", s.Usage, s.envName()))
+		if s.Alias != "" {
+			bindFlag(fs, s.Value, s.Alias, "short for --"+s.Name)
 		}
 	}
 }
 
 func bindFlag(fs *pflag.FlagSet, v pflag.Value, name, usage string) {
 	f := fs.VarPF(v, name, "", usage)
-	if _, ok := v.(*flagValue); ok {
+	if _, ok := v.(*FlagValue); ok {
 		f.NoOptDefVal = "true"
 	}
 }
 
-// fromEnv sets what the environment names and no flag did: a flag wins over a
+// FromEnv sets what the environment names and no flag did: a flag wins over a
 // variable, a variable over the default. An empty variable counts as absent. A
 // TIDEMILL_ variable that names no setting is refused, since a limit that is
 // misspelt and silently not applied is found out too late.
-func fromEnv(fs *pflag.FlagSet, settings []setting, environ []string) error {
+func FromEnv(fs *pflag.FlagSet, settings []Setting, environ []string) error {
 	var errs []error
 	for _, kv := range environ {
 		name, text, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, envPrefix) || text == "" {
+		if !strings.HasPrefix(name, EnvPrefix) || text == "" {
 			continue
 		}
-		i := slices.IndexFunc(settings, func(s setting) bool { return s.envName() == name })
+		i := slices.IndexFunc(settings, func(s Setting) bool { return s.envName() == name })
 		switch {
 		case i < 0:
 			errs = append(errs, unknownEnv(name, settings))
 		case settings[i].changed(fs):
 		default:
-			if err := settings[i].value.Set(text); err != nil {
+			if err := settings[i].Value.Set(text); err != nil {
 				errs = append(errs, fmt.Errorf("invalid value %q of the environment variable %s: %w", text, name, err))
 			}
 		}
@@ -68,18 +68,18 @@ func fromEnv(fs *pflag.FlagSet, settings []setting, environ []string) error {
 }
 
 // changed is true if the setting was given as a flag.
-func (s *setting) changed(fs *pflag.FlagSet) bool {
-	return fs.Changed(s.name) || s.alias != "" && fs.Changed(s.alias)
+func (s *Setting) changed(fs *pflag.FlagSet) bool {
+	return fs.Changed(s.Name) || s.Alias != "" && fs.Changed(s.Alias)
 }
 
-func unknownEnv(name string, settings []setting) error {
+func unknownEnv(name string, settings []Setting) error {
 	near, least := "", 4 // more than three edits away is another word
 	for i := range settings {
 		known := settings[i].envName()
 		if d := editDistance(name, known); d < least {
 			near, least = known, d
 		}
-		if settings[i].alias != "" && name == envPrefix+strings.ToUpper(settings[i].alias) {
+		if settings[i].Alias != "" && name == EnvPrefix+strings.ToUpper(settings[i].Alias) {
 			near, least = known, 0
 		}
 	}

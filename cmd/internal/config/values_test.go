@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"testing"
@@ -24,13 +24,13 @@ func TestSize(t *testing.T) {
 		{"3GiB", 3 << 30, "3GiB"},
 		{"8589934591GiB", 8589934591 << 30, "8589934591GiB"},
 	} {
-		got, err := parseSize(c.in)
-		if err != nil || got != c.want || formatSize(got) != c.back {
-			t.Errorf("parseSize(%q) = %d (%s), %v; want %d (%s)", c.in, got, formatSize(got), err, c.want, c.back)
+		got, err := ParseSize(c.in)
+		if err != nil || got != c.want || FormatSize(got) != c.back {
+			t.Errorf("parseSize(%q) = %d (%s), %v; want %d (%s)", c.in, got, FormatSize(got), err, c.want, c.back)
 		}
 	}
 	for _, in := range []string{"", "B", "MiB", "-1", "+1", "1.5MiB", "64MB", "64mib", "1 2", "8589934592GiB", "9223372036854775808", "0x10"} {
-		if got, err := parseSize(in); err == nil {
+		if got, err := ParseSize(in); err == nil {
 			t.Errorf("parseSize(%q) = %d, want an error", in, got)
 		}
 	}
@@ -39,20 +39,20 @@ func TestSize(t *testing.T) {
 // TestSettingValuesRoundTrip: a setting accepts its own default, and keeps its
 // value when it refuses another.
 func TestSettingValuesRoundTrip(t *testing.T) {
-	for _, c := range []*config{defaults(), devDefaults()} {
-		for _, s := range c.settings() {
-			before := s.value.String()
-			if _, list := s.value.(*listValue); list {
+	for _, c := range []*Config{Default(), DevDefault()} {
+		for _, s := range c.Settings() {
+			before := s.Value.String()
+			if _, list := s.Value.(*ListValue); list {
 				continue // a list grows
 			}
-			if err := s.value.Set(before); err != nil || s.value.String() != before {
-				t.Errorf("%s: default %q reads as %q, %v", s.name, before, s.value, err)
+			if err := s.Value.Set(before); err != nil || s.Value.String() != before {
+				t.Errorf("%s: default %q reads as %q, %v", s.Name, before, s.Value, err)
 			}
-			if _, text := s.value.(*textValue); text {
+			if _, text := s.Value.(*TextValue); text {
 				continue // takes anything
 			}
-			if err := s.value.Set("?"); err == nil || s.value.String() != before {
-				t.Errorf("%s accepts ?, or lost its value: %q, %v", s.name, s.value, err)
+			if err := s.Value.Set("?"); err == nil || s.Value.String() != before {
+				t.Errorf("%s accepts ?, or lost its value: %q, %v", s.Name, s.Value, err)
 			}
 		}
 	}
@@ -62,13 +62,13 @@ func TestFsync(t *testing.T) {
 	for in, want := range map[string]time.Duration{
 		"always": 0, "interval=50ms": 50 * time.Millisecond, "interval=1s": time.Second,
 	} {
-		var v fsyncValue
+		var v FsyncValue
 		if err := v.Set(in); err != nil || time.Duration(v) != want || v.String() != in {
 			t.Errorf("%q: %v (%s), %v", in, time.Duration(v), v.String(), err)
 		}
 	}
 	for _, in := range []string{"", "never", "interval", "interval=", "interval=0s", "50ms", "Always"} {
-		var v fsyncValue
+		var v FsyncValue
 		if err := v.Set(in); err == nil {
 			t.Errorf("%q is accepted as %v", in, time.Duration(v))
 		}
@@ -76,14 +76,14 @@ func TestFsync(t *testing.T) {
 }
 
 func TestMinFree(t *testing.T) {
-	for in, want := range map[string]minFreeValue{"auto": 0, "0": -1, "512MiB": 512 << 20} {
-		var v minFreeValue
+	for in, want := range map[string]MinFreeValue{"auto": 0, "0": -1, "512MiB": 512 << 20} {
+		var v MinFreeValue
 		if err := v.Set(in); err != nil || v != want || v.String() != in {
 			t.Errorf("%q: %d (%s), %v", in, int64(v), v.String(), err)
 		}
 	}
 	for _, in := range []string{"", "-1", "10%", "Auto"} {
-		var v minFreeValue
+		var v MinFreeValue
 		if err := v.Set(in); err == nil {
 			t.Errorf("%q is accepted as %s", in, &v)
 		}
@@ -91,7 +91,7 @@ func TestMinFree(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	var v listValue
+	var v ListValue
 	var _ pflag.Value = &v
 	for _, s := range []string{"10.0.0.0/8", "a.example:443, *.b.example", ""} {
 		if err := v.Set(s); err != nil {

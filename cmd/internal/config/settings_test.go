@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"strings"
@@ -9,14 +9,14 @@ import (
 )
 
 // parse applies flags and environment as the commands do.
-func parse(args, environ []string) (*config, error) {
-	c := defaults()
+func parse(args, environ []string) (*Config, error) {
+	c := Default()
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	bindFlags(fs, c.settings())
+	BindFlags(fs, c.Settings())
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}
-	return c, fromEnv(fs, c.settings(), environ)
+	return c, FromEnv(fs, c.Settings(), environ)
 }
 
 func TestPrecedence(t *testing.T) {
@@ -33,7 +33,7 @@ func TestPrecedence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.SegmentSize != 32*mib || c.FsyncInterval != 5*time.Millisecond || c.MaxDelay != 7*day || c.Parallelism != 1000 || !c.AllowMetadata {
+	if c.SegmentSize != 32*MiB || c.FsyncInterval != 5*time.Millisecond || c.MaxDelay != 7*Day || c.Parallelism != 1000 || !c.AllowMetadata {
 		t.Errorf("read %+v", c)
 	}
 	if got := strings.Join(c.Allow, " ") + "|" + strings.Join(c.Deny, " "); got != "10.0.0.0/8 h:81|a b" {
@@ -69,23 +69,23 @@ func TestEditDistance(t *testing.T) {
 
 // TestValidate: settings that contradict one another are named together.
 func TestValidate(t *testing.T) {
-	if err := defaults().validate(); err != nil {
+	if err := Default().Validate(); err != nil {
 		t.Error(err)
 	}
-	if err := devDefaults().validate(); err != nil {
+	if err := DevDefault().Validate(); err != nil {
 		t.Error(err)
 	}
-	for _, s := range defaults().settings() {
-		switch s.value.(type) {
-		case *textValue, *listValue, *flagValue, *fsyncValue, *minFreeValue, *rateValue, *keepValue:
+	for _, s := range Default().Settings() {
+		switch s.Value.(type) {
+		case *TextValue, *ListValue, *FlagValue, *FsyncValue, *MinFreeValue, *RateValue, *KeepValue:
 			continue
 		}
-		c, err := parse([]string{"--" + s.name, "0"}, nil)
+		c, err := parse([]string{"--" + s.Name, "0"}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err = c.validate(); err == nil || !strings.Contains(err.Error(), s.name+" must be above zero") {
-			t.Errorf("%s of zero, which stands for the default inside: %v", s.name, err)
+		if err = c.Validate(); err == nil || !strings.Contains(err.Error(), s.Name+" must be above zero") {
+			t.Errorf("%s of zero, which stands for the default inside: %v", s.Name, err)
 		}
 	}
 	c, err := parse([]string{
@@ -95,7 +95,7 @@ func TestValidate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = c.validate()
+	err = c.Validate()
 	for _, want := range []string{
 		"batch.max-size (1MiB) is below message.max-size (2MiB)",
 		"publish.inflight-bytes (1MiB) is below message.max-size",
