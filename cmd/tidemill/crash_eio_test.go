@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
 // strace returns the command that runs the server with an injection into its
@@ -109,8 +111,8 @@ func (f *syncErrors) ended(p *process) bool {
 		return false
 	}
 	said := p.stderr.String()
-	if code := p.cmd.ProcessState.ExitCode(); code != exitFailure || !strings.Contains(said, diskError) {
-		f.c.t.Errorf("exit status %d, want %d with the reason\n%s", code, exitFailure, p.output())
+	if code := p.cmd.ProcessState.ExitCode(); code != int(exit.IO) || !strings.Contains(said, diskError) {
+		f.c.t.Errorf("exit status %d, want %d with the reason\n%s", code, int(exit.IO), p.output())
 		return false
 	}
 	return true

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
 // publishTo publishes text to a destination as dev user 1.
@@ -132,8 +133,8 @@ func TestSecondSignal(t *testing.T) {
 	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if code := p.wait(t); code != exitFailure {
-		t.Errorf("exit status %d, want %d", code, exitFailure)
+	if code := p.wait(t); code != int(exit.Failure) {
+		t.Errorf("exit status %d, want %d", code, int(exit.Failure))
 	}
 }
 
@@ -157,8 +158,8 @@ func TestLogFailureEndsTheProcess(t *testing.T) {
 	if err == nil && status != 503 {
 		t.Errorf("a publish that the log did not take: %d %s", status, answer503)
 	}
-	if code := p.wait(t); code != exitFailure {
-		t.Errorf("exit status %d, want %d\n%s", code, exitFailure, p.output())
+	if code := p.wait(t); code != int(exit.IO) {
+		t.Errorf("exit status %d, want %d\n%s", code, int(exit.IO), p.output())
 	}
 	if got := p.stderr.String(); !strings.Contains(got, "the log failed, stopping") || !strings.Contains(got, "file too large") {
 		t.Errorf("the reason is not told:\n%s", got)

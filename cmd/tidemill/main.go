@@ -27,16 +27,14 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
 func main() {
 	keepPrivate()
 	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
-
-// exitFailure is the status of every failure: a bad flag, a port that is taken,
-// a log that cannot be written, a second signal.
-const exitFailure = 1
 
 // run is main with its surroundings passed in. It returns the exit status.
 func run(args, environ []string, stdout, stderr io.Writer) int {
@@ -51,7 +49,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		if !errors.As(err, &told) {
 			fmt.Fprintln(stderr, "tidemill:", err)
 		}
-		return exitFailure
+		return int(exit.Of(err))
 	}
 	return 0
 }
@@ -75,9 +73,21 @@ func newRoot(environ []string) *cobra.Command {
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fmt.Errorf("%w\nRun `%s --help` for the flags and their values", err, c.CommandPath())
+		return exit.With(exit.Usage, fmt.Errorf("%w\nRun `%s --help` for the flags and their values", err, c.CommandPath()))
 	})
-	root.AddCommand(newDev(environ), newServe(environ), newBackup(environ), newRestore(environ), newExport(environ), newUser(environ), newToken(environ), newWal(environ), newCron(), newBench(), newVersion())
+	root.AddCommand(
+		newDev(environ),
+		newServe(environ),
+		newBackup(environ),
+		newRestore(environ),
+		newExport(environ),
+		newUser(environ),
+		newToken(environ),
+		newWal(environ),
+		newCron(),
+		newBench(),
+		newVersion(),
+	)
 	return root
 }
 

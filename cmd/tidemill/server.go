@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/httpapi"
@@ -143,7 +144,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 		return s.drain()
 	case err = <-s.fatal:
 		s.abandon()
-		return &toldError{err}
+		return &toldError{exit.With(exit.IO, err)}
 	case err = <-served:
 		return errors.Join(fmt.Errorf("serve %s: %w", s.ln.Addr(), err), s.drain())
 	}
@@ -182,7 +183,7 @@ const (
 // more, or not yet, and that the line goes to a disk that hangs: the process must not
 // outlive its log.
 func (s *server) onFatal(err error) {
-	time.AfterFunc(fatalExit, func() { os.Exit(exitFailure) })
+	time.AfterFunc(fatalExit, func() { os.Exit(int(exit.IO)) })
 	s.log.Error("the log failed, stopping: what was acknowledged is on disk, the outcome of requests under way is unknown. "+
 		"Look at the disk, then start again", "error", err)
 	select {

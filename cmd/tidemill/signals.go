@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
 // untilSignal returns a context that ends with the first SIGINT or SIGTERM, which
@@ -22,7 +24,7 @@ func untilSignal(parent context.Context, stderr io.Writer) (context.Context, con
 			case s := <-signals:
 				if again {
 					fmt.Fprintf(stderr, "tidemill: %v again: stopping at once\n", s)
-					os.Exit(exitFailure)
+					os.Exit(int(exit.Failure))
 				}
 				cancel()
 			case <-stopped:
