@@ -27,10 +27,10 @@ build: ## build bin/tidemill, one static file
 # tests that drive the built binary.
 test: ## all tests, among them kills of the real binary and the JavaScript client suite
 	@command -v npm >/dev/null || echo "*** node and npm are not installed: the JavaScript client suite will not run ***"
-	@began=$$(date +%s); CGO_ENABLED=0 go test -count=1 -timeout 3m ./...; echo "make test took $$(( $$(date +%s) - began )) s"
+	@began=$$(date +%s); CGO_ENABLED=0 go test -count=1 -timeout 6m ./...; echo "make test took $$(( $$(date +%s) - began )) s"
 
 race: ## the tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race -count=1 -timeout 6m ./...
+	CGO_ENABLED=1 go test -race -count=1 -timeout 12m ./...
 
 lint: ## vet, staticcheck and the format check
 	go vet ./...
