@@ -19,7 +19,7 @@ func serve(t *testing.T, h http.HandlerFunc) *Server {
 	web := httptest.NewServer(h)
 	t.Cleanup(web.Close)
 	s := newServer(web.URL, "secret-token")
-	t.Cleanup(s.close)
+	t.Cleanup(s.Close)
 	return s
 }
 

@@ -39,11 +39,11 @@ func TestTarget(t *testing.T) {
 		{"", "QSTASH_URL=http://h QSTASH_TOKEN=hid\tden", "QSTASH_TOKEN holds more than a token"},
 	} {
 		f := pflag.NewFlagSet("", pflag.ContinueOnError)
-		at := bindTarget(f, strings.Split(c.environ, " "))
+		at := BindTarget(f, strings.Split(c.environ, " "))
 		if err := f.Parse(strings.Fields(c.args)); err != nil {
 			t.Fatal(err)
 		}
-		s, err := at.open()
+		s, err := at.Open()
 		got := ""
 		switch {
 		case err == nil:
