@@ -7,6 +7,7 @@
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
 //	tidemill cron next "EXPRESSION"            when a schedule would publish
 //	tidemill bench publish|deliver|lateness    measure it
+//	tidemill profile cpu|heap|mutex|trace|...  what a running server does
 //
 // This package is the composition root: it reads the configuration, builds
 // engine, dispatch and httpapi from it, and starts and stops them in order. No
@@ -91,6 +92,7 @@ func newRoot(environ []string) *cobra.Command {
 		newWal(environ),
 		newCron(),
 		newBench(),
+		newProfile(environ),
 		newVersion(),
 	)
 	refuseArgs(root)
