@@ -7,6 +7,7 @@
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
 //	tidemill cron next "EXPRESSION"            when a schedule would publish
 //	tidemill bench publish|deliver|lateness    measure it
+//	tidemill sink                              receive messages, and fail as told
 //
 // This package is the composition root: it reads the configuration, builds
 // engine, dispatch and httpapi from it, and starts and stops them in order. No
@@ -29,6 +30,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/exit"
+	"github.com/tidemill/tidemill/cmd/internal/sink"
 )
 
 func main() {
@@ -86,6 +88,7 @@ func newRoot(environ []string) *cobra.Command {
 		newWal(environ),
 		newCron(),
 		newBench(),
+		sink.New(environ),
 		newVersion(),
 	)
 	return root

@@ -36,6 +36,7 @@ func (p *Printer) run(w io.Writer) {
 			for len(p.texts) > 0 {
 				p.write(w, <-p.texts)
 			}
+			p.write(w, "") // what was dropped last
 			return
 		}
 	}
