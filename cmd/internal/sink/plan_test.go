@@ -44,7 +44,7 @@ func TestDraw(t *testing.T) {
 	differ := 0
 	for i := range 1000 {
 		id := fmt.Sprint("msg_", i)
-		if half(1).draw(id, i) != half(1).draw(id, i) {
+		if once := half(1).draw(id, i); once != half(1).draw(id, i) {
 			t.Fatal("two draws for one attempt")
 		}
 		if half(1).draw(id, 0) != half(2).draw(id, 0) {
