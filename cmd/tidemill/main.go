@@ -29,6 +29,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/commands"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/sink"
 )
@@ -83,6 +84,7 @@ func newRoot(environ []string) *cobra.Command {
 		newBackup(environ),
 		newRestore(environ),
 		newExport(environ),
+		commands.NewMessages(environ),
 		newUser(environ),
 		newToken(environ),
 		newWal(environ),
