@@ -8,6 +8,7 @@
 //	tidemill cron next "EXPRESSION"            when a schedule would publish
 //	tidemill bench publish|deliver|lateness    measure it
 //	tidemill profile cpu|heap|mutex|trace|...  what a running server does
+//	tidemill sink                              receive messages, and fail as told
 //
 // This package is the composition root: it reads the configuration, builds
 // engine, dispatch and httpapi from it, and starts and stops them in order. No
@@ -31,6 +32,7 @@ import (
 
 	"github.com/tidemill/tidemill/cmd/internal/commands"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
+	"github.com/tidemill/tidemill/cmd/internal/sink"
 )
 
 func main() {
@@ -93,6 +95,7 @@ func newRoot(environ []string) *cobra.Command {
 		newCron(),
 		newBench(),
 		newProfile(environ),
+		sink.New(environ),
 		newVersion(),
 	)
 	refuseArgs(root)
