@@ -79,7 +79,7 @@ func TestCanary(t *testing.T) {
 		"the token": cred.Token, "the current key": cred.Current, "the next key": cred.Next,
 		"a value that is marked": "canary-",
 	}}
-	c.p = start(t, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin.listen", "127.0.0.1:0", "--destinations.allow", "127.0.0.0/8")
+	c.p = start(t, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin.listen", "127.0.0.1:0", "--destinations.allow", "127.0.0.0/8", "--logging.level", "debug")
 	c.traffic(sink.URL, dead)
 	c.otherAccount()
 	c.adminPages()
@@ -90,7 +90,7 @@ func TestCanary(t *testing.T) {
 	c.places["/proc/PID/cmdline"] = string(cmdline)
 	c.fail()
 	c.places["standard output"], c.places["standard error"] = c.p.stdout.String(), c.p.stderr.String()
-	for _, line := range []string{"probed by one attempt", "become dead letters", "the log failed"} {
+	for _, line := range []string{"engine: attempt", "probed by one attempt", "become dead letters", "the log failed"} {
 		if !strings.Contains(c.p.stderr.String(), line) {
 			t.Errorf("the run did not come to %q", line)
 		}

@@ -36,12 +36,12 @@ func newServe(environ []string) *cobra.Command {
 }
 
 func runServe(c *cobra.Command, cfg *config.Config) error {
-	log, level := newLogger(c.ErrOrStderr())
+	log, control := newLogger(c.ErrOrStderr(), cfg)
 	s, err := listen(cfg, log, "--listen")
 	if err != nil {
 		return err
 	}
-	s.level = level
+	s.logs = control
 	defer s.close()
 	if err := s.open(); err != nil {
 		return err
