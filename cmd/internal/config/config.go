@@ -125,6 +125,9 @@ func DevDefault() *Config {
 	return c
 }
 
+// Development says whether these are settings of dev.
+func (c *Config) Development() bool { return c.AllowPrivate }
+
 // Settings is the one table of names. Its values are those of c.
 func (c *Config) Settings() []Setting {
 	return withFiles([]Setting{
