@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/receive"
 )
 
 func newDev(environ []string) *cobra.Command {
@@ -59,11 +60,11 @@ func runDev(c *cobra.Command, cfg *config.Config) error {
 		return fmt.Errorf("log the development users: %w", err)
 	}
 	s.engine.AcceptDev(true)
-	out := newPrinter(c.OutOrStdout())
-	defer out.close()
-	catch := &receiver{keys: s.signingKeys, print: out.print}
+	out := receive.NewPrinter(c.OutOrStdout(), arrivalsLost)
+	defer out.Close()
+	catch := &receiver{keys: s.signingKeys, print: out.Print}
 	return s.serve(c.Context(), catch.handle, func() {
-		out.print(devBanner(baseURL(s.ln.Addr()), cfg.Data, s.admin.addr(), temporary))
+		out.Print(devBanner(baseURL(s.ln.Addr()), cfg.Data, s.admin.addr(), temporary))
 	})
 }
 
