@@ -7,6 +7,8 @@
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
 //	tidemill cron next "EXPRESSION"            when a schedule would publish
 //	tidemill bench publish|deliver|lateness    measure it
+//	tidemill profile cpu|heap|mutex|trace|...  what a running server does
+//	tidemill sink                              receive messages, and fail as told
 //
 // This package is the composition root: it reads the configuration, builds
 // engine, dispatch and httpapi from it, and starts and stops them in order. No
@@ -30,6 +32,7 @@ import (
 
 	"github.com/tidemill/tidemill/cmd/internal/commands"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
+	"github.com/tidemill/tidemill/cmd/internal/sink"
 )
 
 func main() {
@@ -93,6 +96,8 @@ func newRoot(environ []string) *cobra.Command {
 		newWal(environ),
 		newCron(),
 		newBench(),
+		newProfile(environ),
+		sink.New(environ),
 		newVersion(),
 	)
 	refuseArgs(root)
