@@ -71,6 +71,7 @@ type Engine struct {
 	reclaimer reclaimer
 
 	deadExpired atomic.Uint64 // since the start
+	tally       tally         // what goroutines around the core count for operators
 
 	closing  atomic.Bool // no more publishes
 	fatalErr atomic.Pointer[error]
