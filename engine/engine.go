@@ -117,6 +117,7 @@ func (e *Engine) start() {
 	e.space.opened.Store(true)
 	e.reads = make(chan pageCommand, pagesInFlight)
 	e.workers.init(e)
+	e.countDead()
 	e.wg.Go(e.loop)
 	e.wg.Go(e.applyLoop)
 	e.wg.Go(e.readLoop)
@@ -128,6 +129,20 @@ func (e *Engine) start() {
 	e.wg.Go(e.watchSpace)
 	e.wg.Go(e.sweepLoop)
 	e.wg.Go(e.replayLoop)
+}
+
+// countDead has the dead letters counted, which no row says. It runs before the applier
+// does.
+func (e *Engine) countDead() {
+	n, err := e.applier.a.CountDead()
+	if err != nil {
+		return // it is closed
+	}
+	e.wg.Go(func() {
+		if err := n.Run(e.stopping); err != nil && !e.stopping() {
+			e.opts.Logger.Warn("engine: the dead letters could not be counted, and metrics are without their number", slog.Any("error", err))
+		}
+	})
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing

@@ -15,6 +15,7 @@ import (
 // tally is counted by the goroutines around the core.
 type tally struct {
 	accepted, duplicates atomic.Uint64 // publishes
+	redriven             atomic.Uint64 // dead letters that were published again
 	refused              [refusalCount]atomic.Uint64
 	append, durable      histogram.Durations // stages of a publish call
 
@@ -170,6 +171,8 @@ type Tally struct {
 	Delivered, Retried, Ended, Canceled uint64            // durable outcomes
 	Dead                                [deadCount]uint64 // dead letters that were decided, by DeadReason
 
+	Redriven uint64 // dead letters that were published again
+
 	Panics uint64        // in attempts, recovered (P50); anything but 0 is a bug
 	Apply  time.Duration // that the applier was at work
 
@@ -190,7 +193,7 @@ func (e *Engine) Tally() Tally {
 		Accepted: t.accepted.Load(), Duplicates: t.duplicates.Load(),
 		Published: c.published.Load(), Callbacks: c.callbacks.Load(),
 		Delivered: c.delivered.Load(), Retried: c.retried.Load(), Ended: c.ended.Load(), Canceled: c.canceled.Load(),
-		Panics: t.panics.Load(), Apply: time.Duration(t.applying.Load()),
+		Redriven: t.redriven.Load(), Panics: t.panics.Load(), Apply: time.Duration(t.applying.Load()),
 		Append: t.append.Snapshot(), Durable: t.durable.Snapshot(), Permit: c.permit.Snapshot(), Flow: c.flow.Snapshot(),
 		Lateness: t.lateness.Snapshot(), Logged: c.logged.Snapshot(), Batch: t.batch.Snapshot(),
 	}
