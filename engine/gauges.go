@@ -161,7 +161,8 @@ type PullGauge struct {
 	Name                       string
 	Paused                     bool
 	Pending, InFlight, Delayed int
-	Oldest                     time.Time // when the oldest message was published, zero if there is none or it is not known
+	Looked                     bool      // these are of now, and Oldest is known
+	Oldest                     time.Time // when the oldest message was published, zero if there is none
 	PullCounters
 
 	id    uint64
@@ -224,7 +225,7 @@ func (e *Engine) lookAtPull(q *PullGauge) error {
 	if err != nil || !ok {
 		return indexError(err)
 	}
-	q.Pending, q.InFlight, q.Delayed = int(s.Pending), int(s.InFlight), int(s.Delayed)
+	q.Looked, q.Pending, q.InFlight, q.Delayed = true, int(s.Pending), int(s.InFlight), int(s.Delayed)
 	if s.Oldest != 0 {
 		q.Oldest = millisTime(s.Oldest)
 	}
