@@ -44,6 +44,8 @@ func failureClass(c dispatch.Class) string {
 		return "blocked"
 	case dispatch.Resolve:
 		return "dns"
+	case dispatch.TooLarge:
+		return "too_large"
 	}
 	return c.String()
 }
@@ -51,7 +53,7 @@ func failureClass(c dispatch.Class) string {
 // api shows what the API's server counts.
 func (s sink) api(a httpapi.Stats) {
 	for _, f := range httpapi.Families() {
-		for digit := 1; digit < len(a.Answers[f]); digit++ {
+		for digit := 2; digit < len(a.Answers[f]); digit++ { // no answer is informational alone
 			number(s, requestMetric, a.Answers[f][digit], f.String(), statusClass(digit))
 		}
 	}
