@@ -219,7 +219,7 @@ func FuzzChunks(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var held budget
-		held.most = 1 << 20
+		held.most.Store(1 << 20)
 		b := body{budget: &held, limit: 1 << 16}
 		defer b.done()
 		if b.read(bufio.NewReader(bytes.NewReader(in)), -1) != nil {
