@@ -28,6 +28,7 @@ import (
 //	scrub     reads the log slowly, looking for damage (W7)
 //	reclaimer gives up the log's oldest segments, after copying what counts (W10)
 //	space     looks at the room on the disk
+//	notices   tells people what happened
 //	replayer  starts replays, which have a goroutine each
 //	sweeper   ends messages of pull queues that nobody will receive any more
 //
@@ -69,6 +70,7 @@ type Engine struct {
 	backup    sync.Mutex // held by the one that runs
 	hostWalk  sync.Mutex // held by the one that walks (UserHosts)
 	space     space
+	notices   notices
 
 	reclaimer reclaimer
 
@@ -110,6 +112,7 @@ func recoverEngine(o Options) (*Engine, error) {
 	e.scheduler.init()
 	e.sweeper.init()
 	e.claims.init()
+	e.notices.init()
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.closeFiles())
 	}
@@ -120,17 +123,18 @@ func (e *Engine) start() {
 	e.space.opened.Store(true)
 	e.reads = make(chan pageCommand, pagesInFlight)
 	e.workers.init(e)
-	e.wg.Go(e.loop)
-	e.wg.Go(e.applyLoop)
-	e.wg.Go(e.readLoop)
-	e.wg.Go(e.scheduleLoop)
-	e.wg.Go(e.flushLoop)
-	e.wg.Go(e.scrubLoop)
-	e.wg.Go(e.reclaimLoop)
-	e.wg.Go(e.expireLoop)
-	e.wg.Go(e.watchSpace)
-	e.wg.Go(e.sweepLoop)
-	e.wg.Go(e.replayLoop)
+	e.wg.Go(stage("loop", e.loop))
+	e.wg.Go(stage("apply", e.applyLoop))
+	e.wg.Go(stage("page", e.readLoop))
+	e.wg.Go(stage("schedule", e.scheduleLoop))
+	e.wg.Go(stage("flush", e.flushLoop))
+	e.wg.Go(stage("scrub", e.scrubLoop))
+	e.wg.Go(stage("reclaim", e.reclaimLoop))
+	e.wg.Go(stage("expire", e.expireLoop))
+	e.wg.Go(stage("space", e.watchSpace))
+	e.wg.Go(stage("notice", e.noticeLoop))
+	e.wg.Go(stage("sweep", e.sweepLoop))
+	e.wg.Go(stage("replay", e.replayLoop))
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing

@@ -54,33 +54,28 @@ func (o Options) Limits() Limits {
 // and a group buffer of its own.
 const messageMaxLimit = 64 << 20
 
-// validate checks the limits for a log with segments of a size.
+// validate says all that is wrong with the limits for a log with segments of a size.
 func (l *Limits) validate(segment int64) error {
-	switch {
-	case l.MessageMax < 1 || l.MessageMax > messageMaxLimit:
-		return fmt.Errorf("message.max-size of %d bytes: allowed are 1 B to 64 MiB", l.MessageMax)
-	case l.ResponseMax < 1 || l.ResponseMax > messageMaxLimit:
-		return fmt.Errorf("response.max-size of %d bytes: allowed are 1 B to 64 MiB", l.ResponseMax)
-	case l.AttemptMax > math.MaxUint32*time.Millisecond:
-		return fmt.Errorf("attempt.max-timeout of %s: at most %s", l.AttemptMax, math.MaxUint32*time.Millisecond)
-	case segment < l.segmentMin():
-		return fmt.Errorf("log.segment-size of %d bytes cannot hold a message of %d and the answer to it of %d bytes with their headers: set it to %d or more, "+
-			"or message.max-size and response.max-size together to %d or less",
-			segment, l.MessageMax, l.ResponseMax, l.segmentMin(), int64(l.MessageMax)+int64(l.ResponseMax)-(l.segmentMin()-segment))
-	case l.Parallelism < 1 || l.HostParallelism < 1:
-		return errors.New("delivery.parallelism and delivery.host-parallelism must be at least 1")
-	case l.MaxRetries < 0 || l.MaxRetries > 1<<16-2:
-		return fmt.Errorf("message.max-retries of %d: allowed are 0 to %d", l.MaxRetries, 1<<16-2)
-	case l.HistoryAge < time.Minute:
-		return fmt.Errorf("retention.history of %s: allowed is 1m or more", l.HistoryAge)
-	case l.DeadAge >= 0 && l.DeadAge < time.Minute:
-		return fmt.Errorf("retention.dlq of %s: allowed is 1m or more, or 0 for ever", l.DeadAge)
-	case l.HistorySize < 1<<20:
-		return fmt.Errorf("retention.history-size of %d bytes: allowed is 1 MiB or more", l.HistorySize)
-	case l.BodiesAge < 0 || l.BodiesAge > l.HistoryAge:
-		return fmt.Errorf("retention.bodies of %s: allowed is 0 to retention.history, %s, by which replays go", l.BodiesAge, l.HistoryAge)
+	var errs []error
+	refuse := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
 	}
-	return nil
+	refuse(l.MessageMax < 1 || l.MessageMax > messageMaxLimit, "message.max-size of %d bytes: allowed are 1 B to 64 MiB", l.MessageMax)
+	refuse(l.ResponseMax < 1 || l.ResponseMax > messageMaxLimit, "response.max-size of %d bytes: allowed are 1 B to 64 MiB", l.ResponseMax)
+	if need := l.segmentMin(); len(errs) == 0 { // else the sum means nothing
+		refuse(segment < need, "log.segment-size of %d bytes cannot hold a message of %d and the answer to it of %d bytes with their headers: set it to %d or more, "+
+			"or message.max-size and response.max-size to %d or less together", segment, l.MessageMax, l.ResponseMax, need, int64(l.MessageMax)+int64(l.ResponseMax)-(need-segment))
+	}
+	refuse(l.AttemptMax > math.MaxUint32*time.Millisecond, "attempt.max-timeout of %s: at most %s", l.AttemptMax, math.MaxUint32*time.Millisecond)
+	refuse(l.Parallelism < 1 || l.HostParallelism < 1, "delivery.parallelism and delivery.host-parallelism must be at least 1")
+	refuse(l.MaxRetries < 0 || l.MaxRetries > 1<<16-2, "message.max-retries of %d: allowed are 0 to %d", l.MaxRetries, 1<<16-2)
+	refuse(l.HistoryAge < time.Minute, "retention.history of %s: allowed is 1m or more", l.HistoryAge)
+	refuse(l.DeadAge >= 0 && l.DeadAge < time.Minute, "retention.dlq of %s: allowed is 1m or more, or 0 for ever", l.DeadAge)
+	refuse(l.HistorySize < 1<<20, "retention.history-size of %d bytes: allowed is 1 MiB or more", l.HistorySize)
+	refuse(l.BodiesAge < 0 || l.BodiesAge > l.HistoryAge, "retention.bodies of %s: allowed is 0 to retention.history, %s, by which replays go", l.BodiesAge, l.HistoryAge)
+	return errors.Join(errs...)
 }
 
 // recordMax bounds one record: an outcome with callbacks, which holds the message with

@@ -61,7 +61,7 @@ func TestSetLimits(t *testing.T) {
 	l := before
 	l.MaxRetries, l.MessageMax = 1, 64<<20
 	err := e.SetLimits(l)
-	if err == nil || !strings.Contains(err.Error(), "message.max-size and response.max-size together to ") {
+	if err == nil || !strings.Contains(err.Error(), "or message.max-size and response.max-size to ") {
 		t.Fatalf("a message that no segment holds: %v", err)
 	}
 	if e.Limits() != before {
@@ -69,7 +69,7 @@ func TestSetLimits(t *testing.T) {
 	}
 	// What the error names as right is.
 	var most int
-	if _, err := fmt.Sscanf(err.Error()[strings.Index(err.Error(), "together to "):], "together to %d", &most); err != nil {
+	if _, err := fmt.Sscanf(err.Error()[strings.Index(err.Error(), "response.max-size to "):], "response.max-size to %d", &most); err != nil {
 		t.Fatal(err)
 	}
 	l.MessageMax = most - l.ResponseMax

@@ -69,6 +69,10 @@ type Options struct {
 	// process is expected to end within a second. Default: panic.
 	OnFatal func(error)
 
+	// Notify is told what an operator wants to hear of, one after the other. It must not
+	// wait: notices that come meanwhile are dropped. Default: nobody.
+	Notify func(Notice)
+
 	// stallAfter is for tests. Default: the log's.
 	stallAfter time.Duration
 
@@ -132,11 +136,25 @@ func (o *Options) validate() error {
 		return errors.New("engine: Options.Dir is empty: name a data directory")
 	case o.Wire == nil:
 		return errors.New("engine: Options.Wire is nil")
-	case o.Resident < 1:
-		return errors.New("delivery.resident must be at least 1")
-	case o.DedupWindow < time.Second:
-		return fmt.Errorf("dedup.window of %s: allowed is 1s or more", o.DedupWindow)
+	}
+	return o.checkLimits()
+}
+
+// CheckLimits says all that is wrong with the limits, by the names that they have in the
+// configuration. Open refuses what it refuses.
+func (o Options) CheckLimits() error {
+	o.withDefaults()
+	return o.checkLimits()
+}
+
+func (o *Options) checkLimits() error {
+	var errs []error
+	if o.Resident < 1 {
+		errs = append(errs, errors.New("delivery.resident must be at least 1"))
+	}
+	if o.DedupWindow < time.Second {
+		errs = append(errs, fmt.Errorf("dedup.window of %s: allowed is 1s or more", o.DedupWindow))
 	}
 	l := o.Limits()
-	return l.validate(o.SegmentSize)
+	return errors.Join(append(errs, l.validate(o.SegmentSize))...)
 }

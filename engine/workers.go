@@ -21,13 +21,15 @@ import (
 type workers struct {
 	e       *Engine
 	jobs    chan startCommand
-	started int // owned by the loop, like the core's count of attempts in flight
+	staged  func() // run, labelled for profiles
+	started int    // owned by the loop, like the core's count of attempts in flight
 	flights flights
 	wg      sync.WaitGroup
 }
 
 func (w *workers) init(e *Engine) {
 	w.e = e
+	w.staged = stage("deliver", w.run)
 	w.jobs = make(chan startCommand, e.limits.Load().Parallelism)
 }
 
@@ -37,7 +39,7 @@ func (w *workers) init(e *Engine) {
 func (w *workers) start(cmd startCommand) {
 	if w.started < w.e.core.inflight {
 		w.started++
-		w.wg.Go(w.run)
+		w.wg.Go(w.staged)
 	}
 	select {
 	case w.jobs <- cmd:
@@ -131,6 +133,7 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 	})
 	a.e.opts.Wire.Do(&a.attempt, &a.result)
 	a.classify(r, cmd.attempt)
+	a.logAttempt(cmd, r)
 	r.outcome.Timing = timing(cmd, &a.result.Timing)
 	if r.interrupt || len(a.message.Callback) == 0 && len(a.message.Failure) == 0 {
 		return

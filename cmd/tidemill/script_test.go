@@ -2,9 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
+	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
 // TestScript runs testdata/script. Beside the usual commands a script has
@@ -23,10 +30,13 @@ import (
 //	                         NAME.out and NAME.err
 //	request STATUS METHOD URL TOKEN [BODY]   stores the answer in answer.json; the
 //	                         token may be @FILE
+//	await URL REGEXP         asks until the answer matches, for 20 s at most
 //	mode PATH OCTAL          compares permission bits
 //	flip FILE PLACE          changes one bit: at an offset, or in the first place
 //	                         where the text stands
 //	cut FILE BYTES           takes bytes off the end
+//	exits STATUS tidemill ARGS   runs a command line that ends with this status, by
+//	                         name (usage, denied, ...: see package exit) or number
 //
 // and $TAKEN, an address that somebody listens on.
 func TestScript(t *testing.T) {
@@ -75,6 +85,7 @@ func TestScript(t *testing.T) {
 				}
 				ts.Check(os.WriteFile(ts.MkAbs("answer.json"), []byte(body), 0o600))
 			},
+			"await": awaitAnswer,
 			"flip": func(ts *testscript.TestScript, neg bool, args []string) {
 				path := ts.MkAbs(args[0])
 				b, err := os.ReadFile(path)
@@ -96,6 +107,24 @@ func TestScript(t *testing.T) {
 				ts.Check(err)
 				ts.Check(os.Truncate(ts.MkAbs(args[0]), info.Size()-n))
 			},
+			"exits": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) < 2 {
+					ts.Fatalf("usage: exits STATUS COMMAND ARGS")
+				}
+				got := exit.OK
+				if err := ts.Exec(args[1], args[2:]...); err != nil {
+					failed, ok := errors.AsType[*exec.ExitError](err)
+					if !ok {
+						ts.Fatalf("%v", err)
+					}
+					got = exit.Status(failed.ExitCode())
+				}
+				if want, ok := exit.Named(args[0]); !ok {
+					ts.Fatalf("there is no status %q", args[0])
+				} else if got != want {
+					ts.Fatalf("exit status %d, want %d (%s)", got, want, args[0])
+				}
+			},
 			"mode": func(ts *testscript.TestScript, neg bool, args []string) {
 				info, err := os.Stat(ts.MkAbs(args[0]))
 				ts.Check(err)
@@ -107,11 +136,28 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// absolute makes the value of --data one that holds for the server's working
-// directory too.
+// awaitAnswer is the command await.
+func awaitAnswer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await URL REGEXP")
+	}
+	want := regexp.MustCompile(args[1])
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		_, body, err := request(context.Background(), http.MethodGet, args[0], "", "")
+		if err == nil && want.MatchString(body) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s does not answer %s: %s, %v", args[0], args[1], body, err)
+		}
+	}
+}
+
+// absolute makes the value of --data, and of --keys, one that holds for the server's
+// working directory too.
 func absolute(ts *testscript.TestScript, args []string) []string {
 	for i := range args[:len(args)-1] {
-		if args[i] == "--data" {
+		if args[i] == "--data" || args[i] == "--keys" {
 			args[i+1] = ts.MkAbs(args[i+1])
 		}
 	}

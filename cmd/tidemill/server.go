@@ -15,6 +15,7 @@ import (
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
+	"github.com/tidemill/tidemill/cmd/internal/limits"
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/httpapi"
@@ -26,6 +27,8 @@ import (
 type server struct {
 	cfg    *config.Config
 	log    *slog.Logger
+	level  *slog.LevelVar // of log
+	began  time.Time
 	ln     net.Listener
 	admin  *admin
 	client *dispatch.Client
@@ -34,7 +37,7 @@ type server struct {
 	api    *httpapi.Server
 	fatal  chan error // capacity 1: the engine's last words
 
-	descriptors descriptors
+	descriptors limits.Descriptors
 }
 
 // listen takes the ports, before anything is created on disk: a start that fails
@@ -48,10 +51,12 @@ func listen(cfg *config.Config, log *slog.Logger, portFlag string) (*server, err
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w: choose another address with --listen", err)
 	}
-	s := &server{cfg: cfg, log: log, ln: ln, fatal: make(chan error, 1)}
+	s := &server{cfg: cfg, log: log, began: time.Now(), ln: ln, fatal: make(chan error, 1)}
+	s.logStarting()
 	if s.admin, err = listenAdmin(cfg.AdminListen, ln.Addr(), log); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
+	s.logListening()
 	return s, nil
 }
 
@@ -83,7 +88,7 @@ func (s *server) open() (err error) {
 		Timeout:         s.cfg.Attempt,
 		MaxResponse:     int(s.cfg.ResponseMax),
 		MaxConnsPerHost: 2 * s.cfg.HostParallelism, // the engine gates; this is the net under it
-		MaxIdleConns:    s.descriptors.idle,
+		MaxIdleConns:    s.descriptors.Idle,
 		Logger:          s.log,
 	})
 	if err != nil {
@@ -127,7 +132,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 		CheckDestination: s.policy.CheckURL,
 		BatchMax:         s.cfg.BatchMax,
 		InflightBytes:    s.cfg.InflightMax,
-		Concurrency:      s.descriptors.clients,
+		Concurrency:      s.descriptors.Clients,
 		CORSOrigins:      s.cfg.Origins,
 		Fallback:         fallback,
 		Logger:           s.log,
@@ -137,6 +142,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.api.Serve(s.ln) }()
+	s.logReady()
 	started()
 	select {
 	case <-ctx.Done():
@@ -156,6 +162,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 // not cost the attempts theirs. What does not end in time is cut off; nothing
 // acknowledged is lost by that, so it is no failure.
 func (s *server) drain() error {
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
 	defer cancel()
 	requests, cancelRequests := context.WithTimeout(ctx, s.cfg.ShutdownTimeout/2)
@@ -168,7 +175,7 @@ func (s *server) drain() error {
 		s.log.Warn("attempts were cut off; they will be made again", "error", err)
 		err = nil
 	}
-	s.log.Info("stopped")
+	s.logStopped(began)
 	return err
 }
 
