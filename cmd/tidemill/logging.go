@@ -23,6 +23,9 @@ func newLogger(w io.Writer) (*slog.Logger, *slog.LevelVar) {
 func (s *server) logStarting() {
 	s.log.Info("starting", "version", versionLine(), "pid", os.Getpid(), "cpus", runtime.GOMAXPROCS(0),
 		slog.GroupAttrs("settings", nonDefault(s.cfg)...))
+	for _, w := range s.cfg.Warnings {
+		s.log.Warn(w)
+	}
 }
 
 // nonDefault are the settings that are not at their default. Secrets show as *** (P45).
