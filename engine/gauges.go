@@ -253,7 +253,7 @@ type DiskGauges struct {
 // DiskGauges reads some tables of the index and waits for nobody.
 func (e *Engine) DiskGauges() (d DiskGauges, err error) {
 	d = DiskGauges{
-		FreeBytes: e.space.free.Load(), FloorBytes: e.space.floor, Full: e.space.low.Load(), Stalled: e.log.Stalled(),
+		FreeBytes: e.space.free.Load(), FloorBytes: e.space.floor.Load(), Full: e.space.low.Load(), Stalled: e.log.Stalled(),
 		ApplierLag: e.applier.lag.Load(), CheckpointLag: max(e.unflushed(), 0), Pending: e.applier.a.PendingMessages(),
 	}
 	d.DeadLetters, d.DeadKnown = e.applier.a.DeadLetters()
