@@ -91,6 +91,8 @@ func newRoot(environ []string) *cobra.Command {
 		commands.NewMessages(environ),
 		commands.NewLogs(environ),
 		commands.NewDLQ(environ),
+		commands.NewReplay(environ),
+		newEnv(environ),
 		newUser(environ),
 		newToken(environ),
 		newWal(environ),

@@ -40,12 +40,12 @@ func runServe(c *cobra.Command, cfg *config.Config) error {
 	if err := checkAuth(cfg); err != nil {
 		return err
 	}
-	log, level := newLogger(c.ErrOrStderr())
+	log, control := newLogger(c.ErrOrStderr(), cfg)
 	s, err := listen(cfg, log, "--listen")
 	if err != nil {
 		return err
 	}
-	s.level = level
+	s.logs = control
 	defer s.close()
 	if err := s.open(); err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/limits"
+	"github.com/tidemill/tidemill/cmd/internal/logging"
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/httpapi"
@@ -27,7 +28,7 @@ import (
 type server struct {
 	cfg    *config.Config
 	log    *slog.Logger
-	level  *slog.LevelVar // of log
+	logs   *logging.Control // of log
 	began  time.Time
 	ln     net.Listener
 	admin  *admin
