@@ -28,6 +28,7 @@ func bindSource(c *cobra.Command, environ []string) *source {
 	s := &source{data: dataFlag{environ: environ}}
 	c.Flags().StringVar(&s.from, "from", "", "admin listener of the running server (default http://127.0.0.1:9080, or what $"+config.EnvPrefix+"ADMIN_LISTEN says)")
 	c.Flags().StringVar(&s.data.dir, "data", "", "data directory of a server that is stopped, instead of --from")
+	config.BindFile(c, &s.data.config)
 	c.MarkFlagsMutuallyExclusive("from", "data")
 	return s
 }
@@ -36,6 +37,7 @@ func bindSource(c *cobra.Command, environ []string) *source {
 func bindAdmin(c *cobra.Command, environ []string) *source {
 	s := &source{data: dataFlag{environ: environ}, only: true}
 	c.Flags().StringVar(&s.from, "from", "", "admin listener of the server (default http://127.0.0.1:9080, or what $"+config.EnvPrefix+"ADMIN_LISTEN says)")
+	config.BindFile(c, &s.data.config)
 	return s
 }
 
@@ -84,7 +86,10 @@ func (s *source) ask(ctx context.Context, path string, body io.Reader) (io.ReadC
 func (s *source) url() (string, error) {
 	from := s.from
 	if from == "" {
-		from = lookupEnv(s.data.environ, config.EnvPrefix+"ADMIN_LISTEN")
+		var err error
+		if from, err = config.Lookup(s.data.environ, s.data.config, "admin.listen"); err != nil {
+			return "", err
+		}
 	}
 	if from == "" || from == config.AdminAuto {
 		from = config.Default().AdminListen
