@@ -104,16 +104,22 @@ func newRoot(environ []string) *cobra.Command {
 	return root
 }
 
-// refuseArgs gives the errors of arguments that are missing or too many, in c and below, their exit
-// status.
+// refuseArgs gives the errors of arguments that are missing or too many, and of flags that exclude
+// each other, their exit status, in c and below.
 func refuseArgs(c *cobra.Command) {
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return exit.With(exit.Usage, fmt.Errorf("%w\nRun `%s --help` for what it takes", err, c.CommandPath()))
-			}
-			return nil
+	check := c.Args
+	if check == nil {
+		check = cobra.ArbitraryArgs
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		err := check(c, args)
+		if err == nil {
+			err = c.ValidateFlagGroups()
 		}
+		if err != nil {
+			err = exit.With(exit.Usage, fmt.Errorf("%w\nRun `%s --help` for what it takes", err, c.CommandPath()))
+		}
+		return err
 	}
 	for _, below := range c.Commands() {
 		refuseArgs(below)

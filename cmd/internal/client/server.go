@@ -35,10 +35,11 @@ type Server struct {
 	base  string
 	token string
 	http  *http.Client
+	idle  time.Duration // idleTimeout
 }
 
 func newServer(base, token string) *Server {
-	return &Server{base: base, token: token, http: &http.Client{
+	return &Server{base: base, token: token, idle: idleTimeout, http: &http.Client{
 		Transport: &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
 			DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
@@ -93,10 +94,10 @@ func (s *Server) send(parent context.Context, r *Request) (*http.Response, error
 		cancel(nil)
 		return nil, s.unreachable(parent, err)
 	}
-	resp.Body = &idleBody{body: resp.Body, ctx: ctx, cancel: cancel}
+	resp.Body = &idleBody{body: resp.Body, idle: s.idle, ctx: ctx, cancel: cancel}
 	if resp.StatusCode >= 300 {
 		defer resp.Body.Close()
-		return nil, exit.With(statusOf(resp.StatusCode), s.refusal(resp))
+		return nil, exit.With(ExitStatus(resp.StatusCode), s.refusal(resp))
 	}
 	return resp, nil
 }
@@ -186,14 +187,13 @@ func (s *Server) broken(err error) error {
 // that is stopped or a pager, does not count.
 type idleBody struct {
 	body   io.ReadCloser
+	idle   time.Duration
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 }
 
-var errSilent = fmt.Errorf("nothing came for %v", idleTimeout)
-
 func (b *idleBody) Read(p []byte) (int, error) {
-	timer := time.AfterFunc(idleTimeout, func() { b.cancel(errSilent) })
+	timer := time.AfterFunc(b.idle, func() { b.cancel(fmt.Errorf("nothing came for %v", b.idle)) })
 	n, err := b.body.Read(p)
 	timer.Stop()
 	if err != nil && err != io.EOF && b.ctx.Err() != nil {
