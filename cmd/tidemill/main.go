@@ -2,6 +2,7 @@
 //
 //	tidemill dev                               try it: published test users, temporary data
 //	tidemill serve --data DIR --listen ADDR    run it: own token and keys, public destinations only
+//	tidemill publish|messages|logs|dlq|replay  talk to it, with QSTASH_URL and QSTASH_TOKEN
 //	tidemill backup --to X, restore --from X   copy a running server, and back
 //	tidemill export                            messages, dead letters, schedules and accounts as NDJSON
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it

@@ -100,6 +100,13 @@ func TestNoAnswer(t *testing.T) {
 	if exit.Of(err) != exit.Unavailable || !strings.HasPrefix(err.Error(), "no answer from "+gone.URL+": dial tcp ") {
 		t.Errorf("nobody there: %v, status %d", err, exit.Of(err))
 	}
+	cut := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	for method, unknown := range map[string]bool{"": false, "GET": false, "POST": true, "DELETE": true} {
+		_, err := cut.JSON(t.Context(), &Request{Method: method})
+		if exit.Of(err) != exit.Unavailable || strings.Contains(err.Error(), "; whether it was done is unknown; ") != unknown {
+			t.Errorf("a connection that is cut behind %q: %v", method, err)
+		}
+	}
 	broken := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, "{")
