@@ -11,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/client"
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/profiles"
 	"github.com/tidemill/tidemill/engine"
 )
@@ -74,11 +76,11 @@ func (s *source) ask(ctx context.Context, path string, body io.Reader) (io.ReadC
 		if !s.only {
 			hint += ", or the directory of a stopped one with --data DIR"
 		}
-		return nil, fmt.Errorf("no server answers: %w\n%s", err, hint)
+		return nil, exit.With(exit.Unavailable, fmt.Errorf("no server answers: %w\n%s", err, hint))
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
-		return nil, fmt.Errorf("%s: %s", base, adminAnswer(resp))
+		return nil, exit.With(client.ExitStatus(resp.StatusCode), fmt.Errorf("%s: %s", base, adminAnswer(resp)))
 	}
 	return resp.Body, nil
 }
@@ -99,7 +101,7 @@ func (s *source) url() (string, error) {
 	}
 	u, err := url.Parse(from)
 	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("--from %q is no address: want one such as http://127.0.0.1:9080", from)
+		return "", exit.With(exit.Usage, fmt.Errorf("--from %q is no address: want one such as http://127.0.0.1:9080", from))
 	}
 	return strings.TrimSuffix(from, "/"), nil
 }
