@@ -69,20 +69,23 @@ func (s *space) init(o *Options, stop chan struct{}) error {
 		return fmt.Errorf("measure the file system of %s: %w", s.dir, err)
 	}
 	s.total = int64(u.TotalBytes)
-	switch {
-	case o.MinFree < 0:
-	case o.MinFree == 0:
-		s.floor = min(minFreeMax, s.total/minFreeShare)
-	case o.MinFree >= s.total:
+	if s.floor = FreeFloor(o.MinFree, s.total); s.floor > 0 && s.floor >= s.total {
 		return fmt.Errorf("data.min-free of %s is as much as the file system of %s has, %s: set it lower",
 			mebibytes(o.MinFree), s.dir, mebibytes(s.total))
-	default:
-		s.floor = o.MinFree
 	}
 	s.note(u)
 	s.ballast.fs, s.ballast.dir = s.fs, s.fs.PathJoin(s.dir, "ballast")
 	s.ballast.want = ballastFiles(o, s.total)
 	return s.ballast.open()
+}
+
+// FreeFloor is the free space in bytes under which publishes are refused, given Options.MinFree and
+// the size of the file system. 0 is none.
+func FreeFloor(minFree, total int64) int64 {
+	if minFree == 0 {
+		return min(minFreeMax, total/minFreeShare)
+	}
+	return max(minFree, 0)
 }
 
 // look measures the room again. A file system that cannot be asked keeps its last

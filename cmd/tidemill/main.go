@@ -30,6 +30,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/commands"
+	"github.com/tidemill/tidemill/cmd/internal/doctor"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/sink"
 )
@@ -91,6 +92,7 @@ func newRoot(environ []string) *cobra.Command {
 		newCron(),
 		newBench(),
 		sink.New(environ),
+		doctor.New(environ, loadRoots),
 		newVersion(),
 	)
 	return root
