@@ -7,6 +7,7 @@
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
 //	tidemill cron next "EXPRESSION"            when a schedule would publish
 //	tidemill bench publish|deliver|lateness    measure it
+//	tidemill profile cpu|heap|mutex|trace|...  what a running server does
 //	tidemill sink                              receive messages, and fail as told
 //
 // This package is the composition root: it reads the configuration, builds
@@ -85,17 +86,38 @@ func newRoot(environ []string) *cobra.Command {
 		newBackup(environ),
 		newRestore(environ),
 		newExport(environ),
+		commands.NewPublish(environ),
 		commands.NewMessages(environ),
+		commands.NewLogs(environ),
+		commands.NewDLQ(environ),
 		newUser(environ),
 		newToken(environ),
 		newWal(environ),
 		newCron(),
 		newBench(),
+		newProfile(environ),
 		sink.New(environ),
 		doctor.New(environ, loadRoots),
 		newVersion(),
 	)
+	refuseArgs(root)
 	return root
+}
+
+// refuseArgs gives the errors of arguments that are missing or too many, in c and below, their exit
+// status.
+func refuseArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return exit.With(exit.Usage, fmt.Errorf("%w\nRun `%s --help` for what it takes", err, c.CommandPath()))
+			}
+			return nil
+		}
+	}
+	for _, below := range c.Commands() {
+		refuseArgs(below)
+	}
 }
 
 func newVersion() *cobra.Command {

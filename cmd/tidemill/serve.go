@@ -8,10 +8,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
 func newServe(environ []string) *cobra.Command {
-	cfg := config.Default()
 	c := &cobra.Command{
 		Use:   "serve --data DIR",
 		Short: "Run the server with production defaults",
@@ -20,18 +20,15 @@ func newServe(environ []string) *cobra.Command {
 			"are refused unless --destinations.allow names them.",
 		Args: cobra.NoArgs,
 	}
-	settings := cfg.Settings()
-	config.BindFlags(c.Flags(), settings)
+	sources := config.Bind(c, false, environ)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := config.FromEnv(c.Flags(), settings, environ); err != nil {
+		cfg, err := sources.Load()
+		if err != nil {
 			return err
 		}
 		if cfg.Data == "" {
-			return errors.New("serve needs a data directory: name one with --data DIR or TIDEMILL_DATA " +
-				"(to try tidemill without one, run `tidemill dev`)")
-		}
-		if err := cfg.Validate(); err != nil {
-			return err
+			return exit.With(exit.Config, errors.New("serve needs a data directory: name one with --data DIR or TIDEMILL_DATA "+
+				"(to try tidemill without one, run `tidemill dev`)"))
 		}
 		return runServe(c, cfg)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,6 +69,23 @@ func (v *ListValue) Set(s string) error {
 			*v = append(*v, item)
 		}
 	}
+	return nil
+}
+
+// choiceValue is one of a few words.
+type choiceValue struct {
+	text *string
+	of   []string
+}
+
+func (v *choiceValue) String() string { return *v.text }
+func (v *choiceValue) Type() string   { return strings.Join(v.of, "|") }
+
+func (v *choiceValue) Set(s string) error {
+	if !slices.Contains(v.of, s) {
+		return errors.New("want one of " + strings.Join(v.of, ", "))
+	}
+	*v.text = s
 	return nil
 }
 
