@@ -65,13 +65,32 @@ func TestJudgeDir(t *testing.T) {
 
 func TestJudgeServer(t *testing.T) {
 	verdicts{
-		{"none", judgeServer(&serverFacts{err: errTest}), "ok: no server runs"},
+		{"none", judgeServer(&serverFacts{err: errTest}), "ok: none was found running"},
 		{"well", judgeServer(&serverFacts{answers: true, url: "http://a"}), "ok: http://a accepts"},
+		{"another's", judgeServer(&serverFacts{answers: true, free: true, url: "http://a"}), "ok: http://a runs on another"},
+		{"another's, asked for", judgeServer(&serverFacts{answers: true, free: true, asked: true, url: "http://a"}), "ok: http://a accepts"},
 		{"full", judgeServer(&serverFacts{answers: true, refusal: "the disk is full"}), "warn: the disk is full"},
 		{"damaged", judgeServer(&serverFacts{answers: true, damaged: 2}), "warn: 2 damaged"},
 		{"asked for, and silent", judgeServer(&serverFacts{asked: true, url: "http://a", err: errTest}), "fail: no tidemill answers at http://a: it broke"},
 		{"held, and silent", judgeServer(&serverFacts{held: true, pid: 42}), "warn: process 42"},
 	}.check(t)
+}
+
+// TestHere: a port that another directory's server holds is not free for this one's.
+func TestHere(t *testing.T) {
+	for _, c := range []struct {
+		s    serverFacts
+		want bool
+	}{
+		{serverFacts{}, false},
+		{serverFacts{held: true}, true},
+		{serverFacts{answers: true}, true},
+		{serverFacts{answers: true, free: true}, false},
+	} {
+		if got := c.s.here(); got != c.want {
+			t.Errorf("%+v: %v", c.s, got)
+		}
+	}
 }
 
 func TestJudgeMount(t *testing.T) {
@@ -191,8 +210,9 @@ func TestJudgeMachine(t *testing.T) {
 		{"pages untold", judgeHugePages("always", nil), "skip: does not tell"},
 		{"no pages", judgeHugePages("", errTest), "skip: does not tell"},
 
-		{"settings", judgeConfig(nil), "ok: valid"},
-		{"wrong settings", judgeConfig(errors.Join(errTest, errTest)), "fail: it broke; it broke"},
+		{"settings", judgeConfig(nil, nil), "ok: valid"},
+		{"doubtful settings", judgeConfig(nil, []string{"a", "b"}), "warn: a; b"},
+		{"wrong settings", judgeConfig(errors.Join(errTest, errTest), []string{"a"}), "fail: it broke; it broke"},
 	}.check(t)
 }
 

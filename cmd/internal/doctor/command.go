@@ -16,8 +16,7 @@ import (
 
 // New is the command. loadRoots is how the server reads destinations.ca-file.
 func New(environ []string, loadRoots func(file string) (*x509.CertPool, error)) *cobra.Command {
-	cfg := config.Default()
-	p := &patient{cfg: cfg, loadRoots: loadRoots, syncFor: time.Second}
+	p := &patient{loadRoots: loadRoots, syncFor: time.Second}
 	var output string
 	c := &cobra.Command{
 		Use:   "doctor",
@@ -34,13 +33,12 @@ func New(environ []string, loadRoots func(file string) (*x509.CertPool, error)) 
 			"  tidemill doctor --data /var/lib/tidemill --from http://127.0.0.1:9080 -o json",
 		Args: cobra.NoArgs,
 	}
-	settings := cfg.Settings()
+	sources := config.Bind(c, false, environ)
 	c.Flags().StringVar(&p.from, "from", "", "admin listener of a running server that should answer (default what admin.listen says, and none has to)")
 	c.Flags().Var((*config.DurationValue)(&p.syncFor), "flush-time", "how long flushes are measured; 0: not at all")
 	c.Flags().StringVarP(&output, "output", "o", "text", "text, or json: one object with all checks")
-	config.BindFlags(c.Flags(), settings)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		p.cfgErr = errors.Join(config.FromEnv(c.Flags(), settings, environ), cfg.Validate())
+		p.cfg, p.cfgErr = sources.Load() // what could be read is there in spite of an error
 		switch output {
 		case "text":
 			return reportText(c, p)

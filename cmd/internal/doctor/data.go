@@ -58,6 +58,7 @@ func judgeMode(d *dirFacts) Check {
 // serverFacts are what is known of a server that runs.
 type serverFacts struct {
 	held    bool // the directory's LOCK
+	free    bool // the directory's LOCK: who answers runs on another directory
 	pid     int  // by whom
 	url     string
 	answers bool   // the admin listener
@@ -67,12 +68,17 @@ type serverFacts struct {
 	err     error  // of asking
 }
 
+// here says whether ports that are taken are taken by the server that runs with these settings.
+func (s *serverFacts) here() bool { return s.held || s.answers && !s.free }
+
 func judgeServer(s *serverFacts) Check {
 	switch {
 	case s.answers && s.refusal != "":
 		return warn("see what it says, and its log", "a server at %s does not accept publishes: %s", s.url, s.refusal)
 	case s.answers && s.damaged > 0:
 		return warn("stop it and run `tidemill wal verify`", "the server at %s found %d damaged places or messages", s.url, s.damaged)
+	case s.answers && s.free && !s.asked:
+		return okay("none runs on the data directory; one at %s runs on another", s.url)
 	case s.answers:
 		return okay("a server at %s accepts publishes", s.url)
 	case s.asked:
@@ -80,5 +86,5 @@ func judgeServer(s *serverFacts) Check {
 	case s.held:
 		return warn("name its admin listener with --from, to have it looked at", "process %d runs on the data directory, and nothing answers at %s", s.pid, s.url)
 	}
-	return okay("no server runs on the data directory")
+	return okay("none was found running")
 }

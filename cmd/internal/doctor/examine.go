@@ -30,7 +30,7 @@ func (p *patient) examine(ctx context.Context, found func(Check)) {
 		c.Name = name
 		found(c)
 	}
-	tell("configuration", judgeConfig(p.cfgErr))
+	tell("configuration", judgeConfig(p.cfgErr, p.cfg.Warnings))
 	dir := dirFactsOf(p.cfg.Data)
 	tell("data", judgeDir(dir))
 	server := p.server(ctx, dir)
@@ -55,8 +55,9 @@ func (p *patient) examine(ctx context.Context, found func(Check)) {
 // server finds out whether one runs on the directory, or answers where one should.
 func (p *patient) server(ctx context.Context, d *dirFacts) *serverFacts {
 	s := &serverFacts{asked: p.from != "", url: p.from}
-	if d.path != "" && !d.missing && d.err == nil {
-		s.pid, s.held, _ = lockHolder(d.path) // who cannot tell looks at the listener
+	if d.path != "" && d.err == nil {
+		pid, held, err := lockHolder(d.path) // where that cannot be told, the listener alone says
+		s.pid, s.held, s.free = pid, held, !held && err == nil
 	}
 	if s.url == "" {
 		s.url = p.cfg.AdminListen
@@ -119,7 +120,7 @@ func (p *patient) examineMachine(tell func(string, Check)) {
 }
 
 func (p *patient) examinePorts(server *serverFacts, tell func(string, Check)) {
-	running := server.answers || server.held
+	running := server.here()
 	tell("listen", judgePort("listen", p.cfg.Listen, tryListen(p.cfg.Listen), running))
 	addr := p.cfg.AdminListen
 	var err error
@@ -130,9 +131,12 @@ func (p *patient) examinePorts(server *serverFacts, tell func(string, Check)) {
 }
 
 // judgeConfig tells all that is wrong with the settings on one line.
-func judgeConfig(err error) Check {
-	if err == nil {
-		return okay("the settings are valid")
+func judgeConfig(err error, warnings []string) Check {
+	switch {
+	case err != nil:
+		return fail("mend the setting that is named", "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	case len(warnings) > 0:
+		return warn("see `tidemill config check`", "%s", strings.Join(warnings, "; "))
 	}
-	return fail("mend the setting that is named", "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	return okay("the settings are valid")
 }
