@@ -2,6 +2,7 @@
 //
 //	tidemill dev                               try it: published test users, temporary data
 //	tidemill serve --data DIR --listen ADDR    run it: own token and keys, public destinations only
+//	tidemill config show|check|example         its settings, where they come from, what is wrong
 //	tidemill backup --to X, restore --from X   copy a running server, and back
 //	tidemill export                            messages, dead letters, schedules and accounts as NDJSON
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
@@ -83,6 +84,7 @@ func newRoot(environ []string) *cobra.Command {
 	root.AddCommand(
 		newDev(environ),
 		newServe(environ),
+		newConfig(environ),
 		newBackup(environ),
 		newRestore(environ),
 		newExport(environ),
@@ -90,6 +92,8 @@ func newRoot(environ []string) *cobra.Command {
 		commands.NewMessages(environ),
 		commands.NewLogs(environ),
 		commands.NewDLQ(environ),
+		commands.NewReplay(environ),
+		newEnv(environ),
 		newUser(environ),
 		newToken(environ),
 		newWal(environ),
