@@ -81,7 +81,7 @@ func (x *exchange) run() (keep bool) {
 		}
 		x.fail(fail)
 	}
-	keep = whole && x.head.keepAlive && !x.srv.stopping.Load()
+	keep = whole && x.head.keepAlive && !x.srv.draining.Load()
 	x.c.unread = !whole
 	return x.write(keep) == nil && keep
 }
