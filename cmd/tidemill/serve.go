@@ -40,7 +40,7 @@ func newServe(environ []string) *cobra.Command {
 
 func runServe(c *cobra.Command, cfg *config.Config) error {
 	log, level := newLogger(c.ErrOrStderr())
-	s, err := listen(cfg, log, "--listen")
+	s, err := listenManaged(cfg, log)
 	if err != nil {
 		return err
 	}

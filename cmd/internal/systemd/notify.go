@@ -21,7 +21,8 @@ type Notifier struct {
 
 	mu struct {
 		sync.Mutex
-		status string // as it was sent last
+		status   string // as it was sent last
+		stopping bool   // Stopping was called: its status stays
 	}
 	recovery recovery
 }
@@ -62,7 +63,14 @@ func (n *Notifier) Status(status string) {
 
 // Stopping says that the server has begun to stop.
 func (n *Notifier) Stopping(status string) {
-	n.send(daemon.SdNotifyStopping, n.statusLine(status))
+	if n == nil {
+		return
+	}
+	line := n.statusLine(status)
+	n.mu.Lock()
+	n.mu.stopping = true
+	n.mu.Unlock()
+	n.send(daemon.SdNotifyStopping, line)
 }
 
 // Reloading says that the configuration is being read again; Ready ends that. The time in
@@ -86,7 +94,7 @@ func (n *Notifier) statusLine(status string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	status = strings.ReplaceAll(status, "\n", " ")
-	if status == n.mu.status || status == "" {
+	if status == n.mu.status || status == "" || n.mu.stopping {
 		return ""
 	}
 	n.mu.status = status
