@@ -40,13 +40,13 @@ func TestRestarts(t *testing.T) {
 	load.start(t, 4, 4)
 	var stops []time.Duration
 	for range rounds {
-		load.await(t, load.acked.Load()+100)
+		load.await(t, load.acked.Load()+500)
 		began := time.Now()
 		p.stop(t)
 		stops = append(stops, time.Since(began))
 		p = begin()
 	}
-	load.await(t, load.acked.Load()+100)
+	load.await(t, load.acked.Load()+500)
 	load.end()
 	if n := load.failed.Load(); n > 0 {
 		t.Errorf("%d requests failed, the first: %v", n, load.first.Load())

@@ -12,9 +12,8 @@ import (
 )
 
 // Notifier tells the service manager about the server. A nil Notifier is one outside of
-// systemd, whose methods do nothing. They are safe for concurrent use, return within
-// sendTimeout and report no error: a manager that does not listen is no reason to serve
-// worse.
+// systemd, whose methods do nothing. They are safe for concurrent use, return soon and
+// report no error: a manager that does not listen is no reason to serve worse.
 type Notifier struct {
 	socket   string
 	watchdog time.Duration // between two signs of life at most; 0: nobody asks for them
@@ -27,8 +26,12 @@ type Notifier struct {
 	recovery recovery
 }
 
-// sendTimeout bounds a datagram to a manager whose queue is full.
-const sendTimeout = time.Second
+// A manager that is busy reads late, and its queue holds ten datagrams. What changes its
+// mind about the server is worth a wait then; a status is not, the next one tells more.
+const (
+	patience   = time.Second
+	impatience = time.Millisecond
+)
 
 // FromEnv returns the notifier that the environment asks for, nil if there is none, and
 // takes what it read out of the environment: a child process must not speak for the server.
@@ -47,7 +50,7 @@ func FromEnv() *Notifier {
 
 // Ready says that requests are accepted, at the start and after Reloading.
 func (n *Notifier) Ready(status string) {
-	n.send(daemon.SdNotifyReady, n.statusLine(status))
+	n.send(patience, daemon.SdNotifyReady, n.statusLine(status))
 }
 
 // Status says what the server is doing, in a line of text for people. It sends nothing if
@@ -57,7 +60,7 @@ func (n *Notifier) Status(status string) {
 		return
 	}
 	if line := n.statusLine(status); line != "" {
-		n.send(line)
+		n.send(impatience, line)
 	}
 }
 
@@ -70,13 +73,13 @@ func (n *Notifier) Stopping(status string) {
 	n.mu.Lock()
 	n.mu.stopping = true
 	n.mu.Unlock()
-	n.send(daemon.SdNotifyStopping, line)
+	n.send(patience, daemon.SdNotifyStopping, line)
 }
 
 // Reloading says that the configuration is being read again; Ready ends that. The time in
 // it tells systemd which reload it is that ends (Type=notify-reload).
 func (n *Notifier) Reloading() {
-	n.send(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
+	n.send(patience, daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
 }
 
 // extend asks for so much more time to start or stop, from now on. Without another sign
@@ -105,7 +108,7 @@ func (n *Notifier) statusLine(status string) string {
 // sd_notify(3) does, since the manager may have been replaced. daemon.SdNotify would do the
 // same, but reads the name from the environment at every call, where it must not stay, and
 // waits without end for a manager that hangs.
-func (n *Notifier) send(assignments ...string) {
+func (n *Notifier) send(within time.Duration, assignments ...string) {
 	if n == nil {
 		return
 	}
@@ -120,7 +123,7 @@ func (n *Notifier) send(assignments ...string) {
 		return
 	}
 	defer c.Close()
-	if c.SetWriteDeadline(time.Now().Add(sendTimeout)) == nil {
+	if c.SetWriteDeadline(time.Now().Add(within)) == nil {
 		_, _ = c.Write([]byte(strings.Join(lines, "\n")))
 	}
 }

@@ -63,7 +63,7 @@ func TestNotifier(t *testing.T) {
 	n.Ready("reloaded")
 	n.Stopping("stopping")
 	n.Status("listening on :8080") // comes too late
-	n.send("END=1")
+	n.send(patience, "END=1")
 	for _, want := range []string{
 		`STATUS=replaying the log: 3\.1 of 12\.0 GiB\nEXTEND_TIMEOUT_USEC=120000000`,
 		`STATUS=loading\nEXTEND_TIMEOUT_USEC=120000000`,
@@ -100,6 +100,21 @@ func TestNobodyListens(t *testing.T) {
 	none.Report(t.Context(), time.Hour, func() string { return "" })
 }
 
+// TestBusyManager: a manager that does not read holds nobody up, and hears of what is
+// important once it does.
+func TestBusyManager(t *testing.T) {
+	m := newManager(t)
+	n := FromEnv()
+	for i := range 100 {
+		n.Status(strconv.Itoa(i)) // a second each would be the test's end
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); n.Stopping("stopping") }()
+	for !strings.HasPrefix(m.next(t), "STOPPING=1") { //nolint:revive // the queue is emptied
+	}
+	<-done
+}
+
 // TestWatch: there is a sign of life while the ping answers and none while it does not;
 // then the journal has the reason.
 func TestWatch(t *testing.T) {
@@ -124,7 +139,7 @@ func TestWatch(t *testing.T) {
 			}
 			err := answers[0]
 			answers = answers[1:]
-			n.send("ASKED=1")
+			n.send(patience, "ASKED=1")
 			return err
 		}, slog.New(slog.NewTextHandler(&log, nil)))
 	}()

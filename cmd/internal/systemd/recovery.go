@@ -29,7 +29,7 @@ func (n *Notifier) Recovering(stage string, done, total int64) {
 	r := &n.recovery
 	if now := time.Now(); stage != r.stage || now.Sub(r.told) >= recoveryEvery {
 		r.told, r.stage = now, stage
-		n.send(n.statusLine(progressText(stage, done, total)), extend(recoveryExtend))
+		n.send(impatience, n.statusLine(progressText(stage, done, total)), extend(recoveryExtend))
 	}
 }
 

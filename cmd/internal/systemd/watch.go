@@ -24,7 +24,7 @@ func (n *Notifier) Watch(ctx context.Context, ping func(context.Context) error, 
 	defer tick.Stop()
 	for {
 		if err := within(ctx, every, ping); err == nil {
-			n.send(daemon.SdNotifyWatchdog)
+			n.send(patience, daemon.SdNotifyWatchdog)
 		} else if ctx.Err() == nil {
 			log.Error("the engine does not answer: without an answer systemd's watchdog ends this process", "watchdog", n.watchdog.String(), "error", err)
 		}
