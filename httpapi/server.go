@@ -21,11 +21,11 @@ type Server struct {
 	refusing budget // connections over a limit that are still told so
 	boot     string // distinguishes the request ids of two starts
 	requests atomic.Uint64
-	streams  waiters       // of events
-	listing  chan struct{} // a place for each list of events that is being made
-	listed   budget        // bytes of those that are being sent
-	draining atomic.Bool // no more connections; the next answer of each is its last
-	stopping atomic.Bool // after draining: connections without a request end
+	streams  waiters        // of events
+	listing  chan struct{}  // a place for each list of events that is being made
+	listed   budget         // bytes of those that are being sent
+	draining atomic.Bool    // no more connections; the next answer of each is its last
+	stopping atomic.Bool    // after draining: connections without a request end
 	handlers sync.WaitGroup // one for each connection
 	serving  sync.WaitGroup // one for each Serve
 	began    time.Time
