@@ -21,13 +21,15 @@ import (
 type workers struct {
 	e       *Engine
 	jobs    chan startCommand
-	started int // owned by the loop, like the core's count of attempts in flight
+	staged  func() // run, labelled for profiles
+	started int    // owned by the loop, like the core's count of attempts in flight
 	flights flights
 	wg      sync.WaitGroup
 }
 
 func (w *workers) init(e *Engine) {
 	w.e = e
+	w.staged = stage("deliver", w.run)
 	w.jobs = make(chan startCommand, e.opts.Parallelism)
 }
 
@@ -36,7 +38,7 @@ func (w *workers) init(e *Engine) {
 func (w *workers) start(cmd startCommand) {
 	if w.started < w.e.core.inflight {
 		w.started++
-		w.wg.Go(w.run)
+		w.wg.Go(w.staged)
 	}
 	w.jobs <- cmd
 }
@@ -103,6 +105,7 @@ func (a *attempter) run(cmd *startCommand) *attemptResult {
 func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 	defer func() {
 		if p := recover(); p != nil {
+			a.e.tally.panics.Add(1)
 			a.e.opts.Logger.Error("engine: BUG: panic in an attempt", "panic", p, "stack", string(debug.Stack()))
 			*r = attemptResult{answered: true, retries: int(a.message.Retries), delay: delay.Default(cmd.attempt)}
 			r.outcome.Error = "internal error of the server during the attempt"
@@ -113,14 +116,16 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 		a.unprepared(r, err)
 		return
 	}
-	if a.e.wallMillis() < cmd.due {
+	now := a.e.wallMillis()
+	if now < cmd.due {
 		r.interrupt = true // the clock was set back since the core looked: it waits again (T3)
 		return
 	}
 	a.flight.set(flightInfo{
 		user: UserID(cmd.row.User), seq: cmd.row.Seq, nonce: cmd.row.Nonce, pos: cmd.row.Pos, len: cmd.row.Len,
-		attempt: cmd.attempt, start: a.e.wallMillis(),
+		attempt: cmd.attempt, start: now,
 	})
+	a.e.tally.start(cmd, now)
 	a.e.opts.Wire.Do(&a.attempt, &a.result)
 	a.classify(r, cmd.attempt)
 	a.logAttempt(cmd, r)
@@ -196,7 +201,7 @@ func (a *attempter) unprepared(r *attemptResult, err error) {
 func (a *attempter) damaged(r *attemptResult, err error) {
 	a.e.opts.Logger.Error("engine: a stored message is damaged; it goes to the dead letter queue. Run `tidemill wal verify`", "error", err)
 	a.e.health.messages.Add(1)
-	r.final, r.answered = true, true
+	r.final, r.answered, r.reason = true, true, DeadDamaged
 	r.outcome.Error = "damaged: the stored message cannot be read"
 }
 

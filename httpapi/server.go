@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"runtime/pprof"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ type Server struct {
 	refusing budget // connections over a limit that are still told so
 	boot     string // distinguishes the request ids of two starts
 	requests atomic.Uint64
+	counters counters
 	streams  waiters        // of events
 	listing  chan struct{}  // a place for each list of events that is being made
 	listed   budget         // bytes of those that are being sent
@@ -74,6 +76,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	defer s.serving.Done()
 	defer s.untrack(ln)
+	pprof.SetGoroutineLabels(stageAPI) // and so those of its connections
 	var pause time.Duration
 	for {
 		nc, err := ln.Accept()
@@ -140,6 +143,7 @@ func (s *Server) start(nc net.Conn) {
 // request by then, and closing at once would reset the connection and take the answer
 // back: so it is lingered for, unless too many are already.
 func (s *Server) turnAway(c *conn, f *failure) {
+	s.counters.refused.Add(1)
 	told := c.refuseUnheard(f) == nil
 	if !told || !s.mayLinger() {
 		c.nc.Close()

@@ -1,28 +1,32 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
+	"runtime/pprof"
 	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/metrics"
+	"github.com/tidemill/tidemill/cmd/internal/profiles"
 	"github.com/tidemill/tidemill/engine"
 )
 
 // admin is the listener for the operator: profiles and health, apart from the API
 // so that the API's port can be open to the world. A nil *admin is one that is off.
 type admin struct {
-	ln     net.Listener
-	srv    *http.Server
-	engine atomic.Pointer[engine.Engine] // nil until it is open
+	ln      net.Listener
+	srv     *http.Server
+	engine  atomic.Pointer[engine.Engine] // nil until it is open
+	metrics *metrics.Exporter
 }
 
 // listenAdmin starts the listener on the socket passed, or at addr. In the form AdminAuto it takes the
@@ -48,9 +52,11 @@ func listenAdmin(addr string, passed *net.TCPListener, api net.Addr, log *slog.L
 	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		log.Warn("the admin listener takes no token and is not on loopback: whoever reaches it reads all data and makes tokens", "listen", tcp)
 	}
-	a := &admin{ln: ln}
+	a := &admin{ln: ln, metrics: metrics.New()}
 	a.srv = &http.Server{Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second}
-	go a.srv.Serve(ln) // returns when closed; a failing admin listener is no reason to stop
+	go pprof.Do(context.Background(), pprof.Labels("stage", "admin"), func(context.Context) {
+		_ = a.srv.Serve(ln) // returns when closed; a failing admin listener is no reason to stop
+	})
 	return a, nil
 }
 
@@ -67,15 +73,12 @@ func (a *admin) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", a.health)
 	mux.HandleFunc("GET /stats", a.stats)
+	mux.Handle("GET /metrics", a.metrics.Handler())
 	mux.HandleFunc("GET /hosts", a.hosts)
 	mux.HandleFunc("POST /backup", a.guarded(a.backup))
 	mux.HandleFunc("POST /export", a.guarded(a.export))
 	mux.HandleFunc("POST /manage/{what}", a.guarded(a.manage))
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	profiles.Register(mux)
 	return mux
 }
 

@@ -15,6 +15,8 @@ import (
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
+	"github.com/tidemill/tidemill/cmd/internal/limits"
+	"github.com/tidemill/tidemill/cmd/internal/logging"
 	"github.com/tidemill/tidemill/cmd/internal/systemd"
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine"
@@ -27,7 +29,7 @@ import (
 type server struct {
 	cfg    *config.Config
 	log    *slog.Logger
-	level  *slog.LevelVar // of log
+	logs   *logging.Control // of log
 	began  time.Time
 	ln     net.Listener
 	admin  *admin
@@ -39,7 +41,7 @@ type server struct {
 	notify *systemd.Notifier
 	grace  time.Duration // for requests on their way when a stop begins
 
-	descriptors descriptors
+	descriptors limits.Descriptors
 }
 
 // listen takes the ports, before anything is created on disk: a start that fails
@@ -97,7 +99,7 @@ func (s *server) open() (err error) {
 		Timeout:         s.cfg.Attempt,
 		MaxResponse:     int(s.cfg.ResponseMax),
 		MaxConnsPerHost: 2 * s.cfg.HostParallelism, // the engine gates; this is the net under it
-		MaxIdleConns:    s.descriptors.idle,
+		MaxIdleConns:    s.descriptors.Idle,
 		Logger:          s.log,
 	})
 	if err != nil {
@@ -111,6 +113,7 @@ func (s *server) open() (err error) {
 		return err // names the directory, and says what to do
 	}
 	s.admin.watch(s.engine)
+	s.admin.measure(s.engine, s.client)
 	return nil
 }
 
@@ -142,7 +145,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 		CheckDestination: s.policy.CheckURL,
 		BatchMax:         s.cfg.BatchMax,
 		InflightBytes:    s.cfg.InflightMax,
-		Concurrency:      s.descriptors.clients,
+		Concurrency:      s.descriptors.Clients,
 		CORSOrigins:      s.cfg.Origins,
 		Fallback:         fallback,
 		Logger:           s.log,
@@ -150,6 +153,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 	if err != nil {
 		return err
 	}
+	s.admin.measureAPI(s.api)
 	served := make(chan error, 1)
 	go func() { served <- s.api.Serve(s.ln) }()
 	s.logReady()

@@ -14,6 +14,7 @@ type Column struct {
 	Title string
 	Cell  func(o Object) string
 	right bool
+	least int                      // width, in a table
 	color func(cell string) string // an escape sequence, "" for none
 }
 
@@ -67,6 +68,12 @@ func (c Column) Colored() Column {
 	return c
 }
 
+// AtLeast gives a column a width that rows to come are known to need.
+func (c Column) AtLeast(width int) Column {
+	c.least = width
+	return c
+}
+
 // Right aligns a column at its right.
 func (c Column) Right() Column {
 	c.right = true
@@ -109,7 +116,7 @@ func relative(t, now time.Time) string {
 func rough(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:
-		d = d.Truncate(time.Hour)
+		d = d.Truncate(24 * time.Hour)
 	case d >= time.Hour:
 		d = d.Truncate(time.Minute)
 	default:
