@@ -29,17 +29,17 @@ type admin struct {
 	metrics *metrics.Exporter
 }
 
-// listenAdmin starts the listener at addr. In the form AdminAuto it takes the
+// listenAdmin starts the listener on the socket passed, or at addr. In the form AdminAuto it takes the
 // API's port + 1000 on the same host and is off, with a line, if that is taken.
-func listenAdmin(addr string, api net.Addr, log *slog.Logger) (*admin, error) {
+func listenAdmin(addr string, passed *net.TCPListener, api net.Addr, log *slog.Logger) (*admin, error) {
 	auto := addr == config.AdminAuto
 	if auto {
 		addr = adminBeside(api)
 	}
-	if addr == config.AdminOff {
+	if addr == config.AdminOff && passed == nil {
 		return nil, nil
 	}
-	ln, err := net.Listen("tcp", addr)
+	ln, err := passedOr(passed, addr)
 	switch {
 	case err != nil && auto:
 		log.Warn("the admin listener is off: its port is taken (choose one with --admin.listen)", "listen", addr, "error", err)
