@@ -121,18 +121,18 @@ func (e *Engine) start() {
 	e.reads = make(chan pageCommand, pagesInFlight)
 	e.workers.init(e)
 	e.countDead()
-	e.wg.Go(e.loop)
-	e.wg.Go(e.applyLoop)
-	e.wg.Go(e.readLoop)
-	e.wg.Go(e.scheduleLoop)
-	e.wg.Go(e.flushLoop)
-	e.wg.Go(e.scrubLoop)
-	e.wg.Go(e.reclaimLoop)
-	e.wg.Go(e.expireLoop)
-	e.wg.Go(e.watchSpace)
-	e.wg.Go(e.noticeLoop)
-	e.wg.Go(e.sweepLoop)
-	e.wg.Go(e.replayLoop)
+	e.wg.Go(stage("loop", e.loop))
+	e.wg.Go(stage("apply", e.applyLoop))
+	e.wg.Go(stage("page", e.readLoop))
+	e.wg.Go(stage("schedule", e.scheduleLoop))
+	e.wg.Go(stage("flush", e.flushLoop))
+	e.wg.Go(stage("scrub", e.scrubLoop))
+	e.wg.Go(stage("reclaim", e.reclaimLoop))
+	e.wg.Go(stage("expire", e.expireLoop))
+	e.wg.Go(stage("space", e.watchSpace))
+	e.wg.Go(stage("notice", e.noticeLoop))
+	e.wg.Go(stage("sweep", e.sweepLoop))
+	e.wg.Go(stage("replay", e.replayLoop))
 }
 
 // countDead has the dead letters counted, which no row says. It runs before the applier
@@ -142,11 +142,11 @@ func (e *Engine) countDead() {
 	if err != nil {
 		return // it is closed
 	}
-	e.wg.Go(func() {
+	e.wg.Go(stage("count", func() {
 		if err := n.Run(e.stopping); err != nil && !e.stopping() {
 			e.opts.Logger.Warn("engine: the dead letters could not be counted, and metrics are without their number", slog.Any("error", err))
 		}
-	})
+	}))
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/receive"
 )
 
 func newDev(environ []string) *cobra.Command {
@@ -33,12 +34,12 @@ func newDev(environ []string) *cobra.Command {
 }
 
 func runDev(c *cobra.Command, cfg *config.Config) error {
-	log, level := newLogger(c.ErrOrStderr())
+	log, control := newLogger(c.ErrOrStderr(), cfg)
 	s, err := listen(cfg, log, "--port")
 	if err != nil {
 		return err
 	}
-	s.level = level
+	s.logs = control
 	if exposed(s.ln.Addr()) {
 		s.log.Warn("others can reach this address, and the published tokens are known to all: with them anybody can "+
 			"send requests from this machine, also into its private network", "listen", s.ln.Addr().String())
@@ -59,11 +60,11 @@ func runDev(c *cobra.Command, cfg *config.Config) error {
 		return fmt.Errorf("log the development users: %w", err)
 	}
 	s.engine.AcceptDev(true)
-	out := newPrinter(c.OutOrStdout())
-	defer out.close()
-	catch := &receiver{keys: s.signingKeys, print: out.print}
+	out := receive.NewPrinter(c.OutOrStdout(), arrivalsLost)
+	defer out.Close()
+	catch := &receiver{keys: s.signingKeys, print: out.Print}
 	return s.serve(c.Context(), catch.handle, func() {
-		out.print(devBanner(baseURL(s.ln.Addr()), cfg.Data, s.admin.addr(), temporary))
+		out.Print(devBanner(baseURL(s.ln.Addr()), cfg.Data, s.admin.addr(), temporary))
 	})
 }
 
