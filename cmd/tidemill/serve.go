@@ -41,7 +41,7 @@ func runServe(c *cobra.Command, cfg *config.Config) error {
 		return err
 	}
 	log, control := newLogger(c.ErrOrStderr(), cfg)
-	s, err := listen(cfg, log, "--listen")
+	s, err := listenManaged(cfg, log)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/limits"
 	"github.com/tidemill/tidemill/cmd/internal/logging"
+	"github.com/tidemill/tidemill/cmd/internal/systemd"
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/httpapi"
@@ -38,6 +39,8 @@ type server struct {
 	engine *engine.Engine
 	api    *httpapi.Server
 	fatal  chan error // capacity 1: the engine's last words
+	notify *systemd.Notifier
+	grace  time.Duration // for requests on their way when a stop begins
 
 	descriptors limits.Descriptors
 }
@@ -45,7 +48,13 @@ type server struct {
 // listen takes the ports, before anything is created on disk: a start that fails
 // for a port that is taken leaves no trace.
 func listen(cfg *config.Config, log *slog.Logger, portFlag string) (*server, error) {
-	ln, err := net.Listen("tcp", cfg.Listen)
+	return listenOr(cfg, log, portFlag, systemd.Sockets{})
+}
+
+// listenOr is listen, with the sockets that somebody else has taken for this process in
+// place of ports of its own. When it fails they are still the caller's.
+func listenOr(cfg *config.Config, log *slog.Logger, portFlag string, passed systemd.Sockets) (*server, error) {
+	ln, err := passedOr(passed.API, cfg.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("listen on %s: address already in use %s: stop what uses it, or choose another with %s",
 			cfg.Listen, portOf(cfg.Listen), portFlag)
@@ -55,10 +64,11 @@ func listen(cfg *config.Config, log *slog.Logger, portFlag string) (*server, err
 	}
 	s := &server{cfg: cfg, log: log, began: time.Now(), ln: ln, fatal: make(chan error, 1)}
 	s.logStarting()
-	if s.admin, err = listenAdmin(cfg.AdminListen, ln.Addr(), log); err != nil {
+	if s.admin, err = listenAdmin(cfg.AdminListen, passed.Admin, ln.Addr(), log); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
 	s.logListening()
+	s.logPassed(&passed)
 	return s, nil
 }
 
@@ -101,11 +111,13 @@ func (s *server) open() (err error) {
 	}
 	opts := s.cfg.EngineOptions()
 	opts.Wire, opts.Logger, opts.OnFatal, opts.Notify = s.client, s.log, s.onFatal, s.alerts.Notify
+	opts.Progress = s.tellProgress
 	s.engine, err = engine.Open(opts)
 	if err != nil {
 		return err // names the directory, and says what to do
 	}
 	s.admin.watch(s.engine)
+	s.admin.measure(s.engine, s.client)
 	return nil
 }
 
@@ -145,10 +157,12 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 	if err != nil {
 		return err
 	}
+	s.admin.measureAPI(s.api)
 	served := make(chan error, 1)
 	go func() { served <- s.api.Serve(s.ln) }()
 	s.logReady()
 	started()
+	defer s.attend()()
 	select {
 	case <-ctx.Done():
 		s.log.Info("stopping", "timeout", s.cfg.ShutdownTimeout.String())
@@ -161,17 +175,19 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 	}
 }
 
-// drain stops in the reverse order of starting: no new requests, those under way
-// are finished, then attempts in flight, then the checkpoint. Requests may take
+// drain stops in the reverse order of starting: no new connections, requests under way
+// and on their way are finished, then attempts in flight, then the checkpoint. Requests may take
 // half of shutdown.timeout, so that one client that never ends its request does
 // not cost the attempts theirs. What does not end in time is cut off; nothing
 // acknowledged is lost by that, so it is no failure.
 func (s *server) drain() error {
 	began := time.Now()
+	s.notify.Stopping("stopping: what is in flight is finished, for at most " + s.cfg.ShutdownTimeout.String())
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
 	defer cancel()
 	requests, cancelRequests := context.WithTimeout(ctx, s.cfg.ShutdownTimeout/2)
 	defer cancelRequests()
+	s.awaitRequests(requests)
 	if err := s.api.Shutdown(requests); err != nil {
 		s.log.Warn("requests were cut off", "error", err)
 	}
