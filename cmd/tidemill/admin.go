@@ -22,9 +22,10 @@ import (
 // admin is the listener for the operator: profiles and health, apart from the API
 // so that the API's port can be open to the world. A nil *admin is one that is off.
 type admin struct {
-	ln     net.Listener
-	srv    *http.Server
-	engine atomic.Pointer[engine.Engine] // nil until it is open
+	ln      net.Listener
+	srv     *http.Server
+	reloads *reloading                    // set before the engine is
+	engine  atomic.Pointer[engine.Engine] // nil until it is open
 }
 
 // listenAdmin starts the listener at addr. In the form AdminAuto it takes the
@@ -75,13 +76,15 @@ func (a *admin) routes() http.Handler {
 	mux.HandleFunc("POST /backup", a.guarded(a.backup))
 	mux.HandleFunc("POST /export", a.guarded(a.export))
 	mux.HandleFunc("POST /manage/{what}", a.guarded(a.manage))
+	mux.HandleFunc("POST /reload", a.guarded(a.reload))
 	profiles.Register(mux)
 	return mux
 }
 
 // watch makes the listener tell of the engine. Before, /healthz says "starting".
-func (a *admin) watch(e *engine.Engine) {
+func (a *admin) watch(e *engine.Engine, r *reloading) {
 	if a != nil {
+		a.reloads = r
 		a.engine.Store(e)
 	}
 }

@@ -93,6 +93,7 @@ func newRoot(environ []string) *cobra.Command {
 		commands.NewDLQ(environ),
 		newUser(environ),
 		newToken(environ),
+		newReload(environ),
 		newWal(environ),
 		newCron(),
 		newBench(),

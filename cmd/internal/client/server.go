@@ -96,7 +96,7 @@ func (s *Server) send(parent context.Context, r *Request) (*http.Response, error
 	resp.Body = &idleBody{body: resp.Body, ctx: ctx, cancel: cancel}
 	if resp.StatusCode >= 300 {
 		defer resp.Body.Close()
-		return nil, exit.With(statusOf(resp.StatusCode), s.refusal(resp))
+		return nil, exit.With(StatusOf(resp.StatusCode), s.refusal(resp))
 	}
 	return resp, nil
 }
