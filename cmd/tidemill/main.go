@@ -97,6 +97,7 @@ func newRoot(environ []string) *cobra.Command {
 		newEnv(environ),
 		newUser(environ),
 		newToken(environ),
+		newReload(environ),
 		newWal(environ),
 		newCron(),
 		newBench(),
