@@ -102,6 +102,7 @@ func (s *server) open() (err error) {
 		return err // names the directory, and says what to do
 	}
 	s.admin.watch(s.engine)
+	s.admin.measure(s.engine, s.client)
 	return nil
 }
 
@@ -141,6 +142,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 	if err != nil {
 		return err
 	}
+	s.admin.measureAPI(s.api)
 	served := make(chan error, 1)
 	go func() { served <- s.api.Serve(s.ln) }()
 	s.logReady()
