@@ -11,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/client"
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/profiles"
 	"github.com/tidemill/tidemill/engine"
 )
@@ -22,6 +24,8 @@ type source struct {
 	data dataFlag
 	from string
 	only bool // there is no --data
+
+	badRequest exit.Status // of an answer 400; 0: that of a wrong command line
 }
 
 func bindSource(c *cobra.Command, environ []string) *source {
@@ -74,11 +78,15 @@ func (s *source) ask(ctx context.Context, path string, body io.Reader) (io.ReadC
 		if !s.only {
 			hint += ", or the directory of a stopped one with --data DIR"
 		}
-		return nil, fmt.Errorf("no server answers: %w\n%s", err, hint)
+		return nil, exit.With(exit.Unavailable, fmt.Errorf("no server answers: %w\n%s", err, hint))
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
-		return nil, fmt.Errorf("%s: %s", base, adminAnswer(resp))
+		status := client.ExitStatus(resp.StatusCode)
+		if s.badRequest != 0 && resp.StatusCode == http.StatusBadRequest {
+			status = s.badRequest
+		}
+		return nil, exit.With(status, fmt.Errorf("%s: %s", base, adminAnswer(resp)))
 	}
 	return resp.Body, nil
 }
@@ -99,7 +107,7 @@ func (s *source) url() (string, error) {
 	}
 	u, err := url.Parse(from)
 	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("--from %q is no address: want one such as http://127.0.0.1:9080", from)
+		return "", exit.With(exit.Usage, fmt.Errorf("--from %q is no address: want one such as http://127.0.0.1:9080", from))
 	}
 	return strings.TrimSuffix(from, "/"), nil
 }
