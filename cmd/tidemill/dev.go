@@ -34,12 +34,12 @@ func newDev(environ []string) *cobra.Command {
 }
 
 func runDev(c *cobra.Command, cfg *config.Config) error {
-	log, level := newLogger(c.ErrOrStderr())
+	log, control := newLogger(c.ErrOrStderr(), cfg)
 	s, err := listen(cfg, log, "--port")
 	if err != nil {
 		return err
 	}
-	s.level = level
+	s.logs = control
 	if exposed(s.ln.Addr()) {
 		s.log.Warn("others can reach this address, and the published tokens are known to all: with them anybody can "+
 			"send requests from this machine, also into its private network", "listen", s.ln.Addr().String())

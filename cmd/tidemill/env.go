@@ -42,8 +42,7 @@ func newEnv(environ []string) *cobra.Command {
 		if url == "" {
 			url = "http://" + config.DevDefault().Listen
 		}
-		pairs := made.pairs()
-		return format.write(c.OutOrStdout(), slices.Concat([][2]string{{"QSTASH_URL", url}}, pairs[:]))
+		return format.write(c.OutOrStdout(), slices.Concat([]pair{{"QSTASH_URL", url}}, made.there()))
 	}
 	return c
 }
@@ -75,10 +74,12 @@ func readCredentialsFile(path string) (*credentials, error) {
 		Current string `toml:"QSTASH_CURRENT_SIGNING_KEY"`
 		Next    string `toml:"QSTASH_NEXT_SIGNING_KEY"`
 	}
-	if toml.Unmarshal(b, &file) != nil || file.Token == "" || file.Current == "" || file.Next == "" { // the error would show a line
-		return nil, exit.With(exit.Data, fmt.Errorf("%s was changed: QSTASH_TOKEN and the two signing keys are not in it", path))
+	err = toml.Unmarshal(b, &file)
+	c := (*credentials)(&file)
+	if err != nil || len(c.there()) == 0 { // the error would show a line
+		return nil, exit.With(exit.Data, fmt.Errorf("%s was changed: neither QSTASH_TOKEN nor a signing key is in it", path))
 	}
-	return (*credentials)(&file), nil
+	return c, nil // what the configuration brings is not among them
 }
 
 // envFormat is how variables are written.
@@ -98,18 +99,18 @@ func (f *envFormat) Set(s string) error {
 }
 
 // write writes variables, none of whose values has a line break.
-func (f envFormat) write(w io.Writer, pairs [][2]string) error {
+func (f envFormat) write(w io.Writer, pairs []pair) error {
 	var b strings.Builder
 	values := map[string]string{}
-	for _, kv := range pairs {
-		values[kv[0]] = kv[1]
+	for _, p := range pairs {
+		values[p.name] = p.value
 		switch f {
 		case "shell":
-			fmt.Fprintf(&b, "export %s='%s'\n", kv[0], strings.ReplaceAll(kv[1], "'", `'\''`))
+			fmt.Fprintf(&b, "export %s='%s'\n", p.name, strings.ReplaceAll(p.value, "'", `'\''`))
 		case "dotenv":
-			fmt.Fprintf(&b, "%s=%q\n", kv[0], kv[1])
+			fmt.Fprintf(&b, "%s=%q\n", p.name, p.value)
 		case "docker": // --env-file takes a line as it is
-			fmt.Fprintf(&b, "%s=%s\n", kv[0], kv[1])
+			fmt.Fprintf(&b, "%s=%s\n", p.name, p.value)
 		}
 	}
 	if f == "json" {

@@ -2,6 +2,7 @@
 //
 //	tidemill dev                               try it: published test users, temporary data
 //	tidemill serve --data DIR --listen ADDR    run it: own token and keys, public destinations only
+//	tidemill config show|check|example         its settings, where they come from, what is wrong
 //	tidemill publish|messages|logs|dlq|replay  talk to it, with QSTASH_URL and QSTASH_TOKEN
 //	tidemill backup --to X, restore --from X   copy a running server, and back
 //	tidemill export                            messages, dead letters, schedules and accounts as NDJSON
@@ -83,6 +84,7 @@ func newRoot(environ []string) *cobra.Command {
 	root.AddCommand(
 		newDev(environ),
 		newServe(environ),
+		newConfig(environ),
 		newBackup(environ),
 		newRestore(environ),
 		newExport(environ),

@@ -24,7 +24,7 @@ import (
 // TestScript runs testdata/script. Beside the usual commands a script has
 //
 //	tidemill ARGS            (by exec) a command line that ends by itself
-//	up NAME ARGS             starts the built server, waits until it accepts
+//	up NAME [VAR=VALUE ...] ARGS   starts the built server, waits until it accepts
 //	                         requests and sets $NAME_URL and $NAME_ADMIN
 //	down NAME                stops it with SIGTERM, wants status 0, and leaves
 //	                         NAME.out and NAME.err
@@ -60,7 +60,11 @@ func TestScript(t *testing.T) {
 				if neg || len(args) < 2 {
 					ts.Fatalf("usage: up NAME ARGS")
 				}
-				p := launch(t, []string{"TMPDIR=" + ts.Getenv("TMPDIR")}, absolute(ts, args[1:])...)
+				env, line := []string{"TMPDIR=" + ts.Getenv("TMPDIR")}, args[1:]
+				for len(line) > 0 && strings.Contains(line[0], "=") {
+					env, line = append(env, line[0]), line[1:]
+				}
+				p := launch(t, env, absolute(ts, line)...)
 				ts.Check(p.ready(20 * time.Second))
 				servers.Store(ts.Name()+args[0], p)
 				ts.Setenv(args[0]+"_URL", p.url())

@@ -16,6 +16,7 @@ import (
 	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/limits"
+	"github.com/tidemill/tidemill/cmd/internal/logging"
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/httpapi"
@@ -27,7 +28,7 @@ import (
 type server struct {
 	cfg    *config.Config
 	log    *slog.Logger
-	level  *slog.LevelVar // of log
+	logs   *logging.Control // of log
 	began  time.Time
 	ln     net.Listener
 	admin  *admin
@@ -101,6 +102,7 @@ func (s *server) open() (err error) {
 		return err // names the directory, and says what to do
 	}
 	s.admin.watch(s.engine)
+	s.admin.measure(s.engine, s.client)
 	return nil
 }
 
@@ -140,6 +142,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 	if err != nil {
 		return err
 	}
+	s.admin.measureAPI(s.api)
 	served := make(chan error, 1)
 	go func() { served <- s.api.Serve(s.ln) }()
 	s.logReady()

@@ -38,8 +38,8 @@ func newUserCreate(environ []string) *cobra.Command {
 		}
 		fmt.Fprintf(c.ErrOrStderr(), "Account %d (%s). Its token is printed once:\n", a.Users[0].ID, a.Users[0].Name)
 		made := credentials{Token: a.Secret, Current: a.Current, Next: a.Next}
-		for _, kv := range made.pairs() {
-			fmt.Fprintf(c.OutOrStdout(), "export %s=%s\n", kv[0], kv[1])
+		for _, kv := range made.there() {
+			fmt.Fprintf(c.OutOrStdout(), "export %s=%s\n", kv.name, kv.value)
 		}
 		return nil
 	}

@@ -7,6 +7,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -125,10 +126,13 @@ func DevDefault() *Config {
 	return c
 }
 
+// Development says whether these are settings of dev.
+func (c *Config) Development() bool { return c.AllowPrivate }
+
 // Settings is the one table of names. Its values are those of c.
 func (c *Config) Settings() []Setting {
 	return withFiles([]Setting{
-		{Name: "data", Value: (*TextValue)(&c.Data), Usage: "data directory"},
+		{Name: "data", Value: (*TextValue)(&c.Data), Usage: "data directory; dev takes a temporary one if there is none"},
 		{Name: "listen", Value: (*TextValue)(&c.Listen), Usage: "address of the API"},
 		{Name: "admin.listen", Value: (*TextValue)(&c.AdminListen), Usage: "address for operators: pprof, /healthz, backup, accounts and tokens, or off; it takes no token, so keep it on loopback"},
 		{Name: "data.min-free", Value: (*MinFreeValue)(&c.MinFree), Usage: "free space below which publishes get 507; auto: the smaller of 512MiB and 10 % of the file system", Reload: true},
@@ -201,9 +205,26 @@ func (c *Config) Validate() error {
 		fail("attempt.timeout (%s) is above attempt.max-timeout (%s): raise the second or lower the first",
 			delay.Format(c.Attempt), delay.Format(c.AttemptLimit))
 	}
+	errs = append(errs, checkAddress("listen", c.Listen))
+	if c.AdminListen != AdminAuto && c.AdminListen != AdminOff {
+		errs = append(errs, checkAddress("admin.listen", c.AdminListen))
+	}
 	_, err := dispatch.NewPolicy(c.PolicyOptions(nil))
 	errs = append(errs, err, c.EngineOptions().CheckLimits(), c.validateAuth())
 	return errors.Join(errs...)
+}
+
+// checkAddress looks at the form of an address to listen on; whether it is there, and
+// free, only listening tells.
+func checkAddress(name, addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q is no address: want HOST:PORT or :PORT, such as 127.0.0.1:8080", name, addr)
+	}
+	return nil
 }
 
 // authMin is the fewest characters of what authenticates: who guesses has all the time

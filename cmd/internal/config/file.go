@@ -124,7 +124,7 @@ func (d *document) isValue(name string, at Origin) bool {
 func (d *document) table(name string, at Origin, array bool) {
 	d.prefix, d.skip = name+".", true
 	tables := d.tables()
-	near, name := nearest(name, tables), shown(name)
+	near, name := nearest(name, tables), oneLine(name)
 	switch {
 	case array:
 		d.fail(at, "[[%s]] is an array of tables, and no setting is one: want [%s]", name, name)
@@ -186,16 +186,8 @@ func (d *document) keyValue(prefix string, n *unstable.Node) {
 	}})
 }
 
-// shown is a name as it stands in an error: on one line.
-func shown(name string) string {
-	if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) || name == "" {
-		return strconv.Quote(name)
-	}
-	return name
-}
-
 func (d *document) unknownKey(name string) string {
-	name = shown(name)
+	name = oneLine(name)
 	var known []string
 	for i := range d.settings {
 		known = append(known, d.settings[i].Name)

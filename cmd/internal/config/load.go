@@ -33,6 +33,9 @@ func (s *Sources) Load() (*Config, error) {
 	l.applyEnv(s.environ)
 	l.applyFlags(s)
 	l.resolveSecrets(lookup(s.environ, "CREDENTIALS_DIRECTORY"))
+	if s.Dev && c.AuthToken+c.AuthKey+c.AuthNextKey != "" {
+		l.warn("auth.* is not used by dev: its users are the published ones")
+	}
 	for _, err := range flatten(c.Validate()) {
 		l.problems = append(l.problems, c.traced(err))
 	}

@@ -1,5 +1,19 @@
 package config
 
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// oneLine is a text that somebody wrote as it stands in a line of ours.
+func oneLine(text string) string {
+	if text == "" || strings.ContainsFunc(text, unicode.IsControl) {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
 // nearest is the word that was probably meant, "" if none is near: more than three
 // edits away is another word, and of a short one so is more than half of it.
 func nearest(word string, known []string) string {

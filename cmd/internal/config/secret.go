@@ -87,6 +87,9 @@ func (l *loader) resolveSecrets(directory string) {
 		case path != "" && file.Source > text.Source:
 			file.Path = path
 			l.readSecret(s.secret, file)
+		case path != "": // a higher source has the secret itself
+			_ = s.Value.Set("")
+			delete(l.config.origins, s.Name)
 		case text.Source == FromDefault && directory != "":
 			path = filepath.Join(directory, s.secret)
 			if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {

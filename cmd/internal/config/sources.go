@@ -1,10 +1,13 @@
 package config
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
 // configFlag and configEnv name the TOML file. They are no settings: a file cannot name
@@ -99,6 +102,26 @@ func filePath(flag string, environ []string) string {
 
 // SetFile names the TOML file, over --config and TIDEMILL_CONFIG.
 func (s *Sources) SetFile(path string) { s.file = path }
+
+// Lookup is what the environment, or else the file, says of one setting; "" if neither
+// does. It is for commands that need to know where a server is, and not how it runs: they
+// get along with an environment that a server would refuse, though not with such a file.
+func Lookup(environ []string, file, name string) (string, error) {
+	if v := lookup(environ, envName(name)); v != "" {
+		return v, nil
+	}
+	c := Default()
+	c.origins = map[string]Origin{}
+	l := &loader{config: c, settings: c.Settings()}
+	l.applyFile(filePath(file, environ))
+	if len(l.problems) > 0 {
+		return "", exit.With(exit.Config, errors.Join(l.problems...))
+	}
+	if c.Origin(name).Source != FromFile {
+		return "", nil
+	}
+	return find(l.settings, name).Value.String(), nil
+}
 
 // lookup is the value of a variable, "" if it is not set.
 func lookup(environ []string, name string) (value string) {

@@ -78,6 +78,12 @@ type choiceValue struct {
 	of   []string
 }
 
+// NewChoice is a flag whose value is one of these words, and the first one by default.
+func NewChoice(of ...string) pflag.Value {
+	first := of[0]
+	return &choiceValue{&first, of}
+}
+
 func (v *choiceValue) String() string { return *v.text }
 func (v *choiceValue) Type() string   { return strings.Join(v.of, "|") }
 
