@@ -1,6 +1,9 @@
 package main
 
-import "github.com/tidemill/tidemill/engine"
+import (
+	"github.com/tidemill/tidemill/cmd/internal/client"
+	"github.com/tidemill/tidemill/engine"
+)
 
 // devUserBase keeps the development users out of the way of real accounts, which
 // are numbered from 1: one directory may see both `dev --data` and `serve`.
@@ -11,7 +14,7 @@ const devUserBase engine.UserID = 1 << 31
 // QSTASH_DEV_PORT for its own if user 1 has exactly these keys.
 var devUsers = [4]credentials{
 	{
-		Token:   "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0=",
+		Token:   client.DevToken,
 		Current: "sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r",
 		Next:    "sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs",
 	},

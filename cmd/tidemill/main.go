@@ -28,6 +28,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/commands"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
@@ -81,6 +82,7 @@ func newRoot(environ []string) *cobra.Command {
 		newBackup(environ),
 		newRestore(environ),
 		newExport(environ),
+		commands.NewMessages(environ),
 		newUser(environ),
 		newToken(environ),
 		newWal(environ),

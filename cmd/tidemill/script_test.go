@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,6 +14,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
 // TestScript runs testdata/script. Beside the usual commands a script has
@@ -27,6 +31,8 @@ import (
 //	flip FILE PLACE          changes one bit: at an offset, or in the first place
 //	                         where the text stands
 //	cut FILE BYTES           takes bytes off the end
+//	exits STATUS tidemill ARGS   runs a command line that ends with this status, by
+//	                         name (usage, denied, ...: see package exit) or number
 //
 // and $TAKEN, an address that somebody listens on.
 func TestScript(t *testing.T) {
@@ -95,6 +101,24 @@ func TestScript(t *testing.T) {
 				n, err := strconv.ParseInt(args[1], 10, 64)
 				ts.Check(err)
 				ts.Check(os.Truncate(ts.MkAbs(args[0]), info.Size()-n))
+			},
+			"exits": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) < 2 {
+					ts.Fatalf("usage: exits STATUS COMMAND ARGS")
+				}
+				got := exit.OK
+				if err := ts.Exec(args[1], args[2:]...); err != nil {
+					failed, ok := errors.AsType[*exec.ExitError](err)
+					if !ok {
+						ts.Fatalf("%v", err)
+					}
+					got = exit.Status(failed.ExitCode())
+				}
+				if want, ok := exit.Named(args[0]); !ok {
+					ts.Fatalf("there is no status %q", args[0])
+				} else if got != want {
+					ts.Fatalf("exit status %d, want %d (%s)", got, want, args[0])
+				}
 			},
 			"mode": func(ts *testscript.TestScript, neg bool, args []string) {
 				info, err := os.Stat(ts.MkAbs(args[0]))

@@ -1,0 +1,86 @@
+// Package commands is the part of the command line that talks to a running server: publish,
+// messages, logs, dlq, and what else a client can ask of its API. Each command is one constructor,
+// which the composition root registers; what they share is in package client.
+package commands
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/cmd/internal/client"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
+)
+
+// group is a command that has only commands below it.
+func group(c *cobra.Command, below ...*cobra.Command) *cobra.Command {
+	c.Args = cobra.NoArgs
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	c.AddCommand(below...)
+	return c
+}
+
+// usage is an error of the command line.
+func usage(format string, args ...any) error {
+	return exit.With(exit.Usage, fmt.Errorf(format, args...))
+}
+
+// named refuses ids and names that are empty: an unset variable of a script would make another call.
+func named(what string, ids []string) error {
+	for _, id := range ids {
+		if id == "" {
+			return usage("%s is empty: an unset variable?", what)
+		}
+	}
+	return nil
+}
+
+// bindYes defines --yes, which a call on everything that a filter selects asks for.
+func bindYes(c *cobra.Command) *bool {
+	return c.Flags().Bool("yes", false, "do it without naming each one")
+}
+
+// confirmed is nil if yes was given.
+func confirmed(yes bool, what string) error {
+	if yes {
+		return nil
+	}
+	return exit.With(exit.Usage, errors.New("this "+what+": say --yes if that is meant"))
+}
+
+// bindLimit defines --limit, -n.
+func bindLimit(c *cobra.Command, standard int) *int {
+	return c.Flags().IntP("limit", "n", standard, "at most so many, 0 for all")
+}
+
+// count is a number with its noun: "1 message", "2 messages".
+func count(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// message are the columns of a message and a dead letter (QSTASH.md §8.1, §8.3).
+var message = []client.Column{
+	client.Text("message", "messageId"),
+	client.Text("url", "url"),
+	client.Text("method", "method"),
+	client.Time("created", "createdAt"),
+	client.Time("not before", "notBefore"),
+	client.Number("retries", "maxRetries"),
+	client.Text("retry delay", "retryDelayExpression"),
+	client.Text("queue", "queueName"),
+	client.Text("group", "topicName"),
+	client.Text("endpoint", "endpointName"),
+	client.Text("schedule", "scheduleId"),
+	client.Words("labels", "labels"),
+	client.Text("flow key", "flowControlKey"),
+	client.Text("callback", "callback"),
+	client.Text("failure callback", "failureCallback"),
+	client.Text("published from", "callerIP"),
+	client.Text("header", "header"),
+	client.Text("body", "body"),
+	client.Text("body, base64", "bodyBase64"),
+}
