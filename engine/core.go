@@ -167,6 +167,8 @@ type commands struct {
 	pullRows []*pullRequest // look up their rows
 	urgent   bool           // somebody waits for what is to be logged
 
+	notices []Notice // for people
+
 	queries []func(*core) // to be answered, now that the step is over
 
 	bounds     []index.Lane // nil: none were asked for
@@ -186,6 +188,8 @@ func (c *commands) reset() {
 	clear(c.flows)
 	clear(c.flowed)
 	clear(c.queries)
+	clear(c.notices)
+	c.notices = c.notices[:0]
 	clear(c.received)
 	clear(c.pulled)
 	clear(c.pullRows)

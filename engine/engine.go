@@ -28,6 +28,7 @@ import (
 //	scrub     reads the log slowly, looking for damage (W7)
 //	reclaimer gives up the log's oldest segments, after copying what counts (W10)
 //	space     looks at the room on the disk
+//	notices   tells people what happened
 //	replayer  starts replays, which have a goroutine each
 //	sweeper   ends messages of pull queues that nobody will receive any more
 //
@@ -67,6 +68,7 @@ type Engine struct {
 	backup    sync.Mutex // held by the one that runs
 	hostWalk  sync.Mutex // held by the one that walks (UserHosts)
 	space     space
+	notices   notices
 
 	reclaimer reclaimer
 
@@ -106,6 +108,7 @@ func recoverEngine(o Options) (*Engine, error) {
 	e.scheduler.init()
 	e.sweeper.init()
 	e.claims.init()
+	e.notices.init()
 	if err := e.open(); err != nil {
 		return nil, errors.Join(err, e.closeFiles())
 	}
@@ -125,6 +128,7 @@ func (e *Engine) start() {
 	e.wg.Go(e.reclaimLoop)
 	e.wg.Go(e.expireLoop)
 	e.wg.Go(e.watchSpace)
+	e.wg.Go(e.noticeLoop)
 	e.wg.Go(e.sweepLoop)
 	e.wg.Go(e.replayLoop)
 }

@@ -86,6 +86,7 @@ func (e *Engine) noteDamage(d *wal.Damage) {
 	known := h.note(place, &r)
 	h.mu.Unlock()
 	if !known {
+		e.notify(Notice{Kind: NoticeDamage, Damaged: &r})
 		e.opts.Logger.Error("engine: the log is damaged; the server runs on. Run `tidemill wal verify` to see what is affected; "+
 			"`tidemill wal repair`, with the server stopped, sets it aside",
 			slog.String("segment", r.Segment), slog.Int64("offset", r.Offset), slog.String("meaning", r.Meaning), slog.Int("lost_records", r.Lost))

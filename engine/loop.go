@@ -256,6 +256,9 @@ func (e *Engine) carryOut(out *commands) (err error) {
 	for _, d := range out.flowed {
 		d.req.done(d.err)
 	}
+	for i := range out.notices {
+		e.notices.push(out.notices[i])
+	}
 	for _, fn := range out.queries {
 		fn(e.core)
 	}

@@ -28,6 +28,7 @@ func (e *Engine) open() error {
 	if err := e.removeBackupTmp(); err != nil {
 		return err
 	}
+	e.space.notify = e.notify
 	if err := e.space.init(&e.opts, e.stop); err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (e *Engine) open() error {
 	if err != nil {
 		return err
 	}
-	e.opts.Logger.Info("engine: opened", "replayedBytes", replayed, "lanes", lanes,
+	e.opts.Logger.Info("engine: opened", "replayed_bytes", replayed, "lanes", lanes,
 		"index", index, "log", log, "replay", replay, "rest", w.lap())
 	return nil
 }

@@ -71,6 +71,10 @@ type Options struct {
 	// process is expected to end within a second. Default: panic.
 	OnFatal func(error)
 
+	// Notify is told what an operator wants to hear of, one after the other. It must not
+	// wait: notices that come meanwhile are dropped. Default: nobody.
+	Notify func(Notice)
+
 	// stallAfter is for tests. Default: the log's.
 	stallAfter time.Duration
 

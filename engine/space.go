@@ -30,6 +30,7 @@ type space struct {
 	low     atomic.Bool // free is below floor
 	ballast ballast
 	logger  *slog.Logger
+	notify  func(Notice) // may be nil
 
 	// How a write of the index waits for room:
 	manual  bool          // not at all: the simulator has one goroutine
@@ -105,12 +106,23 @@ func (s *space) note(u vfs.DiskUsage) {
 	if s.low.Swap(low) == low {
 		return
 	}
+	if s.notify != nil {
+		s.notify(spaceNotice(low, free, s.floor))
+	}
 	if low {
 		s.logger.Warn("engine: the disk is full: publishes are refused until there is room; deliveries go on",
 			"free", mebibytes(free), "data.min-free", mebibytes(s.floor))
 	} else {
 		s.logger.Info("engine: there is room on the disk again: publishes are accepted", "free", mebibytes(free))
 	}
+}
+
+func spaceNotice(low bool, free, floor int64) Notice {
+	kind := NoticeDiskOK
+	if low {
+		kind = NoticeDiskLow
+	}
+	return Notice{Kind: kind, Free: free, Floor: floor}
 }
 
 // refusal is why no publish is accepted now; nil if one is.
@@ -181,11 +193,13 @@ func (e *Engine) watchSpace() {
 	tick := time.NewTimer(spacePoll)
 	defer tick.Stop()
 	full, broken := false, false
+	var refusals refusalWatch
 	for {
 		select {
 		case <-e.stop:
 			return
 		case <-tick.C:
+			e.watchRefusals(&refusals, time.Now())
 			e.space.look()
 			err := e.space.ballast.grow(e.space.free.Load(), e.space.floor)
 			was := broken

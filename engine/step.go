@@ -209,7 +209,9 @@ func (c *core) finished(i uint32, r *attemptResult) {
 	e := &c.entries[i]
 	e.flags &^= flagFlying
 	c.grown(i)
+	halfOpen := c.hosts[e.host].failures >= failuresToHalfOpen
 	c.yield(e.host, r)
+	c.noteHost(i, halfOpen, r)
 	c.yieldFlow(e.flow)
 	switch {
 	case e.flags&flagRetired != 0:
@@ -237,7 +239,9 @@ func (c *core) conclude(i uint32, r *attemptResult) {
 	}
 	o := &r.outcome
 	o.Row, o.At, o.Attempt = c.row(e), c.now, e.tries+1
-	o.Kind = decide(r, int(o.Attempt))
+	if o.Kind = decide(r, int(o.Attempt)); o.Kind == record.Dead {
+		c.notice(e, Notice{Kind: NoticeDeadLetter, Error: o.Error})
+	}
 	if len(o.Callbacks) > 0 && c.scarce() && !plant.Bug("callback-is-lost-on-a-full-disk") {
 		if c.doomed(i) { // that needs no room, and there may be none for long
 			c.appendCancel(i)

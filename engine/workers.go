@@ -123,6 +123,7 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 	})
 	a.e.opts.Wire.Do(&a.attempt, &a.result)
 	a.classify(r, cmd.attempt)
+	a.logAttempt(cmd, r)
 	r.outcome.Timing = timing(cmd, &a.result.Timing)
 	if r.interrupt || len(a.message.Callback) == 0 && len(a.message.Failure) == 0 {
 		return

@@ -65,10 +65,12 @@ func withPort(addr string, port int) string {
 }
 
 func runDev(c *cobra.Command, cfg *config.Config) error {
-	s, err := listen(cfg, newLogger(c.ErrOrStderr()), "--port")
+	log, level := newLogger(c.ErrOrStderr())
+	s, err := listen(cfg, log, "--port")
 	if err != nil {
 		return err
 	}
+	s.level = level
 	if exposed(s.ln.Addr()) {
 		s.log.Warn("others can reach this address, and the published tokens are known to all: with them anybody can "+
 			"send requests from this machine, also into its private network", "listen", s.ln.Addr().String())

@@ -4,21 +4,53 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime"
+	"time"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/logging"
 )
 
-// newLogger writes lines for people to a terminal and JSON to everything else.
-func newLogger(w io.Writer) *slog.Logger {
-	if isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, nil))
-	}
-	return slog.New(slog.NewJSONHandler(w, nil))
+// newLogger returns the server's logger and its level, which may be set at any time.
+func newLogger(w io.Writer) (*slog.Logger, *slog.LevelVar) {
+	return logging.New(w, logging.Options{NoColor: os.Getenv("NO_COLOR") != ""})
 }
 
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
+// The lines of a server's life, in this order; the engine's and the log's own come between
+// them. OPERATIONS.md, "Logs", explains them all.
+
+// logStarting is the first line: what runs here, and how it differs from what everybody runs.
+func (s *server) logStarting() {
+	s.log.Info("starting", "version", versionLine(), "pid", os.Getpid(), "cpus", runtime.GOMAXPROCS(0),
+		slog.GroupAttrs("settings", nonDefault(s.cfg)...))
+}
+
+// nonDefault are the settings that are not at their default. Secrets show as *** (P45).
+func nonDefault(cfg *config.Config) (attrs []slog.Attr) {
+	defaults := config.Default()
+	if cfg.AllowPrivate {
+		defaults = config.DevDefault()
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	plain := defaults.Settings()
+	for i, set := range cfg.Settings() {
+		if text := set.Value.String(); text != plain[i].Value.String() {
+			attrs = append(attrs, slog.String(set.Name, text))
+		}
+	}
+	return attrs
+}
+
+func (s *server) logListening() {
+	s.log.Info("listening", "listen", s.ln.Addr().String(), "admin", s.admin.addr())
+}
+
+func (s *server) logReady() {
+	s.log.Info("ready: requests are accepted", "listen", s.ln.Addr().String(), "took", time.Since(s.began))
+}
+
+// logStopped is the last line. The counts are since the start.
+func (s *server) logStopped(began time.Time) {
+	st := s.engine.Stats()
+	s.log.Info("stopped", "took", time.Since(began), "uptime", time.Since(s.began),
+		"records", st.Records, "syncs", st.Syncs, "ticks", st.Ticks, "dead_letters_expired", st.DeadExpired)
 }

@@ -39,10 +39,12 @@ func newServe(environ []string) *cobra.Command {
 }
 
 func runServe(c *cobra.Command, cfg *config.Config) error {
-	s, err := listen(cfg, newLogger(c.ErrOrStderr()), "--listen")
+	log, level := newLogger(c.ErrOrStderr())
+	s, err := listen(cfg, log, "--listen")
 	if err != nil {
 		return err
 	}
+	s.level = level
 	defer s.close()
 	if err := s.open(); err != nil {
 		return err
@@ -50,6 +52,9 @@ func runServe(c *cobra.Command, cfg *config.Config) error {
 	fresh, err := ensureAccount(s.engine, cfg.Data)
 	if err != nil {
 		return err
+	}
+	if fresh != nil {
+		s.log.Info("first start: a token and signing keys were made", "file", credentialsPath(cfg.Data))
 	}
 	return s.serve(c.Context(), nil, func() { serveBanner(c.OutOrStdout(), s, fresh) })
 }

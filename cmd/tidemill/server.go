@@ -26,6 +26,8 @@ import (
 type server struct {
 	cfg    *config.Config
 	log    *slog.Logger
+	level  *slog.LevelVar // of log
+	began  time.Time
 	ln     net.Listener
 	admin  *admin
 	client *dispatch.Client
@@ -48,10 +50,12 @@ func listen(cfg *config.Config, log *slog.Logger, portFlag string) (*server, err
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w: choose another address with --listen", err)
 	}
-	s := &server{cfg: cfg, log: log, ln: ln, fatal: make(chan error, 1)}
+	s := &server{cfg: cfg, log: log, began: time.Now(), ln: ln, fatal: make(chan error, 1)}
+	s.logStarting()
 	if s.admin, err = listenAdmin(cfg.AdminListen, ln.Addr(), log); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
+	s.logListening()
 	return s, nil
 }
 
@@ -137,6 +141,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.api.Serve(s.ln) }()
+	s.logReady()
 	started()
 	select {
 	case <-ctx.Done():
@@ -156,6 +161,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 // not cost the attempts theirs. What does not end in time is cut off; nothing
 // acknowledged is lost by that, so it is no failure.
 func (s *server) drain() error {
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
 	defer cancel()
 	requests, cancelRequests := context.WithTimeout(ctx, s.cfg.ShutdownTimeout/2)
@@ -168,7 +174,7 @@ func (s *server) drain() error {
 		s.log.Warn("attempts were cut off; they will be made again", "error", err)
 		err = nil
 	}
-	s.log.Info("stopped")
+	s.logStopped(began)
 	return err
 }
 
