@@ -82,7 +82,10 @@ func newRoot(environ []string) *cobra.Command {
 		newBackup(environ),
 		newRestore(environ),
 		newExport(environ),
+		commands.NewPublish(environ),
 		commands.NewMessages(environ),
+		commands.NewLogs(environ),
+		commands.NewDLQ(environ),
 		commands.NewQueues(environ),
 		commands.NewGroups(environ),
 		commands.NewSchedules(environ),
@@ -96,7 +99,24 @@ func newRoot(environ []string) *cobra.Command {
 		newBench(),
 		newVersion(),
 	)
+	refuseArgs(root)
 	return root
+}
+
+// refuseArgs gives the errors of arguments that are missing or too many, in c and below, their exit
+// status.
+func refuseArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return exit.With(exit.Usage, fmt.Errorf("%w\nRun `%s --help` for what it takes", err, c.CommandPath()))
+			}
+			return nil
+		}
+	}
+	for _, below := range c.Commands() {
+		refuseArgs(below)
+	}
 }
 
 func newVersion() *cobra.Command {

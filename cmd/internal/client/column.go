@@ -14,6 +14,7 @@ type Column struct {
 	Title string
 	Cell  func(o Object) string
 	right bool
+	least int                      // width, in a table
 	color func(cell string) string // an escape sequence, "" for none
 }
 
@@ -64,6 +65,12 @@ func Cell(title string, cell func(o Object) string) Column { return Column{Title
 // Colored gives the cells of a column colours by their words, on a terminal.
 func (c Column) Colored() Column {
 	c.color = stateColor
+	return c
+}
+
+// AtLeast gives a column a width that rows to come are known to need.
+func (c Column) AtLeast(width int) Column {
+	c.least = width
 	return c
 }
 

@@ -84,6 +84,12 @@ func (o *Output) JSON(raw json.RawMessage) error {
 	return err
 }
 
+// Line prints a line of text.
+func (o *Output) Line(text string) error {
+	_, err := io.WriteString(o.w, clean(text)+"\n")
+	return err
+}
+
 // One prints one object: as a table a line for each column that has a value.
 func (o *Output) One(raw json.RawMessage, cols ...Column) error {
 	if !o.Table() {
@@ -117,13 +123,21 @@ func (o *Output) Told(raw json.RawMessage, tell func(answer Object) string) erro
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(o.w, clean(tell(answer)))
-	return err
+	return o.Line(tell(answer))
 }
 
 // List begins a list.
 func (o *Output) List(cols ...Column) *List {
 	return &List{out: o, table: table{out: o, cols: cols, widths: make([]int, len(cols))}}
+}
+
+// Lines begins a list that has no end: its JSON is one object a line.
+func (o *Output) Lines(cols ...Column) *List {
+	lines := *o
+	if o.format == FormatJSON {
+		lines.format = FormatNDJSON
+	}
+	return lines.List(cols...)
 }
 
 // List prints elements as they come. After the last one it must be closed, or abandoned.

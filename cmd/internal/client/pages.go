@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"net/url"
 	"strconv"
 )
 
@@ -21,10 +19,7 @@ type Listing struct {
 // all. One element is in memory at a time, and is fn's to keep.
 func (s *Server) Each(ctx context.Context, r *Request, l Listing, limit int, fn func(raw json.RawMessage) error) error {
 	page := *r
-	page.Query = maps.Clone(r.Query)
-	if page.Query == nil {
-		page.Query = url.Values{}
-	}
+	page.Query = cloned(r.Query)
 	for left := limit; ; {
 		if l.Page > 0 {
 			page.Query.Set("count", strconv.Itoa(l.count(left)))

@@ -80,8 +80,8 @@ func (s *Server) Do(ctx context.Context, r *Request) (*http.Response, error) {
 	return resp, err
 }
 
-func (s *Server) send(ctx context.Context, r *Request) (*http.Response, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (s *Server) send(parent context.Context, r *Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(parent)
 	req, err := s.request(ctx, r)
 	if err != nil {
 		cancel(nil)
@@ -90,7 +90,7 @@ func (s *Server) send(ctx context.Context, r *Request) (*http.Response, error) {
 	resp, err := s.http.Do(req)
 	if err != nil {
 		cancel(nil)
-		return nil, s.unreachable(ctx, err)
+		return nil, s.unreachable(parent, err)
 	}
 	resp.Body = &idleBody{body: resp.Body, ctx: ctx, cancel: cancel}
 	if resp.StatusCode >= 300 {
@@ -112,9 +112,32 @@ func (s *Server) request(ctx context.Context, r *Request) (*http.Request, error)
 	if r.Header != nil {
 		req.Header = r.Header.Clone()
 	}
+	if err := checkHeader(r.Header); err != nil {
+		return nil, err
+	}
 	req.Header.Set("Authorization", "Bearer "+s.token)
 	req.Header.Set("User-Agent", "tidemill")
 	return req, nil
+}
+
+// checkHeader finds what cannot be sent, which net/http tells no better than a connection that fails.
+func checkHeader(h http.Header) error {
+	for name, values := range h {
+		if strings.ContainsFunc(name, func(r rune) bool { return !tokenRune(r) }) {
+			return fmt.Errorf("%q is no name of a header", strings.TrimPrefix(name, "Upstash-Forward-"))
+		}
+		for _, v := range values {
+			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return fmt.Errorf("the value of the header %s has a control character in it", name)
+			}
+		}
+	}
+	return nil
+}
+
+// tokenRune is true for what a header's name is made of (RFC 9110 §5.6.2).
+func tokenRune(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r)
 }
 
 var errInterrupted = errors.New("interrupted")

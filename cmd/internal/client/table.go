@@ -41,7 +41,7 @@ func (t *table) add(o Object) error {
 // flush prints what is held, below the titles if nothing was printed before.
 func (t *table) flush() error {
 	for i := range t.cols {
-		t.widths[i] = max(t.widths[i], textWidth(t.cols[i].Title))
+		t.widths[i] = max(t.widths[i], textWidth(t.cols[i].Title), t.cols[i].least)
 		for _, row := range t.rows {
 			t.widths[i] = max(t.widths[i], min(textWidth(row[i]), cellMax))
 		}

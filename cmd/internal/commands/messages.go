@@ -46,33 +46,20 @@ func newMessagesCancel(environ []string) *cobra.Command {
 			"  tidemill messages cancel --queue orders --label retry --yes\n" +
 			"  tidemill messages cancel --all --yes",
 	}
-	all := c.Flags().Bool("all", false, "all that are pending")
-	yes := bindYes(c)
-	f := bindFilters(c, "published", "message-id", "state", "status")
+	pick := bindPick(c, "messages", "published", "message-id", "state", "status")
 	return client.Command(environ, c, func(ctx context.Context, s *client.Session, args []string) error {
-		q, err := f.query()
-		if err != nil {
-			return err
-		}
+		q, err := pick.selected(args, "cancels all messages that match")
 		switch {
-		case len(args) > 0 && (len(q) > 0 || *all), len(q) > 0 && *all:
-			return usage("give ids, filters or --all: one of the three")
+		case err != nil:
+			return err
 		case len(args) > 0:
 			return cancelIDs(ctx, s, args)
-		case len(q) == 0 && !*all:
-			return usage("which messages? Give ids, filters (--queue, --label, ...) or --all")
-		}
-		if err := confirmed(*yes, "cancels all messages that match"); err != nil {
-			return err
 		}
 		return cancelAll(ctx, s, q)
 	})
 }
 
 func cancelIDs(ctx context.Context, s *client.Session, ids []string) error {
-	if err := named("ID", ids); err != nil {
-		return err
-	}
 	if len(ids) == 1 {
 		r := &client.Request{Method: http.MethodDelete, Path: "/v2/messages/" + client.Escape(ids[0]), Of: "message " + ids[0]}
 		return s.Change(ctx, r, tellCanceled)
