@@ -53,6 +53,7 @@ func used(count, most, pinned, period string) func(client.Object) string {
 func newFlowList(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "list",
+		Aliases: []string{"ls"},
 		Short:   "List flow-control keys, what they use of their limits, and who waits",
 		Example: "  tidemill flow list\n  tidemill flow list --search tenant-",
 		Args:    cobra.NoArgs,
@@ -84,7 +85,7 @@ func newFlowGet(environ []string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return s.One(ctx, r, flowKey...)
+		return s.One(ctx, r, lower(flowKey)...)
 	})
 }
 
@@ -185,6 +186,6 @@ func newFlowParallelism(environ []string) *cobra.Command {
 		Args:    cobra.NoArgs,
 	}, func(ctx context.Context, s *client.Session, _ []string) error {
 		return s.One(ctx, &client.Request{Path: "/v2/globalParallelism"},
-			client.Number("IN FLIGHT", "parallelismCount"), client.Number("AT MOST", "parallelismMax"))
+			client.Number("in flight", "parallelismCount"), client.Number("at most", "parallelismMax"))
 	})
 }

@@ -40,6 +40,7 @@ func endpoints(o client.Object) string {
 func newGroupsList(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "list",
+		Aliases: []string{"ls"},
 		Short:   "List URL groups",
 		Example: "  tidemill groups list\n  tidemill groups list -o ndjson",
 		Args:    cobra.NoArgs,

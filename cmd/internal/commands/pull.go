@@ -34,6 +34,7 @@ const (
 func newPullList(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "list",
+		Aliases: []string{"ls"},
 		Short:   "List pull queues and how many messages they hold",
 		Example: "  tidemill queues pull list",
 		Args:    cobra.NoArgs,
@@ -54,23 +55,23 @@ func newPullList(environ []string) *cobra.Command {
 // pullQueue are the columns of one queue (QUEUES.md, Queues). The secret is there when the server
 // has made one up, and never again.
 var pullQueue = []client.Column{
-	client.Text("NAME", "name"),
-	paused("STATE", "paused"),
-	client.Number("PENDING", "pending"),
-	client.Number("IN FLIGHT", "in_flight"),
-	client.Number("DELAYED", "delayed"),
-	client.Text("DEAD LETTERS TO", "dead_letter_queue"),
-	client.Number("MAX RETRIES", "max_retries"),
-	client.Cell("VISIBILITY", inSeconds("visibility_seconds")),
-	client.Cell("RETENTION", inSeconds("retention_seconds")),
-	client.Cell("DELAY", inSeconds("delay_seconds")),
-	client.Text("WEBHOOK", "webhook_url"),
-	client.Text("MAX CONCURRENCY", "max_concurrency"),
-	client.Cell("TIMEOUT", inSeconds("timeout_seconds")),
-	client.Text("RETRY DELAY", "retry_delay"),
-	client.Text("WEBHOOK SECRET", "webhook_secret"),
-	client.Time("CREATED", "created_at"),
-	client.Time("CHANGED", "updated_at"),
+	client.Text("name", "name"),
+	paused("state", "paused"),
+	client.Number("pending", "pending"),
+	client.Number("in flight", "in_flight"),
+	client.Number("delayed", "delayed"),
+	client.Text("dead letters to", "dead_letter_queue"),
+	client.Number("max retries", "max_retries"),
+	client.Cell("visibility", inSeconds("visibility_seconds")),
+	client.Cell("retention", inSeconds("retention_seconds")),
+	client.Cell("delay", inSeconds("delay_seconds")),
+	client.Text("webhook", "webhook_url"),
+	client.Text("max concurrency", "max_concurrency"),
+	client.Cell("timeout", inSeconds("timeout_seconds")),
+	client.Text("retry delay", "retry_delay"),
+	client.Text("webhook secret", "webhook_secret"),
+	client.Time("created", "created_at"),
+	client.Time("changed", "updated_at"),
 }
 
 func newPullGet(environ []string) *cobra.Command {

@@ -3,6 +3,8 @@ package commands
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,9 +43,19 @@ func paused(title, member string) client.Column {
 	}).Colored()
 }
 
+// lower makes the columns of a list those of one thing, whose titles are in lower case.
+func lower(cols []client.Column) []client.Column {
+	out := slices.Clone(cols)
+	for i := range out {
+		out[i].Title = strings.ToLower(out[i].Title)
+	}
+	return out
+}
+
 func newQueuesList(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "list",
+		Aliases: []string{"ls"},
 		Short:   "List queues and how many messages they hold",
 		Example: "  tidemill queues list\n  tidemill queues list -o json",
 		Args:    cobra.NoArgs,
@@ -65,7 +77,7 @@ func newQueuesGet(environ []string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return s.One(ctx, r, queue...)
+		return s.One(ctx, r, lower(queue)...)
 	})
 }
 

@@ -71,16 +71,23 @@ func (m Model) read() tea.Cmd {
 	}
 }
 
+// key takes what was pressed: several letters at once if somebody types fast.
 func (m Model) key(k tea.KeyMsg) (tea.Model, tea.Cmd) {
-	switch k.String() {
-	case "q", "esc", "ctrl+c":
+	switch k.Type {
+	case tea.KeyEsc, tea.KeyCtrlC:
 		return m, tea.Quit
-	case "ctrl+z":
+	case tea.KeyCtrlZ:
 		return m, tea.Suspend
-	case "s":
-		m.order = (m.order + 1) % orders
-	case "S":
-		m.order = (m.order + orders - 1) % orders
+	}
+	for _, r := range k.Runes {
+		switch r {
+		case 'q':
+			return m, tea.Quit
+		case 's':
+			m.order = (m.order + 1) % orders
+		case 'S':
+			m.order = (m.order + orders - 1) % orders
+		}
 	}
 	return m, nil
 }

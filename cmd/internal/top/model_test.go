@@ -77,7 +77,7 @@ func TestModelKeepsWhatItSawWhenTheServerIsGone(t *testing.T) {
 }
 
 func TestModelKeys(t *testing.T) {
-	m, _ := after(Model{}, key("s"), key("s"))
+	m, _ := after(Model{}, key("ss"))
 	if m.order != byInFlight {
 		t.Errorf("sorted by %s", m.order)
 	}
@@ -87,7 +87,7 @@ func TestModelKeys(t *testing.T) {
 	if m, _ = after(m, key("s")); m.order != byTrouble {
 		t.Errorf("sorted by %s", m.order)
 	}
-	for _, k := range []tea.KeyMsg{key("q"), {Type: tea.KeyEsc}, {Type: tea.KeyCtrlC}} {
+	for _, k := range []tea.KeyMsg{key("q"), key("sq"), {Type: tea.KeyEsc}, {Type: tea.KeyCtrlC}} {
 		if _, cmd := after(m, k); cmd == nil || cmd() != tea.Quit() {
 			t.Errorf("%s does not quit", k)
 		}
