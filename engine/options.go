@@ -142,31 +142,39 @@ func (o *Options) validate() error {
 		return errors.New("engine: Options.Dir is empty: name a data directory")
 	case o.Wire == nil:
 		return errors.New("engine: Options.Wire is nil")
-	case o.MessageMax < 1 || o.MessageMax > messageMaxLimit:
-		return fmt.Errorf("message.max-size of %d bytes: allowed are 1 B to 64 MiB", o.MessageMax)
-	case o.ResponseMax < 1 || o.ResponseMax > messageMaxLimit:
-		return fmt.Errorf("response.max-size of %d bytes: allowed are 1 B to 64 MiB", o.ResponseMax)
-	case o.AttemptMax > math.MaxUint32*time.Millisecond:
-		return fmt.Errorf("attempt.max-timeout of %s: at most %s", o.AttemptMax, math.MaxUint32*time.Millisecond)
-	case o.SegmentSize < o.segmentMin():
-		return fmt.Errorf("log.segment-size of %d bytes cannot hold a message of %d and the answer to it of %d bytes with their headers: set it to %d or more",
-			o.SegmentSize, o.MessageMax, o.ResponseMax, o.segmentMin())
-	case o.Parallelism < 1 || o.HostParallelism < 1 || o.Resident < 1:
-		return errors.New("delivery.parallelism, delivery.host-parallelism and delivery.resident must be at least 1")
-	case o.MaxRetries < 0 || o.MaxRetries > 1<<16-2:
-		return fmt.Errorf("message.max-retries of %d: allowed are 0 to %d", o.MaxRetries, 1<<16-2)
-	case o.HistoryAge < time.Minute:
-		return fmt.Errorf("retention.history of %s: allowed is 1m or more", o.HistoryAge)
-	case o.DeadAge >= 0 && o.DeadAge < time.Minute:
-		return fmt.Errorf("retention.dlq of %s: allowed is 1m or more, or 0 for ever", o.DeadAge)
-	case o.HistorySize < 1<<20:
-		return fmt.Errorf("retention.history-size of %d bytes: allowed is 1 MiB or more", o.HistorySize)
-	case o.BodiesAge < 0 || o.BodiesAge > o.HistoryAge:
-		return fmt.Errorf("retention.bodies of %s: allowed is 0 to retention.history, %s, by which replays go", o.BodiesAge, o.HistoryAge)
-	case o.DedupWindow < time.Second:
-		return fmt.Errorf("dedup.window of %s: allowed is 1s or more", o.DedupWindow)
 	}
-	return nil
+	return o.checkLimits()
+}
+
+// CheckLimits says all that is wrong with the limits, by the names that they have in the
+// configuration. Open refuses what it refuses.
+func (o Options) CheckLimits() error {
+	o.withDefaults()
+	return o.checkLimits()
+}
+
+func (o *Options) checkLimits() error {
+	var errs []error
+	refuse := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	refuse(o.MessageMax < 1 || o.MessageMax > messageMaxLimit, "message.max-size of %d bytes: allowed are 1 B to 64 MiB", o.MessageMax)
+	refuse(o.ResponseMax < 1 || o.ResponseMax > messageMaxLimit, "response.max-size of %d bytes: allowed are 1 B to 64 MiB", o.ResponseMax)
+	refuse(o.AttemptMax > math.MaxUint32*time.Millisecond, "attempt.max-timeout of %s: at most %s", o.AttemptMax, math.MaxUint32*time.Millisecond)
+	if len(errs) == 0 { // else the sum means nothing
+		refuse(o.SegmentSize < o.segmentMin(), "log.segment-size of %d bytes cannot hold a message of %d and the answer to it of %d bytes with their headers: set it to %d or more",
+			o.SegmentSize, o.MessageMax, o.ResponseMax, o.segmentMin())
+	}
+	refuse(o.Parallelism < 1 || o.HostParallelism < 1 || o.Resident < 1, "delivery.parallelism, delivery.host-parallelism and delivery.resident must be at least 1")
+	refuse(o.MaxRetries < 0 || o.MaxRetries > 1<<16-2, "message.max-retries of %d: allowed are 0 to %d", o.MaxRetries, 1<<16-2)
+	refuse(o.HistoryAge < time.Minute, "retention.history of %s: allowed is 1m or more", o.HistoryAge)
+	refuse(o.DeadAge >= 0 && o.DeadAge < time.Minute, "retention.dlq of %s: allowed is 1m or more, or 0 for ever", o.DeadAge)
+	refuse(o.HistorySize < 1<<20, "retention.history-size of %d bytes: allowed is 1 MiB or more", o.HistorySize)
+	refuse(o.BodiesAge < 0 || o.BodiesAge > o.HistoryAge, "retention.bodies of %s: allowed is 0 to retention.history, %s, by which replays go", o.BodiesAge, o.HistoryAge)
+	refuse(o.DedupWindow < time.Second, "dedup.window of %s: allowed is 1s or more", o.DedupWindow)
+	return errors.Join(errs...)
 }
 
 // recordMax bounds one record: an outcome with callbacks, which holds the message with

@@ -232,6 +232,9 @@ func (e *Engine) RevokeToken(id string) error {
 		if r.Dev {
 			return &LimitError{Text: errDevToken.Error()}
 		}
+		if err := e.users.configuredToken(UserID(r.ID)); err != nil {
+			return err
+		}
 		c := *r
 		c.TokenHash = hashNone
 		return e.defineUserLocked(&c, wal.Lazy)

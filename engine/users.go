@@ -24,6 +24,8 @@ type users struct {
 	mu  sync.Mutex // held by a change, over its append
 	set atomic.Pointer[userSet]
 	dev atomic.Bool // development users may authenticate
+
+	configured map[UserID]configured // what ConfigureAccount was given; guarded by mu
 }
 
 // userSet is one state of all accounts. It never changes: a change makes a copy.
@@ -79,6 +81,7 @@ func (u *users) load(x *index.Index) error {
 		})
 	}
 	u.set.Store(s)
+	u.configured = map[UserID]configured{}
 	if err != nil {
 		return fmt.Errorf("load accounts: %w", err)
 	}
@@ -228,6 +231,9 @@ func (e *Engine) RotateKeys(u UserID) (Keys, error) {
 	old := e.users.set.Load().byID[u]
 	if old == nil {
 		return Keys{}, ErrNotFound
+	}
+	if err := e.users.configuredKeys(u); err != nil {
+		return Keys{}, err
 	}
 	next, err := NewSigningKey(e.opts.Rand)
 	if err != nil {

@@ -21,13 +21,15 @@ import (
 type workers struct {
 	e       *Engine
 	jobs    chan startCommand
-	started int // owned by the loop, like the core's count of attempts in flight
+	staged  func() // run, labelled for profiles
+	started int    // owned by the loop, like the core's count of attempts in flight
 	flights flights
 	wg      sync.WaitGroup
 }
 
 func (w *workers) init(e *Engine) {
 	w.e = e
+	w.staged = stage("deliver", w.run)
 	w.jobs = make(chan startCommand, e.opts.Parallelism)
 }
 
@@ -36,7 +38,7 @@ func (w *workers) init(e *Engine) {
 func (w *workers) start(cmd startCommand) {
 	if w.started < w.e.core.inflight {
 		w.started++
-		w.wg.Go(w.run)
+		w.wg.Go(w.staged)
 	}
 	w.jobs <- cmd
 }

@@ -141,6 +141,8 @@ func (x *exchange) serve() (whole bool) {
 // call runs the route's handler. A panic is a bug: it is answered, logged, and
 // costs the connection but not the process (P50).
 func (x *exchange) call() (ok bool) {
+	x.route.enter()
+	defer x.route.leave()
 	defer func() {
 		if p := recover(); p != nil {
 			x.unexpected(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))

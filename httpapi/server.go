@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"runtime/pprof"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -71,6 +72,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		return ErrStopped
 	}
 	defer s.untrack(ln)
+	pprof.SetGoroutineLabels(stageAPI) // and so those of its connections
 	var pause time.Duration
 	for {
 		nc, err := ln.Accept()

@@ -84,6 +84,7 @@ func (c *committer) arm(a *alarm, d time.Duration) {
 
 // commitLoop is the committer goroutine.
 func (l *Log) commitLoop() {
+	label("commit")
 	for range l.committer.wake {
 		why := l.committer.why.Swap(0)
 		if why&kickStop != 0 {

@@ -136,6 +136,7 @@ func (l *Log) start() {
 	l.committer.init(l.checkStall)
 	l.wg.Go(l.commitLoop)
 	l.wg.Go(func() {
+		label("spare")
 		if err := l.spares.run(); err != nil {
 			l.poison(err)
 		}

@@ -1,19 +1,21 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
+	"runtime/pprof"
 	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/profiles"
 	"github.com/tidemill/tidemill/engine"
 )
 
@@ -50,7 +52,9 @@ func listenAdmin(addr string, api net.Addr, log *slog.Logger) (*admin, error) {
 	}
 	a := &admin{ln: ln}
 	a.srv = &http.Server{Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second}
-	go a.srv.Serve(ln) // returns when closed; a failing admin listener is no reason to stop
+	go pprof.Do(context.Background(), pprof.Labels("stage", "admin"), func(context.Context) {
+		_ = a.srv.Serve(ln) // returns when closed; a failing admin listener is no reason to stop
+	})
 	return a, nil
 }
 
@@ -71,11 +75,7 @@ func (a *admin) routes() http.Handler {
 	mux.HandleFunc("POST /backup", a.guarded(a.backup))
 	mux.HandleFunc("POST /export", a.guarded(a.export))
 	mux.HandleFunc("POST /manage/{what}", a.guarded(a.manage))
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	profiles.Register(mux)
 	return mux
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/profiles"
 	"github.com/tidemill/tidemill/engine"
 )
 
@@ -20,6 +21,7 @@ import (
 type source struct {
 	data dataFlag
 	from string
+	only bool // there is no --data
 }
 
 func bindSource(c *cobra.Command, environ []string) *source {
@@ -27,6 +29,13 @@ func bindSource(c *cobra.Command, environ []string) *source {
 	c.Flags().StringVar(&s.from, "from", "", "admin listener of the running server (default http://127.0.0.1:9080, or what $"+config.EnvPrefix+"ADMIN_LISTEN says)")
 	c.Flags().StringVar(&s.data.dir, "data", "", "data directory of a server that is stopped, instead of --from")
 	c.MarkFlagsMutuallyExclusive("from", "data")
+	return s
+}
+
+// bindAdmin is bindSource for a command that only a running server can answer.
+func bindAdmin(c *cobra.Command, environ []string) *source {
+	s := &source{data: dataFlag{environ: environ}, only: true}
+	c.Flags().StringVar(&s.from, "from", "", "admin listener of the server (default http://127.0.0.1:9080, or what $"+config.EnvPrefix+"ADMIN_LISTEN says)")
 	return s
 }
 
@@ -59,7 +68,11 @@ func (s *source) ask(ctx context.Context, path string, body io.Reader) (io.ReadC
 	}
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req) // no proxy: it is this machine's, or a neighbour's
 	if err != nil {
-		return nil, fmt.Errorf("no server answers: %w\nName its admin listener with --from URL, or the directory of a stopped one with --data DIR", err)
+		hint := "Name its admin listener with --from URL"
+		if !s.only {
+			hint += ", or the directory of a stopped one with --data DIR"
+		}
+		return nil, fmt.Errorf("no server answers: %w\n%s", err, hint)
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
@@ -89,6 +102,9 @@ func (s *source) url() (string, error) {
 func adminAnswer(resp *http.Response) string {
 	var answer struct{ Error string }
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if resp.Header.Get(profiles.Refused) != "" {
+		return strings.TrimSpace(string(b))
+	}
 	if json.Unmarshal(b, &answer) == nil && answer.Error != "" && resp.StatusCode != http.StatusNotFound {
 		return answer.Error
 	}

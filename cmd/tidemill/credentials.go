@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tidemill/tidemill/engine"
@@ -19,41 +20,54 @@ type credentials struct {
 	Next    string
 }
 
-// accounts is the part of the engine that ensureAccount needs.
+// accounts is the part of the engine that ensureAccount and applyAuth need.
 type accounts interface {
 	Accounts() []engine.AccountInfo
 	Bootstrap([]engine.Account) error
+	ConfigureAccount(*engine.Account) (engine.AccountChange, error)
 }
 
 // ensureAccount makes the first account that is not one of the published
-// development users, if the directory has none. It returns what it made, or nil.
+// development users, if the directory has none: with the secrets that the operator
+// brought, and new ones for those that he did not. It returns the new ones, or nil if
+// there are none; they alone are in the file, which is not written if there are none.
 //
 // The file is on disk before the account is logged, so that a crash in between
 // leaves no account whose token nobody knows: the next start finds no account and
 // overwrites the file. The file is for the operator and never read (W1).
-func ensureAccount(e accounts, dir string) (*credentials, error) {
-	id := engine.UserID(1)
+func ensureAccount(e accounts, dir string, brought credentials) (*credentials, error) {
 	for _, a := range e.Accounts() {
 		if !a.Dev {
 			return nil, nil
 		}
 	}
-	name := fmt.Sprintf("user%d", id)
-	c, err := newCredentials(name)
+	name := fmt.Sprintf("user%d", firstAccount)
+	drawn, err := newCredentials(name)
 	if err != nil {
 		return nil, fmt.Errorf("the credentials of the first account: %w", err)
 	}
-	if err := writeDurably(credentialsPath(dir), c.file()); err != nil {
+	all := *drawn
+	take := func(brought string, to, fresh *string) {
+		if brought != "" {
+			*to, *fresh = brought, ""
+		}
+	}
+	take(brought.Token, &all.Token, &drawn.Token)
+	take(brought.Current, &all.Current, &drawn.Current)
+	take(brought.Next, &all.Next, &drawn.Next)
+	if len(drawn.there()) == 0 {
+		drawn = nil
+	} else if err := writeDurably(credentialsPath(dir), drawn.file()); err != nil {
 		return nil, fmt.Errorf("write the credentials of the first account: %w", err)
 	}
 	err = e.Bootstrap([]engine.Account{{
-		ID: id, Name: name, Token: c.Token,
-		Keys: engine.Keys{Current: c.Current, Next: c.Next},
+		ID: firstAccount, Name: name, Token: all.Token,
+		Keys: engine.Keys{Current: all.Current, Next: all.Next},
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("log the first account: %w", err)
 	}
-	return c, nil
+	return drawn, nil
 }
 
 func credentialsPath(dir string) string { return filepath.Join(dir, "credentials.toml") }
@@ -73,8 +87,8 @@ func (c *credentials) file() []byte {
 	var b strings.Builder
 	b.WriteString("# Written once by the first start of `tidemill serve` for its operator. The server\n" +
 		"# never reads this file: changing it changes nothing. Keep it secret.\n")
-	for _, kv := range c.pairs() {
-		fmt.Fprintf(&b, "%s=%q\n", kv[0], kv[1])
+	for _, p := range c.there() {
+		fmt.Fprintf(&b, "%s=%q\n", p.name, p.value)
 	}
 	return []byte(b.String())
 }
@@ -82,17 +96,26 @@ func (c *credentials) file() []byte {
 // export writes the lines to paste into a client's shell.
 func (c *credentials) export(w io.Writer, url string) {
 	fmt.Fprintf(w, "export QSTASH_URL=%s\n", url)
-	for _, kv := range c.pairs() {
-		fmt.Fprintf(w, "export %s=%s\n", kv[0], kv[1])
+	for _, p := range c.there() {
+		fmt.Fprintf(w, "export %s=%s\n", p.name, p.value)
 	}
 }
 
-func (c *credentials) pairs() [3][2]string {
-	return [3][2]string{
+// pair is a secret with the variable that clients look for.
+type pair struct{ name, value string }
+
+// pairs are token, current and next key, in this order.
+func (c credentials) pairs() []pair {
+	return []pair{
 		{"QSTASH_TOKEN", c.Token},
 		{"QSTASH_CURRENT_SIGNING_KEY", c.Current},
 		{"QSTASH_NEXT_SIGNING_KEY", c.Next},
 	}
+}
+
+// there are the pairs that are not empty.
+func (c credentials) there() []pair {
+	return slices.DeleteFunc(c.pairs(), func(p pair) bool { return p.value == "" })
 }
 
 // writeDurably puts content at path with mode 0600, whole or not at all, and on

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tidemill/tidemill/engine"
@@ -29,11 +30,41 @@ func (l *ledger) Bootstrap(as []engine.Account) error {
 	return l.err
 }
 
+func (l *ledger) ConfigureAccount(*engine.Account) (engine.AccountChange, error) {
+	panic("not in these tests")
+}
+
+// TestBroughtSecrets: what the operator brought is the account's, and nowhere else.
+func TestBroughtSecrets(t *testing.T) {
+	all := credentials{Token: "own-token", Current: "own-current", Next: "own-next"}
+	for _, b := range []credentials{all, {Token: all.Token}, {Current: all.Current, Next: all.Next}, {Next: all.Next}} {
+		l := &ledger{dir: t.TempDir()}
+		fresh, err := ensureAccount(l, l.dir, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := l.logged[0]
+		for i, p := range b.pairs() {
+			logged := credentials{got.Token, got.Current, got.Next}.pairs()[i].value
+			if p.value != "" && logged != p.value || logged == "" {
+				t.Errorf("%+v: the account has %s", b, logged)
+			}
+			if fresh != nil && (p.value == "") != (fresh.pairs()[i].value == logged) {
+				t.Errorf("%+v: told is %+v", b, fresh)
+			}
+		}
+		file, err := os.ReadFile(credentialsPath(l.dir))
+		if (err != nil) != (b == all) || (fresh == nil) != (b == all) || strings.Contains(string(file), "own-") {
+			t.Errorf("%+v: %v, %+v, file\n%s", b, err, fresh, file)
+		}
+	}
+}
+
 // TestFirstAccountSurvivesACrash: the file comes first, so that whatever is logged
 // can be read there; a start after a crash in between replaces the file.
 func TestFirstAccountSurvivesACrash(t *testing.T) {
 	l := &ledger{dir: t.TempDir(), err: errors.New("power cut")}
-	if _, err := ensureAccount(l, l.dir); !errors.Is(err, l.err) {
+	if _, err := ensureAccount(l, l.dir, credentials{}); !errors.Is(err, l.err) {
 		t.Fatalf("error is %v", err)
 	}
 	if !l.fileThere {
@@ -42,7 +73,7 @@ func TestFirstAccountSurvivesACrash(t *testing.T) {
 	orphan := readCredentials(t, l.dir)
 
 	l.err = nil
-	fresh, err := ensureAccount(l, l.dir)
+	fresh, err := ensureAccount(l, l.dir, credentials{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,12 +95,12 @@ func TestDevelopmentUsersAreNoAccounts(t *testing.T) {
 	for _, a := range devAccounts() {
 		l.infos = append(l.infos, engine.AccountInfo{ID: a.ID, Name: a.Name, Dev: a.Dev})
 	}
-	if fresh, err := ensureAccount(l, l.dir); err != nil || fresh == nil {
+	if fresh, err := ensureAccount(l, l.dir, credentials{}); err != nil || fresh == nil {
 		t.Fatalf("made %v, %v", fresh, err)
 	}
 	l.infos = append(l.infos, engine.AccountInfo{ID: 1, Name: "user1"})
 	before := readCredentials(t, l.dir)
-	if fresh, err := ensureAccount(l, l.dir); err != nil || fresh != nil {
+	if fresh, err := ensureAccount(l, l.dir, credentials{}); err != nil || fresh != nil {
 		t.Fatalf("made a second account: %v, %v", fresh, err)
 	}
 	if *readCredentials(t, l.dir) != *before {

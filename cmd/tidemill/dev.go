@@ -4,15 +4,14 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/receive"
 )
 
 func newDev(environ []string) *cobra.Command {
-	cfg, port := config.DevDefault(), 0
 	c := &cobra.Command{
 		Use:   "dev",
 		Short: "Try it: published test users, private destinations allowed, temporary data",
@@ -22,18 +21,11 @@ func newDev(environ []string) *cobra.Command {
 			"Clients find it with QSTASH_DEV=true.",
 		Args: cobra.NoArgs,
 	}
-	settings := cfg.Settings()
-	c.Flags().Var((*portValue)(&port), "port", "port to listen on, on 127.0.0.1 unless --listen says otherwise")
-	config.BindFlags(c.Flags(), settings)
-	c.MarkFlagsMutuallyExclusive("port", "listen")
+	sources := config.Bind(c, true, environ)
+	sources.BindPort(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := config.FromEnv(c.Flags(), settings, environ); err != nil {
-			return err
-		}
-		if c.Flags().Changed("port") {
-			cfg.Listen = withPort(cfg.Listen, port)
-		}
-		if err := cfg.Validate(); err != nil {
+		cfg, err := sources.Load()
+		if err != nil {
 			return err
 		}
 		return runDev(c, cfg)
@@ -41,36 +33,13 @@ func newDev(environ []string) *cobra.Command {
 	return c
 }
 
-// portValue is a TCP port; 0 lets the system choose.
-type portValue int
-
-func (v *portValue) String() string { return "8080" }
-func (v *portValue) Type() string   { return "number" }
-
-func (v *portValue) Set(s string) error {
-	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil {
-		return fmt.Errorf("want a port from 0 to 65535")
-	}
-	*v = portValue(n)
-	return nil
-}
-
-func withPort(addr string, port int) string {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, strconv.Itoa(port))
-}
-
 func runDev(c *cobra.Command, cfg *config.Config) error {
-	log, level := newLogger(c.ErrOrStderr())
+	log, control := newLogger(c.ErrOrStderr(), cfg)
 	s, err := listen(cfg, log, "--port")
 	if err != nil {
 		return err
 	}
-	s.level = level
+	s.logs = control
 	if exposed(s.ln.Addr()) {
 		s.log.Warn("others can reach this address, and the published tokens are known to all: with them anybody can "+
 			"send requests from this machine, also into its private network", "listen", s.ln.Addr().String())
@@ -91,11 +60,11 @@ func runDev(c *cobra.Command, cfg *config.Config) error {
 		return fmt.Errorf("log the development users: %w", err)
 	}
 	s.engine.AcceptDev(true)
-	out := newPrinter(c.OutOrStdout())
-	defer out.close()
-	catch := &receiver{keys: s.signingKeys, print: out.print}
+	out := receive.NewPrinter(c.OutOrStdout(), arrivalsLost)
+	defer out.Close()
+	catch := &receiver{keys: s.signingKeys, print: out.Print}
 	return s.serve(c.Context(), catch.handle, func() {
-		out.print(devBanner(baseURL(s.ln.Addr()), cfg.Data, s.admin.addr(), temporary))
+		out.Print(devBanner(baseURL(s.ln.Addr()), cfg.Data, s.admin.addr(), temporary))
 	})
 }
 

@@ -11,9 +11,18 @@ import (
 	"github.com/tidemill/tidemill/cmd/internal/logging"
 )
 
-// newLogger returns the server's logger and its level, which may be set at any time.
-func newLogger(w io.Writer) (*slog.Logger, *slog.LevelVar) {
-	return logging.New(w, logging.Options{NoColor: os.Getenv("NO_COLOR") != ""})
+// newLogger returns the server's logger, and what changes it while the server runs.
+func newLogger(w io.Writer, cfg *config.Config) (*slog.Logger, *logging.Control) {
+	return logging.New(w, logOptions(cfg))
+}
+
+// logOptions are what cfg says of the log.
+func logOptions(cfg *config.Config) logging.Options {
+	level, err := logging.ParseLevel(cfg.LogLevel)
+	if err != nil {
+		panic("BUG: a logging.level that was read is " + cfg.LogLevel)
+	}
+	return logging.Options{Level: level, Format: cfg.LogFormat, NoColor: os.Getenv("NO_COLOR") != ""}
 }
 
 // The lines of a server's life, in this order; the engine's and the log's own come between
@@ -23,6 +32,9 @@ func newLogger(w io.Writer) (*slog.Logger, *slog.LevelVar) {
 func (s *server) logStarting() {
 	s.log.Info("starting", "version", versionLine(), "pid", os.Getpid(), "cpus", runtime.GOMAXPROCS(0),
 		slog.GroupAttrs("settings", nonDefault(s.cfg)...))
+	for _, text := range s.cfg.Warnings {
+		s.log.Warn("configuration: " + text)
+	}
 }
 
 // nonDefault are the settings that are not at their default. Secrets show as *** (P45).

@@ -2,11 +2,14 @@
 //
 //	tidemill dev                               try it: published test users, temporary data
 //	tidemill serve --data DIR --listen ADDR    run it: own token and keys, public destinations only
+//	tidemill config show|check|example         its settings, where they come from, what is wrong
 //	tidemill backup --to X, restore --from X   copy a running server, and back
 //	tidemill export                            messages, dead letters, schedules and accounts as NDJSON
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
 //	tidemill cron next "EXPRESSION"            when a schedule would publish
 //	tidemill bench publish|deliver|lateness    measure it
+//	tidemill profile cpu|heap|mutex|trace|...  what a running server does
+//	tidemill sink                              receive messages, and fail as told
 //
 // This package is the composition root: it reads the configuration, builds
 // engine, dispatch and httpapi from it, and starts and stops them in order. No
@@ -30,6 +33,7 @@ import (
 
 	"github.com/tidemill/tidemill/cmd/internal/commands"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
+	"github.com/tidemill/tidemill/cmd/internal/sink"
 )
 
 func main() {
@@ -79,6 +83,7 @@ func newRoot(environ []string) *cobra.Command {
 	root.AddCommand(
 		newDev(environ),
 		newServe(environ),
+		newConfig(environ),
 		newBackup(environ),
 		newRestore(environ),
 		newExport(environ),
@@ -86,17 +91,23 @@ func newRoot(environ []string) *cobra.Command {
 		commands.NewMessages(environ),
 		commands.NewLogs(environ),
 		commands.NewDLQ(environ),
+		commands.NewReplay(environ),
 		commands.NewQueues(environ),
 		commands.NewGroups(environ),
 		commands.NewSchedules(environ),
 		commands.NewFlow(environ),
 		commands.NewKeys(environ),
+		commands.NewStats(environ),
+		commands.NewHosts(environ),
 		newTop(environ),
+		newEnv(environ),
 		newUser(environ),
 		newToken(environ),
 		newWal(environ),
 		newCron(),
 		newBench(),
+		newProfile(environ),
+		sink.New(environ),
 		newVersion(),
 	)
 	refuseArgs(root)

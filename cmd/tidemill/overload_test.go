@@ -17,6 +17,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/limits"
 )
 
 // stormServer starts a server with extra flags under a command, and a destination that
@@ -82,7 +83,7 @@ func (s *countingSink) allArrive(t *testing.T, acked []uint64) {
 // needDescriptors skips a test that this process is not allowed to make.
 func needDescriptors(t *testing.T, n uint64) {
 	t.Helper()
-	if got := descriptorLimit(); got < n {
+	if got := limits.OpenFiles(); got < n {
 		t.Skipf("this process may open %d files, %d are needed", got, n)
 	}
 }

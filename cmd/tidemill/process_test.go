@@ -30,7 +30,7 @@ type process struct {
 	err    error
 }
 
-const runningLine = "Server is running at "
+const runningLine = " is running at " // a server or a sink
 
 // launch starts the binary and does not wait. The test ends it if it still runs.
 func launch(t testing.TB, env []string, args ...string) *process {

@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,12 +24,13 @@ import (
 // TestScript runs testdata/script. Beside the usual commands a script has
 //
 //	tidemill ARGS            (by exec) a command line that ends by itself
-//	up NAME ARGS             starts the built server, waits until it accepts
+//	up NAME [VAR=VALUE ...] ARGS   starts the built server, waits until it accepts
 //	                         requests and sets $NAME_URL and $NAME_ADMIN
 //	down NAME                stops it with SIGTERM, wants status 0, and leaves
 //	                         NAME.out and NAME.err
 //	request STATUS METHOD URL TOKEN [BODY]   stores the answer in answer.json; the
 //	                         token may be @FILE
+//	await URL REGEXP         asks until the answer matches, for 20 s at most
 //	mode PATH OCTAL          compares permission bits
 //	flip FILE PLACE          changes one bit: at an offset, or in the first place
 //	                         where the text stands
@@ -56,7 +60,11 @@ func TestScript(t *testing.T) {
 				if neg || len(args) < 2 {
 					ts.Fatalf("usage: up NAME ARGS")
 				}
-				p := launch(t, []string{"TMPDIR=" + ts.Getenv("TMPDIR")}, absolute(ts, args[1:])...)
+				env, line := []string{"TMPDIR=" + ts.Getenv("TMPDIR")}, args[1:]
+				for len(line) > 0 && strings.Contains(line[0], "=") {
+					env, line = append(env, line[0]), line[1:]
+				}
+				p := launch(t, env, absolute(ts, line)...)
 				ts.Check(p.ready(20 * time.Second))
 				servers.Store(ts.Name()+args[0], p)
 				ts.Setenv(args[0]+"_URL", p.url())
@@ -81,6 +89,7 @@ func TestScript(t *testing.T) {
 				}
 				ts.Check(os.WriteFile(ts.MkAbs("answer.json"), []byte(body), 0o600))
 			},
+			"await": awaitAnswer,
 			"flip": func(ts *testscript.TestScript, neg bool, args []string) {
 				path := ts.MkAbs(args[0])
 				b, err := os.ReadFile(path)
@@ -131,11 +140,28 @@ func TestScript(t *testing.T) {
 	})
 }
 
-// absolute makes the value of --data one that holds for the server's working
-// directory too.
+// awaitAnswer is the command await.
+func awaitAnswer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await URL REGEXP")
+	}
+	want := regexp.MustCompile(args[1])
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		_, body, err := request(context.Background(), http.MethodGet, args[0], "", "")
+		if err == nil && want.MatchString(body) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s does not answer %s: %s, %v", args[0], args[1], body, err)
+		}
+	}
+}
+
+// absolute makes the value of --data, and of --keys, one that holds for the server's
+// working directory too.
 func absolute(ts *testscript.TestScript, args []string) []string {
 	for i := range args[:len(args)-1] {
-		if args[i] == "--data" {
+		if args[i] == "--data" || args[i] == "--keys" {
 			args[i+1] = ts.MkAbs(args[i+1])
 		}
 	}

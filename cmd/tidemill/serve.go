@@ -4,14 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
 func newServe(environ []string) *cobra.Command {
-	cfg := config.Default()
 	c := &cobra.Command{
 		Use:   "serve --data DIR",
 		Short: "Run the server with production defaults",
@@ -20,18 +21,15 @@ func newServe(environ []string) *cobra.Command {
 			"are refused unless --destinations.allow names them.",
 		Args: cobra.NoArgs,
 	}
-	settings := cfg.Settings()
-	config.BindFlags(c.Flags(), settings)
+	sources := config.Bind(c, false, environ)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := config.FromEnv(c.Flags(), settings, environ); err != nil {
+		cfg, err := sources.Load()
+		if err != nil {
 			return err
 		}
 		if cfg.Data == "" {
-			return errors.New("serve needs a data directory: name one with --data DIR or TIDEMILL_DATA " +
-				"(to try tidemill without one, run `tidemill dev`)")
-		}
-		if err := cfg.Validate(); err != nil {
-			return err
+			return exit.With(exit.Config, errors.New("serve needs a data directory: name one with --data DIR or TIDEMILL_DATA "+
+				"(to try tidemill without one, run `tidemill dev`)"))
 		}
 		return runServe(c, cfg)
 	}
@@ -39,40 +37,63 @@ func newServe(environ []string) *cobra.Command {
 }
 
 func runServe(c *cobra.Command, cfg *config.Config) error {
-	log, level := newLogger(c.ErrOrStderr())
+	if err := checkAuth(cfg); err != nil {
+		return err
+	}
+	log, control := newLogger(c.ErrOrStderr(), cfg)
 	s, err := listen(cfg, log, "--listen")
 	if err != nil {
 		return err
 	}
-	s.level = level
+	s.logs = control
 	defer s.close()
 	if err := s.open(); err != nil {
 		return err
 	}
-	fresh, err := ensureAccount(s.engine, cfg.Data)
+	fresh, err := ensureAccount(s.engine, cfg.Data, brought(cfg))
 	if err != nil {
 		return err
 	}
 	if fresh != nil {
 		s.log.Info("first start: a token and signing keys were made", "file", credentialsPath(cfg.Data))
 	}
+	if err := applyAuth(s.engine, cfg, s.log); err != nil {
+		return err
+	}
 	return s.serve(c.Context(), nil, func() { serveBanner(c.OutOrStdout(), s, fresh) })
 }
 
-// serveBanner says where the server is. The secrets are printed by the start that
-// made them and by no other.
+// serveBanner says where the server is. The secrets are printed by the start that made
+// them and by no other; those that the operator brought by none.
 func serveBanner(w io.Writer, s *server, fresh *credentials) {
-	if fresh != nil {
-		fmt.Fprintf(w, "First start: this token and these signing keys were made for you. They are in\n%s and are not printed again.\n\n",
-			credentialsPath(s.cfg.Data))
-		fresh.export(w, baseURL(s.ln.Addr()))
-		fmt.Fprintln(w)
-	} else {
-		fmt.Fprintf(w, "Token and signing keys of the first start: %s\n", credentialsPath(s.cfg.Data))
-	}
+	credentialsBanner(w, s, fresh)
 	fmt.Fprintf(w, "Data: %s\n", s.cfg.Data)
 	if a := s.admin.addr(); a != "" {
 		fmt.Fprintf(w, "Admin: http://%s/healthz, http://%s/debug/pprof/\n", a, a)
 	}
 	fmt.Fprintf(w, "Server is running at %s\n", baseURL(s.ln.Addr()))
+}
+
+func credentialsBanner(w io.Writer, s *server, fresh *credentials) {
+	var from []string
+	for i, p := range brought(s.cfg).pairs() {
+		if p.value != "" {
+			from = append(from, fmt.Sprintf("%s (%s)", authNames[i], s.cfg.Origin(authNames[i])))
+		}
+	}
+	path := credentialsPath(s.cfg.Data)
+	if fresh != nil {
+		what := "this token and these signing keys were"
+		if len(from) > 0 {
+			what = "what the configuration does not have was"
+		}
+		fmt.Fprintf(w, "First start: %s made for you. They are in\n%s and are not printed again.\n\n", what, path)
+		fresh.export(w, baseURL(s.ln.Addr()))
+		fmt.Fprintln(w)
+	} else if len(from) < len(authNames) {
+		fmt.Fprintf(w, "Token and signing keys of the first start: %s\n", path)
+	}
+	if len(from) > 0 {
+		fmt.Fprintf(w, "From the configuration: %s\n", strings.Join(from, ", "))
+	}
 }

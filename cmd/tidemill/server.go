@@ -15,6 +15,8 @@ import (
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
+	"github.com/tidemill/tidemill/cmd/internal/limits"
+	"github.com/tidemill/tidemill/cmd/internal/logging"
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/httpapi"
@@ -26,7 +28,7 @@ import (
 type server struct {
 	cfg    *config.Config
 	log    *slog.Logger
-	level  *slog.LevelVar // of log
+	logs   *logging.Control // of log
 	began  time.Time
 	ln     net.Listener
 	admin  *admin
@@ -36,7 +38,7 @@ type server struct {
 	api    *httpapi.Server
 	fatal  chan error // capacity 1: the engine's last words
 
-	descriptors descriptors
+	descriptors limits.Descriptors
 }
 
 // listen takes the ports, before anything is created on disk: a start that fails
@@ -87,7 +89,7 @@ func (s *server) open() (err error) {
 		Timeout:         s.cfg.Attempt,
 		MaxResponse:     int(s.cfg.ResponseMax),
 		MaxConnsPerHost: 2 * s.cfg.HostParallelism, // the engine gates; this is the net under it
-		MaxIdleConns:    s.descriptors.idle,
+		MaxIdleConns:    s.descriptors.Idle,
 		Logger:          s.log,
 	})
 	if err != nil {
@@ -131,7 +133,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 		CheckDestination: s.policy.CheckURL,
 		BatchMax:         s.cfg.BatchMax,
 		InflightBytes:    s.cfg.InflightMax,
-		Concurrency:      s.descriptors.clients,
+		Concurrency:      s.descriptors.Clients,
 		CORSOrigins:      s.cfg.Origins,
 		Fallback:         fallback,
 		Logger:           s.log,

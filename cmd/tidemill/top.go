@@ -20,7 +20,7 @@ import (
 // topFlags are the flags of top.
 type topFlags struct {
 	admin    source // its --from alone: there is nothing to see in a directory
-	api      *client.Optional
+	api      *client.Target
 	once     bool
 	interval config.DurationValue
 	format   *client.Format
@@ -46,7 +46,7 @@ func newTop(environ []string) *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&t.admin.from, "from", "", "admin listener of the server (default what $"+config.EnvPrefix+"ADMIN_LISTEN says, or 127.0.0.1:9080)")
-	t.api = client.BindOptional(f, environ)
+	t.api = client.BindTarget(f, environ)
 	f.BoolVar(&t.once, "once", false, "print one page and end")
 	f.Var(&t.interval, "interval", "time between two looks")
 	t.format = client.BindOutput(c)
@@ -103,11 +103,15 @@ func (t *topFlags) printJSON(ctx context.Context, r *top.Reader, w io.Writer) er
 }
 
 // reader says who is asked, and a name for them. Of a server that only QSTASH_URL names, the admin
-// listener is asked if it is where it is by default: never another server's.
+// listener is asked if there is one where it is by default.
 func (t *topFlags) reader(ctx context.Context) (*top.Reader, string, error) {
-	api, err := t.api.Open()
-	if err != nil {
-		return nil, "", err
+	var api *apiReader
+	if t.api.Named() {
+		server, err := t.api.Open()
+		if err != nil {
+			return nil, "", err
+		}
+		api = &apiReader{server}
 	}
 	listen := lookupEnv(t.admin.data.environ, config.EnvPrefix+"ADMIN_LISTEN")
 	named := t.admin.from != "" || listen != "" && listen != config.AdminOff
@@ -127,4 +131,19 @@ func (t *topFlags) reader(ctx context.Context) (*top.Reader, string, error) {
 		r.API, target = api, api.URL()+", "+base
 	}
 	return r, target, nil
+}
+
+// apiReader reads what the API tells.
+type apiReader struct{ *client.Server }
+
+// Get reads an answer into v.
+func (a *apiReader) Get(ctx context.Context, path string, v any) error {
+	raw, err := a.JSON(ctx, &client.Request{Path: path})
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return exit.With(exit.Unavailable, fmt.Errorf("%s%s: %w", a.URL(), path, err))
+	}
+	return nil
 }

@@ -116,7 +116,7 @@ func relative(t, now time.Time) string {
 func rough(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:
-		d = d.Truncate(time.Hour)
+		d = d.Truncate(24 * time.Hour)
 	case d >= time.Hour:
 		d = d.Truncate(time.Minute)
 	default:

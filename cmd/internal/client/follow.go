@@ -28,9 +28,13 @@ const (
 // stream again behind the last event, so that none is missed or seen twice; a server that cannot be
 // reached at first, or that refuses, ends it.
 func (s *Session) Follow(ctx context.Context, r *Request, fn func(data json.RawMessage) error) error {
+	return s.follow(ctx, r, pauseMin, fn)
+}
+
+func (s *Session) follow(ctx context.Context, r *Request, least time.Duration, fn func(data json.RawMessage) error) error {
 	f := follower{s: s, r: *r, fn: fn}
 	f.r.Query, f.r.Header = cloned(r.Query), http.Header{}
-	for pause := pauseMin; ; pause = min(2*pause, pauseMax) {
+	for pause := least; ; pause = min(2*pause, pauseMax) {
 		before := f.seen
 		err := f.once(ctx)
 		switch {
@@ -41,7 +45,7 @@ func (s *Session) Follow(ctx context.Context, r *Request, fn func(data json.RawM
 		case !f.opened || !passing(err):
 			return err
 		case f.seen != before:
-			pause = pauseMin
+			pause = least
 		}
 		fmt.Fprintf(s.Err, "The stream broke (%v): trying again in %v.\n", err, pause)
 		select {
@@ -87,10 +91,11 @@ func (f *follower) once(ctx context.Context) error {
 		f.opened = true
 		f.remember(resp)
 	}
-	if err := f.read(bufio.NewReader(resp.Body)); err != nil {
-		return f.s.broken(err)
+	err = f.read(bufio.NewReader(resp.Body))
+	if err == io.EOF { // a stream has no end of its own
+		err = errors.New("it ended")
 	}
-	return f.s.broken(io.ErrUnexpectedEOF)
+	return f.s.broken(err)
 }
 
 // remember makes a second connection begin no later than this one, should it break before its first
@@ -104,7 +109,7 @@ func (f *follower) remember(resp *http.Response) {
 }
 
 // read reads server-sent events, of which it knows as much as the server sends: ids, data on one
-// line, and comments.
+// line, and comments. It returns why it cannot go on.
 func (f *follower) read(r *bufio.Reader) error {
 	for {
 		line, err := r.ReadBytes('\n')

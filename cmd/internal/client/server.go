@@ -51,7 +51,8 @@ func newServer(base, token string) *Server {
 	}}
 }
 
-func (s *Server) close() { s.http.CloseIdleConnections() }
+// Close gives back idle connections.
+func (s *Server) Close() { s.http.CloseIdleConnections() }
 
 // URL is the address that requests go to, without a slash at its end.
 func (s *Server) URL() string { return s.base }

@@ -35,14 +35,14 @@ type Session struct {
 // Command completes c with the flags --url, --token-file and --output, and with a RunE that opens
 // a session and runs run. The context ends with the first SIGINT or SIGTERM.
 func Command(environ []string, c *cobra.Command, run func(ctx context.Context, s *Session, args []string) error) *cobra.Command {
-	at := bindTarget(c.Flags(), environ)
+	at := BindTarget(c.Flags(), environ)
 	format := BindOutput(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		server, err := at.open()
+		server, err := at.Open()
 		if err != nil {
 			return err
 		}
-		defer server.close()
+		defer server.Close()
 		s := &Session{Server: server, Out: NewOutput(c.OutOrStdout(), *format, environ), Err: c.ErrOrStderr()}
 		return run(c.Context(), s, args)
 	}

@@ -15,22 +15,31 @@ import (
 // DevToken is the first of the published test users of `tidemill dev` (QSTASH.md §1.5): no secret.
 const DevToken = "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0="
 
-// target is where a server is and who asks it. A token is no flag, since everybody on a machine can
+// Target is where a server is and who asks it. A token is no flag, since everybody on a machine can
 // read the command lines of its processes (P45).
-type target struct {
+type Target struct {
 	url       string
 	tokenFile string
 	environ   []string
 }
 
-func bindTarget(f *pflag.FlagSet, environ []string) *target {
-	t := &target{environ: environ}
+// BindTarget defines the flags --url and --token-file.
+func BindTarget(f *pflag.FlagSet, environ []string) *Target {
+	t := &Target{environ: environ}
 	f.StringVar(&t.url, "url", "", "address of the server [$QSTASH_URL]")
 	f.StringVar(&t.tokenFile, "token-file", "", "file that holds the token, instead of $QSTASH_TOKEN")
 	return t
 }
 
-func (t *target) open() (*Server, error) {
+// Named says whether a flag or the environment names a server.
+func (t *Target) Named() bool {
+	dev, err := t.dev()
+	return t.url != "" || t.env("QSTASH_URL") != "" || dev != "" || err != nil // the last is for Open to tell
+}
+
+// Open finds the server and the token, and connects to nobody. The caller closes the server. Its
+// errors have the status exit.Config, and say what to set.
+func (t *Target) Open() (*Server, error) {
 	dev, err := t.dev()
 	if err != nil {
 		return nil, exit.With(exit.Config, err)
@@ -48,7 +57,7 @@ func (t *target) open() (*Server, error) {
 
 // dev is the address of `tidemill dev` if QSTASH_DEV asks for it, as it does of the official
 // clients, else "".
-func (t *target) dev() (string, error) {
+func (t *Target) dev() (string, error) {
 	switch v := t.env("QSTASH_DEV"); v {
 	case "true", "1":
 		port := t.env("QSTASH_DEV_PORT")
@@ -63,7 +72,7 @@ func (t *target) dev() (string, error) {
 	}
 }
 
-func (t *target) base(dev string) (string, error) {
+func (t *Target) base(dev string) (string, error) {
 	name, text := "--url", t.url
 	if text == "" {
 		name, text = "QSTASH_URL", t.env("QSTASH_URL")
@@ -87,7 +96,7 @@ func (t *target) base(dev string) (string, error) {
 	return strings.TrimRight(text, "/"), nil
 }
 
-func (t *target) token(dev string) (string, error) {
+func (t *Target) token(dev string) (string, error) {
 	if t.tokenFile != "" {
 		return readToken(t.tokenFile)
 	}
@@ -122,7 +131,7 @@ func checkToken(where, token string) (string, error) {
 	return token, nil
 }
 
-func (t *target) env(name string) string {
+func (t *Target) env(name string) string {
 	for _, kv := range t.environ {
 		if v, ok := strings.CutPrefix(kv, name+"="); ok {
 			return v

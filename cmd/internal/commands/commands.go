@@ -4,7 +4,6 @@
 package commands
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -41,12 +40,12 @@ func bindYes(c *cobra.Command) *bool {
 	return c.Flags().Bool("yes", false, "do it without naming each one")
 }
 
-// confirmed is nil if yes was given.
-func confirmed(yes bool, what string) error {
+// confirmed is nil if yes was given. does is what the command does: "deletes all messages".
+func confirmed(yes bool, does string) error {
 	if yes {
 		return nil
 	}
-	return exit.With(exit.Usage, errors.New("this "+what+": say --yes if that is meant"))
+	return usage("this %s: say --yes if that is meant", does)
 }
 
 // bindLimit defines --limit, -n.

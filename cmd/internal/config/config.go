@@ -1,10 +1,13 @@
-// Package config is what a server can be told: one struct, one table of names, and the sources they
-// are read from. A flag wins over a variable of the environment, and that over the default.
+// Package config is what a server can be told: one struct (Config), one table of names
+// (Config.Settings), and the sources they are read from (Sources): flags, the environment, a TOML
+// file, files that hold a secret. Whatever prints names or values is generated from the table: the
+// help, `tidemill config show` and `config example`, and the table in OPERATIONS.md.
 package config
 
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -56,6 +59,22 @@ type Config struct {
 	Resident        int
 
 	ShutdownTimeout time.Duration
+
+	LogLevel  string // debug, info, warn or error
+	LogFormat string // auto, json or text
+
+	// The first account's token and signing keys; empty: those that it has.
+	AuthToken   Secret
+	AuthKey     Secret
+	AuthNextKey Secret
+
+	AlertsWebhook Secret // a URL, and often a secret one
+	AlertsSecret  Secret // what its requests are signed with
+
+	Warnings []string // of Load: what an operator should change, though it is no error
+
+	files   secretFiles
+	origins map[string]Origin // by name; one that is not there is a default
 }
 
 const (
@@ -92,6 +111,8 @@ func Default() *Config {
 		HostParallelism: 100,
 		Resident:        500_000,
 		ShutdownTimeout: 10 * time.Second,
+		LogLevel:        "info",
+		LogFormat:       "auto",
 	}
 }
 
@@ -105,46 +126,60 @@ func DevDefault() *Config {
 	return c
 }
 
-// settings is the one table of names. A name a.b-c is the flag --a.b-c and the
-// variable TIDEMILL_A_B_C.
+// Development says whether these are settings of dev.
+func (c *Config) Development() bool { return c.AllowPrivate }
+
+// Settings is the one table of names. Its values are those of c.
 func (c *Config) Settings() []Setting {
-	return []Setting{
-		{Name: "data", Value: (*TextValue)(&c.Data), Usage: "data directory"},
+	return withFiles([]Setting{
+		{Name: "data", Value: (*TextValue)(&c.Data), Usage: "data directory; dev takes a temporary one if there is none"},
 		{Name: "listen", Value: (*TextValue)(&c.Listen), Usage: "address of the API"},
 		{Name: "admin.listen", Value: (*TextValue)(&c.AdminListen), Usage: "address for operators: pprof, /healthz, backup, accounts and tokens, or off; it takes no token, so keep it on loopback"},
-		{Name: "data.min-free", Value: (*MinFreeValue)(&c.MinFree), Usage: "free space below which publishes get 507; auto: the smaller of 512MiB and 10 % of the file system"},
+		{Name: "data.min-free", Value: (*MinFreeValue)(&c.MinFree), Usage: "free space below which publishes get 507; auto: the smaller of 512MiB and 10 % of the file system", Reload: true},
 		{Name: "log.fsync", Alias: "fsync", Value: (*FsyncValue)(&c.FsyncInterval), Usage: "when an acknowledged message is on disk: always, or interval=DURATION, which loses that much in a power cut"},
 		{Name: "log.segment-size", Value: (*SizeValue)(&c.SegmentSize), Usage: "size of a log segment"},
-		{Name: "log.scrub-rate", Value: (*RateValue)(&c.ScrubRate), Usage: "how much of the log is checked for damage per second, in the background; 0: none"},
+		{Name: "log.scrub-rate", Value: (*RateValue)(&c.ScrubRate), Usage: "how much of the log is checked for damage per second, in the background; 0: none", Reload: true},
 		{Name: "index.memtable", Value: (*SizeValue)(&c.Memtable), Usage: "memory of the index for writes"},
 		{Name: "index.cache", Value: (*SizeValue)(&c.Cache), Usage: "memory of the index for reads"},
-		{Name: "message.max-size", Value: (*SizeValue)(&c.MessageMax), Usage: "longest body of a message, up to 64MiB; above: 413"},
-		{Name: "message.max-delay", Value: (*DurationValue)(&c.MaxDelay), Usage: "longest delay of a message"},
-		{Name: "message.max-retries", Value: (*CountValue)(&c.MaxRetries), Usage: "most retries of a message; above: 412"},
-		{Name: "batch.max-size", Value: (*SizeValue)(&c.BatchMax), Usage: "longest body of one /v2/batch call"},
-		{Name: "dedup.window", Value: (*DurationValue)(&c.DedupWindow), Usage: "how long a deduplication id is remembered"},
-		{Name: "publish.inflight-bytes", Value: (*SizeValue)(&c.InflightMax), Usage: "bodies accepted and not yet committed, in all; above: 503"},
-		{Name: "attempt.timeout", Value: (*DurationValue)(&c.Attempt), Usage: "time for one attempt that names none"},
-		{Name: "attempt.max-timeout", Value: (*DurationValue)(&c.AttemptLimit), Usage: "longest Upstash-Timeout"},
-		{Name: "response.max-size", Value: (*SizeValue)(&c.ResponseMax), Usage: "how much of a destination's answer is kept"},
-		{Name: "retention.history", Value: (*DurationValue)(&c.HistoryAge), Usage: "how long events are kept"},
-		{Name: "retention.history-size", Value: (*SizeValue)(&c.HistorySize), Usage: "how much of the disk events may take; the oldest go first"},
-		{Name: "retention.dlq", Value: (*KeepValue)(&c.DeadAge), Usage: "how long dead letters are kept; 0: for ever"},
-		{Name: "retention.bodies", Value: (*KeepValue)(&c.BodiesAge), Usage: "how long bodies of delivered messages are kept for replays, up to retention.history; 0: they may go at any time"},
-		{Name: "destinations.allow", Value: (*ListValue)(&c.Allow), Usage: "CIDR, name or *.suffix, optionally with :port; repeatable"},
-		{Name: "destinations.deny", Value: (*ListValue)(&c.Deny), Usage: "the same, refused; the more specific rule wins"},
-		{Name: "destinations.allow-metadata", Value: (*FlagValue)(&c.AllowMetadata), Usage: "let messages reach the metadata services of clouds"},
-		{Name: "destinations.ca-file", Value: (*TextValue)(&c.CAFile), Usage: "PEM file of certificate authorities that destinations are trusted by, beside the system's"},
-		{Name: "cors.origins", Value: (*ListValue)(&c.Origins), Usage: "origins such as https://app.example.com whose pages may call the API; repeatable"},
-		{Name: "delivery.parallelism", Value: (*CountValue)(&c.Parallelism), Usage: "attempts in flight, in all"},
-		{Name: "delivery.host-parallelism", Value: (*CountValue)(&c.HostParallelism), Usage: "attempts in flight to one host"},
+		{Name: "message.max-size", Value: (*SizeValue)(&c.MessageMax), Usage: "longest body of a message, up to 64MiB; above: 413", Reload: true},
+		{Name: "message.max-delay", Value: (*DurationValue)(&c.MaxDelay), Usage: "longest delay of a message", Reload: true},
+		{Name: "message.max-retries", Value: (*CountValue)(&c.MaxRetries), Usage: "most retries of a message; above: 412", Reload: true},
+		{Name: "batch.max-size", Value: (*SizeValue)(&c.BatchMax), Usage: "longest body of one /v2/batch call", Reload: true},
+		{Name: "dedup.window", Value: (*DurationValue)(&c.DedupWindow), Usage: "how long a deduplication id is remembered", Reload: true},
+		{Name: "publish.inflight-bytes", Value: (*SizeValue)(&c.InflightMax), Usage: "bodies accepted and not yet committed, in all; above: 503", Reload: true},
+		{Name: "attempt.timeout", Value: (*DurationValue)(&c.Attempt), Usage: "time for one attempt that names none", Reload: true},
+		{Name: "attempt.max-timeout", Value: (*DurationValue)(&c.AttemptLimit), Usage: "longest Upstash-Timeout", Reload: true},
+		{Name: "response.max-size", Value: (*SizeValue)(&c.ResponseMax), Usage: "how much of a destination's answer is kept", Reload: true},
+		{Name: "retention.history", Value: (*DurationValue)(&c.HistoryAge), Usage: "how long events are kept", Reload: true},
+		{Name: "retention.history-size", Value: (*SizeValue)(&c.HistorySize), Usage: "how much of the disk events may take; the oldest go first", Reload: true},
+		{Name: "retention.dlq", Value: (*KeepValue)(&c.DeadAge), Usage: "how long dead letters are kept; 0: for ever", Reload: true},
+		{Name: "retention.bodies", Value: (*KeepValue)(&c.BodiesAge), Usage: "how long bodies of delivered messages are kept for replays, up to retention.history; 0: they may go at any time", Reload: true},
+		{Name: "destinations.allow", Value: (*ListValue)(&c.Allow), Usage: "CIDR, name or *.suffix, optionally with :port; repeatable", Reload: true},
+		{Name: "destinations.deny", Value: (*ListValue)(&c.Deny), Usage: "the same, refused; the more specific rule wins", Reload: true},
+		{Name: "destinations.allow-metadata", Value: (*FlagValue)(&c.AllowMetadata), Usage: "let messages reach the metadata services of clouds", Reload: true},
+		{Name: "destinations.ca-file", Value: (*TextValue)(&c.CAFile), Usage: "PEM file of certificate authorities that destinations are trusted by, beside the system's", Reload: true},
+		{Name: "cors.origins", Value: (*ListValue)(&c.Origins), Usage: "origins such as https://app.example.com whose pages may call the API; repeatable", Reload: true},
+		{Name: "delivery.parallelism", Value: (*CountValue)(&c.Parallelism), Usage: "attempts in flight, in all", Reload: true},
+		{Name: "delivery.host-parallelism", Value: (*CountValue)(&c.HostParallelism), Usage: "attempts in flight to one host", Reload: true},
 		{Name: "delivery.resident", Value: (*CountValue)(&c.Resident), Usage: "messages held in memory; more wait on disk"},
-		{Name: "shutdown.timeout", Value: (*DurationValue)(&c.ShutdownTimeout), Usage: "time to finish what is in flight after SIGTERM"},
-	}
+		{Name: "shutdown.timeout", Value: (*DurationValue)(&c.ShutdownTimeout), Usage: "time to finish what is in flight after SIGTERM", Reload: true},
+		{Name: "logging.level", Value: &choiceValue{&c.LogLevel, logLevels}, Usage: "what the server logs: debug, info, warn or error, and what is worse", Reload: true},
+		{Name: "logging.format", Value: &choiceValue{&c.LogFormat, logFormats}, Usage: "form of log lines: json, text, or auto, which is text on a terminal", Reload: true},
+		{Name: "auth.token", Value: &c.AuthToken, Usage: "token of the first account, instead of one that is made", Reload: true},
+		{Name: "auth.signing-key", Value: &c.AuthKey, Usage: "key that deliveries of the first account are signed with, instead of one that is made", Reload: true},
+		{Name: "auth.next-signing-key", Value: &c.AuthNextKey, Usage: "key that its receivers accept as well, since it comes next", Reload: true},
+		{Name: "alerts.webhook", Value: &c.AlertsWebhook, Usage: "URL that alerts are sent to", Reload: true},
+		{Name: "alerts.webhook-secret", Value: &c.AlertsSecret, Usage: "key that alerts are signed with", Reload: true},
+	}, &c.files)
 }
 
-// validate finds what only two settings together, or the command line, can get
-// wrong. What one package alone can judge, that package's Options judge.
+var (
+	logLevels  = []string{"debug", "info", "warn", "error"}
+	logFormats = []string{"auto", "json", "text"}
+)
+
+// Validate finds all that is wrong with values that can be read: alone, together, or for
+// the packages that get them. It looks at no file.
 func (c *Config) Validate() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -169,6 +204,42 @@ func (c *Config) Validate() error {
 	if c.Attempt > c.AttemptLimit {
 		fail("attempt.timeout (%s) is above attempt.max-timeout (%s): raise the second or lower the first",
 			delay.Format(c.Attempt), delay.Format(c.AttemptLimit))
+	}
+	errs = append(errs, checkAddress("listen", c.Listen))
+	if c.AdminListen != AdminAuto && c.AdminListen != AdminOff {
+		errs = append(errs, checkAddress("admin.listen", c.AdminListen))
+	}
+	_, err := dispatch.NewPolicy(c.PolicyOptions(nil))
+	errs = append(errs, err, c.EngineOptions().CheckLimits(), c.validateAuth())
+	return errors.Join(errs...)
+}
+
+// checkAddress looks at the form of an address to listen on; whether it is there, and
+// free, only listening tells.
+func checkAddress(name, addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q is no address: want HOST:PORT or :PORT, such as 127.0.0.1:8080", name, addr)
+	}
+	return nil
+}
+
+// authMin is the fewest characters of what authenticates: who guesses has all the time
+// in the world.
+const authMin = 16
+
+func (c *Config) validateAuth() error {
+	var errs []error
+	for _, s := range c.Settings() {
+		if secret, ok := s.Value.(*Secret); ok && table(s.Name) == "auth" && *secret != "" && len(*secret) < authMin {
+			errs = append(errs, fmt.Errorf("%s is too short: want at least %d characters, such as `openssl rand -hex 24` prints", s.Name, authMin))
+		}
+	}
+	if c.AuthKey != "" && c.AuthKey == c.AuthNextKey {
+		errs = append(errs, errors.New("auth.signing-key and auth.next-signing-key are the same: want two keys"))
 	}
 	return errors.Join(errs...)
 }

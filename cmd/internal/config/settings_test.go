@@ -1,22 +1,27 @@
 package config
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 )
 
-// parse applies flags and environment as the commands do.
-func parse(args, environ []string) (*Config, error) {
-	c := Default()
-	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	BindFlags(fs, c.Settings())
-	if err := fs.Parse(args); err != nil {
-		return nil, err
+// parse applies flags, environment and a file as the commands do.
+func parse(args, environ []string) (*Config, error) { return parseAs(false, args, environ) }
+
+func parseAs(dev bool, args, environ []string) (c *Config, err error) {
+	cmd := &cobra.Command{Use: "test", SilenceErrors: true, SilenceUsage: true}
+	s := Bind(cmd, dev, environ)
+	s.BindPort(cmd)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		c, err = s.Load()
+		return err
 	}
-	return c, FromEnv(fs, c.Settings(), environ)
+	cmd.SetArgs(args)
+	return c, errors.Join(cmd.Execute())
 }
 
 func TestPrecedence(t *testing.T) {
@@ -45,10 +50,10 @@ func TestEnvironmentErrors(t *testing.T) {
 	for _, c := range []struct{ env, want string }{
 		{"TIDEMILL_LOG_FSYNK=always", "did you mean TIDEMILL_LOG_FSYNC?"},
 		{"TIDEMILL_FSYNC=always", "did you mean TIDEMILL_LOG_FSYNC?"},
-		{"TIDEMILL_DATA_DIR_OF_MINE=x", "TIDEMILL_DATA_DIR_OF_MINE names no setting: unset it"},
-		{"TIDEMILL_RETENTION_DLQ=long", `TIDEMILL_RETENTION_DLQ: duration "long"`},
-		{"TIDEMILL_MESSAGE_MAX_SIZE=1MB", `invalid value "1MB" of the environment variable TIDEMILL_MESSAGE_MAX_SIZE: want a size such as`},
-		{"TIDEMILL_MESSAGE_MAX_DELAY=never", `TIDEMILL_MESSAGE_MAX_DELAY: duration "never"`},
+		{"TIDEMILL_DATA_DIR_OF_MINE=x", "TIDEMILL_DATA_DIR_OF_MINE: this variable names no setting: unset it"},
+		{"TIDEMILL_RETENTION_DLQ=long", `TIDEMILL_RETENTION_DLQ: invalid value "long": duration "long"`},
+		{"TIDEMILL_MESSAGE_MAX_SIZE=1MB", `TIDEMILL_MESSAGE_MAX_SIZE: invalid value "1MB": want a size such as`},
+		{"TIDEMILL_MESSAGE_MAX_DELAY=never", `TIDEMILL_MESSAGE_MAX_DELAY: invalid value "never": duration "never"`},
 	} {
 		if _, err := parse(nil, []string{c.env}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want %q", c.env, err, c.want)
@@ -77,25 +82,17 @@ func TestValidate(t *testing.T) {
 	}
 	for _, s := range Default().Settings() {
 		switch s.Value.(type) {
-		case *TextValue, *ListValue, *FlagValue, *FsyncValue, *MinFreeValue, *RateValue, *KeepValue:
+		case *TextValue, *ListValue, *choiceValue, *Secret, *FlagValue, *FsyncValue, *MinFreeValue, *RateValue, *KeepValue:
 			continue
 		}
-		c, err := parse([]string{"--" + s.Name, "0"}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err = c.Validate(); err == nil || !strings.Contains(err.Error(), s.Name+" must be above zero") {
+		if _, err := parse([]string{"--" + s.Name, "0"}, nil); err == nil || !strings.Contains(err.Error(), s.Name+" must be above zero") {
 			t.Errorf("%s of zero, which stands for the default inside: %v", s.Name, err)
 		}
 	}
-	c, err := parse([]string{
+	_, err := parse([]string{
 		"--message.max-size=2MiB", "--batch.max-size=1MiB", "--publish.inflight-bytes=1MiB",
 		"--attempt.timeout=3h", "--shutdown.timeout=0s",
 	}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = c.Validate()
 	for _, want := range []string{
 		"batch.max-size (1MiB) is below message.max-size (2MiB)",
 		"publish.inflight-bytes (1MiB) is below message.max-size",

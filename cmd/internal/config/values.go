@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,6 +69,29 @@ func (v *ListValue) Set(s string) error {
 			*v = append(*v, item)
 		}
 	}
+	return nil
+}
+
+// choiceValue is one of a few words.
+type choiceValue struct {
+	text *string
+	of   []string
+}
+
+// NewChoice is a flag whose value is one of these words, and the first one by default.
+func NewChoice(of ...string) pflag.Value {
+	first := of[0]
+	return &choiceValue{&first, of}
+}
+
+func (v *choiceValue) String() string { return *v.text }
+func (v *choiceValue) Type() string   { return strings.Join(v.of, "|") }
+
+func (v *choiceValue) Set(s string) error {
+	if !slices.Contains(v.of, s) {
+		return errors.New("want one of " + strings.Join(v.of, ", "))
+	}
+	*v.text = s
 	return nil
 }
 

@@ -31,17 +31,31 @@ func TestFormats(t *testing.T) {
 // was derived from it does, too.
 func TestLevelChanges(t *testing.T) {
 	var out bytes.Buffer
-	log, level := New(&out, Options{})
+	log, control := New(&out, Options{})
 	derived := log.With("a", 1).WithGroup("g")
 	for _, l := range []slog.Level{slog.LevelInfo, slog.LevelDebug, slog.LevelError} {
 		out.Reset()
-		level.Set(l)
+		control.Set(Options{Level: l})
 		log.Debug("debug")
 		derived.Warn("warn")
 		want := map[slog.Level]int{slog.LevelInfo: 1, slog.LevelDebug: 2, slog.LevelError: 0}[l]
 		if got := strings.Count(out.String(), "\n"); got != want {
 			t.Errorf("at %s %d lines, want %d: %s", l, got, want, &out)
 		}
+	}
+}
+
+// TestFormatChanges: so it is with the form of lines.
+func TestFormatChanges(t *testing.T) {
+	var out bytes.Buffer
+	log, control := New(&out, Options{})
+	log = log.With("a", 1)
+	log.Info("x")
+	control.Set(Options{Format: FormatText})
+	log.Info("x")
+	lines := strings.Split(out.String(), "\n")
+	if !strings.HasSuffix(lines[0], `"msg":"x","a":1}`) || !strings.HasSuffix(lines[1], " msg=x a=1") {
+		t.Errorf("wrote %q", lines)
 	}
 }
 
@@ -63,7 +77,7 @@ func TestParseLevel(t *testing.T) {
 func TestBound(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Unix(1e9, 0)
-	log := slog.New(newBounded(handler(&out, Options{}, slog.LevelDebug), func() time.Time { return now }))
+	log := slog.New(newBounded(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}), func() time.Time { return now }))
 	lines := func() (all []map[string]any) {
 		for line := range strings.Lines(out.String()) {
 			m := map[string]any{}

@@ -1,13 +1,10 @@
-package main
+package limits
 
 import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
-
-	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 func TestCgroupLimit(t *testing.T) {
@@ -43,21 +40,5 @@ func TestCgroupLimit(t *testing.T) {
 	}
 	if got := cgroupLimit(filepath.Join(root, "none"), root); got != math.MaxInt64 {
 		t.Errorf("no /proc: %d", got)
-	}
-}
-
-func TestFitMemory(t *testing.T) {
-	c, clients := config.Default(), clientsMost
-	if changed := c.FitMemory(8*config.GiB, &clients); len(changed) != 0 {
-		t.Errorf("8 GiB changes %v", changed)
-	}
-	changed := c.FitMemory(128*config.MiB, &clients)
-	want := []string{"index.memtable", "index.cache", "publish.inflight-bytes", "delivery.resident", "connections"}
-	if !slices.Equal(changed, want) || c.Memtable != 8*config.MiB || c.Cache != 8*config.MiB || c.InflightMax != 16*config.MiB || clients != 682 {
-		t.Errorf("128 MiB changes %v to %+v, %d clients", changed, c, clients)
-	}
-	c.MessageMax = 64 * config.MiB
-	if c.FitMemory(16*config.MiB, &clients); c.InflightMax != 16*config.MiB || c.Resident < 1 || c.Memtable != 1*config.MiB {
-		t.Errorf("16 MiB: %+v", c)
 	}
 }

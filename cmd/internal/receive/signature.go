@@ -1,4 +1,4 @@
-package main
+package receive
 
 import (
 	"crypto/hmac"
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// errUnknownKey: the token was signed with another key, or is no token.
-var errUnknownKey = errors.New("no key of this server made it")
+// ErrUnknownKey: the token was signed with another key, or is no token.
+var ErrUnknownKey = errors.New("no key that is known here made it")
 
 // claims of a delivery's signature (QSTASH.md §6.1). Nbf is a pointer because it
 // must be present even if it is zero.
@@ -24,20 +24,21 @@ type claims struct {
 	Body string `json:"body"`
 }
 
-// verifySignature checks a delivery's JWT as the official receivers do. It is
+// Verify checks a delivery's JWT as the official receivers do: url is the destination as it
+// was published, and body what arrived. It is
 // written from the contract and shares nothing with the code that signs, so that
 // the line a user sees is a second opinion.
-func verifySignature(token, key, url string, body []byte, now time.Time) error {
+func Verify(token, key, url string, body []byte, now time.Time) error {
 	signed, mac, ok := cutLast(token, '.')
 	head, payload, two := strings.Cut(signed, ".")
 	if !ok || !two {
-		return errUnknownKey
+		return ErrUnknownKey
 	}
 	h := hmac.New(sha256.New, []byte(key))
 	h.Write([]byte(signed))
 	got, err := base64.RawURLEncoding.DecodeString(mac)
 	if err != nil || !hmac.Equal(got, h.Sum(nil)) {
-		return errUnknownKey
+		return ErrUnknownKey
 	}
 	var alg struct {
 		Alg string `json:"alg"`

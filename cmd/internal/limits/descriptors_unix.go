@@ -1,12 +1,12 @@
 //go:build unix
 
-package main
+package limits
 
 import "syscall"
 
-// descriptorLimit is how many files and connections this process may have open at one
+// OpenFiles is how many files and connections this process may have open at one
 // time, 0 if that cannot be told. Go has raised it to the hard limit by now.
-func descriptorLimit() uint64 {
+func OpenFiles() uint64 {
 	var r syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r); err != nil {
 		return 0
