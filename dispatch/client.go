@@ -2,21 +2,24 @@ package dispatch
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tidemill/tidemill/internal/histogram"
 )
 
 // A Client makes attempts over per-host pools of kept connections. It is safe for
 // concurrent use.
 type Client struct {
-	opts     Options
-	policy   *Policy
+	opts     Options // as opened: what SetTrust and SetLimits replace is below
+	trust    atomic.Pointer[trust]
 	dialer   dialer
 	registry registry
 	counters counters
+
+	maxResponse, maxConns atomic.Int64
 
 	// ctx ends with Close and with it every look-up and dial.
 	ctx    context.Context
@@ -35,20 +38,13 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{opts: o}
-	if c.policy = c.opts.Policy; c.policy == nil {
-		c.policy = &Policy{}
-	}
+	c.SetTrust(o.Policy, o.RootCAs)
+	c.SetLimits(o.MaxResponse, o.MaxConnsPerHost)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.dialer = dialer{
-		policy: c.policy,
-		names:  newNameCache(c.opts.Resolver),
-		limit:  c.opts.ConnectTimeout,
-		tls: &tls.Config{
-			MinVersion:         tls.VersionTLS12,
-			RootCAs:            c.opts.RootCAs,
-			NextProtos:         []string{"http/1.1"},
-			ClientSessionCache: tls.NewLRUClientSessionCache(tlsSessions),
-		},
+		trust: &c.trust,
+		names: newNameCache(c.opts.Resolver),
+		limit: c.opts.ConnectTimeout,
 	}
 	c.registry.init(c)
 	c.wg.Go(c.registry.janitor)
@@ -66,7 +62,7 @@ func (c *Client) Do(a *Attempt, r *Result) {
 	if err != nil {
 		c.fail(r, err)
 	}
-	c.counters.classes[r.Class].Add(1)
+	c.counters.count(r)
 }
 
 func (c *Client) do(a *Attempt, r *Result, start time.Time) error {
@@ -118,6 +114,8 @@ func (c *Client) Close() error {
 type Stats struct {
 	// Outcomes counts finished attempts by Class.
 	Outcomes [classCount]uint64
+	// Statuses counts those with an answer by the first digit of its status; 0: of 600 and above.
+	Statuses [6]uint64
 	// Dials counts connections made or tried; Reused counts attempts that began on
 	// a kept one; Redials those that had to be repeated on a fresh one.
 	Dials, Reused, Redials uint64
@@ -128,6 +126,8 @@ type Stats struct {
 
 type counters struct {
 	classes                [classCount]atomic.Uint64
+	statuses               [6]atomic.Uint64
+	stages                 [stageCount]histogram.Durations
 	dials, reused, redials atomic.Uint64
 	idle, open             atomic.Int64
 }
@@ -144,6 +144,9 @@ func (c *Client) Stats() Stats {
 	}
 	for i := range s.Outcomes {
 		s.Outcomes[i] = c.counters.classes[i].Load()
+	}
+	for i := range s.Statuses {
+		s.Statuses[i] = c.counters.statuses[i].Load()
 	}
 	return s
 }

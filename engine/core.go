@@ -45,16 +45,22 @@ type core struct {
 	bySeq     map[uint64]uint32
 	resident  int // entries that are not retiring
 
-	lanes    []lane
-	freeLane []uint32
-	byLane   map[uint64]uint32
-	turn     ring    // lanes with ready messages, in deficit round robin order
-	line     [2]ring // lanes that want a page: those that hold nothing, which go first, and the others
+	lanes        []lane
+	spilledLanes int // of them
+	freeLane     []uint32
+	byLane       map[uint64]uint32
+	turn         ring    // lanes with ready messages, in deficit round robin order
+	line         [2]ring // lanes that want a page: those that hold nothing, which go first, and the others
 
-	hosts    []host
-	freeHost []uint32
-	kept     ring // hosts remembered because they are half-open
-	byHost   map[uint64]uint32
+	hosts             []host
+	freeHost          []uint32
+	failing, halfOpen int    // hosts with failures in a row: fewer than failuresToHalfOpen, and more
+	waiting           [2]int // lanes and entries of queues that are parked, by waitsAtHost and waitsAtKey
+	kept              ring   // hosts remembered because they are half-open
+	byHost            map[uint64]uint32
+
+	parallelism     int // attempts in flight (Limits)
+	hostParallelism int // of them to one host
 
 	inflight       int
 	wary           int // of them, those at hosts that are not quick
@@ -92,6 +98,8 @@ type core struct {
 	unlogged map[uint64]loggedRow // by seq: entries with flagUnlogged
 	owed     []uint64             // of them, to be logged now that there is room
 
+	tally coreTally // what it counts for operators
+
 	poisoned bool // the log failed: nothing starts, nothing is appended (W8)
 	draining bool // shutting down: nothing starts
 
@@ -122,13 +130,14 @@ func newCore(o *Options, now int64) *core {
 		cancels: map[uint64][]*cancelRequest{}, rowReads: map[uint64]int{}, moves: map[uint64]*moveRequest{},
 		unlogged:  map[uint64]loggedRow{},
 		waits:     waits{least: math.MaxInt64, before: math.MaxInt64},
-		pace:      pace{limit: min(2*paceFloor, o.Parallelism)},
 		schedules: schedules{byKey: map[scheduleKey]uint32{}, waiting: map[uint32][]*scheduleRequest{}},
 		queues:    queues{byID: map[uint64]uint32{}, turns: map[uint64]turn{}},
 		flows:     flows{byID: map[uint64]uint32{}},
 		held:      map[uint64]*attemptResult{},
 		pulls:     newPulls(),
 	}
+	l := o.Limits()
+	c.setLimits(&l)
 	return c
 }
 

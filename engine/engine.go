@@ -23,7 +23,7 @@ import (
 //	applier   owns the index's Applier: groups in, batches out
 //	reader    reads pages for the loop, one after the other
 //	scheduler logs ticks and definitions of schedules for the core
-//	workers   make attempts, at most Options.Parallelism
+//	workers   make attempts, at most Limits.Parallelism
 //	flusher   makes the index durable now and then (X2), finds history that is old (X6)
 //	scrub     reads the log slowly, looking for damage (W7)
 //	reclaimer gives up the log's oldest segments, after copying what counts (W10)
@@ -36,7 +36,8 @@ import (
 // order: users.mu, groups.change, pulls.change, replays.change, dedup.mu and defining, each held over an append, then the
 // log's own; every other lock is a leaf.
 type Engine struct {
-	opts    Options
+	opts    Options                // as opened: what is among the limits is read there
+	limits  atomic.Pointer[Limits] // in force; what it points to is never changed
 	log     *wal.Log
 	idx     *index.Index
 	lock    io.Closer
@@ -55,6 +56,7 @@ type Engine struct {
 	workers   workers
 	scheduler scheduler
 	dedup     dedupTable
+	limiting  sync.Mutex // held by SetLimits
 	defining  sync.Mutex // held by the one definition that has a deduplication id
 	claims    claims
 	admission admission
@@ -73,6 +75,7 @@ type Engine struct {
 	reclaimer reclaimer
 
 	deadExpired atomic.Uint64 // since the start
+	tally       tally         // what goroutines around the core count for operators
 
 	closing  atomic.Bool // no more publishes
 	fatalErr atomic.Pointer[error]
@@ -103,6 +106,8 @@ func Open(o Options) (*Engine, error) {
 // the simulator goes on from here by itself.
 func recoverEngine(o Options) (*Engine, error) {
 	e := &Engine{opts: o, stop: make(chan struct{}), drained: make(chan struct{})}
+	l := o.Limits()
+	e.limits.Store(&l)
 	e.inbox.init()
 	e.applier.init()
 	e.scheduler.init()
@@ -119,6 +124,7 @@ func (e *Engine) start() {
 	e.space.opened.Store(true)
 	e.reads = make(chan pageCommand, pagesInFlight)
 	e.workers.init(e)
+	e.countDead()
 	e.wg.Go(stage("loop", e.loop))
 	e.wg.Go(stage("apply", e.applyLoop))
 	e.wg.Go(stage("page", e.readLoop))
@@ -131,6 +137,20 @@ func (e *Engine) start() {
 	e.wg.Go(stage("notice", e.noticeLoop))
 	e.wg.Go(stage("sweep", e.sweepLoop))
 	e.wg.Go(stage("replay", e.replayLoop))
+}
+
+// countDead has the dead letters counted, which no row says. It runs before the applier
+// does.
+func (e *Engine) countDead() {
+	n, err := e.applier.a.CountDead()
+	if err != nil {
+		return // it is closed
+	}
+	e.wg.Go(stage("count", func() {
+		if err := n.Run(e.stopping); err != nil && !e.stopping() {
+			e.opts.Logger.Warn("engine: the dead letters could not be counted, and metrics are without their number", slog.Any("error", err))
+		}
+	}))
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing

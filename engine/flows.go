@@ -105,7 +105,7 @@ func millisTime(ms int64) time.Time { return time.UnixMilli(ms) }
 // GlobalParallelism returns how many attempts may be in flight over all, and how many are.
 func (e *Engine) GlobalParallelism() (most, count int) {
 	_ = e.query(func(c *core) { count = c.inflight })
-	return e.opts.Parallelism, count
+	return e.limits.Load().Parallelism, count
 }
 
 // PauseFlow keeps all messages of a key from being attempted until ResumeFlow. Those in
@@ -189,6 +189,7 @@ func (c *core) recoverFlow(x *index.Flow) {
 	f := &c.flows.list[i]
 	f.user, f.key, f.flags, f.rule = x.User, x.Key, x.Flags, x.FlowRule
 	f.pos, f.length, f.pending = x.Pos, x.Len, int(x.Count)
+	c.flows.pending += f.pending
 	if x.Window != 0 && f.long() && !plant.Bug("window-is-not-restored") {
 		if f.rule.Sliding {
 			f.slide.addMany(c.now, int64(f.rule.Period), int(x.Drawn))

@@ -40,6 +40,20 @@ func (c *core) hostOf(id uint64) uint32 {
 	return i
 }
 
+// setFailures sets how many attempts in a row a host gave no response to, and keeps count
+// of the hosts that fail.
+func (c *core) setFailures(h *host, n int) {
+	for _, at := range [...]struct{ failures, by int }{{h.failures, -1}, {n, 1}} {
+		switch {
+		case at.failures >= failuresToHalfOpen:
+			c.halfOpen += at.by
+		case at.failures > 0:
+			c.failing += at.by
+		}
+	}
+	h.failures = n
+}
+
 // keptMax bounds the hosts that are remembered for failing alone: their messages
 // may all wait beyond the horizon, and the next one is to be a probe.
 const keptMax = 4096
@@ -74,6 +88,7 @@ func (c *core) forgetHost(i uint32) {
 		return
 	}
 	delete(c.byHost, h.id)
+	c.setFailures(h, 0)
 	*h = host{parked: nobody}
 	c.freeHost = append(c.freeHost, i)
 }
@@ -99,7 +114,7 @@ const (
 
 // permit says whether one more attempt may start.
 func (c *core) permit(h *host) bool {
-	free := c.opts.Parallelism - c.inflight
+	free := c.parallelism - c.inflight
 	switch {
 	case free <= 0 || h.pull && c.resting(h):
 		return false
@@ -113,7 +128,7 @@ func (c *core) permit(h *host) bool {
 	if h.inflight == 0 {
 		return c.wary < c.waryFirst()
 	}
-	left := c.opts.Parallelism*waryPart/10 - c.wary
+	left := c.parallelism*waryPart/10 - c.wary
 	return h.inflight < min(c.hostMax(h), left/waryShare)
 }
 
@@ -122,11 +137,11 @@ func (c *core) hostMax(h *host) int {
 	if h.pull {
 		return c.pushMax(h)
 	}
-	return c.opts.HostParallelism
+	return c.hostParallelism
 }
 
 // waryFirst is how many permits the hosts that are not quick may have between them.
-func (c *core) waryFirst() int { return max(1, c.opts.Parallelism*firstPart/10) }
+func (c *core) waryFirst() int { return max(1, c.parallelism*firstPart/10) }
 
 // quick says whether the host answered a moment ago, and soon. An answer that lies ahead
 // came before the clock was set back, nobody knows how long.
@@ -198,10 +213,11 @@ func (c *core) yield(hi uint32, r *attemptResult) {
 	switch {
 	case r.interrupt: // says nothing about the host
 	case r.answered:
-		h.failures, h.answered = 0, c.now
+		c.setFailures(h, 0)
+		h.answered = c.now
 		h.took += int64(r.outcome.Took) - h.took/8
 	default:
-		h.failures++
+		c.setFailures(h, h.failures+1)
 		h.probe = c.now + min(probeMax, int64(h.failures)*probeStep)
 	}
 	c.freeHosts(hi)
@@ -262,7 +278,7 @@ func (c *core) startReady() {
 }
 
 func (c *core) mayStart() bool {
-	return !c.stuck && c.inflight < c.opts.Parallelism && c.pace.young < c.pace.limit && c.undurable+len(c.held) < undurableMax && c.undurableBytes+c.heldBytes < undurableBytesMax
+	return !c.stuck && c.inflight < c.parallelism && c.pace.young < c.pace.limit && c.undurable+len(c.held) < undurableMax && c.undurableBytes+c.heldBytes < undurableBytesMax
 }
 
 // startHead starts the lane's first message, or parks whoever has to wait for a host, a
@@ -332,5 +348,6 @@ func (c *core) start(li, i uint32) {
 	if l.ready.head == none {
 		l.flowAt = 0
 	}
+	c.tally.started(&cmd)
 	c.out.starts = append(c.out.starts, cmd)
 }

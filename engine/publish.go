@@ -28,22 +28,28 @@ type submission struct {
 // Publish stores one message and returns when it is on disk (W4). With p.Group set it
 // does what PublishGroup does, and answers for the first endpoint. The engine keeps
 // nothing of p.
-func (e *Engine) Publish(p *Publish) (Receipt, error) {
+func (e *Engine) Publish(p *Publish) (r Receipt, err error) {
+	start := time.Now()
 	s, err := e.submit(p)
-	if err != nil {
-		return Receipt{}, err
+	if err == nil {
+		start = e.tally.append.Since(start)
+		r, err = e.settle(&s)
+		e.tally.durable.Since(start)
 	}
-	return e.settle(&s)
+	e.tally.publish(r.Deduplicated, err)
+	return r, err
 }
 
 // PublishBatch stores messages one by one and waits for all of them together:
 // each has its own result, in order (QSTASH.md §3.7).
 func (e *Engine) PublishBatch(ps []Publish) []Result {
+	start := time.Now()
 	out := make([]Result, len(ps))
 	subs := make([]submission, len(ps))
 	for i := range ps {
 		subs[i], out[i].Err = e.submit(&ps[i])
 	}
+	start = e.tally.append.Since(start)
 	for i := range subs {
 		switch {
 		case out[i].Err != nil:
@@ -53,6 +59,8 @@ func (e *Engine) PublishBatch(ps []Publish) []Result {
 			out[i].Receipt, out[i].Err = e.settle(&subs[i])
 		}
 	}
+	e.tally.durable.Since(start)
+	e.tally.publishMany(out)
 	return out
 }
 
@@ -273,7 +281,7 @@ func (e *Engine) busyForPublish() error {
 
 func (e *Engine) checkLimits(p *Publish) error {
 	switch {
-	case len(p.Body) > e.opts.MessageMax:
+	case len(p.Body) > e.limits.Load().MessageMax:
 		return ErrTooLarge
 	case metaSize(p) > metaMax-4096:
 		return errMeta
@@ -286,15 +294,16 @@ func (e *Engine) checkLimits(p *Publish) error {
 
 // checkTries checks how often and how long a message, or a callback, is tried.
 func (e *Engine) checkTries(retries int, timeout time.Duration) error {
+	l := e.limits.Load()
 	switch {
 	case retries < 0:
 		return limitError("Upstash-Retries must be 0 or more")
-	case retries > e.opts.MaxRetries:
-		return quotaError("quota maxRetries exceeded. Maximum allowed: %d", e.opts.MaxRetries)
+	case retries > l.MaxRetries:
+		return quotaError("quota maxRetries exceeded. Maximum allowed: %d", l.MaxRetries)
 	case timeout < 0 || timeout > 0 && timeout < time.Millisecond:
 		return limitError("Upstash-Timeout must be at least 1ms")
-	case timeout > e.opts.AttemptMax:
-		return limitError("Upstash-Timeout of %s is longer than attempt.max-timeout, %s", timeout, e.opts.AttemptMax)
+	case timeout > l.AttemptMax:
+		return limitError("Upstash-Timeout of %s is longer than attempt.max-timeout, %s", timeout, l.AttemptMax)
 	}
 	return nil
 }
@@ -327,8 +336,8 @@ func (e *Engine) dueTime(p *Publish, now time.Time) (int64, error) {
 	if at.Before(now) {
 		at = now
 	}
-	if at.Sub(now) > e.opts.MaxDelay {
-		return 0, limitError("%s lies further ahead than message.max-delay, %s", field, e.opts.MaxDelay)
+	if most := e.limits.Load().MaxDelay; at.Sub(now) > most {
+		return 0, limitError("%s lies further ahead than message.max-delay, %s", field, most)
 	}
 	if at.Equal(now) {
 		return now.UnixMilli(), nil

@@ -31,7 +31,7 @@ func (a *attempter) pushRequest(cmd *startCommand, body []byte) error {
 	m.URL, m.RetryDelay, m.Retries, m.Timeout = d.URL, d.RetryDelay, d.Retries, d.Timeout
 	at := &a.attempt
 	at.Method, at.URL, at.Host, at.Body = m.Method.String(), d.URL, "", body
-	at.Timeout = min(millis(int64(d.Timeout)), a.e.opts.AttemptMax)
+	at.Timeout = min(millis(int64(d.Timeout)), a.e.limits.Load().AttemptMax)
 	mac := hmac.New(sha256.New, []byte(d.Secret))
 	mac.Write(body)
 	hs := at.Header[:0]
@@ -92,6 +92,9 @@ func (c *core) concludePush(i uint32, r *attemptResult) {
 	o.Kind = decide(r, int(o.Attempt))
 	if o.Kind == record.Dead {
 		c.buryPushed(o, r.final)
+	}
+	if o.Kind == record.Dead { // there is no dead letter queue that it went to
+		c.tally.dead[r.reason].Add(1)
 	}
 	switch {
 	case c.scarce() && o.Step.Op == record.PullPush && o.Kind == record.Retry:

@@ -17,7 +17,7 @@ import (
 
 // workers make attempts: goroutines that stay, since starting one per attempt
 // costs a third of the rate (PERFORMANCE.md, lesson 20). There are as many as
-// attempts were ever in flight at once, at most Options.Parallelism.
+// attempts were ever in flight at once, at most Limits.Parallelism.
 type workers struct {
 	e       *Engine
 	jobs    chan startCommand
@@ -30,17 +30,25 @@ type workers struct {
 func (w *workers) init(e *Engine) {
 	w.e = e
 	w.staged = stage("deliver", w.run)
-	w.jobs = make(chan startCommand, e.opts.Parallelism)
+	w.jobs = make(chan startCommand, e.limits.Load().Parallelism)
 }
 
-// start hands an attempt to a worker. It never blocks: the core keeps no more
-// attempts in flight than the channel holds.
+// start hands an attempt to a worker. It does not block while the core keeps no more
+// attempts in flight than the channel holds, which is until the parallelism is raised;
+// then it may wait for a worker to look: there is one for each attempt.
 func (w *workers) start(cmd startCommand) {
 	if w.started < w.e.core.inflight {
 		w.started++
 		w.wg.Go(w.staged)
 	}
-	w.jobs <- cmd
+	select {
+	case w.jobs <- cmd:
+	default:
+		select {
+		case w.jobs <- cmd:
+		case <-w.e.stop: // and with it the workers
+		}
+	}
 }
 
 // wait blocks until the workers have ended; nothing may be started any more.
@@ -105,6 +113,7 @@ func (a *attempter) run(cmd *startCommand) *attemptResult {
 func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 	defer func() {
 		if p := recover(); p != nil {
+			a.e.tally.panics.Add(1)
 			a.e.opts.Logger.Error("engine: BUG: panic in an attempt", "panic", p, "stack", string(debug.Stack()))
 			*r = attemptResult{answered: true, retries: int(a.message.Retries), delay: delay.Default(cmd.attempt)}
 			r.outcome.Error = "internal error of the server during the attempt"
@@ -115,14 +124,16 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 		a.unprepared(r, err)
 		return
 	}
-	if a.e.wallMillis() < cmd.due {
+	now := a.e.wallMillis()
+	if now < cmd.due {
 		r.interrupt = true // the clock was set back since the core looked: it waits again (T3)
 		return
 	}
 	a.flight.set(flightInfo{
 		user: UserID(cmd.row.User), seq: cmd.row.Seq, nonce: cmd.row.Nonce, pos: cmd.row.Pos, len: cmd.row.Len,
-		attempt: cmd.attempt, start: a.e.wallMillis(),
+		attempt: cmd.attempt, start: now,
 	})
+	a.e.tally.start(cmd, now)
 	a.e.opts.Wire.Do(&a.attempt, &a.result)
 	a.classify(r, cmd.attempt)
 	a.logAttempt(cmd, r)
@@ -198,7 +209,7 @@ func (a *attempter) unprepared(r *attemptResult, err error) {
 func (a *attempter) damaged(r *attemptResult, err error) {
 	a.e.opts.Logger.Error("engine: a stored message is damaged; it goes to the dead letter queue. Run `tidemill wal verify`", "error", err)
 	a.e.health.messages.Add(1)
-	r.final, r.answered = true, true
+	r.final, r.answered, r.reason = true, true, DeadDamaged
 	r.outcome.Error = "damaged: the stored message cannot be read"
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/metrics"
 	"github.com/tidemill/tidemill/cmd/internal/profiles"
 	"github.com/tidemill/tidemill/engine"
 )
@@ -22,9 +23,10 @@ import (
 // admin is the listener for the operator: profiles and health, apart from the API
 // so that the API's port can be open to the world. A nil *admin is one that is off.
 type admin struct {
-	ln     net.Listener
-	srv    *http.Server
-	engine atomic.Pointer[engine.Engine] // nil until it is open
+	ln      net.Listener
+	srv     *http.Server
+	engine  atomic.Pointer[engine.Engine] // nil until it is open
+	metrics *metrics.Exporter
 }
 
 // listenAdmin starts the listener at addr. In the form AdminAuto it takes the
@@ -50,7 +52,7 @@ func listenAdmin(addr string, api net.Addr, log *slog.Logger) (*admin, error) {
 	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		log.Warn("the admin listener takes no token and is not on loopback: whoever reaches it reads all data and makes tokens", "listen", tcp)
 	}
-	a := &admin{ln: ln}
+	a := &admin{ln: ln, metrics: metrics.New()}
 	a.srv = &http.Server{Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second}
 	go pprof.Do(context.Background(), pprof.Labels("stage", "admin"), func(context.Context) {
 		_ = a.srv.Serve(ln) // returns when closed; a failing admin listener is no reason to stop
@@ -71,6 +73,7 @@ func (a *admin) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", a.health)
 	mux.HandleFunc("GET /stats", a.stats)
+	mux.Handle("GET /metrics", a.metrics.Handler())
 	mux.HandleFunc("GET /hosts", a.hosts)
 	mux.HandleFunc("POST /backup", a.guarded(a.backup))
 	mux.HandleFunc("POST /export", a.guarded(a.export))

@@ -34,6 +34,7 @@ type server struct {
 	admin  *admin
 	client *dispatch.Client
 	policy *dispatch.Policy
+	alerts *alerting
 	engine *engine.Engine
 	api    *httpapi.Server
 	fatal  chan error // capacity 1: the engine's last words
@@ -95,13 +96,17 @@ func (s *server) open() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.openAlerts(roots); err != nil {
+		return err
+	}
 	opts := s.cfg.EngineOptions()
-	opts.Wire, opts.Logger, opts.OnFatal = s.client, s.log, s.onFatal
+	opts.Wire, opts.Logger, opts.OnFatal, opts.Notify = s.client, s.log, s.onFatal, s.alerts.Notify
 	s.engine, err = engine.Open(opts)
 	if err != nil {
 		return err // names the directory, and says what to do
 	}
 	s.admin.watch(s.engine)
+	s.admin.measure(s.engine, s.client)
 	return nil
 }
 
@@ -141,6 +146,7 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 	if err != nil {
 		return err
 	}
+	s.admin.measureAPI(s.api)
 	served := make(chan error, 1)
 	go func() { served <- s.api.Serve(s.ln) }()
 	s.logReady()
@@ -218,5 +224,6 @@ func (s *server) close() {
 	if s.client != nil {
 		s.client.Close()
 	}
+	s.alerts.close()
 	s.admin.close()
 }
