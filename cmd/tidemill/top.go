@@ -19,7 +19,8 @@ import (
 
 // topFlags are the flags of top.
 type topFlags struct {
-	admin    source // its --from alone: there is nothing to see in a directory
+	environ  []string
+	admin    *source
 	api      *client.Target
 	once     bool
 	interval config.DurationValue
@@ -27,7 +28,7 @@ type topFlags struct {
 }
 
 func newTop(environ []string) *cobra.Command {
-	t := &topFlags{admin: source{data: dataFlag{environ: environ}}, interval: config.DurationValue(time.Second)}
+	t := &topFlags{environ: environ, interval: config.DurationValue(time.Second)}
 	c := &cobra.Command{
 		Use:   "top",
 		Short: "Show what a running server does, live",
@@ -45,7 +46,7 @@ func newTop(environ []string) *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	f := c.Flags()
-	f.StringVar(&t.admin.from, "from", "", "admin listener of the server (default what $"+config.EnvPrefix+"ADMIN_LISTEN says, or 127.0.0.1:9080)")
+	t.admin = bindAdmin(c, environ)
 	t.api = client.BindTarget(f, environ)
 	f.BoolVar(&t.once, "once", false, "print one page and end")
 	f.Var(&t.interval, "interval", "time between two looks")
@@ -113,9 +114,11 @@ func (t *topFlags) reader(ctx context.Context) (*top.Reader, string, error) {
 		}
 		api = &apiReader{server}
 	}
-	listen := lookupEnv(t.admin.data.environ, config.EnvPrefix+"ADMIN_LISTEN")
-	named := t.admin.from != "" || listen != "" && listen != config.AdminOff
-	if api != nil && !named {
+	listen, err := config.Lookup(t.environ, t.admin.data.config, "admin.listen")
+	if err != nil {
+		return nil, "", err
+	}
+	if api != nil && t.admin.from == "" && (listen == "" || listen == config.AdminOff || listen == config.AdminAuto) {
 		beside := adminOf(api.URL())
 		if beside == nil || beside.Get(ctx, "/stats", new(struct{})) != nil {
 			return &top.Reader{API: api}, api.URL(), nil
@@ -124,7 +127,7 @@ func (t *topFlags) reader(ctx context.Context) (*top.Reader, string, error) {
 	}
 	base, err := t.admin.url()
 	if err != nil {
-		return nil, "", exit.With(exit.Usage, err)
+		return nil, "", err
 	}
 	r, target := &top.Reader{Admin: newAdminReader(base)}, base
 	if api != nil {
