@@ -85,7 +85,7 @@ func (x *exchange) run() (keep bool) {
 		}
 		x.fail(fail)
 	}
-	keep = whole && x.head.keepAlive && !x.srv.stopping.Load()
+	keep = whole && x.head.keepAlive && !x.srv.draining.Load()
 	x.c.unread = !whole
 	err := x.write(keep)
 	if x.timing.handled {

@@ -25,21 +25,22 @@ import (
 type admin struct {
 	ln      net.Listener
 	srv     *http.Server
+	reloads *reloading                    // set before the engine is
 	engine  atomic.Pointer[engine.Engine] // nil until it is open
 	metrics *metrics.Exporter
 }
 
-// listenAdmin starts the listener at addr. In the form AdminAuto it takes the
+// listenAdmin starts the listener on the socket passed, or at addr. In the form AdminAuto it takes the
 // API's port + 1000 on the same host and is off, with a line, if that is taken.
-func listenAdmin(addr string, api net.Addr, log *slog.Logger) (*admin, error) {
+func listenAdmin(addr string, passed *net.TCPListener, api net.Addr, log *slog.Logger) (*admin, error) {
 	auto := addr == config.AdminAuto
 	if auto {
 		addr = adminBeside(api)
 	}
-	if addr == config.AdminOff {
+	if addr == config.AdminOff && passed == nil {
 		return nil, nil
 	}
-	ln, err := net.Listen("tcp", addr)
+	ln, err := passedOr(passed, addr)
 	switch {
 	case err != nil && auto:
 		log.Warn("the admin listener is off: its port is taken (choose one with --admin.listen)", "listen", addr, "error", err)
@@ -78,13 +79,15 @@ func (a *admin) routes() http.Handler {
 	mux.HandleFunc("POST /backup", a.guarded(a.backup))
 	mux.HandleFunc("POST /export", a.guarded(a.export))
 	mux.HandleFunc("POST /manage/{what}", a.guarded(a.manage))
+	mux.HandleFunc("POST /reload", a.guarded(a.reload))
 	profiles.Register(mux)
 	return mux
 }
 
 // watch makes the listener tell of the engine. Before, /healthz says "starting".
-func (a *admin) watch(e *engine.Engine) {
+func (a *admin) watch(e *engine.Engine, r *reloading) {
 	if a != nil {
+		a.reloads = r
 		a.engine.Store(e)
 	}
 }

@@ -33,6 +33,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/commands"
+	"github.com/tidemill/tidemill/cmd/internal/doctor"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/sink"
 )
@@ -104,11 +105,13 @@ func newRoot(environ []string) *cobra.Command {
 		newEnv(environ),
 		newUser(environ),
 		newToken(environ),
+		newReload(environ),
 		newWal(environ),
 		newCron(),
 		newBench(),
 		newProfile(environ),
 		sink.New(environ),
+		doctor.New(environ, loadRoots),
 		newVersion(),
 	)
 	refuseArgs(root)

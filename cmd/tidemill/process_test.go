@@ -42,6 +42,12 @@ func launch(t testing.TB, env []string, args ...string) *process {
 // by exec, so that signals and exit status are the binary's.
 func launchUnder(t testing.TB, under, env []string, args ...string) *process {
 	t.Helper()
+	return launchWith(t, nil, under, env, args...)
+}
+
+// launchWith is launchUnder with files that are open in the process, from 3 on.
+func launchWith(t testing.TB, files []*os.File, under, env []string, args ...string) *process {
+	t.Helper()
 	line := append(append(slices.Clone(under), builtBinary(t)), args...)
 	p := &process{
 		cmd:    exec.Command(line[0], line[1:]...),
@@ -49,6 +55,7 @@ func launchUnder(t testing.TB, under, env []string, args ...string) *process {
 		exited: make(chan struct{}),
 	}
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = cleanEnv(env...), p.stdout, p.stderr
+	p.cmd.ExtraFiles = files
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +158,32 @@ func (p *process) wait(t testing.TB) int {
 	return code
 }
 
+// reloadLine begins what a server logs about a reload.
+const reloadLine = `"msg":"configuration `
+
+// hup is SIGHUP. It returns the line about what came of it.
+func (p *process) hup() (string, error) {
+	before := strings.Count(p.stderr.String(), reloadLine)
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for {
+		text, n := p.stderr.String(), 0
+		for line := range strings.Lines(text) {
+			if strings.Contains(line, reloadLine) && strings.HasSuffix(line, "\n") {
+				if n++; n > before {
+					return line, nil
+				}
+			}
+		}
+		if !p.stderr.awaitMore(ctx, len(text)) {
+			return "", fmt.Errorf("no line about a reload\n%s", p.output())
+		}
+	}
+}
+
 func (p *process) status() (int, error) {
 	select {
 	case <-p.exited:
@@ -200,6 +233,23 @@ func (o *transcript) await(ctx context.Context, text string) bool {
 		case <-changed:
 		case <-ctx.Done():
 			return strings.Contains(o.String(), text)
+		}
+	}
+}
+
+// awaitMore returns true once there are more than n bytes, false if ctx ends before.
+func (o *transcript) awaitMore(ctx context.Context, n int) bool {
+	for {
+		o.mu.Lock()
+		more, changed := o.text.Len() > n, o.changed
+		o.mu.Unlock()
+		if more {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
 		}
 	}
 }
