@@ -24,6 +24,8 @@ type source struct {
 	data dataFlag
 	from string
 	only bool // there is no --data
+
+	badRequest exit.Status // of an answer 400; 0: that of a wrong command line
 }
 
 func bindSource(c *cobra.Command, environ []string) *source {
@@ -80,7 +82,11 @@ func (s *source) ask(ctx context.Context, path string, body io.Reader) (io.ReadC
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
-		return nil, exit.With(client.ExitStatus(resp.StatusCode), fmt.Errorf("%s: %s", base, adminAnswer(resp)))
+		status := client.ExitStatus(resp.StatusCode)
+		if s.badRequest != 0 && resp.StatusCode == http.StatusBadRequest {
+			status = s.badRequest
+		}
+		return nil, exit.With(status, fmt.Errorf("%s: %s", base, adminAnswer(resp)))
 	}
 	return resp.Body, nil
 }

@@ -145,7 +145,7 @@ func (c *Config) Settings() []Setting {
 		{Name: "message.max-delay", Value: (*DurationValue)(&c.MaxDelay), Usage: "longest delay of a message", Reload: true},
 		{Name: "message.max-retries", Value: (*CountValue)(&c.MaxRetries), Usage: "most retries of a message; above: 412", Reload: true},
 		{Name: "batch.max-size", Value: (*SizeValue)(&c.BatchMax), Usage: "longest body of one /v2/batch call", Reload: true},
-		{Name: "dedup.window", Value: (*DurationValue)(&c.DedupWindow), Usage: "how long a deduplication id is remembered", Reload: true},
+		{Name: "dedup.window", Value: (*DurationValue)(&c.DedupWindow), Usage: "how long a deduplication id is remembered"},
 		{Name: "publish.inflight-bytes", Value: (*SizeValue)(&c.InflightMax), Usage: "bodies accepted and not yet committed, in all; above: 503", Reload: true},
 		{Name: "attempt.timeout", Value: (*DurationValue)(&c.Attempt), Usage: "time for one attempt that names none", Reload: true},
 		{Name: "attempt.max-timeout", Value: (*DurationValue)(&c.AttemptLimit), Usage: "longest Upstash-Timeout", Reload: true},
