@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -14,11 +13,13 @@ import (
 // A Client makes attempts over per-host pools of kept connections. It is safe for
 // concurrent use.
 type Client struct {
-	opts     Options
-	policy   *Policy
+	opts     Options // as opened: what SetTrust and SetLimits replace is below
+	trust    atomic.Pointer[trust]
 	dialer   dialer
 	registry registry
 	counters counters
+
+	maxResponse, maxConns atomic.Int64
 
 	// ctx ends with Close and with it every look-up and dial.
 	ctx    context.Context
@@ -37,20 +38,13 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{opts: o}
-	if c.policy = c.opts.Policy; c.policy == nil {
-		c.policy = &Policy{}
-	}
+	c.SetTrust(o.Policy, o.RootCAs)
+	c.SetLimits(o.MaxResponse, o.MaxConnsPerHost)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.dialer = dialer{
-		policy: c.policy,
-		names:  newNameCache(c.opts.Resolver),
-		limit:  c.opts.ConnectTimeout,
-		tls: &tls.Config{
-			MinVersion:         tls.VersionTLS12,
-			RootCAs:            c.opts.RootCAs,
-			NextProtos:         []string{"http/1.1"},
-			ClientSessionCache: tls.NewLRUClientSessionCache(tlsSessions),
-		},
+		trust: &c.trust,
+		names: newNameCache(c.opts.Resolver),
+		limit: c.opts.ConnectTimeout,
 	}
 	c.registry.init(c)
 	c.wg.Go(c.registry.janitor)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -22,10 +23,9 @@ const (
 // A dialer makes checked connections. It knows no proxy: one from the environment
 // would decide where a delivery goes behind the policy's back.
 type dialer struct {
-	policy *Policy
-	names  *nameCache
-	limit  time.Duration
-	tls    *tls.Config
+	trust *atomic.Pointer[trust] // looked at anew for each check, so that the newest holds
+	names *nameCache
+	limit time.Duration
 }
 
 // An endpoint is what a pool dials.
@@ -36,10 +36,10 @@ type endpoint struct {
 	port uint16
 }
 
-func (d *dialer) endpoint(t *target) endpoint {
+func (tr *trust) endpoint(t *target) endpoint {
 	e := endpoint{host: strings.ToLower(t.host), addr: t.addr, port: t.port}
 	if t.tls {
-		e.tls = d.tls.Clone()
+		e.tls = tr.tls.Clone()
 		e.tls.ServerName = e.host
 	}
 	return e
@@ -77,7 +77,7 @@ func (d *dialer) resolve(ctx context.Context, e *endpoint, x *exchange) ([]netip
 	if e.addr.IsValid() {
 		addrs = []netip.Addr{e.addr}
 	} else {
-		if err := d.policy.checkName(e.host, e.port); err != nil {
+		if err := d.trust.Load().policy.checkName(e.host, e.port); err != nil {
 			return nil, dialFailure(e.host, err)
 		}
 		start := time.Now()
@@ -89,7 +89,7 @@ func (d *dialer) resolve(ctx context.Context, e *endpoint, x *exchange) ([]netip
 		}
 	}
 	for _, a := range addrs {
-		if err := d.policy.checkAddr(e.host, netip.AddrPortFrom(a, e.port)); err != nil {
+		if err := d.trust.Load().policy.checkAddr(e.host, netip.AddrPortFrom(a, e.port)); err != nil {
 			return nil, dialFailure(e.host, err)
 		}
 	}
@@ -110,7 +110,7 @@ func (d *dialer) connect(ctx context.Context, e *endpoint, addrs []netip.Addr, x
 		if err != nil {
 			return err
 		}
-		return d.policy.checkAddr(e.host, ap)
+		return d.trust.Load().policy.checkAddr(e.host, ap)
 	}}
 	var first error
 	for i, a := range addrs {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -60,7 +61,9 @@ func portOf(s *rawServer) string {
 // passed, as it would be by a resolver that answers two ways.
 func TestControl(t *testing.T) {
 	s := newRawServer(t, serveOK)
-	d := dialer{policy: mustPolicy(t, PolicyOptions{})}
+	var tr atomic.Pointer[trust]
+	tr.Store(newTrust(mustPolicy(t, PolicyOptions{}), nil))
+	d := dialer{trust: &tr}
 	addr := netip.MustParseAddrPort(s.ln.Addr().String())
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()

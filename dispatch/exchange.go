@@ -75,6 +75,7 @@ type exchange struct {
 	inBody  bool
 	readErr error
 	fixed   fixedBody
+	keep    int  // bytes of a body, Options.MaxResponse
 	large   bool // resp may hold much memory
 
 	err error // result of roundTrip
@@ -93,6 +94,7 @@ func acquireExchange(c *Client, a *Attempt, r *Result, start time.Time) *exchang
 	}
 	x.deadline = start.Add(x.timeout)
 	x.budget = c.opts.MaxHeader + readSlack
+	x.keep = int(c.maxResponse.Load())
 	return x
 }
 
@@ -176,7 +178,7 @@ func (x *exchange) lostRace(err error) bool {
 func (x *exchange) connect() error {
 	switch err := x.p.reserve(); {
 	case errors.Is(err, errBusy):
-		return fail(Busy, err, "more than %d connections to the host", x.c.opts.MaxConnsPerHost)
+		return fail(Busy, err, "more than %d connections to the host", x.c.maxConns.Load())
 	case err != nil:
 		return err
 	}

@@ -18,6 +18,7 @@ var (
 type pool struct {
 	c    *Client
 	key  string
+	by   *trust // by which its connections are made
 	ep   endpoint
 	hc   fasthttp.HostClient
 	kept bool // in the registry; false: over MaxHosts, nothing is kept
@@ -29,11 +30,13 @@ type pool struct {
 		open    int // connections, those being dialled included
 		lastUse time.Time
 		dead    bool // evicted or closed: takes no users, keeps no connection
+		retired bool // stale: the same, but those that it has go on
 	}
 }
 
 func newPool(c *Client, key string, t *target, kept bool) *pool {
-	p := &pool{c: c, key: key, ep: c.dialer.endpoint(t), kept: kept}
+	by := c.trust.Load()
+	p := &pool{c: c, key: key, by: by, ep: by.endpoint(t), kept: kept}
 	p.mu.active = make(map[*conn]struct{})
 	p.hc = fasthttp.HostClient{
 		Addr:                          p.ep.host,
@@ -53,11 +56,14 @@ func newPool(c *Client, key string, t *target, kept bool) *pool {
 // five times by itself (LIBRARIES.md §4.1); one attempt is the first.
 func neverRetry(*fasthttp.Request, int, error) (resetTimeout, retry bool) { return false, false }
 
-// enter counts an attempt in; it fails if the pool was evicted meanwhile.
+// stale reports whether the rules by which p makes connections were replaced.
+func (p *pool) stale() bool { return p.by != p.c.trust.Load() }
+
+// enter counts an attempt in; it fails if the pool was evicted meanwhile or is stale.
 func (p *pool) enter(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.mu.dead {
+	if p.mu.dead || p.stale() {
 		return false
 	}
 	p.mu.users++
@@ -79,7 +85,7 @@ func (p *pool) get(now, deadline time.Time) *conn {
 		if c == nil {
 			return nil
 		}
-		if now.Sub(c.idleAt) < p.c.opts.IdleTimeout && c.usable(deadline) {
+		if now.Sub(c.idleAt) < p.c.opts.IdleTimeout && !p.stale() && c.usable(deadline) {
 			return c
 		}
 		p.discard(c)
@@ -108,7 +114,7 @@ func (p *pool) reserve() error {
 	switch {
 	case p.mu.dead:
 		return errStalePool
-	case p.mu.open >= p.c.opts.MaxConnsPerHost:
+	case p.mu.open >= int(p.c.maxConns.Load()):
 		return errBusy
 	}
 	p.mu.open++
@@ -154,7 +160,7 @@ func (p *pool) keep(c *conn) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.mu.dead {
+	if p.mu.dead || p.mu.retired || p.stale() {
 		idle.Add(-1)
 		return false
 	}
@@ -201,6 +207,18 @@ func (p *pool) closeIdle(conns []*conn) {
 	for _, c := range conns {
 		_ = c.Close()
 	}
+}
+
+// retire closes what is idle and keeps no connection from now on. Attempts that are
+// under way in it end there.
+func (p *pool) retire() {
+	p.mu.Lock()
+	p.mu.retired = true
+	idle := p.mu.idle
+	p.mu.idle = nil
+	p.mu.open -= len(idle)
+	p.mu.Unlock()
+	p.closeIdle(idle)
 }
 
 // cut closes everything, active connections too; their attempts see it and end.

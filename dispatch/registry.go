@@ -49,6 +49,7 @@ func (g *registry) acquire(key string, t *target, now time.Time) *pool {
 			return p
 		}
 		g.remove(p)
+		p.retire()
 	}
 }
 

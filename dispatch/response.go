@@ -90,7 +90,7 @@ func (x *exchange) readHeader(br *bufio.Reader) error {
 		return err
 	}
 	x.inBody = true
-	x.budget = x.got + x.c.opts.MaxResponse + readSlack
+	x.budget = x.got + x.keep + readSlack
 	if resp.StatusCode() < 100 {
 		return fail(Protocol, nil, "malformed response: status %03d", resp.StatusCode())
 	}
@@ -106,7 +106,7 @@ func (x *exchange) receiveBody(br *bufio.Reader) (keep bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		r.Body, r.Truncated, err = readBody(r.Body[:0], src, length, x.c.opts.MaxResponse)
+		r.Body, r.Truncated, err = readBody(r.Body[:0], src, length, x.keep)
 		if err != nil && x.readErr == errFlood {
 			r.Truncated, err = true, nil // like a body that is too long
 		}

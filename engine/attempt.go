@@ -27,9 +27,9 @@ func (a *attempter) request(cmd *startCommand, body []byte) error {
 	now := a.e.opts.Wall()
 	at := &a.attempt
 	at.Method, at.URL, at.Host, at.Body = m.Method.String(), m.URL, "", body
-	at.Timeout = a.e.opts.AttemptTimeout
+	at.Timeout = a.e.limits.Load().AttemptTimeout
 	if m.Timeout > 0 {
-		at.Timeout = min(time.Duration(m.Timeout)*time.Millisecond, a.e.opts.AttemptMax)
+		at.Timeout = min(time.Duration(m.Timeout)*time.Millisecond, a.e.limits.Load().AttemptMax)
 	}
 	hs, agent := at.Header[:0], false
 	for i := range m.Header {
@@ -78,7 +78,7 @@ func (a *attempter) classify(r *attemptResult, attempt int) {
 	if res.Err != nil {
 		r.outcome.Error = res.Err.Error()
 	}
-	keep := min(len(res.Body), a.e.opts.ResponseMax)
+	keep := min(len(res.Body), a.e.limits.Load().ResponseMax)
 	if r.success && len(m.Callback) == 0 {
 		keep = min(keep, historyMax)
 	}

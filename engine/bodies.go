@@ -8,10 +8,11 @@ import (
 // as retention.bodies: these alone may be reclaimed (W10). Where the disk is full bodies
 // of finished messages go before publishes are refused for long.
 func (e *Engine) oldEnough(segments []wal.SegmentInfo) (n int, err error) {
-	if e.opts.BodiesAge == 0 || e.space.low.Load() {
+	age := e.limits.Load().BodiesAge
+	if age == 0 || e.space.low.Load() {
 		return len(segments), nil
 	}
-	young, err := e.idx.HistorySince(e.opts.Wall().Add(-e.opts.BodiesAge).UnixMilli())
+	young, err := e.idx.HistorySince(e.opts.Wall().Add(-age).UnixMilli())
 	if err != nil {
 		return 0, indexError(err)
 	}

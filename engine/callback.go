@@ -144,7 +144,7 @@ const outcomeSlack = 1 << 10
 // base64, or one from before message.max-size or response.max-size were made less. The log
 // refuses a record that is longer, which would end the server whenever it came to it.
 func (a *attempter) fitSource(o *record.Outcome, src *record.Message, body []byte) {
-	room := a.e.opts.recordMax() - record.MoveOverhead - outcomeSlack - o.Size() - (src.Size() - len(src.Body))
+	room := a.e.limits.Load().recordMax() - record.MoveOverhead - outcomeSlack - o.Size() - (src.Size() - len(src.Body))
 	if len(src.Body) > room {
 		src.SetBody(body[:min(len(body), max(room, 0))], nil)
 	}
@@ -189,8 +189,8 @@ func (e *Engine) template(cb *Callback, user UserID, retries int) ([]byte, error
 	if err := e.checkTries(retries, cb.Timeout); err != nil {
 		return nil, err
 	}
-	if cb.Delay < 0 || cb.Delay > e.opts.MaxDelay {
-		return nil, limitError("the delay of a callback must be from 0 to message.max-delay, %s", e.opts.MaxDelay)
+	if most := e.limits.Load().MaxDelay; cb.Delay < 0 || cb.Delay > most {
+		return nil, limitError("the delay of a callback must be from 0 to message.max-delay, %s", most)
 	}
 	m := record.Message{
 		User: uint32(user), Due: cb.Delay.Milliseconds(), Host: host, Timeout: uint32(cb.Timeout.Milliseconds()),

@@ -59,6 +59,9 @@ type core struct {
 	kept              ring   // hosts remembered because they are half-open
 	byHost            map[uint64]uint32
 
+	parallelism     int // attempts in flight (Limits)
+	hostParallelism int // of them to one host
+
 	inflight       int
 	wary           int // of them, those at hosts that are not quick
 	pace           pace
@@ -127,13 +130,14 @@ func newCore(o *Options, now int64) *core {
 		cancels: map[uint64][]*cancelRequest{}, rowReads: map[uint64]int{}, moves: map[uint64]*moveRequest{},
 		unlogged:  map[uint64]loggedRow{},
 		waits:     waits{least: math.MaxInt64, before: math.MaxInt64},
-		pace:      pace{limit: min(2*paceFloor, o.Parallelism)},
 		schedules: schedules{byKey: map[scheduleKey]uint32{}, waiting: map[uint32][]*scheduleRequest{}},
 		queues:    queues{byID: map[uint64]uint32{}, turns: map[uint64]turn{}},
 		flows:     flows{byID: map[uint64]uint32{}},
 		held:      map[uint64]*attemptResult{},
 		pulls:     newPulls(),
 	}
+	l := o.Limits()
+	c.setLimits(&l)
 	return c
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/tidemill/tidemill/engine/index"
 )
 
-// Dead letters are kept for Options.DeadAge from their end, or for ever. An expiry is no
+// Dead letters are kept for Limits.DeadAge from their end, or for ever. An expiry is no
 // silent loss: its record says that it is one, it is counted (Stats), and each round that
 // finds any tells the operator. It frees space, so it goes on while the disk is full, as
 // long as the log's reserve has room.
@@ -19,35 +19,40 @@ const expireBatch = 1000
 // expireLoop deletes the dead letters that are too old. One may be kept for the time
 // between two rounds longer.
 func (e *Engine) expireLoop() {
-	if e.opts.DeadAge < 0 {
-		return
-	}
-	tick := time.NewTicker(min(e.opts.expireEvery, e.opts.DeadAge/16))
-	defer tick.Stop()
 	for {
+		wait := e.opts.expireEvery
+		if age := e.limits.Load().DeadAge; age > 0 {
+			wait = min(wait, age/16)
+		}
 		select {
 		case <-e.stop:
 			return
-		case <-tick.C:
+		case <-time.After(wait):
 		}
-		n, err := e.expireDead()
-		if n > 0 {
-			e.opts.Logger.Warn("engine: dead letters have expired; retention.dlq says how long they are kept",
-				slog.Int("count", n), slog.Duration("after", e.opts.DeadAge))
-		}
-		if err != nil && !errors.Is(err, ErrDiskFull) && !e.stopping() && e.fatalErr.Load() == nil {
-			e.opts.Logger.Error("engine: old dead letters could not be deleted; it is tried again", slog.Any("error", err), slog.Duration("in", e.opts.expireEvery))
+		if age := e.limits.Load().DeadAge; age > 0 {
+			e.expireRound(age)
 		}
 	}
 }
 
-// expireDead deletes what has expired by now, of all accounts, and returns how many dead
+func (e *Engine) expireRound(age time.Duration) {
+	n, err := e.expireDead(age)
+	if n > 0 {
+		e.opts.Logger.Warn("engine: dead letters have expired; retention.dlq says how long they are kept",
+			slog.Int("count", n), slog.Duration("after", age))
+	}
+	if err != nil && !errors.Is(err, ErrDiskFull) && !e.stopping() && e.fatalErr.Load() == nil {
+		e.opts.Logger.Error("engine: old dead letters could not be deleted; it is tried again", slog.Any("error", err), slog.Duration("in", e.opts.expireEvery))
+	}
+}
+
+// expireDead deletes what is older than an age, of all accounts, and returns how many dead
 // letters it was.
-func (e *Engine) expireDead() (n int, err error) {
+func (e *Engine) expireDead(age time.Duration) (n int, err error) {
 	if err := e.catchUp(); err != nil {
 		return 0, err
 	}
-	before := e.wallMillis() - e.opts.DeadAge.Milliseconds()
+	before := e.wallMillis() - age.Milliseconds()
 	for _, a := range e.Accounts() {
 		dropped, err := e.expireOf(a.ID, before)
 		if n += dropped; err != nil {

@@ -63,7 +63,7 @@ func TestDeadLettersExpire(t *testing.T) {
 		{72 * time.Hour, 1, 0, 0, 3},
 	} {
 		wall.move(e, c.move)
-		n, err := e.expireDead()
+		n, err := e.expireDead(e.limits.Load().DeadAge)
 		if err != nil || n != c.n || len(dead(1)) != c.one || len(dead(2)) != c.two || e.Stats().DeadExpired != c.wantStats {
 			t.Fatalf("after %s: %d expired, %d and %d left, %d counted, %v; want %+v", c.move, n, len(dead(1)), len(dead(2)), e.Stats().DeadExpired, err, c)
 		}
@@ -112,7 +112,7 @@ func TestDeadLettersExpireInBatches(t *testing.T) {
 	}
 	eventually(t, func() bool { return len(allDead(t, e)) == n })
 	wall.move(e, 25*time.Hour)
-	if got, err := e.expireDead(); got != n || err != nil || len(allDead(t, e)) > 0 {
+	if got, err := e.expireDead(e.limits.Load().DeadAge); got != n || err != nil || len(allDead(t, e)) > 0 {
 		t.Errorf("%d, %v", got, err)
 	}
 }

@@ -70,7 +70,7 @@ func (e *Engine) redrive(d *index.Dead, o *RetryOptions) (submission, error) {
 		return submission{}, err
 	}
 	// A callback had no body of its own until now.
-	if len(body) > messageMaxLimit || m.Size() > e.opts.recordMax()-record.MoveOverhead {
+	if len(body) > messageMaxLimit || m.Size() > e.limits.Load().recordMax()-record.MoveOverhead {
 		return submission{}, ErrTooLarge
 	}
 	if m.PullName != "" {

@@ -23,7 +23,7 @@ import (
 //	applier   owns the index's Applier: groups in, batches out
 //	reader    reads pages for the loop, one after the other
 //	scheduler logs ticks and definitions of schedules for the core
-//	workers   make attempts, at most Options.Parallelism
+//	workers   make attempts, at most Limits.Parallelism
 //	flusher   makes the index durable now and then (X2), finds history that is old (X6)
 //	scrub     reads the log slowly, looking for damage (W7)
 //	reclaimer gives up the log's oldest segments, after copying what counts (W10)
@@ -36,7 +36,8 @@ import (
 // order: users.mu, groups.change, pulls.change, replays.change, dedup.mu and defining, each held over an append, then the
 // log's own; every other lock is a leaf.
 type Engine struct {
-	opts    Options
+	opts    Options                // as opened: what is among the limits is read there
+	limits  atomic.Pointer[Limits] // in force; what it points to is never changed
 	log     *wal.Log
 	idx     *index.Index
 	lock    io.Closer
@@ -55,6 +56,7 @@ type Engine struct {
 	workers   workers
 	scheduler scheduler
 	dedup     dedupTable
+	limiting  sync.Mutex // held by SetLimits
 	defining  sync.Mutex // held by the one definition that has a deduplication id
 	claims    claims
 	admission admission
@@ -104,6 +106,8 @@ func Open(o Options) (*Engine, error) {
 // the simulator goes on from here by itself.
 func recoverEngine(o Options) (*Engine, error) {
 	e := &Engine{opts: o, stop: make(chan struct{}), drained: make(chan struct{})}
+	l := o.Limits()
+	e.limits.Store(&l)
 	e.inbox.init()
 	e.applier.init()
 	e.scheduler.init()

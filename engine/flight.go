@@ -27,7 +27,7 @@ func (f *flight) set(i flightInfo) {
 	f.mu.Unlock()
 }
 
-// flights holds what every worker is making. There are at most Options.Parallelism.
+// flights holds what every worker is making. There are at most Limits.Parallelism.
 type flights struct {
 	mu  sync.Mutex
 	all []*flight

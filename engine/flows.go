@@ -105,7 +105,7 @@ func millisTime(ms int64) time.Time { return time.UnixMilli(ms) }
 // GlobalParallelism returns how many attempts may be in flight over all, and how many are.
 func (e *Engine) GlobalParallelism() (most, count int) {
 	_ = e.query(func(c *core) { count = c.inflight })
-	return e.opts.Parallelism, count
+	return e.limits.Load().Parallelism, count
 }
 
 // PauseFlow keeps all messages of a key from being attempted until ResumeFlow. Those in

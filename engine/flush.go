@@ -104,13 +104,14 @@ const trimEvery = time.Minute
 // trimHistory has the applier remove what retention.history and
 // retention.history-size no longer allow (X6).
 func (e *Engine) trimHistory() error {
-	age := e.opts.HistoryAge
+	l := e.limits.Load()
+	age := l.HistoryAge
 	if time.Since(e.flusher.looked) < min(trimEvery, age/16) {
 		return nil
 	}
 	e.flusher.looked = time.Now()
 	cut := e.opts.Wall().Add(-age).UnixMilli()
-	t, ok, err := e.idx.OldHistory(cut, (age / 256).Milliseconds(), e.opts.HistorySize)
+	t, ok, err := e.idx.OldHistory(cut, (age / 256).Milliseconds(), l.HistorySize)
 	if err != nil {
 		return fmt.Errorf("look for old history: %w", indexError(err))
 	}

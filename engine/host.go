@@ -114,7 +114,7 @@ const (
 
 // permit says whether one more attempt may start.
 func (c *core) permit(h *host) bool {
-	free := c.opts.Parallelism - c.inflight
+	free := c.parallelism - c.inflight
 	switch {
 	case free <= 0 || h.pull && c.resting(h):
 		return false
@@ -128,7 +128,7 @@ func (c *core) permit(h *host) bool {
 	if h.inflight == 0 {
 		return c.wary < c.waryFirst()
 	}
-	left := c.opts.Parallelism*waryPart/10 - c.wary
+	left := c.parallelism*waryPart/10 - c.wary
 	return h.inflight < min(c.hostMax(h), left/waryShare)
 }
 
@@ -137,11 +137,11 @@ func (c *core) hostMax(h *host) int {
 	if h.pull {
 		return c.pushMax(h)
 	}
-	return c.opts.HostParallelism
+	return c.hostParallelism
 }
 
 // waryFirst is how many permits the hosts that are not quick may have between them.
-func (c *core) waryFirst() int { return max(1, c.opts.Parallelism*firstPart/10) }
+func (c *core) waryFirst() int { return max(1, c.parallelism*firstPart/10) }
 
 // quick says whether the host answered a moment ago, and soon. An answer that lies ahead
 // came before the clock was set back, nobody knows how long.
@@ -278,7 +278,7 @@ func (c *core) startReady() {
 }
 
 func (c *core) mayStart() bool {
-	return !c.stuck && c.inflight < c.opts.Parallelism && c.pace.young < c.pace.limit && c.undurable+len(c.held) < undurableMax && c.undurableBytes+c.heldBytes < undurableBytesMax
+	return !c.stuck && c.inflight < c.parallelism && c.pace.young < c.pace.limit && c.undurable+len(c.held) < undurableMax && c.undurableBytes+c.heldBytes < undurableBytesMax
 }
 
 // startHead starts the lane's first message, or parks whoever has to wait for a host, a

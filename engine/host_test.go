@@ -29,8 +29,8 @@ func TestWaryHostsLeavePermits(t *testing.T) {
 		put(100+h, each)
 	}
 	b.after(0)
-	if b.inflight > b.opts.Parallelism*firstPart/10 || b.inflight < hosts {
-		t.Fatalf("%d hosts of which nobody knows anything hold %d permits of %d", hosts, b.inflight, b.opts.Parallelism)
+	if b.inflight > b.parallelism*firstPart/10 || b.inflight < hosts {
+		t.Fatalf("%d hosts of which nobody knows anything hold %d permits of %d", hosts, b.inflight, b.parallelism)
 	}
 	put(7, 300)
 	first := b.after(0).starts
@@ -38,7 +38,7 @@ func TestWaryHostsLeavePermits(t *testing.T) {
 		t.Fatalf("%d attempts start at a host of which nothing is known, beside all of these", len(first))
 	}
 	b.after(0, event{kind: evFinished, slot: first[0].slot, result: &attemptResult{success: true, answered: true}})
-	if n := b.hosts[b.byHost[7]].inflight; n != min(b.opts.HostParallelism, b.pace.limit) { // as many as may begin at one time
+	if n := b.hosts[b.byHost[7]].inflight; n != min(b.hostParallelism, b.pace.limit) { // as many as may begin at one time
 		t.Errorf("a host that answered at once has %d attempts in flight", n)
 	}
 }
@@ -166,7 +166,7 @@ func TestHostsAreSeen(t *testing.T) {
 // messages does not wait for the one with thousands.
 func TestKeysTakeTurns(t *testing.T) {
 	b := newBareCore(t, 10_000)
-	b.opts.HostParallelism = 4
+	b.hostParallelism = 4
 	rule := record.FlowRule{Parallelism: 1000, Period: 1000}
 	seq := uint64(0)
 	put := func(key string, n int) {

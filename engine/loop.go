@@ -36,6 +36,7 @@ const (
 	evLeave                        // receive: it does not wait any longer
 	evPull                         // pulls: asked for
 	evPullRow                      // pull, row, found, err
+	evLimits                       // limits; query: told at the end of the step
 	evBounds                       // lsn: the applier wants bounds as of there
 )
 
@@ -59,6 +60,7 @@ type event struct {
 	flow       *flowRequest
 	flowRecord *record.Flow
 	query      func(*core)
+	limits     *Limits
 
 	receive *pullReceive
 	pull    *pullRequest
@@ -189,6 +191,9 @@ func (c *core) take(ev *event) error {
 	case evFlowRefused:
 		c.flowRefused(ev.flowRecord, ev.err)
 	case evQuery:
+		c.out.queries = append(c.out.queries, ev.query)
+	case evLimits:
+		c.setLimits(ev.limits)
 		c.out.queries = append(c.out.queries, ev.query)
 	case evBounds:
 		c.askBounds(ev.lsn)

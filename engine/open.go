@@ -306,7 +306,7 @@ func (e *Engine) openLog() error {
 
 func (e *Engine) walOptions(start index.Position) wal.Options {
 	return wal.Options{
-		FS: logFS{e.opts.FS, &e.space}, Dir: e.path("log"), SegmentSize: e.opts.SegmentSize, MaxRecord: e.opts.recordMax(),
+		FS: logFS{e.opts.FS, &e.space}, Dir: e.path("log"), SegmentSize: e.opts.SegmentSize, MaxRecord: e.limits.Load().recordMax(),
 		SyncInterval: e.opts.FsyncInterval, Rand: e.opts.Rand, Logger: e.opts.Logger,
 		Durable: wal.Position{LSN: wal.LSN(start.LSN), Chain: start.Chain},
 		Manual:  e.opts.manual, StallAfter: e.opts.stallAfter,

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidemill/tidemill/dispatch"
-	"github.com/tidemill/tidemill/engine/record"
 )
 
 // Wire makes one attempt and fills in its result. *dispatch.Client is the one
@@ -150,10 +148,6 @@ func def[T comparable](v *T, d T) {
 	}
 }
 
-// messageMaxLimit is the largest message.max-size: a record must fit a segment
-// and a group buffer of its own.
-const messageMaxLimit = 64 << 20
-
 func (o *Options) validate() error {
 	switch {
 	case o.Dir == "":
@@ -173,41 +167,12 @@ func (o Options) CheckLimits() error {
 
 func (o *Options) checkLimits() error {
 	var errs []error
-	refuse := func(wrong bool, format string, args ...any) {
-		if wrong {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
+	if o.Resident < 1 {
+		errs = append(errs, errors.New("delivery.resident must be at least 1"))
 	}
-	refuse(o.MessageMax < 1 || o.MessageMax > messageMaxLimit, "message.max-size of %d bytes: allowed are 1 B to 64 MiB", o.MessageMax)
-	refuse(o.ResponseMax < 1 || o.ResponseMax > messageMaxLimit, "response.max-size of %d bytes: allowed are 1 B to 64 MiB", o.ResponseMax)
-	refuse(o.AttemptMax > math.MaxUint32*time.Millisecond, "attempt.max-timeout of %s: at most %s", o.AttemptMax, math.MaxUint32*time.Millisecond)
-	if len(errs) == 0 { // else the sum means nothing
-		refuse(o.SegmentSize < o.segmentMin(), "log.segment-size of %d bytes cannot hold a message of %d and the answer to it of %d bytes with their headers: set it to %d or more",
-			o.SegmentSize, o.MessageMax, o.ResponseMax, o.segmentMin())
+	if o.DedupWindow < time.Second {
+		errs = append(errs, fmt.Errorf("dedup.window of %s: allowed is 1s or more", o.DedupWindow))
 	}
-	refuse(o.Parallelism < 1 || o.HostParallelism < 1 || o.Resident < 1, "delivery.parallelism, delivery.host-parallelism and delivery.resident must be at least 1")
-	refuse(o.MaxRetries < 0 || o.MaxRetries > 1<<16-2, "message.max-retries of %d: allowed are 0 to %d", o.MaxRetries, 1<<16-2)
-	refuse(o.HistoryAge < time.Minute, "retention.history of %s: allowed is 1m or more", o.HistoryAge)
-	refuse(o.DeadAge >= 0 && o.DeadAge < time.Minute, "retention.dlq of %s: allowed is 1m or more, or 0 for ever", o.DeadAge)
-	refuse(o.HistorySize < 1<<20, "retention.history-size of %d bytes: allowed is 1 MiB or more", o.HistorySize)
-	refuse(o.BodiesAge < 0 || o.BodiesAge > o.HistoryAge, "retention.bodies of %s: allowed is 0 to retention.history, %s, by which replays go", o.BodiesAge, o.HistoryAge)
-	refuse(o.DedupWindow < time.Second, "dedup.window of %s: allowed is 1s or more", o.DedupWindow)
-	return errors.Join(errs...)
+	l := o.Limits()
+	return errors.Join(append(errs, l.validate(o.SegmentSize))...)
 }
-
-// recordMax bounds one record: an outcome with callbacks, which holds the message with
-// its headers and options, the response with its headers, and the callbacks, and what
-// moving it adds. A fan-out is smaller.
-func (o *Options) recordMax() int {
-	return o.MessageMax + o.ResponseMax + metaMax + metaMax/2 + record.MoveOverhead
-}
-
-// segmentMin is the smallest segment that holds such a record, with room for what
-// the log puts around it.
-func (o *Options) segmentMin() int64 {
-	return int64(o.recordMax()) - record.MoveOverhead + 1<<16
-}
-
-// metaMax bounds what a record holds of a message beside its body: destination, headers,
-// options and callbacks. The headers of a response take half of it at most.
-const metaMax = 256 << 10

@@ -78,9 +78,9 @@ func (c *core) minds() bool { return c.inflight >= paceFloor/2 }
 // are refused so that deliveries get on.
 func (c *core) adapt(wait time.Duration, pressed bool) {
 	p := &c.pace
-	floor := min(paceFloor, c.opts.Parallelism)
+	floor := min(paceFloor, c.parallelism)
 	if pressed {
-		floor = min(pressedFloor, c.opts.Parallelism)
+		floor = min(pressedFloor, c.parallelism)
 	}
 	switch {
 	case p.limit < floor:
@@ -88,7 +88,7 @@ func (c *core) adapt(wait time.Duration, pressed bool) {
 	case wait > waitLong:
 		p.limit = max(floor, p.limit*3/4)
 	case wait < waitShort && p.young >= p.limit/2:
-		p.limit = min(c.opts.Parallelism, p.limit+p.limit/4)
+		p.limit = min(c.parallelism, p.limit+p.limit/4)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 func pacedCore(t *testing.T) *bareCore {
 	t.Helper()
 	b := newBareCore(t, 1000)
-	b.opts.HostParallelism = 1000
+	b.hostParallelism = 1000
 	for seq := range uint64(400) {
 		b.message(seq+1, bareNow)
 	}
@@ -59,8 +59,8 @@ func TestPace(t *testing.T) {
 		b.pace.young = b.pace.limit
 		b.adapt(0, false)
 	}
-	if b.pace.limit != b.opts.Parallelism {
-		t.Errorf("the limit went to %d, delivery.parallelism is %d", b.pace.limit, b.opts.Parallelism)
+	if b.pace.limit != b.parallelism {
+		t.Errorf("the limit went to %d, delivery.parallelism is %d", b.pace.limit, b.parallelism)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestProcessorWait(t *testing.T) {
 // again soon for those, too, that wait for a host which has a permit by now.
 func TestPacedLooksAtThoseWhoWait(t *testing.T) {
 	b := newBareCore(t, 1000)
-	b.opts.HostParallelism = 1
+	b.hostParallelism = 1
 	one := b.message(1, bareNow)
 	b.message(2, bareNow)
 	if out := b.after(0); len(out.starts) != 1 || b.turn.len() != 0 {

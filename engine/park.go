@@ -128,6 +128,6 @@ func (c *core) hostRoom(h *host) int {
 	case h.failures >= failuresToHalfOpen || !c.quick(h):
 		return 1
 	default:
-		return max(1, min(c.hostMax(h)-h.inflight, c.opts.Parallelism-c.inflight))
+		return max(1, min(c.hostMax(h)-h.inflight, c.parallelism-c.inflight))
 	}
 }

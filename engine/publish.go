@@ -281,7 +281,7 @@ func (e *Engine) busyForPublish() error {
 
 func (e *Engine) checkLimits(p *Publish) error {
 	switch {
-	case len(p.Body) > e.opts.MessageMax:
+	case len(p.Body) > e.limits.Load().MessageMax:
 		return ErrTooLarge
 	case metaSize(p) > metaMax-4096:
 		return errMeta
@@ -294,15 +294,16 @@ func (e *Engine) checkLimits(p *Publish) error {
 
 // checkTries checks how often and how long a message, or a callback, is tried.
 func (e *Engine) checkTries(retries int, timeout time.Duration) error {
+	l := e.limits.Load()
 	switch {
 	case retries < 0:
 		return limitError("Upstash-Retries must be 0 or more")
-	case retries > e.opts.MaxRetries:
-		return quotaError("quota maxRetries exceeded. Maximum allowed: %d", e.opts.MaxRetries)
+	case retries > l.MaxRetries:
+		return quotaError("quota maxRetries exceeded. Maximum allowed: %d", l.MaxRetries)
 	case timeout < 0 || timeout > 0 && timeout < time.Millisecond:
 		return limitError("Upstash-Timeout must be at least 1ms")
-	case timeout > e.opts.AttemptMax:
-		return limitError("Upstash-Timeout of %s is longer than attempt.max-timeout, %s", timeout, e.opts.AttemptMax)
+	case timeout > l.AttemptMax:
+		return limitError("Upstash-Timeout of %s is longer than attempt.max-timeout, %s", timeout, l.AttemptMax)
 	}
 	return nil
 }
@@ -335,8 +336,8 @@ func (e *Engine) dueTime(p *Publish, now time.Time) (int64, error) {
 	if at.Before(now) {
 		at = now
 	}
-	if at.Sub(now) > e.opts.MaxDelay {
-		return 0, limitError("%s lies further ahead than message.max-delay, %s", field, e.opts.MaxDelay)
+	if most := e.limits.Load().MaxDelay; at.Sub(now) > most {
+		return 0, limitError("%s lies further ahead than message.max-delay, %s", field, most)
 	}
 	if at.Equal(now) {
 		return now.UnixMilli(), nil

@@ -145,7 +145,7 @@ func (e *Engine) newPull(u UserID, name string) (*pullDef, error) {
 	return &pullDef{PullQueue: record.PullQueue{
 		User: uint32(u), ID: id, Name: string([]byte(name)), Created: now, Updated: now,
 		Retention: (14 * 24 * time.Hour).Milliseconds(), Visibility: uint32((30 * time.Second).Milliseconds()),
-		Timeout: uint32(min(time.Minute, e.opts.AttemptMax).Milliseconds()), Retries: 3, Parallel: 10,
+		Timeout: uint32(min(time.Minute, e.limits.Load().AttemptMax).Milliseconds()), Retries: 3, Parallel: 10,
 	}}, nil
 }
 
@@ -310,7 +310,7 @@ func (e *Engine) checkPullChange(u UserID, name string, ch *PullChange) error {
 		seconds("visibility_seconds", ch.Visibility, time.Second, PullVisibilityMax),
 		seconds("retention_seconds", ch.Retention, pullRetentionMin, pullRetentionMax),
 		seconds("delay_seconds", ch.Delay, 0, e.pullDelayMax()),
-		seconds("timeout_seconds", ch.Timeout, time.Second, e.opts.AttemptMax),
+		seconds("timeout_seconds", ch.Timeout, time.Second, e.limits.Load().AttemptMax),
 		text("webhook_url", ch.WebhookURL, pullURLMax),
 		text("webhook_secret", ch.WebhookSecret, pullSecretMax),
 		text("webhook_secret_next", ch.WebhookSecretNext, pullSecretMax),
@@ -318,7 +318,7 @@ func (e *Engine) checkPullChange(u UserID, name string, ch *PullChange) error {
 }
 
 // pullDelayMax is the longest delay of a message (QUEUES.md B.1).
-func (e *Engine) pullDelayMax() time.Duration { return min(90*24*time.Hour, e.opts.MaxDelay) }
+func (e *Engine) pullDelayMax() time.Duration { return min(90*24*time.Hour, e.limits.Load().MaxDelay) }
 
 // changePull changes a definition, and returns the secret that it had to draw.
 func (e *Engine) changePull(d *pullDef, ch *PullChange) (secret string, err error) {

@@ -154,7 +154,7 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 	if old == 0 || err != nil {
 		return 0, nil, err
 	}
-	limit, recordMax := logLimit(e.applier.a.LiveBytes(), e.opts.SegmentSize, e.space.low.Load()), int64(e.opts.recordMax())
+	limit, recordMax := logLimit(e.applier.a.LiveBytes(), e.opts.SegmentSize, e.space.low.Load()), int64(e.limits.Load().recordMax())
 	if n, _ := reclaimable(segments, limit, recordMax, math.MaxUint64); n == 0 {
 		return 0, nil, nil
 	}

@@ -329,7 +329,7 @@ func TestUndurableBytes(t *testing.T) {
 			e.inbox.push(event{kind: evFinished, slot: s.slot, result: r})
 		}
 	}
-	if most := undurableBytesMax + e.opts.Parallelism*(1<<20+4096); bytes > most || e.core.undurable == 0 {
+	if most := undurableBytesMax + e.limits.Load().Parallelism*(1<<20+4096); bytes > most || e.core.undurable == 0 {
 		t.Errorf("%d outcomes of %d bytes are not durable, the bound is %d", e.core.undurable, bytes, most)
 	}
 }

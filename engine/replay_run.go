@@ -217,7 +217,7 @@ func (r *replayRun) again(d *delivery, m *scratchMessage) (submission, error) {
 	}
 	hs := slices.DeleteFunc(m.Header, func(h Header) bool { return h.Name == ReplayOfHeader })
 	m.Header = append(hs, Header{Name: ReplayOfHeader, Value: MessageID(d.seq, d.nonce)})
-	if m.Size() > r.e.opts.recordMax()-record.MoveOverhead {
+	if m.Size() > r.e.limits.Load().recordMax()-record.MoveOverhead {
 		return submission{}, ErrTooLarge
 	}
 	if m.QueueName != "" {

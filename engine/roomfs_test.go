@@ -34,7 +34,7 @@ func fullDisk(t *testing.T) (*powerfs.FS, *space) {
 	s.opened.Store(true)
 	for s.ballast.missing() > 0 {
 		s.look()
-		if err := s.ballast.grow(s.free.Load(), s.floor); err != nil {
+		if err := s.ballast.grow(s.free.Load(), s.floor.Load()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -134,17 +134,17 @@ func TestBallastComesBack(t *testing.T) {
 	grow := func(free int64) int64 {
 		disk.SetFree(free)
 		s.look()
-		if err := s.ballast.grow(s.free.Load(), s.floor); err != nil {
+		if err := s.ballast.grow(s.free.Load(), s.floor.Load()); err != nil {
 			t.Fatal(err)
 		}
 		return 2*mebi - s.ballast.missing()
 	}
 	whole := 2 * int64(2*mebi)
 	for _, c := range []struct{ free, have int64 }{
-		{s.floor, 0},
-		{s.floor + whole - 1, 0},
-		{s.floor + whole, mebi},
-		{s.floor + mebi, mebi},
+		{s.floor.Load(), 0},
+		{s.floor.Load() + whole - 1, 0},
+		{s.floor.Load() + whole, mebi},
+		{s.floor.Load() + mebi, mebi},
 		{256 * mebi, 2 * mebi},
 		{256 * mebi, 2 * mebi},
 	} {
@@ -268,7 +268,7 @@ func TestBallastRemovedByHand(t *testing.T) {
 	}
 	for range 2 {
 		s.look()
-		if err := s.ballast.grow(s.free.Load(), s.floor); err != nil {
+		if err := s.ballast.grow(s.free.Load(), s.floor.Load()); err != nil {
 			t.Fatal(err)
 		}
 	}

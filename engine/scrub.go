@@ -19,31 +19,41 @@ const (
 // damage is found while there are backups from before it (W7). It changes nothing:
 // what it finds is logged and goes into Health.
 func (e *Engine) scrubLoop() {
-	if e.opts.ScrubRate < 0 {
-		return
-	}
 	first, rest := scrubFirst, scrubRest
 	if e.opts.scrubRest != 0 {
 		first, rest = e.opts.scrubRest, e.opts.scrubRest
 	}
-	for e.scrubWait(first) == nil {
-		err := e.scrubPass()
-		if errors.Is(err, ErrClosed) {
-			return
+	for wait := first; e.scrubWait(wait) == nil; {
+		wait = first
+		if e.limits.Load().ScrubRate < 0 {
+			continue
 		}
-		if err != nil {
+		err := e.scrubPass()
+		switch {
+		case errors.Is(err, ErrClosed):
+			return
+		case errors.Is(err, errScrubOff):
+			continue
+		case err != nil:
 			e.opts.Logger.Error("engine: the scrub could not read the log; it tries again later",
 				slog.Any("error", err), slog.Duration("in", rest))
 		}
-		first = rest
+		wait = rest
 	}
 }
+
+// errScrubOff ends a pass: log.scrub-rate was set to 0.
+var errScrubOff = errors.New("the scrub is off")
 
 // scrubPass reads every full segment once.
 func (e *Engine) scrubPass() error {
 	o := e.inspect()
 	o.Pause = func(n int) error {
-		return e.scrubWait(time.Duration(float64(n) / float64(e.opts.ScrubRate) * float64(time.Second)))
+		rate := e.limits.Load().ScrubRate
+		if rate < 0 {
+			return errScrubOff
+		}
+		return e.scrubWait(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
 	}
 	for from := wal.LSN(0); ; {
 		next, err := wal.Scrub(o, from, e.noteDamage)

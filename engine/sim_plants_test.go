@@ -70,6 +70,7 @@ var simPlants = []simPlant{
 	{"group-has-many-turns", "S22"},
 	{"moved-stays-counted", "S23"},
 	{"bound-moves-uncounted", "S23"},
+	{"lower-parallelism-is-ignored", "S24"},
 }
 
 // TestPlants: every invariant that the simulator's comments list is checked somewhere

@@ -86,7 +86,7 @@ func (s *sim) setFree(n int64) {
 func (s *sim) look() {
 	e := s.e
 	e.space.look()
-	if err := e.space.ballast.grow(e.space.free.Load(), e.space.floor); err != nil && !isFull(err) {
+	if err := e.space.ballast.grow(e.space.free.Load(), e.space.floor.Load()); err != nil && !isFull(err) {
 		s.fail("the ballast: %v", err)
 	}
 	if now := e.log.Full() != nil; now != s.room.full {

@@ -46,6 +46,7 @@ import (
 //	S13 to S15 schedules (sim_schedule_test.go)
 //	S16 to S19 queues, flow-control keys, callbacks, fan-outs (sim_line_test.go)
 //	S20 to S23 pull queues (sim_pull_test.go)
+//	S24 limits that change (sim_limits_test.go)
 //
 // All of it holds through full disks too (sim_room_test.go).
 type sim struct {
@@ -70,6 +71,7 @@ type sim struct {
 	pulls     simPulls
 	pullRows  []*pullRequest
 	flights   []startCommand
+	limits    Limits // that the core was told last
 	unacked   []*simMessage
 	messages  map[string]*simMessage // by id, acked or not
 	dedup     map[string]*simMessage
@@ -162,7 +164,7 @@ func (s *sim) open(cfg simConfig) {
 		s.fail("S1: open after crash %d: %v", s.crashes, err)
 		return
 	}
-	s.e, s.att = e, newAttempter(e)
+	s.e, s.att, s.limits = e, newAttempter(e), o.Limits()
 	s.schedules.ticker = newTicker(e)
 	if err := e.log.Replay(0, s.observe); err != nil {
 		s.fail("S1: read the log after crash %d: %v", s.crashes, err)
@@ -254,7 +256,9 @@ func simHeader(a *dispatch.Attempt, name string) string {
 
 // step does one random thing.
 func (s *sim) step(cfg simConfig) {
-	switch n := s.rng.IntN(130); {
+	switch n := s.rng.IntN(131); {
+	case n == 130:
+		s.changeLimits()
 	case n > 113:
 		s.pullStep()
 	case n > 110:
@@ -452,6 +456,7 @@ func (s *sim) advance(ms int64) {
 				}
 			}
 		}
+		s.seeLimits(events)
 		s.events = append(s.events, events...)
 		more, err := s.e.core.step(s.now, s.events)
 		if err != nil {
@@ -488,6 +493,7 @@ func (s *sim) carryOut(out *commands) {
 		s.started(&cmd)
 		s.flights = append(s.flights, cmd)
 	}
+	s.checkStarts(out.starts)
 	s.schedules.cmds = append(s.schedules.cmds, out.schedules...)
 	for _, d := range out.scheduled {
 		d.req.done(d.err)

@@ -23,9 +23,9 @@ import (
 type space struct {
 	fs      vfs.FS
 	dir     string
-	floor   int64 // bytes; 0: none
-	segment int64 // bytes of a segment of the log
-	total   int64 // bytes of the file system; 0: it does not tell
+	floor   atomic.Int64 // bytes; 0: none
+	segment int64        // bytes of a segment of the log
+	total   int64        // bytes of the file system; 0: it does not tell
 	free    atomic.Int64
 	low     atomic.Bool // free is below floor
 	ballast ballast
@@ -69,20 +69,37 @@ func (s *space) init(o *Options, stop chan struct{}) error {
 		return fmt.Errorf("measure the file system of %s: %w", s.dir, err)
 	}
 	s.total = int64(u.TotalBytes)
-	switch {
-	case o.MinFree < 0:
-	case o.MinFree == 0:
-		s.floor = min(minFreeMax, s.total/minFreeShare)
-	case o.MinFree >= s.total:
-		return fmt.Errorf("data.min-free of %s is as much as the file system of %s has, %s: set it lower",
-			mebibytes(o.MinFree), s.dir, mebibytes(s.total))
-	default:
-		s.floor = o.MinFree
+	floor, err := s.floorFor(o.MinFree)
+	if err != nil {
+		return err
 	}
+	s.floor.Store(floor)
 	s.note(u)
 	s.ballast.fs, s.ballast.dir = s.fs, s.fs.PathJoin(s.dir, "ballast")
 	s.ballast.want = ballastFiles(o, s.total)
 	return s.ballast.open()
+}
+
+// floorFor returns the floor that Options.MinFree asks for.
+func (s *space) floorFor(minFree int64) (int64, error) {
+	floor := FreeFloor(minFree, s.total)
+	if s.total == 0 {
+		return 0, nil
+	}
+	if floor >= s.total {
+		return 0, fmt.Errorf("data.min-free of %s is as much as the file system of %s has, %s: set it lower",
+			mebibytes(minFree), s.dir, mebibytes(s.total))
+	}
+	return floor, nil
+}
+
+// FreeFloor is the free space in bytes under which publishes are refused, given Options.MinFree and
+// the size of the file system. 0 is none.
+func FreeFloor(minFree, total int64) int64 {
+	if minFree == 0 {
+		return min(minFreeMax, total/minFreeShare)
+	}
+	return max(minFree, 0)
 }
 
 // look measures the room again. A file system that cannot be asked keeps its last
@@ -99,7 +116,8 @@ func (s *space) look() {
 func (s *space) note(u vfs.DiskUsage) {
 	free := int64(u.AvailBytes)
 	s.free.Store(free)
-	low := free < s.floor
+	floor := s.floor.Load()
+	low := free < floor
 	if !low && free > s.ballast.missing() {
 		s.told.Store(false)
 	}
@@ -107,11 +125,11 @@ func (s *space) note(u vfs.DiskUsage) {
 		return
 	}
 	if s.notify != nil {
-		s.notify(spaceNotice(low, free, s.floor))
+		s.notify(spaceNotice(low, free, floor))
 	}
 	if low {
 		s.logger.Warn("engine: the disk is full: publishes are refused until there is room; deliveries go on",
-			"free", mebibytes(free), "data.min-free", mebibytes(s.floor))
+			"free", mebibytes(free), "data.min-free", mebibytes(floor))
 	} else {
 		s.logger.Info("engine: there is room on the disk again: publishes are accepted", "free", mebibytes(free))
 	}
@@ -131,7 +149,7 @@ func (s *space) refusal() error {
 		return nil
 	}
 	return fmt.Errorf("%w, nothing was stored: %s free in the file system of the data directory, publishing stops below data.min-free, %s, and goes on by itself above",
-		ErrDiskFull, mebibytes(s.free.Load()), mebibytes(s.floor))
+		ErrDiskFull, mebibytes(s.free.Load()), mebibytes(s.floor.Load()))
 }
 
 // reserved reports whether the log must leave alone what room there is: it does not
@@ -179,7 +197,7 @@ func (s *space) makeRoom(p purpose) bool {
 // pollAfter is how long the room need not be looked at. full: the log can make no
 // segment.
 func (s *space) pollAfter(full bool) time.Duration {
-	if s.total > 0 && !full && s.ballast.missing() == 0 && s.free.Load() >= s.floor+spaceAmple {
+	if s.total > 0 && !full && s.ballast.missing() == 0 && s.free.Load() >= s.floor.Load()+spaceAmple {
 		return spaceIdle
 	}
 	return spacePoll
@@ -201,7 +219,7 @@ func (e *Engine) watchSpace() {
 		case <-tick.C:
 			e.watchRefusals(&refusals, time.Now())
 			e.space.look()
-			err := e.space.ballast.grow(e.space.free.Load(), e.space.floor)
+			err := e.space.ballast.grow(e.space.free.Load(), e.space.floor.Load())
 			was := broken
 			if broken = err != nil && !isFull(err); broken && !was {
 				e.opts.Logger.Warn("engine: the ballast cannot be written; the index has less to go on with on a full disk", "error", err)

@@ -61,14 +61,14 @@ func TestFloorDefaults(t *testing.T) {
 		disk := powerfs.New()
 		disk.SetFree(c.total)
 		var s space
-		if err := s.init(&Options{FS: disk, Dir: "/", MinFree: c.minFree}, nil); err != nil || s.floor != c.want {
-			t.Errorf("data.min-free %d of %d bytes: floor %d, want %d (%v)", c.minFree, c.total, s.floor, c.want, err)
+		if err := s.init(&Options{FS: disk, Dir: "/", MinFree: c.minFree}, nil); err != nil || s.floor.Load() != c.want {
+			t.Errorf("data.min-free %d of %d bytes: floor %d, want %d (%v)", c.minFree, c.total, s.floor.Load(), c.want, err)
 		}
 	}
 	disk := powerfs.New()
 	var s space
-	if err := s.init(&Options{FS: disk, Dir: "/"}, nil); err != nil || s.floor != 0 {
-		t.Errorf("a disk without a size: floor %d, %v", s.floor, err)
+	if err := s.init(&Options{FS: disk, Dir: "/"}, nil); err != nil || s.floor.Load() != 0 {
+		t.Errorf("a disk without a size: floor %d, %v", s.floor.Load(), err)
 	}
 	disk.SetFree(gib)
 	if err := s.init(&Options{FS: disk, Dir: "/", MinFree: gib}, nil); err == nil || !strings.Contains(err.Error(), "set it lower") {

@@ -139,13 +139,3 @@ type Account struct {
 	Token string
 	Keys
 }
-
-// Limits are the configured bounds that a request is checked against.
-type Limits struct {
-	MessageMax int           // bytes of a body
-	MaxDelay   time.Duration // of Delay and NotBefore
-	MaxRetries int
-	MaxTimeout time.Duration // of one attempt
-	Timeout    time.Duration // of one attempt that names none
-	Retention  time.Duration // of history
-}

@@ -10,14 +10,6 @@ import (
 	"github.com/tidemill/tidemill/wal"
 )
 
-// Limits returns the configured bounds.
-func (e *Engine) Limits() Limits {
-	return Limits{
-		MessageMax: e.opts.MessageMax, MaxDelay: e.opts.MaxDelay, MaxRetries: e.opts.MaxRetries,
-		MaxTimeout: e.opts.AttemptMax, Timeout: e.opts.AttemptTimeout, Retention: e.opts.HistoryAge,
-	}
-}
-
 // Message returns a pending message; one that has ended is not found (QSTASH.md
 // §8.1). It sees every publish that was answered before.
 func (e *Engine) Message(u UserID, id string) (*Message, error) {

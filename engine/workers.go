@@ -17,7 +17,7 @@ import (
 
 // workers make attempts: goroutines that stay, since starting one per attempt
 // costs a third of the rate (PERFORMANCE.md, lesson 20). There are as many as
-// attempts were ever in flight at once, at most Options.Parallelism.
+// attempts were ever in flight at once, at most Limits.Parallelism.
 type workers struct {
 	e       *Engine
 	jobs    chan startCommand
@@ -30,17 +30,25 @@ type workers struct {
 func (w *workers) init(e *Engine) {
 	w.e = e
 	w.staged = stage("deliver", w.run)
-	w.jobs = make(chan startCommand, e.opts.Parallelism)
+	w.jobs = make(chan startCommand, e.limits.Load().Parallelism)
 }
 
-// start hands an attempt to a worker. It never blocks: the core keeps no more
-// attempts in flight than the channel holds.
+// start hands an attempt to a worker. It does not block while the core keeps no more
+// attempts in flight than the channel holds, which is until the parallelism is raised;
+// then it may wait for a worker to look: there is one for each attempt.
 func (w *workers) start(cmd startCommand) {
 	if w.started < w.e.core.inflight {
 		w.started++
 		w.wg.Go(w.staged)
 	}
-	w.jobs <- cmd
+	select {
+	case w.jobs <- cmd:
+	default:
+		select {
+		case w.jobs <- cmd:
+		case <-w.e.stop: // and with it the workers
+		}
+	}
 }
 
 // wait blocks until the workers have ended; nothing may be started any more.

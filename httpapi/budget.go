@@ -5,12 +5,12 @@ import "sync/atomic"
 // budget bounds the body bytes that all requests hold together. Nobody waits
 // for it: what does not fit is refused, so that overload is told at once.
 type budget struct {
-	most int64
+	most atomic.Int64
 	used atomic.Int64
 }
 
 func (b *budget) take(n int) bool {
-	if b.used.Add(int64(n)) <= b.most {
+	if b.used.Add(int64(n)) <= b.most.Load() {
 		return true
 	}
 	b.used.Add(-int64(n))
@@ -20,4 +20,7 @@ func (b *budget) take(n int) bool {
 func (b *budget) give(n int) { b.used.Add(-int64(n)) }
 
 // spare says whether there is enough left to begin what takes more later.
-func (b *budget) spare() bool { return b.used.Load() < b.most-b.most/4 }
+func (b *budget) spare() bool {
+	most := b.most.Load()
+	return b.used.Load() < most-most/4
+}

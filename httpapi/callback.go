@@ -102,7 +102,7 @@ func (o *options) parseOfCallback(c *engine.Callback, opt option, v []byte, b *b
 	case optMethod:
 		c.Method, fail = method(name, v)
 	case optTimeout:
-		c.Timeout, fail = duration(name, v, 1, b.MaxTimeout)
+		c.Timeout, fail = duration(name, v, 1, b.AttemptMax)
 	case optRetries:
 		c.Retries, fail = retries(name, v, b.MaxRetries)
 	case optRetryDelay:

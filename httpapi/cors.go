@@ -27,7 +27,8 @@ func CheckOrigin(origin string) error {
 
 // share adds to an answer's head what lets a page of an allowed origin read it.
 func (x *exchange) share(h *fasthttp.ResponseHeader) {
-	if len(x.srv.opt.CORSOrigins) == 0 {
+	origins := x.srv.live.Load().CORSOrigins
+	if len(origins) == 0 {
 		return
 	}
 	preflight := x.head.method == http.MethodOptions
@@ -37,7 +38,7 @@ func (x *exchange) share(h *fasthttp.ResponseHeader) {
 		h.Set("Vary", "Origin")
 	}
 	origin := string(x.field("origin"))
-	if origin == "" || !slices.Contains(x.srv.opt.CORSOrigins, origin) {
+	if origin == "" || !slices.Contains(origins, origin) {
 		return
 	}
 	h.Set("Access-Control-Allow-Origin", origin)

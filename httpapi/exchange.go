@@ -175,10 +175,10 @@ func (x *exchange) call() (ok bool) {
 
 func (x *exchange) bodyLimit() int64 {
 	if x.route.batch {
-		return x.srv.opt.BatchMax
+		return x.srv.live.Load().BatchMax
 	}
 	message := int64(x.srv.opt.Engine.Limits().MessageMax)
-	return max(message+x.route.room, min(x.route.least, x.srv.opt.BatchMax))
+	return max(message+x.route.room, min(x.route.least, x.srv.live.Load().BatchMax))
 }
 
 func (x *exchange) readBody(b *budget, limit int64) *failure {

@@ -22,7 +22,7 @@ import (
 // engine/delay and engine/cron.
 
 var fuzzBounds = bounds{
-	Limits: engine.Limits{MessageMax: 1 << 20, MaxDelay: 365 * 24 * time.Hour, MaxRetries: 100, MaxTimeout: 2 * time.Hour},
+	Limits: engine.Limits{MessageMax: 1 << 20, MaxDelay: 365 * 24 * time.Hour, MaxRetries: 100, AttemptMax: 2 * time.Hour},
 	now:    testNow, check: func(string) error { return nil },
 }
 
@@ -64,7 +64,7 @@ func FuzzQuery(f *testing.F) {
 			return
 		}
 		m := &p.message
-		if m.Retries < 0 || m.Retries > 100 || m.Delay < 0 || m.Delay > fuzzBounds.MaxDelay || m.Timeout < 0 || m.Timeout > fuzzBounds.MaxTimeout ||
+		if m.Retries < 0 || m.Retries > 100 || m.Delay < 0 || m.Delay > fuzzBounds.MaxDelay || m.Timeout < 0 || m.Timeout > fuzzBounds.AttemptMax ||
 			strings.Contains(m.DedupID, ":") || m.Ordering != "" && m.Queue == "" || m.NotBefore.After(testNow.Add(fuzzBounds.MaxDelay)) {
 			t.Fatalf("%q was read as %+v", query, m)
 		}
@@ -219,7 +219,7 @@ func FuzzChunks(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var held budget
-		held.most = 1 << 20
+		held.most.Store(1 << 20)
 		b := body{budget: &held, limit: 1 << 16}
 		defer b.done()
 		if b.read(bufio.NewReader(bytes.NewReader(in)), -1) != nil {

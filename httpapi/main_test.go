@@ -63,7 +63,7 @@ type fakeEngine struct {
 
 func newFake() *fakeEngine {
 	return &fakeEngine{limits: engine.Limits{
-		MessageMax: 1 << 20, MaxDelay: 365 * 24 * time.Hour, MaxRetries: 100, MaxTimeout: 2 * time.Hour,
+		MessageMax: 1 << 20, MaxDelay: 365 * 24 * time.Hour, MaxRetries: 100, AttemptMax: 2 * time.Hour,
 	}}
 }
 

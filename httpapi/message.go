@@ -76,7 +76,7 @@ func (p *publisher) parse(opt option, v []byte, b *bounds) (fail *failure) {
 	case optMethod:
 		m.Method, fail = method(name, v)
 	case optTimeout:
-		m.Timeout, fail = duration(name, v, 1, b.MaxTimeout)
+		m.Timeout, fail = duration(name, v, 1, b.AttemptMax)
 	case optRetries:
 		m.Retries, fail = retries(name, v, b.MaxRetries)
 	case optRetryDelay:

@@ -171,7 +171,7 @@ func (s *Server) Stats() Stats {
 	c := &s.counters
 	out := Stats{
 		Unauthenticated: c.unauthenticated.Load(), Refused: c.refused.Load(), Panics: c.panics.Load(),
-		ConnsMax: s.opt.Concurrency, BodyBytes: s.inflight.used.Load(), BodyBytesMax: s.inflight.most,
+		ConnsMax: s.opt.Concurrency, BodyBytes: s.inflight.used.Load(), BodyBytesMax: s.inflight.most.Load(),
 		Waiting: s.waiting.size(), Streams: s.streams.size(),
 		Receive: c.receive.Snapshot(), Handle: c.handle.Snapshot(), Answer: c.answer.Snapshot(),
 	}

@@ -111,8 +111,6 @@ const (
 )
 
 func (o *Options) withDefaults() {
-	def(&o.BatchMax, 100<<20)
-	def(&o.InflightBytes, 256<<20)
 	def(&o.HeaderMax, 64<<10)
 	def(&o.ReadTimeout, 30*time.Second)
 	def(&o.IdleTimeout, 2*time.Minute)
@@ -141,17 +139,10 @@ func (o *Options) validate() error {
 		return errors.New("httpapi: Options.Engine is nil")
 	case o.HeaderMax < 1<<10 || o.HeaderMax > 1<<20:
 		return fmt.Errorf("httpapi: a HeaderMax of %d bytes: allowed are 1 KiB to 1 MiB", o.HeaderMax)
-	case o.BatchMax < 1 || o.InflightBytes < 1:
-		return fmt.Errorf("batch.max-size of %d and publish.inflight-bytes of %d bytes: both must be positive", o.BatchMax, o.InflightBytes)
 	case o.ReadTimeout < 0 || o.IdleTimeout < 0 || o.WriteTimeout < 0:
 		return errors.New("httpapi: a timeout is negative")
 	case o.Concurrency < 1 || o.MaxConnsPerIP < 0 || o.Streams < 1:
 		return errors.New("httpapi: Concurrency, MaxConnsPerIP and Streams must not be negative")
-	}
-	for _, origin := range o.CORSOrigins {
-		if err := CheckOrigin(origin); err != nil {
-			return err
-		}
 	}
 	return nil
 }

@@ -149,7 +149,7 @@ func (x *exchange) webhookChange(c *engine.PullChange, raw *rawPullQueue) (fail 
 	if c.MaxConcurrency, fail = wholeMember("max_concurrency", raw.concurrency, 1, engine.PullConcurrencyMax); fail != nil {
 		return fail
 	}
-	if c.Timeout, fail = secondsMember("timeout_seconds", raw.timeout, time.Second, x.srv.opt.Engine.Limits().MaxTimeout, true); fail != nil {
+	if c.Timeout, fail = secondsMember("timeout_seconds", raw.timeout, time.Second, x.srv.opt.Engine.Limits().AttemptMax, true); fail != nil {
 		return fail
 	}
 	c.RetryDelay, fail = clearable(raw.retryDelay, func() (string, *failure) {

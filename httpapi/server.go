@@ -16,11 +16,12 @@ import (
 // Server serves the API on any number of listeners. Serve, Drain and Shutdown may be
 // called concurrently.
 type Server struct {
-	opt      Options
-	inflight budget // bodies of authenticated requests
-	strange  budget // bodies of Fallback's requests
-	refusing budget // connections over a limit that are still told so
-	boot     string // distinguishes the request ids of two starts
+	opt      Options              // as made: what is in Live is in live
+	live     atomic.Pointer[Live] // in force; what it points to is never changed
+	inflight budget               // bodies of authenticated requests
+	strange  budget               // bodies of Fallback's requests
+	refusing budget               // connections over a limit that are still told so
+	boot     string               // distinguishes the request ids of two starts
 	requests atomic.Uint64
 	counters counters
 	streams  waiters        // of events
@@ -50,11 +51,12 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{opt: o, boot: strconv.FormatUint(rand.Uint64(), 36)}
-	s.inflight.most = o.InflightBytes
-	s.strange.most = max(o.InflightBytes/4, 1)
-	s.listed.most = listedMax
+	if err := s.SetLive(o.Live()); err != nil {
+		return nil, err
+	}
+	s.listed.most.Store(listedMax)
 	s.listing = make(chan struct{}, listingMax)
-	s.refusing.most = int64(max(o.Concurrency/refusingShare, 1))
+	s.refusing.most.Store(int64(max(o.Concurrency/refusingShare, 1)))
 	s.began = time.Now()
 	s.streams.init(o.Streams)
 	s.waiting.init(o.Concurrency / 2) // the other half is for publishing

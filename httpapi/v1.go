@@ -126,8 +126,8 @@ func (x *exchange) quota() error {
 		o.num("maxRetries", int64(l.MaxRetries))
 		o.num("maxSchedules", engine.SchedulesMax)
 		o.num("maxRequestsPerDay", 0)
-		o.num("retention", int64(l.Retention.Seconds()))
-		o.num("timeout", int64(l.Timeout.Seconds()))
+		o.num("retention", int64(l.HistoryAge.Seconds()))
+		o.num("timeout", int64(l.AttemptTimeout.Seconds()))
 		o.num("maxDelay", int64(l.MaxDelay.Seconds()))
 	})
 }

@@ -28,7 +28,7 @@ const (
 // it owns the tail of the files. Lock order: turn, mu, then the leaves (pool,
 // spares, readers).
 type Log struct {
-	opts     Options
+	opts     Options // as opened; MaxRecord is in maxRecord
 	id       ID
 	created  bool
 	recovery Recovery
@@ -68,6 +68,8 @@ type Log struct {
 
 	stall stallWatch
 
+	maxRecord atomic.Int64 // Options.MaxRecord, or what AllowRecord has made of it
+
 	settled  atomic.Uint64               // LSN below which Wait returns nil
 	readable atomic.Uint64               // LSN below which Read finds records
 	segments atomic.Pointer[segmentList] // replaced by the holder of turn
@@ -106,6 +108,7 @@ func Open(o Options) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{opts: o}
+	l.maxRecord.Store(int64(o.MaxRecord))
 	l.stall.opened = time.Now()
 	l.mu.space = sync.NewCond(&l.mu)
 	l.mu.replaying = true

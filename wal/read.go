@@ -26,7 +26,7 @@ func (l *Log) Read(lsn LSN, n int, buf []byte) (payload []byte, err error) {
 		return nil, err
 	}
 	defer l.readers.release(r)
-	payload, err = readRecord(r, seg, lsn, recordHeaderSize+min(max(n, 0), avail-recordHeaderSize), avail, l.opts.MaxRecord, buf)
+	payload, err = readRecord(r, seg, lsn, recordHeaderSize+min(max(n, 0), avail-recordHeaderSize), avail, int(l.maxRecord.Load()), buf)
 	if reason, ok := errors.AsType[damage](err); ok {
 		return nil, seg.corrupt(lsn, reason)
 	} else if err != nil {

@@ -76,7 +76,16 @@ func (l *Log) largest(c Class) int {
 	if c == Reclaiming {
 		return largestRecord(l.opts.SegmentSize)
 	}
-	return l.opts.MaxRecord
+	return int(l.maxRecord.Load())
+}
+
+// AllowRecord raises Options.MaxRecord to n bytes, or to what a segment holds if that is
+// less. It never lowers it: a record may have been prepared by what was allowed before.
+func (l *Log) AllowRecord(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n = min(n, largestRecord(l.opts.SegmentSize))
+	l.maxRecord.Store(max(l.maxRecord.Load(), int64(n)))
 }
 
 // fitsHeadLocked reports whether a group with room for need bytes fits the

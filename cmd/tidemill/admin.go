@@ -25,6 +25,7 @@ import (
 type admin struct {
 	ln      net.Listener
 	srv     *http.Server
+	reloads *reloading                    // set before the engine is
 	engine  atomic.Pointer[engine.Engine] // nil until it is open
 	metrics *metrics.Exporter
 }
@@ -78,13 +79,15 @@ func (a *admin) routes() http.Handler {
 	mux.HandleFunc("POST /backup", a.guarded(a.backup))
 	mux.HandleFunc("POST /export", a.guarded(a.export))
 	mux.HandleFunc("POST /manage/{what}", a.guarded(a.manage))
+	mux.HandleFunc("POST /reload", a.guarded(a.reload))
 	profiles.Register(mux)
 	return mux
 }
 
 // watch makes the listener tell of the engine. Before, /healthz says "starting".
-func (a *admin) watch(e *engine.Engine) {
+func (a *admin) watch(e *engine.Engine, r *reloading) {
 	if a != nil {
+		a.reloads = r
 		a.engine.Store(e)
 	}
 }

@@ -11,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/client"
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/profiles"
 	"github.com/tidemill/tidemill/engine"
 )
@@ -22,12 +24,15 @@ type source struct {
 	data dataFlag
 	from string
 	only bool // there is no --data
+
+	badRequest exit.Status // of an answer 400; 0: that of a wrong command line
 }
 
 func bindSource(c *cobra.Command, environ []string) *source {
 	s := &source{data: dataFlag{environ: environ}}
 	c.Flags().StringVar(&s.from, "from", "", "admin listener of the running server (default http://127.0.0.1:9080, or what $"+config.EnvPrefix+"ADMIN_LISTEN says)")
 	c.Flags().StringVar(&s.data.dir, "data", "", "data directory of a server that is stopped, instead of --from")
+	config.BindFile(c, &s.data.config)
 	c.MarkFlagsMutuallyExclusive("from", "data")
 	return s
 }
@@ -36,6 +41,7 @@ func bindSource(c *cobra.Command, environ []string) *source {
 func bindAdmin(c *cobra.Command, environ []string) *source {
 	s := &source{data: dataFlag{environ: environ}, only: true}
 	c.Flags().StringVar(&s.from, "from", "", "admin listener of the server (default http://127.0.0.1:9080, or what $"+config.EnvPrefix+"ADMIN_LISTEN says)")
+	config.BindFile(c, &s.data.config)
 	return s
 }
 
@@ -72,11 +78,15 @@ func (s *source) ask(ctx context.Context, path string, body io.Reader) (io.ReadC
 		if !s.only {
 			hint += ", or the directory of a stopped one with --data DIR"
 		}
-		return nil, fmt.Errorf("no server answers: %w\n%s", err, hint)
+		return nil, exit.With(exit.Unavailable, fmt.Errorf("no server answers: %w\n%s", err, hint))
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
-		return nil, fmt.Errorf("%s: %s", base, adminAnswer(resp))
+		status := client.ExitStatus(resp.StatusCode)
+		if s.badRequest != 0 && resp.StatusCode == http.StatusBadRequest {
+			status = s.badRequest
+		}
+		return nil, exit.With(status, fmt.Errorf("%s: %s", base, adminAnswer(resp)))
 	}
 	return resp.Body, nil
 }
@@ -84,7 +94,10 @@ func (s *source) ask(ctx context.Context, path string, body io.Reader) (io.ReadC
 func (s *source) url() (string, error) {
 	from := s.from
 	if from == "" {
-		from = lookupEnv(s.data.environ, config.EnvPrefix+"ADMIN_LISTEN")
+		var err error
+		if from, err = config.Lookup(s.data.environ, s.data.config, "admin.listen"); err != nil {
+			return "", err
+		}
 	}
 	if from == "" || from == config.AdminAuto {
 		from = config.Default().AdminListen
@@ -94,7 +107,7 @@ func (s *source) url() (string, error) {
 	}
 	u, err := url.Parse(from)
 	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("--from %q is no address: want one such as http://127.0.0.1:9080", from)
+		return "", exit.With(exit.Usage, fmt.Errorf("--from %q is no address: want one such as http://127.0.0.1:9080", from))
 	}
 	return strings.TrimSuffix(from, "/"), nil
 }

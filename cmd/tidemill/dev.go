@@ -28,18 +28,18 @@ func newDev(environ []string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return runDev(c, cfg)
+		return runDev(c, sources.Load, cfg)
 	}
 	return c
 }
 
-func runDev(c *cobra.Command, cfg *config.Config) error {
+func runDev(c *cobra.Command, load func() (*config.Config, error), cfg *config.Config) error {
 	log, control := newLogger(c.ErrOrStderr(), cfg)
 	s, err := listen(cfg, log, "--port")
 	if err != nil {
 		return err
 	}
-	s.logs = control
+	s.logs, s.reloads = control, newReloading(load, cfg) // but a terminal that is closed ends it
 	if exposed(s.ln.Addr()) {
 		s.log.Warn("others can reach this address, and the published tokens are known to all: with them anybody can "+
 			"send requests from this machine, also into its private network", "listen", s.ln.Addr().String())

@@ -158,6 +158,32 @@ func (p *process) wait(t testing.TB) int {
 	return code
 }
 
+// reloadLine begins what a server logs about a reload.
+const reloadLine = `"msg":"configuration `
+
+// hup is SIGHUP. It returns the line about what came of it.
+func (p *process) hup() (string, error) {
+	before := strings.Count(p.stderr.String(), reloadLine)
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	for {
+		text, n := p.stderr.String(), 0
+		for line := range strings.Lines(text) {
+			if strings.Contains(line, reloadLine) && strings.HasSuffix(line, "\n") {
+				if n++; n > before {
+					return line, nil
+				}
+			}
+		}
+		if !p.stderr.awaitMore(ctx, len(text)) {
+			return "", fmt.Errorf("no line about a reload\n%s", p.output())
+		}
+	}
+}
+
 func (p *process) status() (int, error) {
 	select {
 	case <-p.exited:
@@ -207,6 +233,23 @@ func (o *transcript) await(ctx context.Context, text string) bool {
 		case <-changed:
 		case <-ctx.Done():
 			return strings.Contains(o.String(), text)
+		}
+	}
+}
+
+// awaitMore returns true once there are more than n bytes, false if ctx ends before.
+func (o *transcript) awaitMore(ctx context.Context, n int) bool {
+	for {
+		o.mu.Lock()
+		more, changed := o.text.Len() > n, o.changed
+		o.mu.Unlock()
+		if more {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
 		}
 	}
 }

@@ -30,6 +30,8 @@ import (
 //	                         NAME.out and NAME.err
 //	request STATUS METHOD URL TOKEN [BODY]   stores the answer in answer.json; the
 //	                         token may be @FILE
+//	hup NAME                 sends it SIGHUP and waits for the line that says what came
+//	                         of that, which is left in NAME.hup
 //	await URL REGEXP         asks until the answer matches, for 20 s at most
 //	mode PATH OCTAL          compares permission bits
 //	flip FILE PLACE          changes one bit: at an offset, or in the first place
@@ -88,6 +90,12 @@ func TestScript(t *testing.T) {
 					ts.Fatalf("status %s, want %s: %s", got, args[0], body)
 				}
 				ts.Check(os.WriteFile(ts.MkAbs("answer.json"), []byte(body), 0o600))
+			},
+			"hup": func(ts *testscript.TestScript, neg bool, args []string) {
+				v, _ := servers.Load(ts.Name() + args[0])
+				line, err := v.(*process).hup()
+				ts.Check(err)
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]+".hup"), []byte(line), 0o600))
 			},
 			"await": awaitAnswer,
 			"flip": func(ts *testscript.TestScript, neg bool, args []string) {

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -31,12 +34,15 @@ func newServe(environ []string) *cobra.Command {
 			return exit.With(exit.Config, errors.New("serve needs a data directory: name one with --data DIR or TIDEMILL_DATA "+
 				"(to try tidemill without one, run `tidemill dev`)"))
 		}
-		return runServe(c, cfg)
+		return runServe(c, sources.Load, cfg)
 	}
 	return c
 }
 
-func runServe(c *cobra.Command, cfg *config.Config) error {
+func runServe(c *cobra.Command, load func() (*config.Config, error), cfg *config.Config) error {
+	hangups := make(chan os.Signal, 1) // from now on: one that comes during recovery waits for its end
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	if err := checkAuth(cfg); err != nil {
 		return err
 	}
@@ -45,7 +51,9 @@ func runServe(c *cobra.Command, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	s.logs = control
+	s.logs, s.reloads = control, newReloading(load, cfg)
+	s.reloads.hangups = hangups
+	s.reloads.began, s.reloads.ended = s.notify.Reloading, func() { s.notify.Ready(s.status()) }
 	defer s.close()
 	if err := s.open(); err != nil {
 		return err
@@ -69,7 +77,7 @@ func serveBanner(w io.Writer, s *server, fresh *credentials) {
 	credentialsBanner(w, s, fresh)
 	fmt.Fprintf(w, "Data: %s\n", s.cfg.Data)
 	if a := s.admin.addr(); a != "" {
-		fmt.Fprintf(w, "Admin: http://%s/healthz, http://%s/debug/pprof/\n", a, a)
+		fmt.Fprintf(w, "Admin: http://%s/healthz, http://%s/metrics, http://%s/debug/pprof/\n", a, a, a)
 	}
 	fmt.Fprintf(w, "Server is running at %s\n", baseURL(s.ln.Addr()))
 }

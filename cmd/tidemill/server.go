@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,7 +27,9 @@ import (
 
 // server holds what one tidemill process has open, in the order of opening:
 // listener, admin, client, engine, api. dev and serve build the same one. It is
-// owned by the goroutine that runs the command; onFatal alone is called by others.
+// owned by the goroutine that runs the command; onFatal is called by others, and reloads
+// are carried out by a goroutine of their own, which changes what others look at only
+// where they expect that.
 type server struct {
 	cfg    *config.Config
 	log    *slog.Logger
@@ -34,12 +38,16 @@ type server struct {
 	ln     net.Listener
 	admin  *admin
 	client *dispatch.Client
-	policy *dispatch.Policy
+	alerts *alerting
+	roots  *x509.CertPool // of destinations.ca-file; nil: the system's alone
 	engine *engine.Engine
 	api    *httpapi.Server
 	fatal  chan error // capacity 1: the engine's last words
 	notify *systemd.Notifier
 	grace  time.Duration // for requests on their way when a stop begins
+
+	reloads  *reloading
+	patience atomic.Int64 // shutdownTimeout
 
 	descriptors limits.Descriptors
 }
@@ -62,6 +70,7 @@ func listenOr(cfg *config.Config, log *slog.Logger, portFlag string, passed syst
 		return nil, fmt.Errorf("listen: %w: choose another address with --listen", err)
 	}
 	s := &server{cfg: cfg, log: log, began: time.Now(), ln: ln, fatal: make(chan error, 1)}
+	s.patience.Store(int64(cfg.ShutdownTimeout))
 	s.logStarting()
 	if s.admin, err = listenAdmin(cfg.AdminListen, passed.Admin, ln.Addr(), log); err != nil {
 		return nil, errors.Join(err, ln.Close())
@@ -86,35 +95,57 @@ func (s *server) open() (err error) {
 		return err
 	}
 	s.shareMemory()
-	if s.policy, err = dispatch.NewPolicy(s.cfg.PolicyOptions(s.own())); err != nil {
-		return err
-	}
-	roots, err := loadRoots(s.cfg.CAFile)
+	policy, err := dispatch.NewPolicy(s.cfg.PolicyOptions(s.own()))
 	if err != nil {
 		return err
 	}
+	if s.roots, err = loadRoots(s.cfg.CAFile); err != nil {
+		return exit.With(exit.Config, err)
+	}
+	responseMax, connsMax := clientLimits(s.cfg)
 	s.client, err = dispatch.New(dispatch.Options{
-		Policy:          s.policy,
-		RootCAs:         roots,
-		Timeout:         s.cfg.Attempt,
-		MaxResponse:     int(s.cfg.ResponseMax),
-		MaxConnsPerHost: 2 * s.cfg.HostParallelism, // the engine gates; this is the net under it
+		Policy:          policy,
+		RootCAs:         s.roots,
+		MaxResponse:     responseMax,
+		MaxConnsPerHost: connsMax,
 		MaxIdleConns:    s.descriptors.Idle,
 		Logger:          s.log,
 	})
 	if err != nil {
 		return err
 	}
+	if err := s.openAlerts(s.roots); err != nil {
+		return err
+	}
 	opts := s.cfg.EngineOptions()
-	opts.Wire, opts.Logger, opts.OnFatal = s.client, s.log, s.onFatal
+	opts.Wire, opts.Logger, opts.OnFatal, opts.Notify = s.client, s.log, s.onFatal, s.alerts.Notify
 	opts.Progress = s.tellProgress
 	s.engine, err = engine.Open(opts)
 	if err != nil {
 		return err // names the directory, and says what to do
 	}
-	s.admin.watch(s.engine)
+	s.admin.watch(s.engine, s.reloads)
 	s.admin.measure(s.engine, s.client)
 	return nil
+}
+
+// clientLimits are dispatch.Options.MaxResponse and MaxConnsPerHost. The engine gates
+// what runs in parallel; the second is the net under it.
+func clientLimits(cfg *config.Config) (maxResponse, maxConnsPerHost int) {
+	return int(cfg.ResponseMax), 2 * cfg.HostParallelism
+}
+
+// apiOptions are those of the API that the configuration decides.
+func (s *server) apiOptions(cfg *config.Config) httpapi.Options {
+	return httpapi.Options{
+		Engine:           s.engine,
+		CheckDestination: s.client.CheckURL,
+		BatchMax:         cfg.BatchMax,
+		InflightBytes:    cfg.InflightMax,
+		Concurrency:      s.descriptors.Clients,
+		CORSOrigins:      cfg.Origins,
+		Logger:           s.log,
+	}
 }
 
 // own are the listeners that no message may be sent to. In dev the API is none of
@@ -140,17 +171,9 @@ func (s *server) own() []netip.AddrPort {
 // started is called once requests are accepted. fallback gets what is no route of
 // the API; it may be nil.
 func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, started func()) (err error) {
-	s.api, err = httpapi.New(httpapi.Options{
-		Engine:           s.engine,
-		CheckDestination: s.policy.CheckURL,
-		BatchMax:         s.cfg.BatchMax,
-		InflightBytes:    s.cfg.InflightMax,
-		Concurrency:      s.descriptors.Clients,
-		CORSOrigins:      s.cfg.Origins,
-		Fallback:         fallback,
-		Logger:           s.log,
-	})
-	if err != nil {
+	opts := s.apiOptions(s.cfg)
+	opts.Fallback = fallback
+	if s.api, err = httpapi.New(opts); err != nil {
 		return err
 	}
 	s.admin.measureAPI(s.api)
@@ -159,17 +182,24 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 	s.logReady()
 	started()
 	defer s.attend()()
+	over := s.takeReloads()
 	select {
 	case <-ctx.Done():
-		s.log.Info("stopping", "timeout", s.cfg.ShutdownTimeout.String())
+		over()
+		s.log.Info("stopping", "timeout", s.shutdownTimeout().String())
 		return s.drain()
 	case err = <-s.fatal:
+		over()
 		s.abandon()
 		return &toldError{exit.With(exit.IO, err)}
 	case err = <-served:
+		over()
 		return errors.Join(fmt.Errorf("serve %s: %w", s.ln.Addr(), err), s.drain())
 	}
 }
+
+// shutdownTimeout is shutdown.timeout, as it is now.
+func (s *server) shutdownTimeout() time.Duration { return time.Duration(s.patience.Load()) }
 
 // drain stops in the reverse order of starting: no new connections, requests under way
 // and on their way are finished, then attempts in flight, then the checkpoint. Requests may take
@@ -178,10 +208,11 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 // acknowledged is lost by that, so it is no failure.
 func (s *server) drain() error {
 	began := time.Now()
-	s.notify.Stopping("stopping: what is in flight is finished, for at most " + s.cfg.ShutdownTimeout.String())
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
+	timeout := s.shutdownTimeout()
+	s.notify.Stopping("stopping: what is in flight is finished, for at most " + timeout.String())
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	requests, cancelRequests := context.WithTimeout(ctx, s.cfg.ShutdownTimeout/2)
+	requests, cancelRequests := context.WithTimeout(ctx, timeout/2)
 	defer cancelRequests()
 	s.awaitRequests(requests)
 	if err := s.api.Shutdown(requests); err != nil {
@@ -227,12 +258,13 @@ func (s *server) abandon() {
 func (s *server) close() {
 	_ = s.ln.Close()
 	if s.engine != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.ShutdownTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), s.shutdownTimeout())
 		defer cancel()
 		_ = s.engine.Shutdown(ctx) // a second call after drain does nothing
 	}
 	if s.client != nil {
 		s.client.Close()
 	}
+	s.alerts.close()
 	s.admin.close()
 }

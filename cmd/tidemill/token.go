@@ -8,6 +8,7 @@ import (
 
 	"github.com/tidemill/tidemill/cmd/internal/client"
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/engine"
 )
 
@@ -52,7 +53,7 @@ func newTokenCreate(environ []string) *cobra.Command {
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		for _, name := range []string{"user", "queue", "group", "host", "expires"} {
 			if f.Changed(name) && f.Lookup(name).Value.String() == "" {
-				return fmt.Errorf("--%s is empty: leave it out if that is meant", name) // an unset variable of a script
+				return exit.With(exit.Usage, fmt.Errorf("--%s is empty: leave it out if that is meant", name)) // an unset variable of a script
 			}
 		}
 		a, err := s.manage(c, "token-create", in)

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/client"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/engine"
 )
 
@@ -100,7 +102,7 @@ func newUserDelete(environ []string) *cobra.Command {
 	s := bindSource(c, environ)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if args[0] == "" {
-			return fmt.Errorf("which account? Give its number or its name")
+			return exit.With(exit.Usage, errors.New("which account? Give its number or its name"))
 		}
 		a, err := s.manage(c, "user-delete", &manageCall{User: args[0]})
 		if err != nil {

@@ -107,7 +107,7 @@ var variables = []entry{
 	{"GOMEMLIMIT", "the memory limit of Go's collector, in place of the one that follows from the control group"},
 	{"NOTIFY_SOCKET, WATCHDOG_USEC", "set by systemd: where the server tells how it is, and how often it has to"},
 	{"LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES", "set by systemd: sockets named api and admin that the server takes in place of its own"},
-	{"CREDENTIALS_DIRECTORY", "set by systemd: secrets as files, auth.token, auth.signing-key, auth.next-signing-key, alerts.webhook"},
+	{"CREDENTIALS_DIRECTORY", "set by systemd: secrets as files, auth.token, auth.signing-key, auth.next-signing-key, alerts.webhook, alerts.webhook-secret"},
 	{"SOURCE_DATE_EPOCH", "the date of manual pages"},
 }
 

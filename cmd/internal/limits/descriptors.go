@@ -1,6 +1,9 @@
 package limits
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Descriptors is how the file descriptors of the process are shared out (P35). Log and
 // index come first: without one of theirs the server would have to stop, while a
@@ -23,6 +26,16 @@ const (
 	// descriptorsLeast is what a server can work with at all.
 	descriptorsLeast = 64
 )
+
+// AttemptsMost is how many deliveries may be in flight with what the other shares leave of
+// a limit, 0 being none: those were given out at the start and stay.
+func (d *Descriptors) AttemptsMost(limit uint64) int {
+	if limit == 0 {
+		return math.MaxInt
+	}
+	total := int(min(limit, 1<<30))
+	return max(d.Attempts, total-min(filesWanted, total/2)-d.Clients-d.Idle)
+}
 
 // ShareDescriptors shares out a limit; 0 is none. Deliveries get what they want up to
 // half of what the files leave, clients the rest.
