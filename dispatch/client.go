@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tidemill/tidemill/internal/histogram"
 )
 
 // A Client makes attempts over per-host pools of kept connections. It is safe for
@@ -60,7 +62,7 @@ func (c *Client) Do(a *Attempt, r *Result) {
 	if err != nil {
 		c.fail(r, err)
 	}
-	c.counters.classes[r.Class].Add(1)
+	c.counters.count(r)
 }
 
 func (c *Client) do(a *Attempt, r *Result, start time.Time) error {
@@ -112,6 +114,8 @@ func (c *Client) Close() error {
 type Stats struct {
 	// Outcomes counts finished attempts by Class.
 	Outcomes [classCount]uint64
+	// Statuses counts those with an answer by the first digit of its status; 0: of 600 and above.
+	Statuses [6]uint64
 	// Dials counts connections made or tried; Reused counts attempts that began on
 	// a kept one; Redials those that had to be repeated on a fresh one.
 	Dials, Reused, Redials uint64
@@ -122,6 +126,8 @@ type Stats struct {
 
 type counters struct {
 	classes                [classCount]atomic.Uint64
+	statuses               [6]atomic.Uint64
+	stages                 [stageCount]histogram.Durations
 	dials, reused, redials atomic.Uint64
 	idle, open             atomic.Int64
 }
@@ -138,6 +144,9 @@ func (c *Client) Stats() Stats {
 	}
 	for i := range s.Outcomes {
 		s.Outcomes[i] = c.counters.classes[i].Load()
+	}
+	for i := range s.Statuses {
+		s.Statuses[i] = c.counters.statuses[i].Load()
 	}
 	return s
 }

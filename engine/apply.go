@@ -155,6 +155,9 @@ func (e *Engine) stopping() bool {
 // a batch is open.
 func (e *Engine) applyGroups(groups []*wal.Group) (open bool, err error) {
 	a := e.applier.a
+	if len(groups) > 0 {
+		defer e.tally.applied(time.Now())
+	}
 	for _, g := range groups {
 		if err := applyGroup(a, e.log.ID(), g); err != nil {
 			return false, fmt.Errorf("apply to the index: %w", err)
@@ -181,9 +184,11 @@ func (e *Engine) flushBatch() error {
 	if err := q.forgetBelow(); err != nil {
 		return err
 	}
+	start := time.Now()
 	if err := q.a.Flush(); err != nil {
 		return err
 	}
+	e.tally.batch.Since(start)
 	q.mu.Lock()
 	q.applied.Broadcast()
 	q.mu.Unlock()

@@ -94,7 +94,12 @@ func (a *attempter) classify(r *attemptResult, attempt int) {
 	if r.success || r.interrupt {
 		return
 	}
-	r.final = res.Class == dispatch.Refused || nonRetryable(res)
+	switch {
+	case res.Class == dispatch.Refused:
+		r.final, r.reason = true, DeadBlocked
+	case nonRetryable(res):
+		r.final, r.reason = true, DeadNonRetryable
+	}
 	if r.outcome.Error == "" {
 		r.outcome.Error = "the destination answered " + strconv.Itoa(res.Status)
 	}

@@ -45,16 +45,19 @@ type core struct {
 	bySeq     map[uint64]uint32
 	resident  int // entries that are not retiring
 
-	lanes    []lane
-	freeLane []uint32
-	byLane   map[uint64]uint32
-	turn     ring    // lanes with ready messages, in deficit round robin order
-	line     [2]ring // lanes that want a page: those that hold nothing, which go first, and the others
+	lanes        []lane
+	spilledLanes int // of them
+	freeLane     []uint32
+	byLane       map[uint64]uint32
+	turn         ring    // lanes with ready messages, in deficit round robin order
+	line         [2]ring // lanes that want a page: those that hold nothing, which go first, and the others
 
-	hosts    []host
-	freeHost []uint32
-	kept     ring // hosts remembered because they are half-open
-	byHost   map[uint64]uint32
+	hosts             []host
+	freeHost          []uint32
+	failing, halfOpen int    // hosts with failures in a row: fewer than failuresToHalfOpen, and more
+	waiting           [2]int // lanes and entries of queues that are parked, by waitsAtHost and waitsAtKey
+	kept              ring   // hosts remembered because they are half-open
+	byHost            map[uint64]uint32
 
 	parallelism     int // attempts in flight (Limits)
 	hostParallelism int // of them to one host
@@ -94,6 +97,8 @@ type core struct {
 	stuck    bool                 // and has no room left: nothing starts
 	unlogged map[uint64]loggedRow // by seq: entries with flagUnlogged
 	owed     []uint64             // of them, to be logged now that there is room
+
+	tally coreTally // what it counts for operators
 
 	poisoned bool // the log failed: nothing starts, nothing is appended (W8)
 	draining bool // shutting down: nothing starts

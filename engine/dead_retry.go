@@ -85,7 +85,11 @@ func (e *Engine) redrive(d *index.Dead, o *RetryOptions) (submission, error) {
 			return submission{}, err
 		}
 	}
-	return e.logMessage(&m)
+	sub, err := e.logMessage(&m)
+	if err == nil {
+		e.tally.redriven.Add(1)
+	}
+	return sub, err
 }
 
 // override changes a message that is published again, now.

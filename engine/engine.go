@@ -75,6 +75,7 @@ type Engine struct {
 	reclaimer reclaimer
 
 	deadExpired atomic.Uint64 // since the start
+	tally       tally         // what goroutines around the core count for operators
 
 	closing  atomic.Bool // no more publishes
 	fatalErr atomic.Pointer[error]
@@ -123,6 +124,7 @@ func (e *Engine) start() {
 	e.space.opened.Store(true)
 	e.reads = make(chan pageCommand, pagesInFlight)
 	e.workers.init(e)
+	e.countDead()
 	e.wg.Go(stage("loop", e.loop))
 	e.wg.Go(stage("apply", e.applyLoop))
 	e.wg.Go(stage("page", e.readLoop))
@@ -135,6 +137,20 @@ func (e *Engine) start() {
 	e.wg.Go(stage("notice", e.noticeLoop))
 	e.wg.Go(stage("sweep", e.sweepLoop))
 	e.wg.Go(stage("replay", e.replayLoop))
+}
+
+// countDead has the dead letters counted, which no row says. It runs before the applier
+// does.
+func (e *Engine) countDead() {
+	n, err := e.applier.a.CountDead()
+	if err != nil {
+		return // it is closed
+	}
+	e.wg.Go(stage("count", func() {
+		if err := n.Run(e.stopping); err != nil && !e.stopping() {
+			e.opts.Logger.Warn("engine: the dead letters could not be counted, and metrics are without their number", slog.Any("error", err))
+		}
+	}))
 }
 
 // onCommit is the log's hand-over of a durable group, in log order (L5: nothing

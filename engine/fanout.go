@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -13,12 +15,16 @@ import (
 // when they are on disk (W4), in the order of the endpoints. A duplicate gets the
 // receipts of the original, whatever endpoints the group has by now; one of a message
 // to a single URL is one receipt, and may lack the URL. The engine keeps nothing of p.
-func (e *Engine) PublishGroup(p *Publish) ([]MemberReceipt, error) {
+func (e *Engine) PublishGroup(p *Publish) (out []MemberReceipt, err error) {
+	start := time.Now()
 	s, err := e.submit(p)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		start = e.tally.append.Since(start)
+		out, err = e.settleMembers(&s)
+		e.tally.durable.Since(start)
 	}
-	return e.settleMembers(&s)
+	e.tally.publish(len(out) > 0 && out[0].Deduplicated, err)
+	return out, err
 }
 
 // member is what the answer to a publish says of one message of a fan-out. Its seq is

@@ -65,6 +65,8 @@ type flows struct {
 	free []uint32
 	byID map[uint64]uint32
 
+	pending int // messages of all keys that have not ended
+
 	began int64 // unix ms: windows may have been used before it that nobody remembers; 0: none
 }
 
@@ -77,7 +79,7 @@ func (c *core) flowOf(id uint64) uint32 {
 		return i
 	}
 	i := takeSlot(&t.list, &t.free)
-	t.list[i] = flow{id: id, parked: nobody}
+	t.list[i] = flow{id: id, parked: nobodyAtKey}
 	t.byID[id] = i
 	return i
 }
@@ -95,7 +97,7 @@ func (c *core) dropFlow(i uint32) {
 	}
 	c.disarmFlow(f)
 	delete(c.flows.byID, f.id)
-	*f = flow{parked: nobody}
+	*f = flow{parked: nobodyAtKey}
 	c.flows.free = append(c.flows.free, i)
 }
 

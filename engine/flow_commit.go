@@ -250,6 +250,7 @@ func (c *core) heardFlow(r *record.Row, n *record.LineNames) {
 	i := c.flowOf(r.Flow)
 	f := &c.flows.list[i]
 	f.pending++
+	c.flows.pending++
 	if f.key == "" {
 		f.user, f.key = r.User, string(n.FlowKey)
 	}

@@ -189,6 +189,7 @@ func (c *core) recoverFlow(x *index.Flow) {
 	f := &c.flows.list[i]
 	f.user, f.key, f.flags, f.rule = x.User, x.Key, x.Flags, x.FlowRule
 	f.pos, f.length, f.pending = x.Pos, x.Len, int(x.Count)
+	c.flows.pending += f.pending
 	if x.Window != 0 && f.long() && !plant.Bug("window-is-not-restored") {
 		if f.rule.Sliding {
 			f.slide.addMany(c.now, int64(f.rule.Period), int(x.Drawn))

@@ -40,6 +40,20 @@ func (c *core) hostOf(id uint64) uint32 {
 	return i
 }
 
+// setFailures sets how many attempts in a row a host gave no response to, and keeps count
+// of the hosts that fail.
+func (c *core) setFailures(h *host, n int) {
+	for _, at := range [...]struct{ failures, by int }{{h.failures, -1}, {n, 1}} {
+		switch {
+		case at.failures >= failuresToHalfOpen:
+			c.halfOpen += at.by
+		case at.failures > 0:
+			c.failing += at.by
+		}
+	}
+	h.failures = n
+}
+
 // keptMax bounds the hosts that are remembered for failing alone: their messages
 // may all wait beyond the horizon, and the next one is to be a probe.
 const keptMax = 4096
@@ -74,6 +88,7 @@ func (c *core) forgetHost(i uint32) {
 		return
 	}
 	delete(c.byHost, h.id)
+	c.setFailures(h, 0)
 	*h = host{parked: nobody}
 	c.freeHost = append(c.freeHost, i)
 }
@@ -198,10 +213,11 @@ func (c *core) yield(hi uint32, r *attemptResult) {
 	switch {
 	case r.interrupt: // says nothing about the host
 	case r.answered:
-		h.failures, h.answered = 0, c.now
+		c.setFailures(h, 0)
+		h.answered = c.now
 		h.took += int64(r.outcome.Took) - h.took/8
 	default:
-		h.failures++
+		c.setFailures(h, h.failures+1)
 		h.probe = c.now + min(probeMax, int64(h.failures)*probeStep)
 	}
 	c.freeHosts(hi)
@@ -332,5 +348,6 @@ func (c *core) start(li, i uint32) {
 	if l.ready.head == none {
 		l.flowAt = 0
 	}
+	c.tally.started(&cmd)
 	c.out.starts = append(c.out.starts, cmd)
 }

@@ -202,12 +202,24 @@ func (c *core) evict(li uint32, n int) {
 func (c *core) spill(li uint32, at index.Cursor) {
 	l := &c.lanes[li]
 	if !l.spilled || at.Before(l.frontier) {
-		l.spilled, l.frontier = true, at
+		c.setSpilled(l, true)
+		l.frontier = at
 		c.armLane(li)
 	}
 	if l.paging && (!l.behind || at.Before(l.after)) {
 		l.behind, l.after = true, at
 	}
+}
+
+// setSpilled notes whether the index holds messages of a lane that have no entry.
+func (c *core) setSpilled(l *lane, now bool) {
+	switch {
+	case now && !l.spilled:
+		c.spilledLanes++
+	case l.spilled && !now:
+		c.spilledLanes--
+	}
+	l.spilled = now
 }
 
 // armLane sees to it that the lane pages when its frontier comes near.
@@ -377,7 +389,8 @@ func (c *core) paged(li uint32, p *index.Page) {
 	if l.behind && !plant.Bug("page-forgets-what-came-behind") && (!more || l.after.Before(next)) {
 		next, more = l.after, true
 	}
-	l.spilled, l.frontier, l.behind = more, next, false
+	c.setSpilled(l, more)
+	l.frontier, l.behind = next, false
 	c.armLane(li)
 	c.paging(li)
 	c.retire()

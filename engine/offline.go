@@ -50,6 +50,28 @@ func checkLayout(dir, version string) error {
 	return nil
 }
 
+// CheckDir tells what a server would say to dir before it opens it: nil of a data directory of this
+// version, and of one that is empty or missing. Nothing is changed. A nil fs is the machine's.
+func CheckDir(fs vfs.FS, dir string) error {
+	if fs == nil {
+		fs = vfs.Default
+	}
+	if _, err := fs.Stat(dir); oserror.IsNotExist(err) {
+		return nil
+	}
+	if err := checkOurs(fs, dir); err != nil {
+		return err
+	}
+	b, err := readFile(fs, fs.PathJoin(dir, "VERSION"))
+	if oserror.IsNotExist(err) || err == nil && len(b) == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("data directory %s: %w", dir, err)
+	}
+	return checkLayout(dir, string(b))
+}
+
 func (o *Offline) path(name string) string { return o.fs.PathJoin(o.dir, name) }
 
 // Lock keeps servers out until Close. It fails with ErrLocked if one is in.

@@ -32,6 +32,7 @@ func (e *Engine) open() error {
 	if err := e.space.init(&e.opts, e.stop); err != nil {
 		return err
 	}
+	e.opts.tell("opening the index", 0, 0)
 	if err := e.openIndex(); err != nil {
 		return err
 	}
@@ -45,6 +46,7 @@ func (e *Engine) open() error {
 		return err
 	}
 	replay := w.lap()
+	e.opts.tell("loading definitions and lanes", 0, 0)
 	if err := e.users.load(e.idx); err != nil {
 		return err
 	}
@@ -321,8 +323,11 @@ func (e *Engine) tryIndex() error {
 	return nil
 }
 
+const checkingLog = "checking the log"
+
 func (e *Engine) openLog() error {
 	start := e.idx.Start()
+	e.opts.tell(checkingLog, 0, 0)
 	l, err := wal.Open(e.walOptions(start))
 	if err != nil {
 		return err
@@ -338,6 +343,7 @@ func (e *Engine) walOptions(start index.Position) wal.Options {
 		Durable: wal.Position{LSN: wal.LSN(start.LSN), Chain: start.Chain},
 		Manual:  e.opts.manual, StallAfter: e.opts.stallAfter,
 		OnCommit: e.onCommit, OnPoison: e.fatal,
+		Progress: func(done, total int64) { e.opts.tell(checkingLog, done, total) },
 	}
 }
 
@@ -363,6 +369,8 @@ func (e *Engine) replay() (bytes int64, err error) {
 	}
 	start := e.idx.Start().LSN
 	e.flusher.checkpoint.Store(start)
+	p := replayProgress{e: e, total: e.log.Ahead(wal.LSN(start))}
+	p.tell()
 	err = e.log.Replay(wal.LSN(start), func(g *wal.Group) error {
 		if start == 0 {
 			start = uint64(g.Start())
@@ -373,6 +381,7 @@ func (e *Engine) replay() (bytes int64, err error) {
 			return err
 		}
 		bytes += int64(g.Bytes())
+		p.add(int64(g.End().LSN - g.Start()))
 		if a.Pending() < batchBytes {
 			return nil
 		}
@@ -396,11 +405,29 @@ func (e *Engine) replay() (bytes int64, err error) {
 		return bytes, err
 	}
 	if gaps {
+		e.opts.tell("counting what is pending", 0, 0)
 		if err := a.Recount(); err != nil {
 			return bytes, err
 		}
 	}
 	return bytes, e.readCheckpoint()
+}
+
+// replayProgress tells Options.Progress how far the replay has come.
+type replayProgress struct {
+	e                 *Engine
+	done, total, told int64
+}
+
+func (p *replayProgress) add(n int64) {
+	if p.done += n; p.done-p.told >= batchBytes {
+		p.tell()
+	}
+}
+
+func (p *replayProgress) tell() {
+	p.told = p.done
+	p.e.opts.tell("replaying the log", p.done, p.total)
 }
 
 func position(log wal.ID, p wal.Position) index.Position {

@@ -65,6 +65,11 @@ type Options struct {
 	Region string // announced in Upstash-Region. Default: EU-CENTRAL-1
 
 	Logger *slog.Logger // Default: discard
+
+	// Progress, if set, is told by Open, on its goroutine, what it is doing: at the
+	// beginning of each stage, and about once per MiB of log that it gets through.
+	Progress func(Progress)
+
 	// OnFatal is told, once, why the engine can go on no longer (W8). The
 	// process is expected to end within a second. Default: panic.
 	OnFatal func(error)
@@ -120,6 +125,19 @@ func (o *Options) withDefaults() {
 	def(&o.Logger, slog.New(slog.DiscardHandler))
 	if o.OnFatal == nil {
 		o.OnFatal = func(err error) { panic("engine: " + err.Error()) }
+	}
+}
+
+// Progress says how far a recovery has come.
+type Progress struct {
+	Stage       string // "replaying the log"
+	Done, Total int64  // bytes; both zero: nobody can tell
+}
+
+// tell calls Progress.
+func (o *Options) tell(stage string, done, total int64) {
+	if o.Progress != nil {
+		o.Progress(Progress{stage, done, total})
 	}
 }
 

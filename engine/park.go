@@ -8,15 +8,25 @@ import "github.com/tidemill/tidemill/engine/plant"
 type parked struct {
 	lanes   ring
 	entries list
+	at      uint8 // what is waited for here
 }
 
-var nobody = parked{entries: emptyList}
+const (
+	waitsAtHost = 0
+	waitsAtKey  = 1
+)
+
+var (
+	nobody      = parked{entries: emptyList}
+	nobodyAtKey = parked{entries: emptyList, at: waitsAtKey}
+)
 
 func (p *parked) any() bool { return p.lanes.len() > 0 || p.entries.head != none }
 
 // park has a lane wait, or its first entry if it is a queue's.
 func (c *core) park(li, i uint32, p *parked, at uint16) {
 	l, e := &c.lanes[li], &c.entries[i]
+	c.waiting[p.at]++
 	if l.queue == none {
 		l.parked = true
 		p.lanes.push(li)
@@ -33,9 +43,11 @@ func (c *core) unpark(i uint32) {
 	e := &c.entries[i]
 	if e.flags&flagAtFlow != 0 {
 		e.flags &^= flagAtFlow
+		c.waiting[waitsAtKey]--
 		c.unlink(&c.flows.list[e.flow].parked.entries, i)
 		return
 	}
+	c.waiting[waitsAtHost]--
 	c.unlink(&c.hosts[e.host].parked.entries, i)
 }
 
@@ -48,6 +60,7 @@ func (c *core) wake(p *parked, n int) (woken int) {
 			continue
 		}
 		li := p.lanes.pop()
+		c.waiting[p.at]--
 		c.lanes[li].parked, c.lanes[li].woken = false, true
 		if !plant.Bug("lane-loses-its-turn") {
 			c.giveTurn(li)

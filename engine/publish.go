@@ -28,22 +28,28 @@ type submission struct {
 // Publish stores one message and returns when it is on disk (W4). With p.Group set it
 // does what PublishGroup does, and answers for the first endpoint. The engine keeps
 // nothing of p.
-func (e *Engine) Publish(p *Publish) (Receipt, error) {
+func (e *Engine) Publish(p *Publish) (r Receipt, err error) {
+	start := time.Now()
 	s, err := e.submit(p)
-	if err != nil {
-		return Receipt{}, err
+	if err == nil {
+		start = e.tally.append.Since(start)
+		r, err = e.settle(&s)
+		e.tally.durable.Since(start)
 	}
-	return e.settle(&s)
+	e.tally.publish(r.Deduplicated, err)
+	return r, err
 }
 
 // PublishBatch stores messages one by one and waits for all of them together:
 // each has its own result, in order (QSTASH.md §3.7).
 func (e *Engine) PublishBatch(ps []Publish) []Result {
+	start := time.Now()
 	out := make([]Result, len(ps))
 	subs := make([]submission, len(ps))
 	for i := range ps {
 		subs[i], out[i].Err = e.submit(&ps[i])
 	}
+	start = e.tally.append.Since(start)
 	for i := range subs {
 		switch {
 		case out[i].Err != nil:
@@ -53,6 +59,8 @@ func (e *Engine) PublishBatch(ps []Publish) []Result {
 			out[i].Receipt, out[i].Err = e.settle(&subs[i])
 		}
 	}
+	e.tally.durable.Since(start)
+	e.tally.publishMany(out)
 	return out
 }
 

@@ -17,15 +17,19 @@ const (
 // PublishPull stores messages one by one and waits for all of them together: each has its
 // own result, in order. A queue that is not there is made.
 func (e *Engine) PublishPull(u UserID, ps []PullPublish) []Result {
+	start := time.Now()
 	out, subs := make([]Result, len(ps)), make([]submission, len(ps))
 	for i := range ps {
 		subs[i], out[i].Err = e.submitPull(u, &ps[i])
 	}
+	start = e.tally.append.Since(start)
 	for i := range subs {
 		if out[i].Err == nil {
 			out[i].Receipt, out[i].Err = e.settle(&subs[i])
 		}
 	}
+	e.tally.durable.Since(start)
+	e.tally.publishMany(out)
 	return out
 }
 

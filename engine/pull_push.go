@@ -93,6 +93,9 @@ func (c *core) concludePush(i uint32, r *attemptResult) {
 	if o.Kind == record.Dead {
 		c.buryPushed(o, r.final)
 	}
+	if o.Kind == record.Dead { // there is no dead letter queue that it went to
+		c.tally.dead[r.reason].Add(1)
+	}
 	switch {
 	case c.scarce() && o.Step.Op == record.PullPush && o.Kind == record.Retry:
 		o.Next = c.now + ceilMillis(r.delay)

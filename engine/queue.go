@@ -293,6 +293,7 @@ func (c *core) unheard(l *record.Line) {
 	if l.Flow != 0 {
 		i := c.flowOf(l.Flow)
 		c.flows.list[i].pending--
+		c.flows.pending--
 		c.dropFlow(i)
 	}
 }

@@ -12,6 +12,7 @@ import (
 func (s *sim) checkBooks() {
 	s.checkEntries()
 	s.checkLanes()
+	s.checkGauges()
 	s.checkTurns()
 	s.checkLag()
 	s.checkSchedules()
@@ -110,6 +111,44 @@ func (s *sim) checkLanes() {
 		case l.queue == none && (l.line.head != none || len(l.open) > 0):
 			s.fail("S10: lane %x is no queue's and has turns", l.id)
 		}
+	}
+}
+
+// checkGauges: what the core counts along, so that operators can be told without a walk.
+func (s *sim) checkGauges() {
+	c := s.e.core
+	var spilled, failing, halfOpen, pending int
+	var waiting [2]int
+	note := func(p *parked) {
+		waiting[p.at] += p.lanes.len()
+		for i := p.entries.head; i != none; i = c.entries[i].next {
+			waiting[p.at]++
+		}
+	}
+	for i := range c.lanes {
+		if c.lanes[i].spilled {
+			spilled++
+		}
+	}
+	for i := range c.hosts {
+		switch n := c.hosts[i].failures; {
+		case n >= failuresToHalfOpen:
+			halfOpen++
+		case n > 0:
+			failing++
+		}
+		note(&c.hosts[i].parked)
+	}
+	for i := range c.flows.list {
+		pending += c.flows.list[i].pending
+		note(&c.flows.list[i].parked)
+	}
+	if spilled != c.spilledLanes || failing != c.failing || halfOpen != c.halfOpen {
+		s.fail("S10: %d lanes are spilled, %d hosts fail, %d are half-open; the core counts %d, %d and %d",
+			spilled, failing, halfOpen, c.spilledLanes, c.failing, c.halfOpen)
+	}
+	if pending != c.flows.pending || waiting != c.waiting {
+		s.fail("S10: %d messages have a flow-control key and %v are parked; the core counts %d and %v", pending, waiting, c.flows.pending, c.waiting)
 	}
 }
 

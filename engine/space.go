@@ -82,16 +82,24 @@ func (s *space) init(o *Options, stop chan struct{}) error {
 
 // floorFor returns the floor that Options.MinFree asks for.
 func (s *space) floorFor(minFree int64) (int64, error) {
-	switch {
-	case minFree < 0 || s.total == 0:
+	floor := FreeFloor(minFree, s.total)
+	if s.total == 0 {
 		return 0, nil
-	case minFree == 0:
-		return min(minFreeMax, s.total/minFreeShare), nil
-	case minFree >= s.total:
+	}
+	if floor >= s.total {
 		return 0, fmt.Errorf("data.min-free of %s is as much as the file system of %s has, %s: set it lower",
 			mebibytes(minFree), s.dir, mebibytes(s.total))
 	}
-	return minFree, nil
+	return floor, nil
+}
+
+// FreeFloor is the free space in bytes under which publishes are refused, given Options.MinFree and
+// the size of the file system. 0 is none.
+func FreeFloor(minFree, total int64) int64 {
+	if minFree == 0 {
+		return min(minFreeMax, total/minFreeShare)
+	}
+	return max(minFree, 0)
 }
 
 // look measures the room again. A file system that cannot be asked keeps its last

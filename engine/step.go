@@ -18,6 +18,7 @@ type attemptResult struct {
 	retries   int            // as the publish asked for
 	delay     time.Duration  // before the next attempt, if there is one
 	interrupt bool           // no attempt was made, or a shutdown cut it short: it does not count
+	reason    DeadReason     // why it is a dead letter, if it becomes one
 }
 
 // commit takes one record of a committed group, in log order. Live traffic only:
@@ -119,6 +120,7 @@ func (c *core) publish(r *record.Row, h record.MessageHead) (err error) {
 	if _, known := c.bySeq[r.Seq]; known {
 		return nil // a page was faster
 	}
+	c.tally.published.Add(1)
 	if c.place(r) {
 		c.arrange(c.admit(c.laneOf(r), r, stTimer))
 	}
@@ -132,6 +134,7 @@ func (c *core) commitOutcome(lsn uint64, p []byte) error {
 	}
 	c.undurable--
 	c.undurableBytes -= len(p)
+	c.tally.outcome(&o, c.now)
 	i, ok := c.bySeq[o.Seq]
 	if !ok {
 		return fmt.Errorf("engine: BUG: outcome at %d of message %d, which is not resident", lsn, o.Seq)
@@ -163,6 +166,7 @@ func (c *core) commitOutcome(lsn uint64, p []byte) error {
 // message itself, so that its turn in a queue goes on with them.
 func (c *core) commitCallbacks(lsn uint64, p []byte) error {
 	return record.EachCallback(p, func(n int, h record.MessageHead, _ []byte) error {
+		c.tally.callbacks.Add(1)
 		return c.publish(&record.Row{
 			User: h.User(), Nonce: h.Nonce(), Seq: lsn + 1 + uint64(n), Pos: lsn, Len: record.CallbackShare(p),
 			Lane: h.Lane(), Host: h.Host(), Due: h.Due(),
@@ -261,6 +265,9 @@ func (c *core) conclude(i uint32, r *attemptResult) {
 		}
 	} else if c.scarce() {
 		brief(o)
+	}
+	if o.Kind == record.Dead {
+		c.tally.dead[r.reason].Add(1)
 	}
 	e.state = stDeciding
 	c.decided(o)

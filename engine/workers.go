@@ -113,6 +113,7 @@ func (a *attempter) run(cmd *startCommand) *attemptResult {
 func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 	defer func() {
 		if p := recover(); p != nil {
+			a.e.tally.panics.Add(1)
 			a.e.opts.Logger.Error("engine: BUG: panic in an attempt", "panic", p, "stack", string(debug.Stack()))
 			*r = attemptResult{answered: true, retries: int(a.message.Retries), delay: delay.Default(cmd.attempt)}
 			r.outcome.Error = "internal error of the server during the attempt"
@@ -123,14 +124,16 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 		a.unprepared(r, err)
 		return
 	}
-	if a.e.wallMillis() < cmd.due {
+	now := a.e.wallMillis()
+	if now < cmd.due {
 		r.interrupt = true // the clock was set back since the core looked: it waits again (T3)
 		return
 	}
 	a.flight.set(flightInfo{
 		user: UserID(cmd.row.User), seq: cmd.row.Seq, nonce: cmd.row.Nonce, pos: cmd.row.Pos, len: cmd.row.Len,
-		attempt: cmd.attempt, start: a.e.wallMillis(),
+		attempt: cmd.attempt, start: now,
 	})
+	a.e.tally.start(cmd, now)
 	a.e.opts.Wire.Do(&a.attempt, &a.result)
 	a.classify(r, cmd.attempt)
 	a.logAttempt(cmd, r)
@@ -206,7 +209,7 @@ func (a *attempter) unprepared(r *attemptResult, err error) {
 func (a *attempter) damaged(r *attemptResult, err error) {
 	a.e.opts.Logger.Error("engine: a stored message is damaged; it goes to the dead letter queue. Run `tidemill wal verify`", "error", err)
 	a.e.health.messages.Add(1)
-	r.final, r.answered = true, true
+	r.final, r.answered, r.reason = true, true, DeadDamaged
 	r.outcome.Error = "damaged: the stored message cannot be read"
 }
 

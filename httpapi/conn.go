@@ -29,11 +29,12 @@ type conn struct {
 	ip    string // of the peer: the caller's address (QSTASH.md §4)
 	state atomic.Int32
 
-	served  bool      // a request was answered before
-	unread  bool      // the last request was answered before it was read to its end
-	known   bool      // its token was good
-	readBy  time.Time // deadlines as they are set
-	writeBy time.Time
+	served   bool      // a request was answered before
+	requests uint8     // that were begun, around
+	unread   bool      // the last request was answered before it was read to its end
+	known    bool      // its token was good
+	readBy   time.Time // deadlines as they are set
+	writeBy  time.Time
 }
 
 var (

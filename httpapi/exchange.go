@@ -18,17 +18,19 @@ import (
 // exchange is one request and its answer. It is pooled; its buffers keep their
 // memory, and nothing of it may be kept beyond release.
 type exchange struct {
-	srv   *Server
-	c     *conn
-	ctx   fasthttp.RequestCtx // parsed head and response; complete only for Fallback
-	head  head
-	route *route
-	arg   []byte // what the path has after the route's literal part
-	query []byte // raw, without the question mark
-	user  engine.UserID
-	who   *engine.Principal // who asks; nil on a public route
-	body  body
-	pub   publisher
+	srv    *Server
+	c      *conn
+	ctx    fasthttp.RequestCtx // parsed head and response; complete only for Fallback
+	head   head
+	route  *route
+	family Family
+	timing timing
+	arg    []byte // what the path has after the route's literal part
+	query  []byte // raw, without the question mark
+	user   engine.UserID
+	who    *engine.Principal // who asks; nil on a public route
+	body   body
+	pub    publisher
 
 	status int
 	retry  bool   // with a Retry-After
@@ -61,6 +63,7 @@ func (s *Server) release(x *exchange) {
 		x.out = nil
 	}
 	x.srv, x.c, x.route, x.arg, x.query, x.who = nil, nil, nil, nil, nil, nil
+	x.family, x.timing = FamilyOther, timing{}
 	x.user, x.status, x.retry, x.allow, x.limit, x.out = 0, 0, false, "", 0, x.out[:0]
 	x.head = head{fields: x.head.fields[:0]}
 	exchanges.Put(x)
@@ -71,6 +74,7 @@ func (s *Server) release(x *exchange) {
 func (x *exchange) run() (keep bool) {
 	whole := false
 	x.c.known = false
+	x.timing.begin(x.c)
 	switch err := x.read(); {
 	case err == nil:
 		whole = x.serve()
@@ -81,9 +85,14 @@ func (x *exchange) run() (keep bool) {
 		}
 		x.fail(fail)
 	}
-	keep = whole && x.head.keepAlive && !x.srv.stopping.Load()
+	keep = whole && x.head.keepAlive && !x.srv.draining.Load()
 	x.c.unread = !whole
-	return x.write(keep) == nil && keep
+	err := x.write(keep)
+	if x.timing.handled {
+		x.timing.end(&x.srv.counters.answer)
+	}
+	x.answered()
+	return err == nil && keep
 }
 
 // read reads and checks the head.
@@ -114,13 +123,14 @@ func (x *exchange) serve() (whole bool) {
 	path, query := cutQuery(x.head.target)
 	x.query = query
 	r, arg, fail := find(x.head.method, path)
-	x.route, x.arg = r, arg
+	x.route, x.arg, x.family = r, arg, familyOf(path)
 	if r == nil || !r.public {
 		if outside(path) {
 			return x.fallback()
 		}
 		if x.c.known = x.authenticate(); !x.c.known {
 			fail = errUnauthorized
+			x.srv.counters.unauthenticated.Add(1)
 		} else if fail == nil {
 			fail = x.mayCall()
 		}
@@ -145,12 +155,20 @@ func (x *exchange) call() (ok bool) {
 	defer x.route.leave()
 	defer func() {
 		if p := recover(); p != nil {
+			x.srv.counters.panics.Add(1)
 			x.unexpected(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 			ok = false
 		}
 	}()
+	if x.timing.on && x.route.access == accessPublish {
+		x.timing.end(&x.srv.counters.receive)
+		x.timing.handled = true
+	}
 	if err := x.route.serve(x); err != nil {
 		x.error(err)
+	}
+	if x.timing.handled {
+		x.timing.end(&x.srv.counters.handle)
 	}
 	return true
 }
@@ -301,6 +319,7 @@ func (x *exchange) callFallback() (ok bool) {
 	defer func() {
 		x.ctx.ResetUserValues()
 		if p := recover(); p != nil {
+			x.srv.counters.panics.Add(1)
 			x.ctx.Response.Reset()
 			x.unexpected(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 			ok = false

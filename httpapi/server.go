@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Server serves the API on any number of listeners. Serve and Shutdown may be
+// Server serves the API on any number of listeners. Serve, Drain and Shutdown may be
 // called concurrently.
 type Server struct {
 	opt      Options              // as made: what is in Live is in live
@@ -23,14 +23,17 @@ type Server struct {
 	refusing budget               // connections over a limit that are still told so
 	boot     string               // distinguishes the request ids of two starts
 	requests atomic.Uint64
-	streams  waiters       // of events
-	listing  chan struct{} // a place for each list of events that is being made
-	listed   budget        // bytes of those that are being sent
-	stopping atomic.Bool
+	counters counters
+	streams  waiters        // of events
+	listing  chan struct{}  // a place for each list of events that is being made
+	listed   budget         // bytes of those that are being sent
+	draining atomic.Bool    // no more connections; the next answer of each is its last
+	stopping atomic.Bool    // after draining: connections without a request end
 	handlers sync.WaitGroup // one for each connection
+	serving  sync.WaitGroup // one for each Serve
 	began    time.Time
 	waiting  waiters         // receives that wait for a message
-	quit     context.Context // ends with stopping: what waits for something answers then
+	quit     context.Context // ends with draining: what waits for something answers then
 	quitNow  context.CancelFunc
 
 	mu struct {
@@ -64,15 +67,16 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// ErrStopped is returned by Serve after Shutdown.
+// ErrStopped is returned by Serve after Drain or Shutdown.
 var ErrStopped = errors.New("httpapi: the server was shut down")
 
-// Serve accepts connections until Shutdown, and then returns nil. A lack of file
+// Serve accepts connections until Drain or Shutdown, and then returns nil. A lack of file
 // descriptors is waited out (P35); any other error of ln is returned.
 func (s *Server) Serve(ln net.Listener) error {
 	if !s.track(ln) {
 		return ErrStopped
 	}
+	defer s.serving.Done()
 	defer s.untrack(ln)
 	pprof.SetGoroutineLabels(stageAPI) // and so those of its connections
 	var pause time.Duration
@@ -82,7 +86,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		case err == nil:
 			pause = 0
 			s.start(nc)
-		case s.stopping.Load():
+		case s.draining.Load():
 			return nil
 		case errors.Is(err, net.ErrClosed) || !temporary(err):
 			return err
@@ -105,10 +109,11 @@ func temporary(err error) bool {
 func (s *Server) track(ln net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopping.Load() {
+	if s.draining.Load() {
 		return false
 	}
 	s.mu.listeners[ln] = struct{}{}
+	s.serving.Add(1)
 	return true
 }
 
@@ -140,6 +145,7 @@ func (s *Server) start(nc net.Conn) {
 // request by then, and closing at once would reset the connection and take the answer
 // back: so it is lingered for, unless too many are already.
 func (s *Server) turnAway(c *conn, f *failure) {
+	s.counters.refused.Add(1)
 	told := c.refuseUnheard(f) == nil
 	if !told || !s.mayLinger() {
 		c.nc.Close()
@@ -233,50 +239,6 @@ func (s *Server) removeLocked(c *conn) {
 		if s.mu.perIP[c.ip]--; s.mu.perIP[c.ip] == 0 {
 			delete(s.mu.perIP, c.ip)
 		}
-	}
-}
-
-// Shutdown closes the listeners and the idle connections and waits for the
-// requests under way, which are told to close. When ctx ends first, all that is
-// left is cut and ctx's error returned. It may be called again.
-func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.stopAccepting()
-	done := make(chan struct{})
-	go func() {
-		s.handlers.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return err
-	case <-ctx.Done():
-		s.cutAll()
-		return errors.Join(ctx.Err(), err)
-	}
-}
-
-func (s *Server) stopAccepting() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopping.Store(true)
-	s.quitNow()
-	var errs []error
-	for ln := range s.mu.listeners {
-		if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
-	for c := range s.mu.conns {
-		c.closeIn(connIdle)
-	}
-	return errors.Join(errs...)
-}
-
-func (s *Server) cutAll() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.mu.conns {
-		c.nc.Close()
 	}
 }
 

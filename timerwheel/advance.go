@@ -69,6 +69,7 @@ func (w *Wheel) expire(tick uint64, budget int, out []uint64) ([]uint64, int) {
 		w.release(i, n)
 		used++
 	}
+	w.expired += uint64(used)
 	return out, used
 }
 

@@ -17,10 +17,11 @@ type modelTimer struct {
 }
 
 type model struct {
-	wheel  *Wheel
-	timers []modelTimer // in Add order
-	value  uint64
-	checks int
+	wheel   *Wheel
+	timers  []modelTimer // in Add order
+	value   uint64
+	checks  int
+	expired uint64
 }
 
 func newModel(start int64) *model { return &model{wheel: New(start)} }
@@ -71,6 +72,10 @@ func (m *model) advance(t testing.TB, now int64, limit int) {
 		expired[v] = true
 	}
 	m.timers = slices.DeleteFunc(m.timers, func(mt modelTimer) bool { return expired[mt.value] })
+	m.expired += uint64(len(got))
+	if s := m.wheel.Stats(); s.Expired != m.expired || s.Armed != len(m.timers) {
+		t.Fatalf("stats %+v, want %d expired and %d armed", s, m.expired, len(m.timers))
+	}
 }
 
 func (m *model) checkNext(t testing.TB) {

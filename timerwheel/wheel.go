@@ -31,7 +31,8 @@ type Wheel struct {
 	free   uint32
 	count  int
 
-	moves uint64 // timers moved to a finer slot so far, for the tests that bound it
+	moves   uint64 // timers moved to a finer slot so far
+	expired uint64 // timers that were given back
 }
 
 // New returns an empty wheel whose current tick is start.
@@ -45,6 +46,16 @@ func New(start int64) *Wheel {
 func fromTick(t int64) uint64 { return uint64(t) ^ (1 << 63) }
 
 func toTick(t uint64) int64 { return int64(t ^ (1 << 63)) }
+
+// Stats are what a wheel holds and has done since New.
+type Stats struct {
+	Armed   int    // timers, as Len
+	Expired uint64 // timers given back
+	Moved   uint64 // moves of a timer to a finer slot, which cascades make
+}
+
+// Stats returns the counters.
+func (w *Wheel) Stats() Stats { return Stats{Armed: w.count, Expired: w.expired, Moved: w.moves} }
 
 // Len is the number of timers that have neither expired nor been cancelled.
 func (w *Wheel) Len() int { return w.count }

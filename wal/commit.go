@@ -199,6 +199,9 @@ func (l *Log) count(g *Group, written int) {
 	c.groups.Add(1)
 	if g.count == 0 {
 		c.marks.Add(1)
+	} else {
+		c.groupRecords.Observe(g.count)
+		c.groupBytes.Observe(written)
 	}
 	c.records.Add(uint64(g.count))
 	c.payloadBytes.Add(uint64(g.bytes))
@@ -229,6 +232,7 @@ func (l *Log) syncFile(f vfs.File) error {
 	c := &l.counters
 	c.syncs.Add(1)
 	c.syncNanos.Add(took)
+	c.syncTimes.Observe(time.Duration(took))
 	c.longestSync.Store(max(took, c.longestSync.Load())) // the holder of turn alone stores
 	return err
 }

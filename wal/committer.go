@@ -13,6 +13,7 @@ const (
 	kickIdle                      // the log may have been idle for IdleMark
 	kickSync                      // interval mode: a sync is due
 	kickStop
+	kickPing // Ping waits for the goroutine to have had its turn
 )
 
 // committer is the goroutine that commits when no producer does it inline, and
@@ -20,6 +21,7 @@ const (
 type committer struct {
 	wake chan struct{} // cap 1; nil in Manual mode
 	why  atomic.Uint32
+	pong chan struct{} // cap 1: the answer to kickPing
 
 	lazy, idle, sync, stall alarm
 }
@@ -34,7 +36,7 @@ type alarm struct {
 // init makes the timers. The one for stalls must not depend on the goroutine,
 // which may be what hangs: it calls checkStall on its own.
 func (c *committer) init(checkStall func()) {
-	c.wake = make(chan struct{}, 1)
+	c.wake, c.pong = make(chan struct{}, 1), make(chan struct{}, 1)
 	for a, why := range map[*alarm]uint32{&c.lazy: kickAll, &c.idle: kickIdle, &c.sync: kickSync} {
 		a.init(func() { c.kick(why) })
 	}
@@ -96,6 +98,9 @@ func (l *Log) commitLoop() {
 		runtime.Gosched()
 		l.serve(why)
 		l.passTurn()
+		if why&kickPing != 0 {
+			l.committer.answer()
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type Log struct {
 	id       ID
 	created  bool
 	recovery Recovery
+	scanned  scanProgress // used by Open alone
 	spares   *spares
 	readers  *readers
 	pool     groupPool

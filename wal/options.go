@@ -72,6 +72,12 @@ type Options struct {
 	// from a goroutine of its own; inline if Manual.
 	OnPoison func(error)
 
+	// Progress, if set, is called by Open while it scans what the log holds above
+	// Durable, about once per MiB read and on the caller's goroutine: done of total
+	// bytes. The last call may leave a rest: how full the last segment is turns out
+	// when its end is found.
+	Progress func(done, total int64)
+
 	// LazyDelay is the longest a lazy record waits for company. Default: 10 ms.
 	LazyDelay time.Duration
 

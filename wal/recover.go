@@ -147,6 +147,7 @@ func (l *Log) recover(list segmentList) error {
 		return err
 	}
 	l.recovery.From = at.LSN
+	l.scanned.total = list.bytesAbove(i, at.LSN, list[len(list)-1].limit())
 	for ; i < len(list)-1; i++ {
 		if at, err = l.scanSealed(list[i], list[i+1], at, l.countScanned); err != nil {
 			return err
@@ -187,7 +188,27 @@ func (l *Log) scanSealed(seg, next *segment, at Position, visit func(groupHeader
 func (l *Log) countScanned(h groupHeader, _ []byte) error {
 	l.recovery.Groups++
 	l.recovery.Records += int(h.count)
+	l.scanned.add(int64(h.end()-h.lsn), l.opts.Progress)
 	return nil
+}
+
+// scanProgress tells Options.Progress how far the scan has come.
+type scanProgress struct{ done, total, told int64 }
+
+func (p *scanProgress) add(n int64, tell func(done, total int64)) {
+	p.done += n
+	if tell != nil && p.done-p.told >= scanWindow {
+		p.told = p.done
+		tell(p.done, p.total)
+	}
+}
+
+// bytesAbove is how much of the list lies from from, in segment i, up to head.
+func (l segmentList) bytesAbove(i int, from, head LSN) (n int64) {
+	for ; i < len(l); i++ {
+		n += max(int64(l.end(i, head))-int64(max(from, l[i].first)), 0) // an empty last segment begins above the durable end
+	}
+	return n
 }
 
 // tailScan is what the last segment holds.

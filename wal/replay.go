@@ -37,6 +37,14 @@ func (l *Log) Replay(from LSN, fn func(*Group) error) error {
 	return nil
 }
 
+// Ahead returns how many bytes Replay goes through from a boundary; zero means, as
+// there, all.
+func (l *Log) Ahead(from LSN) int64 {
+	list := *l.segments.Load()
+	from = max(from, list[0].first)
+	return list.bytesAbove(max(list.find(from), 0), from, l.Durable().LSN)
+}
+
 // replaySegment replays [from, end) of one segment. The end may lie below a last
 // segment that holds nothing yet.
 func (l *Log) replaySegment(seg *segment, from, end LSN, fn func(*Group) error) error {

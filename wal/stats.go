@@ -3,6 +3,8 @@ package wal
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/tidemill/tidemill/internal/histogram"
 )
 
 // Stats counts what a log has done since Open: take two and subtract. What there
@@ -36,6 +38,24 @@ type counters struct {
 	syncs, rotations, sparesMade, inlineCommits        atomic.Uint64
 	recycled, removed, reclaimedBytes, stalls          atomic.Uint64
 	syncNanos, longestSync                             atomic.Int64
+
+	groupRecords, groupBytes histogram.Sizes // of groups with records; bytes as written
+	syncTimes                histogram.Durations
+}
+
+// Histograms are how large groups are and how long their syncs take, since Open.
+type Histograms struct {
+	GroupRecords, GroupBytes, Sync histogram.Snapshot
+}
+
+// Histograms returns what was counted; see Stats.
+func (l *Log) Histograms() Histograms {
+	c := &l.counters
+	return Histograms{
+		GroupRecords: c.groupRecords.Snapshot(0, 12, 1),
+		GroupBytes:   c.groupBytes.Snapshot(9, 27, 2),
+		Sync:         c.syncTimes.Snapshot(),
+	}
 }
 
 // Stats returns the counters. They are read one by one, not as of one moment.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
+	"github.com/tidemill/tidemill/cmd/internal/metrics"
 	"github.com/tidemill/tidemill/cmd/internal/profiles"
 	"github.com/tidemill/tidemill/engine"
 )
@@ -27,19 +28,20 @@ type admin struct {
 	srv     *http.Server
 	reloads *reloading                    // set before the engine is
 	engine  atomic.Pointer[engine.Engine] // nil until it is open
+	metrics *metrics.Exporter
 }
 
-// listenAdmin starts the listener at addr. In the form AdminAuto it takes the
+// listenAdmin starts the listener on the socket passed, or at addr. In the form AdminAuto it takes the
 // API's port + 1000 on the same host and is off, with a line, if that is taken.
-func listenAdmin(addr string, api net.Addr, log *slog.Logger) (*admin, error) {
+func listenAdmin(addr string, passed *net.TCPListener, api net.Addr, log *slog.Logger) (*admin, error) {
 	auto := addr == config.AdminAuto
 	if auto {
 		addr = adminBeside(api)
 	}
-	if addr == config.AdminOff {
+	if addr == config.AdminOff && passed == nil {
 		return nil, nil
 	}
-	ln, err := net.Listen("tcp", addr)
+	ln, err := passedOr(passed, addr)
 	switch {
 	case err != nil && auto:
 		log.Warn("the admin listener is off: its port is taken (choose one with --admin.listen)", "listen", addr, "error", err)
@@ -52,7 +54,7 @@ func listenAdmin(addr string, api net.Addr, log *slog.Logger) (*admin, error) {
 	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		log.Warn("the admin listener takes no token and is not on loopback: whoever reaches it reads all data and makes tokens", "listen", tcp)
 	}
-	a := &admin{ln: ln}
+	a := &admin{ln: ln, metrics: metrics.New()}
 	a.srv = &http.Server{Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second}
 	go pprof.Do(context.Background(), pprof.Labels("stage", "admin"), func(context.Context) {
 		_ = a.srv.Serve(ln) // returns when closed; a failing admin listener is no reason to stop
@@ -73,6 +75,7 @@ func (a *admin) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", a.health)
 	mux.HandleFunc("GET /stats", a.stats)
+	mux.Handle("GET /metrics", a.metrics.Handler())
 	mux.HandleFunc("GET /hosts", a.hosts)
 	mux.HandleFunc("POST /backup", a.guarded(a.backup))
 	mux.HandleFunc("POST /export", a.guarded(a.export))

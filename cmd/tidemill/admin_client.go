@@ -32,6 +32,7 @@ func bindSource(c *cobra.Command, environ []string) *source {
 	s := &source{data: dataFlag{environ: environ}}
 	c.Flags().StringVar(&s.from, "from", "", "admin listener of the running server (default http://127.0.0.1:9080, or what $"+config.EnvPrefix+"ADMIN_LISTEN says)")
 	c.Flags().StringVar(&s.data.dir, "data", "", "data directory of a server that is stopped, instead of --from")
+	config.BindFile(c, &s.data.config)
 	c.MarkFlagsMutuallyExclusive("from", "data")
 	return s
 }
@@ -40,6 +41,7 @@ func bindSource(c *cobra.Command, environ []string) *source {
 func bindAdmin(c *cobra.Command, environ []string) *source {
 	s := &source{data: dataFlag{environ: environ}, only: true}
 	c.Flags().StringVar(&s.from, "from", "", "admin listener of the server (default http://127.0.0.1:9080, or what $"+config.EnvPrefix+"ADMIN_LISTEN says)")
+	config.BindFile(c, &s.data.config)
 	return s
 }
 
@@ -80,7 +82,7 @@ func (s *source) ask(ctx context.Context, path string, body io.Reader) (io.ReadC
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
-		status := client.StatusOf(resp.StatusCode)
+		status := client.ExitStatus(resp.StatusCode)
 		if s.badRequest != 0 && resp.StatusCode == http.StatusBadRequest {
 			status = s.badRequest
 		}
@@ -92,7 +94,10 @@ func (s *source) ask(ctx context.Context, path string, body io.Reader) (io.ReadC
 func (s *source) url() (string, error) {
 	from := s.from
 	if from == "" {
-		from = lookupEnv(s.data.environ, config.EnvPrefix+"ADMIN_LISTEN")
+		var err error
+		if from, err = config.Lookup(s.data.environ, s.data.config, "admin.listen"); err != nil {
+			return "", err
+		}
 	}
 	if from == "" || from == config.AdminAuto {
 		from = config.Default().AdminListen
@@ -102,7 +107,7 @@ func (s *source) url() (string, error) {
 	}
 	u, err := url.Parse(from)
 	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("--from %q is no address: want one such as http://127.0.0.1:9080", from)
+		return "", exit.With(exit.Usage, fmt.Errorf("--from %q is no address: want one such as http://127.0.0.1:9080", from))
 	}
 	return strings.TrimSuffix(from, "/"), nil
 }

@@ -79,7 +79,13 @@ func TestCanary(t *testing.T) {
 		"the token": cred.Token, "the current key": cred.Current, "the next key": cred.Next,
 		"a value that is marked": "canary-",
 	}}
-	c.p = start(t, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin.listen", "127.0.0.1:0", "--destinations.allow", "127.0.0.0/8", "--logging.level", "debug")
+	// The address is one that is refused, so that there is a line of an alert that was not delivered.
+	c.p = launch(t, []string{
+		"TIDEMILL_ALERTS_WEBHOOK=http://169.254.169.254/canary-webhook?key=canary", "TIDEMILL_ALERTS_WEBHOOK_SECRET=canary-webhook-key",
+	}, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin.listen", "127.0.0.1:0", "--destinations.allow", "127.0.0.0/8", "--logging.level", "debug")
+	if err := c.p.ready(20 * time.Second); err != nil {
+		t.Fatal(err)
+	}
 	c.traffic(sink.URL, dead)
 	c.otherAccount()
 	c.adminPages()
@@ -90,7 +96,7 @@ func TestCanary(t *testing.T) {
 	c.places["/proc/PID/cmdline"] = string(cmdline)
 	c.fail()
 	c.places["standard output"], c.places["standard error"] = c.p.stdout.String(), c.p.stderr.String()
-	for _, line := range []string{"engine: attempt", "probed by one attempt", "become dead letters", "the log failed"} {
+	for _, line := range []string{"engine: attempt", "probed by one attempt", "become dead letters", "alert was not delivered", "the log failed"} {
 		if !strings.Contains(c.p.stderr.String(), line) {
 			t.Errorf("the run did not come to %q", line)
 		}
@@ -128,7 +134,7 @@ func (c *canary) traffic(sink, dead string) {
 	}
 	c.raw("GET /v2/keys?qstash_token=" + c.token + " HTTP/9.9\r\n\r\n")
 	c.raw("canary-line " + c.token + "\r\n\r\n")
-	await(c.t, c.p, "probed by one attempt", "become dead letters")
+	await(c.t, c.p, "probed by one attempt", "become dead letters", "alert was not delivered")
 }
 
 // await waits for lines of a process's log.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/engine/cron"
 )
@@ -41,11 +42,11 @@ func newCronNext() *cobra.Command {
 		Args: oneExpression,
 		RunE: func(c *cobra.Command, args []string) error {
 			if n < 1 || n > engine.PreviewMax {
-				return fmt.Errorf("invalid --count %d: want a number from 1 to %d", n, engine.PreviewMax)
+				return exit.With(exit.Usage, fmt.Errorf("invalid --count %d: want a number from 1 to %d", n, engine.PreviewMax))
 			}
 			ticks, err := engine.PreviewTicks(args[0], rules, from.after(), int(n))
 			if err != nil {
-				return err
+				return exit.With(exit.Usage, err)
 			}
 			if len(ticks) == 0 {
 				return fmt.Errorf("%q does not fire after %s", args[0], from.after().Format(time.RFC3339))

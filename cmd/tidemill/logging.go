@@ -32,8 +32,8 @@ func logOptions(cfg *config.Config) logging.Options {
 func (s *server) logStarting() {
 	s.log.Info("starting", "version", versionLine(), "pid", os.Getpid(), "cpus", runtime.GOMAXPROCS(0),
 		slog.GroupAttrs("settings", nonDefault(s.cfg)...))
-	for _, w := range s.cfg.Warnings {
-		s.log.Warn(w)
+	for _, text := range s.cfg.Warnings {
+		s.log.Warn("configuration: " + text)
 	}
 }
 

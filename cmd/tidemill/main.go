@@ -3,6 +3,7 @@
 //	tidemill dev                               try it: published test users, temporary data
 //	tidemill serve --data DIR --listen ADDR    run it: own token and keys, public destinations only
 //	tidemill config show|check|example         its settings, where they come from, what is wrong
+//	tidemill publish|messages|logs|dlq|replay  talk to it, with QSTASH_URL and QSTASH_TOKEN
 //	tidemill backup --to X, restore --from X   copy a running server, and back
 //	tidemill export                            messages, dead letters, schedules and accounts as NDJSON
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
@@ -32,6 +33,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/commands"
+	"github.com/tidemill/tidemill/cmd/internal/doctor"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/sink"
 )
@@ -91,6 +93,8 @@ func newRoot(environ []string) *cobra.Command {
 		commands.NewMessages(environ),
 		commands.NewLogs(environ),
 		commands.NewDLQ(environ),
+		commands.NewReplay(environ),
+		newEnv(environ),
 		newUser(environ),
 		newToken(environ),
 		newReload(environ),
@@ -99,22 +103,29 @@ func newRoot(environ []string) *cobra.Command {
 		newBench(),
 		newProfile(environ),
 		sink.New(environ),
+		doctor.New(environ, loadRoots),
 		newVersion(),
 	)
 	refuseArgs(root)
 	return root
 }
 
-// refuseArgs gives the errors of arguments that are missing or too many, in c and below, their exit
-// status.
+// refuseArgs gives the errors of arguments that are missing or too many, and of flags that exclude
+// each other, their exit status, in c and below.
 func refuseArgs(c *cobra.Command) {
-	if check := c.Args; check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return exit.With(exit.Usage, fmt.Errorf("%w\nRun `%s --help` for what it takes", err, c.CommandPath()))
-			}
-			return nil
+	check := c.Args
+	if check == nil {
+		check = cobra.ArbitraryArgs
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		err := check(c, args)
+		if err == nil {
+			err = c.ValidateFlagGroups()
 		}
+		if err != nil {
+			err = exit.With(exit.Usage, fmt.Errorf("%w\nRun `%s --help` for what it takes", err, c.CommandPath()))
+		}
+		return err
 	}
 	for _, below := range c.Commands() {
 		refuseArgs(below)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/client"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/engine/delay"
 )
@@ -201,7 +203,10 @@ func (s *source) manageStopped(c *cobra.Command, what string, in *manageCall) (a
 		return err
 	})
 	if errors.Is(err, engine.ErrLocked) {
-		err = fmt.Errorf("%w; a running server is asked through its admin listener (--from URL)", err)
+		return nil, exit.With(exit.TempFail, fmt.Errorf("%w; a running server is asked through its admin listener (--from URL)", err))
+	}
+	if err != nil && manageStatus(err) != http.StatusServiceUnavailable { // as a running server would refuse it
+		err = exit.With(client.ExitStatus(manageStatus(err)), err)
 	}
 	return answer, err
 }

@@ -42,6 +42,12 @@ func launch(t testing.TB, env []string, args ...string) *process {
 // by exec, so that signals and exit status are the binary's.
 func launchUnder(t testing.TB, under, env []string, args ...string) *process {
 	t.Helper()
+	return launchWith(t, nil, under, env, args...)
+}
+
+// launchWith is launchUnder with files that are open in the process, from 3 on.
+func launchWith(t testing.TB, files []*os.File, under, env []string, args ...string) *process {
+	t.Helper()
 	line := append(append(slices.Clone(under), builtBinary(t)), args...)
 	p := &process{
 		cmd:    exec.Command(line[0], line[1:]...),
@@ -49,6 +55,7 @@ func launchUnder(t testing.TB, under, env []string, args ...string) *process {
 		exited: make(chan struct{}),
 	}
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = cleanEnv(env...), p.stdout, p.stderr
+	p.cmd.ExtraFiles = files
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

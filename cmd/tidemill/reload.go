@@ -167,13 +167,16 @@ func (s *server) put(next *config.Config, answer *reloadAnswer) error {
 	if err != nil {
 		return exit.With(exit.Config, err)
 	}
+	if err := s.alerts.configure(next); err != nil {
+		return err
+	}
 	fit := s.fit(next)
 	before := s.engine.Limits()
 	if err := s.engine.SetLimits(fit.EngineOptions().Limits()); err != nil {
-		return exit.With(exit.Config, err)
+		return exit.With(exit.Config, errors.Join(err, s.alerts.configure(&s.reloads.inForce)))
 	}
 	if err := applyAuth(s.engine, next, s.log); err != nil {
-		return errors.Join(err, s.engine.SetLimits(before))
+		return errors.Join(err, s.engine.SetLimits(before), s.alerts.configure(&s.reloads.inForce))
 	}
 	live := s.apiOptions(fit).Live()
 	if err := s.api.SetLive(live); err != nil {

@@ -47,12 +47,13 @@ func runServe(c *cobra.Command, load func() (*config.Config, error), cfg *config
 		return err
 	}
 	log, control := newLogger(c.ErrOrStderr(), cfg)
-	s, err := listen(cfg, log, "--listen")
+	s, err := listenManaged(cfg, log)
 	if err != nil {
 		return err
 	}
 	s.logs, s.reloads = control, newReloading(load, cfg)
 	s.reloads.hangups = hangups
+	s.reloads.began, s.reloads.ended = s.notify.Reloading, func() { s.notify.Ready(s.status()) }
 	defer s.close()
 	if err := s.open(); err != nil {
 		return err
@@ -76,7 +77,7 @@ func serveBanner(w io.Writer, s *server, fresh *credentials) {
 	credentialsBanner(w, s, fresh)
 	fmt.Fprintf(w, "Data: %s\n", s.cfg.Data)
 	if a := s.admin.addr(); a != "" {
-		fmt.Fprintf(w, "Admin: http://%s/healthz, http://%s/debug/pprof/\n", a, a)
+		fmt.Fprintf(w, "Admin: http://%s/healthz, http://%s/metrics, http://%s/debug/pprof/\n", a, a, a)
 	}
 	fmt.Fprintf(w, "Server is running at %s\n", baseURL(s.ln.Addr()))
 }

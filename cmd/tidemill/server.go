@@ -20,6 +20,7 @@ import (
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/limits"
 	"github.com/tidemill/tidemill/cmd/internal/logging"
+	"github.com/tidemill/tidemill/cmd/internal/systemd"
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/httpapi"
@@ -38,10 +39,13 @@ type server struct {
 	ln     net.Listener
 	admin  *admin
 	client *dispatch.Client
+	alerts *alerting
 	roots  *x509.CertPool // of destinations.ca-file; nil: the system's alone
 	engine *engine.Engine
 	api    *httpapi.Server
 	fatal  chan error // capacity 1: the engine's last words
+	notify *systemd.Notifier
+	grace  time.Duration // for requests on their way when a stop begins
 
 	reloads  *reloading
 	patience atomic.Int64 // shutdownTimeout
@@ -52,7 +56,13 @@ type server struct {
 // listen takes the ports, before anything is created on disk: a start that fails
 // for a port that is taken leaves no trace.
 func listen(cfg *config.Config, log *slog.Logger, portFlag string) (*server, error) {
-	ln, err := net.Listen("tcp", cfg.Listen)
+	return listenOr(cfg, log, portFlag, systemd.Sockets{})
+}
+
+// listenOr is listen, with the sockets that somebody else has taken for this process in
+// place of ports of its own. When it fails they are still the caller's.
+func listenOr(cfg *config.Config, log *slog.Logger, portFlag string, passed systemd.Sockets) (*server, error) {
+	ln, err := passedOr(passed.API, cfg.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, exit.With(exit.Unavailable, fmt.Errorf("listen on %s: address already in use %s: stop what uses it, or choose another with %s",
 			cfg.Listen, portOf(cfg.Listen), portFlag))
@@ -63,10 +73,11 @@ func listen(cfg *config.Config, log *slog.Logger, portFlag string) (*server, err
 	s := &server{cfg: cfg, log: log, began: time.Now(), ln: ln, fatal: make(chan error, 1)}
 	s.patience.Store(int64(cfg.ShutdownTimeout))
 	s.logStarting()
-	if s.admin, err = listenAdmin(cfg.AdminListen, ln.Addr(), log); err != nil {
+	if s.admin, err = listenAdmin(cfg.AdminListen, passed.Admin, ln.Addr(), log); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
 	s.logListening()
+	s.logPassed(&passed)
 	return s, nil
 }
 
@@ -112,13 +123,18 @@ func (s *server) open() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.openAlerts(s.roots); err != nil {
+		return err
+	}
 	opts := s.cfg.EngineOptions()
-	opts.Wire, opts.Logger, opts.OnFatal = s.client, s.log, s.onFatal
+	opts.Wire, opts.Logger, opts.OnFatal, opts.Notify = s.client, s.log, s.onFatal, s.alerts.Notify
+	opts.Progress = s.tellProgress
 	s.engine, err = engine.Open(opts)
 	if err != nil {
 		return err // names the directory, and says what to do
 	}
 	s.admin.watch(s.engine, s.reloads)
+	s.admin.measure(s.engine, s.client)
 	return nil
 }
 
@@ -169,10 +185,12 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 	if s.api, err = httpapi.New(opts); err != nil {
 		return err
 	}
+	s.admin.measureAPI(s.api)
 	served := make(chan error, 1)
 	go func() { served <- s.api.Serve(s.ln) }()
 	s.logReady()
 	started()
+	defer s.attend()()
 	over := s.takeReloads()
 	select {
 	case <-ctx.Done():
@@ -192,17 +210,20 @@ func (s *server) serve(ctx context.Context, fallback fasthttp.RequestHandler, st
 // shutdownTimeout is shutdown.timeout, as it is now.
 func (s *server) shutdownTimeout() time.Duration { return time.Duration(s.patience.Load()) }
 
-// drain stops in the reverse order of starting: no new requests, those under way
-// are finished, then attempts in flight, then the checkpoint. Requests may take
+// drain stops in the reverse order of starting: no new connections, requests under way
+// and on their way are finished, then attempts in flight, then the checkpoint. Requests may take
 // half of shutdown.timeout, so that one client that never ends its request does
 // not cost the attempts theirs. What does not end in time is cut off; nothing
 // acknowledged is lost by that, so it is no failure.
 func (s *server) drain() error {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), s.shutdownTimeout())
+	timeout := s.shutdownTimeout()
+	s.notify.Stopping("stopping: what is in flight is finished, for at most " + timeout.String())
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	requests, cancelRequests := context.WithTimeout(ctx, s.shutdownTimeout()/2)
+	requests, cancelRequests := context.WithTimeout(ctx, timeout/2)
 	defer cancelRequests()
+	s.awaitRequests(requests)
 	if err := s.api.Shutdown(requests); err != nil {
 		s.log.Warn("requests were cut off", "error", err)
 	}
@@ -253,5 +274,6 @@ func (s *server) close() {
 	if s.client != nil {
 		s.client.Close()
 	}
+	s.alerts.close()
 	s.admin.close()
 }

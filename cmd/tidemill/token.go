@@ -2,14 +2,13 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/client"
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/engine"
 )
 
@@ -54,7 +53,7 @@ func newTokenCreate(environ []string) *cobra.Command {
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		for _, name := range []string{"user", "queue", "group", "host", "expires"} {
 			if f.Changed(name) && f.Lookup(name).Value.String() == "" {
-				return fmt.Errorf("--%s is empty: leave it out if that is meant", name) // an unset variable of a script
+				return exit.With(exit.Usage, fmt.Errorf("--%s is empty: leave it out if that is meant", name)) // an unset variable of a script
 			}
 		}
 		a, err := s.manage(c, "token-create", in)
@@ -97,10 +96,8 @@ func expiryText(t *engine.TokenInfo) string {
 	if t.Expires.IsZero() {
 		return "never"
 	}
-	return stamp(t.Expires)
+	return client.Stamp(t.Expires)
 }
-
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
 func newTokenList(environ []string) *cobra.Command {
 	in := &manageCall{}
@@ -111,36 +108,74 @@ func newTokenList(environ []string) *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	c.Flags().StringVar(&in.User, "user", "", "account, by number or name (default all)")
-	s := bindSource(c, environ)
+	s, format := bindSource(c, environ), client.BindOutput(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		a, err := s.manage(c, "token-list", in)
 		if err != nil {
 			return err
 		}
-		names := map[engine.UserID]string{}
-		for _, u := range a.Users {
-			names[u.ID] = u.Name
-		}
-		return table(c.OutOrStdout(), "ID\tUSER\tNAME\tACCESS\tLIMITED TO\tCREATED\tEXPIRES", len(a.Tokens), func(i int) string {
-			t := &a.Tokens[i]
-			name := t.Name
-			if t.First {
-				name = "(the account's first)"
+		list := client.NewOutput(c.OutOrStdout(), *format, environ).List(tokenColumns(a)...)
+		for i := range a.Tokens {
+			if err := list.Add(client.Body(shownToken(&a.Tokens[i]))); err != nil {
+				return err
 			}
-			return fmt.Sprintf("%s\t%d %s\t%s\t%s\t%s\t%s\t%s", t.ID, t.User, names[t.User], name, accessText(t), limitsText(t), stamp(t.Created), expiryText(t))
-		})
+		}
+		return list.Close()
 	}
 	return c
 }
 
-// table writes lines whose cells are separated by tabs.
-func table(w io.Writer, head string, n int, line func(i int) string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, head)
-	for i := range n {
-		fmt.Fprintln(t, line(i))
+// tokenView is a token as GET /v2/tokens shows it.
+type tokenView struct {
+	ID      string        `json:"id"`
+	User    engine.UserID `json:"user"`
+	Name    string        `json:"name"`
+	Access  string        `json:"access"`
+	Admin   bool          `json:"admin"`
+	Created int64         `json:"createdAt"`
+	Expires int64         `json:"expiresAt,omitempty"`
+	Queues  []string      `json:"queues,omitempty"`
+	Groups  []string      `json:"groups,omitempty"`
+	Hosts   []string      `json:"hosts,omitempty"`
+}
+
+func shownToken(t *engine.TokenInfo) *tokenView {
+	v := &tokenView{
+		ID: t.ID, User: t.User, Name: t.Name, Access: t.Access.String(), Admin: t.Admin,
+		Created: t.Created.UnixMilli(), Queues: t.Queues, Groups: t.Groups, Hosts: t.Hosts,
 	}
-	return t.Flush()
+	if !t.Expires.IsZero() {
+		v.Expires = t.Expires.UnixMilli()
+	}
+	return v
+}
+
+// tokenColumns are a table's; what a tokenView has not is looked up in the answer.
+func tokenColumns(a *manageAnswer) []client.Column {
+	names, tokens := map[engine.UserID]string{}, map[string]*engine.TokenInfo{}
+	for _, u := range a.Users {
+		names[u.ID] = u.Name
+	}
+	for i := range a.Tokens {
+		tokens[a.Tokens[i].ID] = &a.Tokens[i]
+	}
+	of := func(text func(t *engine.TokenInfo) string) func(o client.Object) string {
+		return func(o client.Object) string { return text(tokens[o.Text("id")]) }
+	}
+	return []client.Column{
+		client.Text("ID", "id"),
+		client.Cell("USER", of(func(t *engine.TokenInfo) string { return fmt.Sprint(t.User, " ", names[t.User]) })),
+		client.Cell("NAME", of(func(t *engine.TokenInfo) string {
+			if t.First {
+				return "(the account's first)"
+			}
+			return t.Name
+		})),
+		client.Cell("ACCESS", of(accessText)),
+		client.Cell("LIMITED TO", of(limitsText)),
+		client.Time("CREATED", "createdAt"),
+		client.Cell("EXPIRES", of(expiryText)),
+	}
 }
 
 func newTokenRevoke(environ []string) *cobra.Command {

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/cmd/internal/client"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
+	"github.com/tidemill/tidemill/engine"
 )
 
 func newUser(environ []string) *cobra.Command {
@@ -48,22 +53,41 @@ func newUserList(environ []string) *cobra.Command {
 		Long:  "List accounts." + aboutManage,
 		Args:  cobra.NoArgs,
 	}
-	s := bindSource(c, environ)
+	s, format := bindSource(c, environ), client.BindOutput(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		a, err := s.manage(c, "user-list", &manageCall{})
 		if err != nil {
 			return err
 		}
-		return table(c.OutOrStdout(), "ID\tNAME\tCREATED", len(a.Users), func(i int) string {
-			u := &a.Users[i]
-			name := u.Name
-			if u.Dev {
-				name += " (development)"
+		list := client.NewOutput(c.OutOrStdout(), *format, environ).List(
+			client.Text("ID", "id"),
+			client.Cell("NAME", func(o client.Object) string {
+				if o.Bool("dev") {
+					return o.Text("name") + " (development)"
+				}
+				return o.Text("name")
+			}),
+			client.Time("CREATED", "createdAt"))
+		for i := range a.Users {
+			if err := list.Add(client.Body(shownUser(&a.Users[i]))); err != nil {
+				return err
 			}
-			return fmt.Sprintf("%d\t%s\t%s", u.ID, name, stamp(u.Created))
-		})
+		}
+		return list.Close()
 	}
 	return c
+}
+
+// userView is an account as GET /v2/users shows it.
+type userView struct {
+	ID      engine.UserID `json:"id"`
+	Name    string        `json:"name"`
+	Created int64         `json:"createdAt"`
+	Dev     bool          `json:"dev,omitempty"`
+}
+
+func shownUser(a *engine.AccountInfo) *userView {
+	return &userView{ID: a.ID, Name: a.Name, Created: a.Created.UnixMilli(), Dev: a.Dev}
 }
 
 func newUserDelete(environ []string) *cobra.Command {
@@ -78,7 +102,7 @@ func newUserDelete(environ []string) *cobra.Command {
 	s := bindSource(c, environ)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if args[0] == "" {
-			return fmt.Errorf("which account? Give its number or its name")
+			return exit.With(exit.Usage, errors.New("which account? Give its number or its name"))
 		}
 		a, err := s.manage(c, "user-delete", &manageCall{User: args[0]})
 		if err != nil {

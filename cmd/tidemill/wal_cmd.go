@@ -30,27 +30,30 @@ func newWal(environ []string) *cobra.Command {
 	return c
 }
 
-// dataFlag is --data of a command that works on a directory, with TIDEMILL_DATA
-// behind it as for the server.
+// dataFlag is --data of a command that works on a directory, with the server's
+// environment and configuration file behind it.
 type dataFlag struct {
 	dir     string
+	config  string // --config
 	environ []string
 }
 
 func bindData(c *cobra.Command, environ []string, usage string) *dataFlag {
 	d := &dataFlag{environ: environ}
 	c.Flags().StringVar(&d.dir, "data", "", usage+" [$"+config.EnvPrefix+"DATA]")
+	config.BindFile(c, &d.config)
 	return d
 }
 
 func (d *dataFlag) get() (string, error) {
-	if d.dir == "" {
-		d.dir = lookupEnv(d.environ, config.EnvPrefix+"DATA")
+	if d.dir != "" {
+		return d.dir, nil
 	}
-	if d.dir == "" {
-		return "", errors.New("which data directory? Name it with --data DIR or TIDEMILL_DATA")
+	dir, err := config.Lookup(d.environ, d.config, "data")
+	if err == nil && dir == "" {
+		err = errors.New("which data directory? Name it with --data DIR or TIDEMILL_DATA")
 	}
-	return d.dir, nil
+	return dir, err
 }
 
 func (d *dataFlag) open() (*engine.Offline, error) {
@@ -59,15 +62,6 @@ func (d *dataFlag) open() (*engine.Offline, error) {
 		return nil, err
 	}
 	return engine.OpenOffline(nil, dir)
-}
-
-func lookupEnv(environ []string, name string) string {
-	for _, kv := range environ {
-		if v, ok := strings.CutPrefix(kv, name+"="); ok {
-			return v
-		}
-	}
-	return ""
 }
 
 func newWalVerify(environ []string) *cobra.Command {

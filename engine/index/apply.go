@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -33,6 +34,7 @@ type Applier struct {
 	live  liveCounts
 
 	deads map[DeadKey]deadChange // dead letters that the batch changed
+	dead  deadCount
 
 	lanes map[uint64]*lane // lanes with pending messages, and those this batch emptied
 	dirty []uint64         // lanes this batch changed
@@ -45,9 +47,10 @@ type Applier struct {
 	pulls       pulls
 	members     []record.MemberHead // scratch
 
-	history  historian
-	accounts accounts
-	raiser   raiser
+	history     historian
+	accounts    accounts
+	pendingSeen atomic.Int64 // messages of all accounts, the open batch included; for readers
+	raiser      raiser
 
 	dedupBucket uint64 // of the last message with an id, but for steps back of one
 	key, val    []byte
@@ -136,6 +139,10 @@ func (a *Applier) rebuilding() bool { return a.first > 0 }
 // readable says whether the log still held an address when the index was opened
 // empty.
 func (a *Applier) readable(lsn uint64) bool { return lsn >= a.first }
+
+// PendingMessages returns how many messages are pending, of all accounts. It may be called
+// by anyone.
+func (a *Applier) PendingMessages() int64 { return a.pendingSeen.Load() }
 
 // Pending returns the number of log bytes in the open batch.
 func (a *Applier) Pending() int { return a.bytes }
@@ -365,6 +372,7 @@ func (a *Applier) Flush() error {
 	}
 	a.batch.Reset()
 	a.bytes = 0
+	a.dead.flushed()
 	a.x.applied.Store(a.pos.LSN)
 	if err := a.advancePulls(pulls); err != nil {
 		return fmt.Errorf("count in the index: %w", err)

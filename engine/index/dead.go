@@ -10,6 +10,7 @@ func (a *Applier) newDead(lsn uint64, p []byte, o *record.Outcome) error {
 	d := Dead{Row: o.Row, LSN: lsn, Out: lsn, Len: uint32(len(p)), At: o.At, Status: o.Status}
 	d.Tries = o.Attempt
 	a.gain(lsn, d.Len)
+	a.dead.open++
 	return a.setDead(&d)
 }
 
@@ -26,6 +27,7 @@ func (a *Applier) setDead(d *Dead) error {
 // endDead takes a dead letter's rows away.
 func (a *Applier) endDead(user uint32, dead uint64, f *record.Freed) error {
 	a.deads[DeadKey{user, dead}] = deadChange{}
+	a.dead.open--
 	a.lose(f.Message, f.MessageLen)
 	a.lose(f.Outcome, f.OutcomeLen)
 	a.key = standKey(a.key, f.Message) // its Place

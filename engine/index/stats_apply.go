@@ -85,6 +85,7 @@ func (a *Applier) account(user uint32) *account {
 func (a *Applier) pend(user uint32, n int) {
 	if acc := a.account(user); n > 0 || acc.pending > 0 {
 		acc.pending += uint64(n)
+		a.pendingSeen.Add(int64(n))
 	}
 }
 
@@ -319,6 +320,7 @@ func (a *Applier) loadAccounts() error {
 		acc.stored = true
 		r := rowReader{b: v}
 		acc.pending = r.uint()
+		a.pendingSeen.Add(int64(acc.pending))
 		for len(r.b) > 0 && !r.bad {
 			at, _ := pieceAt(&r)
 			if acc.open == nil {

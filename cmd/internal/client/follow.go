@@ -91,10 +91,11 @@ func (f *follower) once(ctx context.Context) error {
 		f.opened = true
 		f.remember(resp)
 	}
-	if err := f.read(bufio.NewReader(resp.Body)); err != nil {
-		return f.s.broken(err)
+	err = f.read(bufio.NewReader(resp.Body))
+	if err == io.EOF { // a stream has no end of its own
+		err = errors.New("it ended")
 	}
-	return f.s.broken(io.ErrUnexpectedEOF)
+	return f.s.broken(err)
 }
 
 // remember makes a second connection begin no later than this one, should it break before its first
@@ -108,7 +109,7 @@ func (f *follower) remember(resp *http.Response) {
 }
 
 // read reads server-sent events, of which it knows as much as the server sends: ids, data on one
-// line, and comments.
+// line, and comments. It returns why it cannot go on.
 func (f *follower) read(r *bufio.Reader) error {
 	for {
 		line, err := r.ReadBytes('\n')

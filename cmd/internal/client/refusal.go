@@ -19,8 +19,8 @@ type StatusError struct {
 
 func (e *StatusError) Error() string { return e.text }
 
-// StatusOf is the exit status that an HTTP status becomes.
-func StatusOf(status int) exit.Status {
+// ExitStatus is the exit status that an HTTP status becomes.
+func ExitStatus(status int) exit.Status {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return exit.Denied

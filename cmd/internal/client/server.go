@@ -35,10 +35,11 @@ type Server struct {
 	base  string
 	token string
 	http  *http.Client
+	idle  time.Duration // idleTimeout
 }
 
 func newServer(base, token string) *Server {
-	return &Server{base: base, token: token, http: &http.Client{
+	return &Server{base: base, token: token, idle: idleTimeout, http: &http.Client{
 		Transport: &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
 			DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
@@ -91,12 +92,12 @@ func (s *Server) send(parent context.Context, r *Request) (*http.Response, error
 	resp, err := s.http.Do(req)
 	if err != nil {
 		cancel(nil)
-		return nil, s.unreachable(parent, err)
+		return nil, s.unreachable(parent, r.Method, err)
 	}
-	resp.Body = &idleBody{body: resp.Body, ctx: ctx, cancel: cancel}
+	resp.Body = &idleBody{body: resp.Body, idle: s.idle, ctx: ctx, cancel: cancel}
 	if resp.StatusCode >= 300 {
 		defer resp.Body.Close()
-		return nil, exit.With(StatusOf(resp.StatusCode), s.refusal(resp))
+		return nil, exit.With(ExitStatus(resp.StatusCode), s.refusal(resp))
 	}
 	return resp, nil
 }
@@ -143,16 +144,22 @@ func tokenRune(r rune) bool {
 
 var errInterrupted = errors.New("interrupted")
 
-// unreachable says of a request that got no answer where it went and what to look at.
-func (s *Server) unreachable(ctx context.Context, err error) error {
+// unreachable says of a request that got no answer where it went, and what to look at. One that
+// changes something may have done so, unless no connection came about.
+func (s *Server) unreachable(ctx context.Context, method string, err error) error {
+	dial, ok := errors.AsType[*net.OpError](err)
+	done := ""
+	if method != "" && method != http.MethodGet && !(ok && dial.Op == "dial") {
+		done = "; whether it was done is unknown"
+	}
 	if ctx.Err() != nil {
-		return errInterrupted
+		return fmt.Errorf("%w%s", errInterrupted, done)
 	}
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // its text repeats the method and the whole address
 	}
 	return exit.With(exit.Unavailable, fmt.Errorf(
-		"no answer from %s: %w; is the server running, and is that its address (QSTASH_URL, --url)?", s.base, err))
+		"no answer from %s: %w%s; is the server running, and is that its address (QSTASH_URL, --url)?", s.base, err, done))
 }
 
 // JSON makes a request and returns its whole answer, up to 64 MiB.
@@ -186,14 +193,13 @@ func (s *Server) broken(err error) error {
 // that is stopped or a pager, does not count.
 type idleBody struct {
 	body   io.ReadCloser
+	idle   time.Duration
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 }
 
-var errSilent = fmt.Errorf("nothing came for %v", idleTimeout)
-
 func (b *idleBody) Read(p []byte) (int, error) {
-	timer := time.AfterFunc(idleTimeout, func() { b.cancel(errSilent) })
+	timer := time.AfterFunc(b.idle, func() { b.cancel(fmt.Errorf("nothing came for %v", b.idle)) })
 	n, err := b.body.Read(p)
 	timer.Stop()
 	if err != nil && err != io.EOF && b.ctx.Err() != nil {

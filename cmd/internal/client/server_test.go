@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
@@ -99,6 +100,13 @@ func TestNoAnswer(t *testing.T) {
 	if exit.Of(err) != exit.Unavailable || !strings.HasPrefix(err.Error(), "no answer from "+gone.URL+": dial tcp ") {
 		t.Errorf("nobody there: %v, status %d", err, exit.Of(err))
 	}
+	cut := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	for method, unknown := range map[string]bool{"": false, "GET": false, "POST": true, "DELETE": true} {
+		_, err := cut.JSON(t.Context(), &Request{Method: method})
+		if exit.Of(err) != exit.Unavailable || strings.Contains(err.Error(), "; whether it was done is unknown; ") != unknown {
+			t.Errorf("a connection that is cut behind %q: %v", method, err)
+		}
+	}
 	broken := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, "{")
@@ -110,10 +118,17 @@ func TestNoAnswer(t *testing.T) {
 	if _, err := html.JSON(t.Context(), &Request{}); exit.Of(err) != exit.Unavailable {
 		t.Errorf("an answer that is no JSON: %v, status %d", err, exit.Of(err))
 	}
+	silent := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	silent.idle = 10 * time.Millisecond
+	if _, err := silent.JSON(t.Context(), &Request{}); exit.Of(err) != exit.Unavailable || !strings.HasSuffix(err.Error(), "nothing came for 10ms") {
+		t.Errorf("an answer that does not go on: %v, status %d", err, exit.Of(err))
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	hangs := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(200)
-		w.(http.Flusher).Flush()
+		_ = http.NewResponseController(w).Flush()
 		cancel()
 		<-r.Context().Done()
 	})

@@ -126,7 +126,7 @@ func clean(s string) string {
 	}
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || r == '\t' || r == '\r':
+		case unicode.IsSpace(r):
 			return ' '
 		case bad(r):
 			return unicode.ReplacementChar

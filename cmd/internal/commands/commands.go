@@ -4,12 +4,13 @@
 package commands
 
 import (
-	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/client"
+	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
@@ -41,18 +42,27 @@ func bindYes(c *cobra.Command) *bool {
 	return c.Flags().Bool("yes", false, "do it without naming each one")
 }
 
-// confirmed is nil if yes was given.
-func confirmed(yes bool, what string) error {
+// confirmed is nil if yes was given. does is what the command does: "deletes all messages".
+func confirmed(yes bool, does string) error {
 	if yes {
 		return nil
 	}
-	return exit.With(exit.Usage, errors.New("this "+what+": say --yes if that is meant"))
+	return usage("this %s: say --yes if that is meant", does)
 }
 
 // bindLimit defines --limit, -n.
 func bindLimit(c *cobra.Command, standard int) *int {
-	return c.Flags().IntP("limit", "n", standard, "at most so many, 0 for all")
+	n := standard
+	c.Flags().VarP((*config.CountValue)(&n), "limit", "n", "at most so many, 0 for all")
+	return &n
 }
+
+// texts is the value of a flag that may be repeated. A comma is part of a text.
+type texts []string
+
+func (v *texts) String() string     { return strings.Join(*v, ", ") }
+func (v *texts) Type() string       { return "text" }
+func (v *texts) Set(s string) error { *v = append(*v, s); return nil }
 
 // count is a number with its noun: "1 message", "2 messages".
 func count(n int64, noun string) string {

@@ -19,7 +19,7 @@ type filters struct {
 // textFilter is a flag with the name that the API has for it.
 type textFilter struct {
 	flag, member, usage string
-	values              []string
+	values              texts
 }
 
 var textFilters = []textFilter{
@@ -48,7 +48,7 @@ func bindFilters(c *cobra.Command, what string, but ...string) *filters {
 	}
 	for i := range f.texts {
 		t := &f.texts[i]
-		c.Flags().StringArrayVar(&t.values, t.flag, nil, t.usage+"; repeatable")
+		c.Flags().Var(&t.values, t.flag, t.usage+"; repeatable")
 	}
 	c.Flags().Var(&f.from, "from", what+" at or after this time, such as 15m (ago), 2026-03-29 or 2026-03-29T08:00:00Z")
 	c.Flags().Var(&f.to, "to", what+" at or before this time")

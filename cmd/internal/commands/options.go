@@ -3,6 +3,7 @@ package commands
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/client"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
 // options are the flags for the options of a message (QSTASH.md §3.4). Their values are the
@@ -20,9 +22,9 @@ type options struct {
 	prefix    string // of the flags
 	texts     []textOption
 	notBefore client.Moment
-	labels    []string
-	headers   []string // forwarded, "Name: value"
-	once      bool     // --content-dedup
+	labels    texts
+	headers   texts // forwarded: "Name: value", or @ and a file of such lines
+	once      bool  // --content-dedup
 	flow      flowOption
 }
 
@@ -61,7 +63,7 @@ func bindOptions(c *cobra.Command) *options {
 	o := &options{c: c, texts: slices.Clone(textOptions)}
 	o.bind()
 	f := c.Flags()
-	f.StringArrayVarP(&o.headers, "header", "H", nil, "\"Name: value\" for the destination; repeatable")
+	f.VarP(&o.headers, "header", "H", "\"Name: value\" for the destination, or @FILE with such lines, for what is secret; repeatable")
 	f.BoolVar(&o.once, "content-dedup", false, "a second message with the same destination, body and headers is not published")
 	return o
 }
@@ -91,7 +93,7 @@ func (o *options) bind() {
 	f.IntVar(&o.flow.rate, o.prefix+"flow-rate", 0, "attempts of the flow-control key in a period")
 	f.IntVar(&o.flow.parallelism, o.prefix+"flow-parallelism", 0, "attempts of the flow-control key at one time")
 	f.StringVar(&o.flow.period, o.prefix+"flow-period", "", "the period of the rate (default 1s)")
-	f.StringArrayVar(&o.labels, o.prefix+"label", nil, "label, to find it by; repeatable")
+	f.Var(&o.labels, o.prefix+"label", "label, to find it by; repeatable")
 }
 
 // set puts what the flags say into h. A value that is empty is refused: the option would be left
@@ -138,20 +140,38 @@ func (o *flowOption) value() string {
 	return strings.Join(parts, ", ")
 }
 
-// forward adds the headers for the destination. A content type is the body's own header: as a
-// forwarded one it would be ignored (QSTASH.md §3.4).
+// forward adds the headers for the destination.
 func (o *options) forward(h http.Header) error {
-	for _, line := range o.headers {
-		name, value, ok := strings.Cut(line, ":")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		switch {
-		case !ok || name == "":
-			return usage("--header %q is no header: want \"Name: value\"", line)
-		case strings.EqualFold(name, "Content-Type"):
-			h.Set("Content-Type", value)
-		default:
-			h.Add("Upstash-Forward-"+name, value)
+	for _, arg := range o.headers {
+		lines, where := []string{arg}, "--header" // its text may be a secret
+		if path, ok := strings.CutPrefix(arg, "@"); ok {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return exit.With(exit.NoInput, err)
+			}
+			lines, where = strings.Split(strings.TrimSpace(string(b)), "\n"), path
+		}
+		for i, line := range lines {
+			if !addHeader(h, line) {
+				return usage("%s: line %d is no header: want \"Name: value\"", where, i+1)
+			}
 		}
 	}
 	return nil
+}
+
+// addHeader adds one line, and says whether it is a header. A content type is the body's own: as a
+// forwarded one it would be ignored (QSTASH.md §3.4).
+func addHeader(h http.Header, line string) bool {
+	name, value, ok := strings.Cut(line, ":")
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	switch {
+	case !ok || name == "":
+		return false
+	case strings.EqualFold(name, "Content-Type"):
+		h.Set("Content-Type", value)
+	default:
+		h.Add("Upstash-Forward-"+name, value)
+	}
+	return true
 }

@@ -20,7 +20,7 @@ func bindPick(c *cobra.Command, noun, what string, but ...string) *pick {
 	return &pick{
 		noun:    noun,
 		all:     c.Flags().Bool("all", false, "all there are"),
-		yes:     c.Flags().Bool("yes", false, "do it without naming each one"),
+		yes:     bindYes(c),
 		filters: bindFilters(c, what, but...),
 	}
 }
@@ -45,8 +45,6 @@ func (p *pick) selected(ids []string, does string) (url.Values, error) {
 		return nil, usage("give ids, filters or --all: one of the three")
 	case len(ids) > 0:
 		return q, named("ID", ids)
-	case !*p.yes:
-		return nil, usage("this %s: say --yes if that is meant", does)
 	}
-	return q, nil
+	return q, confirmed(*p.yes, does)
 }

@@ -22,7 +22,7 @@ func NewPublish(environ []string) *cobra.Command {
 			"disk, and will be delivered at least once or end in the dead letter queue.",
 		Example: "  tidemill publish https://example.com/hook -d '{\"n\":1}' --content-type application/json\n" +
 			"  tidemill publish https://example.com/hook --body-file report.pdf --delay 10m --retries 5\n" +
-			"  tidemill publish https://example.com/hook --queue orders --label paid -H 'Authorization: Bearer x'\n" +
+			"  tidemill publish https://example.com/hook --queue orders --label paid -H 'X-Shop: 7' -H @secret-headers\n" +
 			"  date | tidemill publish newsletter --body-file - --dedup-id today",
 		Args: cobra.ExactArgs(1),
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +12,7 @@ import (
 func parse(args, environ []string) (*Config, error) { return parseAs(false, args, environ) }
 
 func parseAs(dev bool, args, environ []string) (c *Config, err error) {
-	cmd := &cobra.Command{Use: "test", SilenceErrors: true, SilenceUsage: true}
+	cmd := newTestCommand()
 	s := Bind(cmd, dev, environ)
 	s.BindPort(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
@@ -21,7 +20,14 @@ func parseAs(dev bool, args, environ []string) (c *Config, err error) {
 		return err
 	}
 	cmd.SetArgs(args)
-	return c, errors.Join(cmd.Execute())
+	if failed := cmd.Execute(); c == nil { // the flags were not even read
+		return Default(), failed
+	}
+	return c, err
+}
+
+func newTestCommand() *cobra.Command {
+	return &cobra.Command{Use: "test", SilenceErrors: true, SilenceUsage: true}
 }
 
 func TestPrecedence(t *testing.T) {

@@ -21,34 +21,15 @@ func Memory() (limit int64, cgroup bool) {
 	return limit, false
 }
 
-// cgroupLimit looks for the memory limit of a process's cgroup and of those above it,
-// in version 1 and 2. In a container the path is often not there, and the limit is that
-// of the root which the container sees.
+// cgroupLimit is the least memory limit of a process's cgroup and of those above it.
 func cgroupLimit(membership, mount string) int64 {
 	limit := int64(math.MaxInt64)
-	text, err := os.ReadFile(membership)
-	if err != nil {
-		return limit
-	}
-	for line := range strings.Lines(string(text)) {
-		_, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
-		controllers, path, ok := strings.Cut(rest, ":")
-		if !ok {
-			continue
+	for g := range cgroups(membership, mount, "memory") {
+		name := "memory.max"
+		if g.v1 {
+			name = "memory.limit_in_bytes"
 		}
-		root, name := mount, "memory.max"
-		switch {
-		case controllers == "memory":
-			root, name = filepath.Join(mount, "memory"), "memory.limit_in_bytes"
-		case controllers != "":
-			continue
-		}
-		for path = filepath.Clean("/" + path); ; path = filepath.Dir(path) {
-			limit = min(limit, limitIn(filepath.Join(root, path, name)))
-			if path == "/" {
-				break
-			}
-		}
+		limit = min(limit, limitIn(filepath.Join(g.dir, name)))
 	}
 	return limit
 }

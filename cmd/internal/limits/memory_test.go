@@ -42,3 +42,37 @@ func TestCgroupLimit(t *testing.T) {
 		t.Errorf("no /proc: %d", got)
 	}
 }
+
+func TestCPUQuota(t *testing.T) {
+	root := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a/cpu.max", "150000 100000\n")
+	write("a/b/cpu.max", "max 100000\n")
+	write("a/b/c/cpu.max", "20000 100000\n")
+	write("cpu/x/cpu.cfs_quota_us", "50000\n")
+	write("cpu/x/cpu.cfs_period_us", "100000\n")
+	write("cpu/cpu.cfs_quota_us", "-1\n")
+	write("cpu/cpu.cfs_period_us", "100000\n")
+	for membership, want := range map[string]float64{
+		"0::/a/b\n":                     1.5, // the one above holds
+		"0::/a/b/c\n":                   0.2,
+		"0::/elsewhere\n":               math.Inf(1),
+		"4:cpu,cpuacct:/x\n5:memory:/y": 0.5,
+		"4:cpu:/\n":                     math.Inf(1),
+		"garbage\n":                     math.Inf(1),
+	} {
+		write("membership", membership)
+		if got := cpuQuota(filepath.Join(root, "membership"), root); got != want {
+			t.Errorf("%q: %v, want %v", membership, got, want)
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
+)
+
+func newEnv(environ []string) *cobra.Command {
+	format, url, dev := envFormat("shell"), "", false
+	c := &cobra.Command{
+		Use:   "env --data DIR | --dev",
+		Short: "Print the QSTASH_... variables that clients of a server need",
+		Long: "Print QSTASH_URL, QSTASH_TOKEN and the signing keys as lines to copy: those that the first\n" +
+			"start of `serve` wrote into its data directory, or those of `dev`. They are secrets, but for\n" +
+			"dev's. Keys that were rotated since, and other tokens, are not among them.",
+		Example: "  eval \"$(tidemill env --dev)\"\n" +
+			"  tidemill env --data /var/lib/tidemill --url https://queue.example.com --format docker > queue.env",
+		Args: cobra.NoArgs,
+	}
+	data := bindData(c, environ, "data directory of `serve`")
+	c.Flags().BoolVar(&dev, "dev", false, "the first user of `tidemill dev`")
+	c.Flags().StringVar(&url, "url", "", "address that clients reach the server at (default http://127.0.0.1:8080)")
+	c.Flags().Var(&format, "format", "shell, dotenv, docker or json")
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(envFormats, cobra.ShellCompDirectiveNoFileComp))
+	c.MarkFlagsMutuallyExclusive("data", "dev")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		made, err := envCredentials(data, dev)
+		if err != nil {
+			return err
+		}
+		if url == "" {
+			url = "http://" + config.DevDefault().Listen
+		}
+		return format.write(c.OutOrStdout(), slices.Concat([]pair{{"QSTASH_URL", url}}, made.there()))
+	}
+	return c
+}
+
+// envCredentials are dev's, or what the first start wrote.
+func envCredentials(data *dataFlag, dev bool) (*credentials, error) {
+	if dev {
+		return &devUsers[0], nil
+	}
+	dir, err := data.get()
+	if err != nil {
+		return nil, exit.With(exit.Config, fmt.Errorf("%w, or take those of `tidemill dev` with --dev", err))
+	}
+	return readCredentialsFile(credentialsPath(dir))
+}
+
+func readCredentialsFile(path string) (*credentials, error) {
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, exit.With(exit.NoInput, fmt.Errorf("%w: the first start of `tidemill serve` writes it", err))
+	case errors.Is(err, os.ErrPermission):
+		return nil, exit.With(exit.Denied, fmt.Errorf("%w: it is for the user that the server runs as", err))
+	case err != nil:
+		return nil, err
+	}
+	var file struct {
+		Token   string `toml:"QSTASH_TOKEN"`
+		Current string `toml:"QSTASH_CURRENT_SIGNING_KEY"`
+		Next    string `toml:"QSTASH_NEXT_SIGNING_KEY"`
+	}
+	err = toml.Unmarshal(b, &file)
+	c := (*credentials)(&file)
+	if err != nil || len(c.there()) == 0 { // the error would show a line
+		return nil, exit.With(exit.Data, fmt.Errorf("%s was changed: neither QSTASH_TOKEN nor a signing key is in it", path))
+	}
+	return c, nil // what the configuration brings is not among them
+}
+
+// envFormat is how variables are written.
+type envFormat string
+
+var envFormats = []string{"shell", "dotenv", "docker", "json"}
+
+func (f *envFormat) String() string { return string(*f) }
+func (f *envFormat) Type() string   { return "format" }
+
+func (f *envFormat) Set(s string) error {
+	if !slices.Contains(envFormats, s) {
+		return errors.New("want shell, dotenv, docker or json")
+	}
+	*f = envFormat(s)
+	return nil
+}
+
+// write writes variables, none of whose values has a line break.
+func (f envFormat) write(w io.Writer, pairs []pair) error {
+	var b strings.Builder
+	values := map[string]string{}
+	for _, p := range pairs {
+		values[p.name] = p.value
+		switch f {
+		case "shell":
+			fmt.Fprintf(&b, "export %s='%s'\n", p.name, strings.ReplaceAll(p.value, "'", `'\''`))
+		case "dotenv":
+			fmt.Fprintf(&b, "%s=%q\n", p.name, p.value)
+		case "docker": // --env-file takes a line as it is
+			fmt.Fprintf(&b, "%s=%s\n", p.name, p.value)
+		}
+	}
+	if f == "json" {
+		text, err := json.MarshalIndent(values, "", "  ")
+		if err != nil {
+			return err
+		}
+		b.Write(append(text, '\n'))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
