@@ -52,7 +52,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	ctx, stop := untilSignal(context.Background(), stderr)
 	defer stop()
-	if err := root.ExecuteContext(ctx); err != nil {
+	if err := classified(root.ExecuteContext(ctx)); err != nil {
 		var told *toldError
 		if !errors.As(err, &told) {
 			fmt.Fprintln(stderr, "tidemill:", err)
