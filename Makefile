@@ -7,9 +7,10 @@ TOOLS := go tool -modfile=tools/go.mod
 SECONDS ?= 60
 MODE ?= kill
 MILLION ?= 1000000
+RESTARTS ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help run build deb test race lint format check crash simulate simulate-teeth isolation overload scale time bench bench-wheel
+.PHONY: help run build deb test race lint format check crash simulate simulate-teeth restarts isolation overload scale time bench bench-wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -71,6 +72,9 @@ simulate: ## the simulation, seed after seed: make simulate SECONDS=600 [SEED=n]
 
 simulate-teeth: ## plant one bug after the other and have the simulation find each; takes a minute or two [PLANT=name]
 	TIDEMILL_TEETH=1 TIDEMILL_PLANT=$(PLANT) CGO_ENABLED=0 go test -tags teeth -count=1 -timeout 15m -v -run '^TestSimulateTeeth$$' ./engine
+
+restarts: ## restart the real binary under load, behind a socket that outlives it: make restarts [RESTARTS=50]
+	TIDEMILL_RESTARTS=$(RESTARTS) CGO_ENABLED=0 go test -count=1 -timeout 30m -v -run '^TestRestarts$$' ./cmd/tidemill
 
 isolation: build ## measure what dead, silent and slow destinations cost a healthy one, and what a backlog costs in memory; takes 6 minutes
 	bin/tidemill bench isolation
