@@ -62,7 +62,7 @@ func (s *server) logReady() {
 
 // logStopped is the last line. The counts are since the start.
 func (s *server) logStopped(began time.Time) {
-	st := s.engine.Stats()
-	s.log.Info("stopped", "took", time.Since(began), "uptime", time.Since(s.began),
-		"records", st.Records, "syncs", st.Syncs, "ticks", st.Ticks, "dead_letters_expired", st.DeadExpired)
+	n := s.engine.Tally()
+	s.log.Info("stopped", "took", time.Since(began), "uptime", time.Since(s.began), "accepted", n.Accepted,
+		"delivered", n.Delivered, "retried", n.Retried, "dead_letters", n.Ended, "canceled", n.Canceled)
 }
