@@ -8,7 +8,7 @@
 //	tidemill export                            messages, dead letters, schedules and accounts as NDJSON
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
 //	tidemill top, stats, hosts                 what a running server does
-//	tidemill publish, messages, logs, queues   use its API; also dlq, replay, groups, schedules, flow, keys
+//	tidemill queues|groups|schedules|flow|keys manage what it has
 //	tidemill cron next "EXPRESSION"            when a schedule would publish
 //	tidemill bench publish|deliver|lateness    measure it
 //	tidemill profile cpu|heap|mutex|trace|...  what a running server does
