@@ -7,6 +7,8 @@
 //	tidemill backup --to X, restore --from X   copy a running server, and back
 //	tidemill export                            messages, dead letters, schedules and accounts as NDJSON
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
+//	tidemill top, stats, hosts                 what a running server does
+//	tidemill queues|groups|schedules|flow|keys manage what it has
 //	tidemill cron next "EXPRESSION"            when a schedule would publish
 //	tidemill bench publish|deliver|lateness    measure it
 //	tidemill profile cpu|heap|mutex|trace|...  what a running server does

@@ -94,9 +94,10 @@ func Line() string {
 func NewVersion() *cobra.Command {
 	output := outputValue("text")
 	c := &cobra.Command{
-		Use:   "version",
-		Short: "Print version, commit and Go version; as JSON also the formats of data",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print version, commit and Go version; as JSON also the formats of data",
+		Example: "  tidemill version\n  tidemill version -o json",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if output == "json" {
 				enc := json.NewEncoder(c.OutOrStdout())

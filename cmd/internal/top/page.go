@@ -69,7 +69,7 @@ func (p *page) summary() (out []string) {
 		out = append(out, fmt.Sprintf("attempts in flight %d of %d", n.Count, n.Max))
 	}
 	if s.Disk != nil {
-		out = append(out, diskLines(s.Disk, p.change())...)
+		out = append(out, serverLines(s.Disk, p.change())...)
 	}
 	for _, problem := range s.Problems {
 		out = append(out, "! "+clean(problem))
@@ -99,24 +99,31 @@ func (p *page) change() change {
 }
 
 // rate writes how much of a counter came in a second.
-func (c change) rate(now uint64, of func(*engine.Stats) uint64, write func(float64) string) string {
-	if c.before == nil || c.seconds <= 0 {
+func (c change) rate(now *engine.Stats, of func(*engine.Stats) uint64, write func(float64) string) string {
+	if c.before == nil || c.seconds <= 0 || of(now) < of(c.before) {
 		return none
 	}
-	return write(float64(now-of(c.before)) / c.seconds)
+	return write(float64(of(now)-of(c.before)) / c.seconds)
 }
 
-func diskLines(d *engine.Stats, c change) []string {
+// serverLines tell of all accounts, and of the disk.
+func serverLines(d *engine.Stats, c change) []string {
 	bytes := func(f float64) string { return size(int64(f)) + "/s" }
 	return []string{
+		fmt.Sprintf("all accounts: published %s  delivered %s  retried %s  dead %s  canceled %s  backlog %s",
+			c.rate(d, func(s *engine.Stats) uint64 { return s.Published }, rate),
+			c.rate(d, func(s *engine.Stats) uint64 { return s.Delivered }, rate),
+			c.rate(d, func(s *engine.Stats) uint64 { return s.Retries }, rate),
+			c.rate(d, func(s *engine.Stats) uint64 { return s.Dead }, rate),
+			c.rate(d, func(s *engine.Stats) uint64 { return s.Canceled }, rate), count(d.Pending)),
 		fmt.Sprintf("log %s in %d segments, %s live, %d spares  written %s  groups %s  records %s  stalls %d",
 			size(d.LogBytes), d.Segments, size(d.LiveBytes), d.Spares,
-			c.rate(d.WrittenBytes, func(b *engine.Stats) uint64 { return b.WrittenBytes }, bytes),
-			c.rate(d.Syncs, func(b *engine.Stats) uint64 { return b.Syncs }, rate),
-			c.rate(d.Records, func(b *engine.Stats) uint64 { return b.Records }, rate), d.Stalls),
+			c.rate(d, func(s *engine.Stats) uint64 { return s.WrittenBytes }, bytes),
+			c.rate(d, func(s *engine.Stats) uint64 { return s.Syncs }, rate),
+			c.rate(d, func(s *engine.Stats) uint64 { return s.Records }, rate), d.Stalls),
 		fmt.Sprintf("schedules %s  ticks %s  missed %s  refused: late %s, index %s", count(d.Schedules),
-			c.rate(d.Ticks, func(b *engine.Stats) uint64 { return b.Ticks }, rate), count(d.Missed),
-			c.rate(d.RefusedLate, func(b *engine.Stats) uint64 { return b.RefusedLate }, rate),
-			c.rate(d.RefusedLag, func(b *engine.Stats) uint64 { return b.RefusedLag }, rate)),
+			c.rate(d, func(s *engine.Stats) uint64 { return s.Ticks }, rate), count(d.Missed),
+			c.rate(d, func(s *engine.Stats) uint64 { return s.RefusedLate }, rate),
+			c.rate(d, func(s *engine.Stats) uint64 { return s.RefusedLag }, rate)),
 	}
 }

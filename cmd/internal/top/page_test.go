@@ -21,6 +21,8 @@ func shown(t *testing.T) (now, before *Snapshot) {
 	disk := *now.Disk
 	disk.WrittenBytes -= 1 << 20
 	disk.Syncs -= 30
+	disk.Published -= 520
+	disk.Delivered -= 7
 	disk.Records -= 90
 	earlier.At, earlier.Disk, earlier.Queues = now.At.Add(-time.Second), &disk, append([]Queue(nil), now.Queues...)
 	earlier.Queues[1].Published -= 20
@@ -66,9 +68,9 @@ func TestPageFitsItsSize(t *testing.T) {
 		hosts, queues, height int
 		wantHosts, wantQueues string
 	}{
-		{100, 100, 30, "HOSTS 12 of 100", "QUEUES 12 of 100"},
-		{100, 3, 30, "HOSTS 21 of 100", "QUEUES 3"},
-		{2, 100, 30, "HOSTS 2", "QUEUES 22 of 100"},
+		{100, 100, 30, "HOSTS 12 of 100", "QUEUES 11 of 100"},
+		{100, 3, 30, "HOSTS 20 of 100", "QUEUES 3"},
+		{2, 100, 30, "HOSTS 2", "QUEUES 21 of 100"},
 		{100, 100, 5, "HOSTS 1 of 100", "QUEUES 1 of 100"},
 		{2, 3, 0, "HOSTS 2", "QUEUES 3"},
 	} {

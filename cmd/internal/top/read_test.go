@@ -35,7 +35,7 @@ func (d *documents) Get(_ context.Context, path string, v any) error {
 // The documents are those of httpapi/EXTENSIONS.md, QUEUES.md and QSTASH.md §8, shortened.
 var (
 	adminDocuments = map[string]string{
-		"/stats": `{"logBytes":67108864,"liveBytes":1048576,"segments":2,"spares":5,"writtenBytes":5000000,"records":900,"syncs":300,"ticksPublished":7}`,
+		"/stats": `{"logBytes":67108864,"liveBytes":1048576,"segments":2,"spares":5,"writtenBytes":5000000,"records":900,"syncs":300,"ticksPublished":7,"messagesPublished":900,"messagesDelivered":880,"messagesPending":12040}`,
 		"/hosts": `{"hosts":[
 			{"host":"http://dead.example:80","halfOpen":true,"failures":11,"inFlight":1,"messages":12,"averageMillis":0,"nextProbe":"2026-03-01T00:00:02Z"},
 			{"host":"http://fast.example:80","quick":true,"inFlight":90,"messages":100,"averageMillis":4,"answered":"2026-03-01T00:00:00Z"},
