@@ -1,10 +1,6 @@
 package engine
 
-import (
-	"errors"
-
-	"github.com/tidemill/tidemill/wal"
-)
+import "github.com/tidemill/tidemill/wal"
 
 // configured is what of an account the configuration decides. What it decides is not
 // changed otherwise: the next start would take the change back.
@@ -23,7 +19,7 @@ type AccountChange struct {
 // tokens of CreateToken stay. Nothing is logged if nothing changes. What is given here can
 // afterwards be changed only here: RevokeToken and RotateKeys refuse it.
 //
-// It may use the log's reserve, as RevokeToken does. Name and Dev of a are not looked at.
+// What cannot be is a LimitError, and changes nothing. It may use the log's reserve, as RevokeToken does. Name and Dev of a are not looked at.
 func (e *Engine) ConfigureAccount(a *Account) (did AccountChange, err error) {
 	e.users.mu.Lock()
 	defer e.users.mu.Unlock()
@@ -33,12 +29,12 @@ func (e *Engine) ConfigureAccount(a *Account) (did AccountChange, err error) {
 	case old == nil:
 		return did, ErrNotFound
 	case old.Dev:
-		return did, errors.New("a development user has what is published, and nothing else")
+		return did, limitError("a development user has what is published, and nothing else")
 	}
 	r := *old
 	if hash := tokenHash([]byte(a.Token)); a.Token != "" && hash != old.TokenHash {
 		if set.byHash[hash] != nil {
-			return did, errors.New("the configured token is that of another account or another token already: choose a new one")
+			return did, limitError("the configured token is that of another account or another token already: choose a new one")
 		}
 		did.Token, did.Revived = true, old.TokenHash == hashNone
 		r.TokenHash = hash
@@ -51,7 +47,7 @@ func (e *Engine) ConfigureAccount(a *Account) (did AccountChange, err error) {
 	}
 	did.Keys = r.Current != old.Current || r.Next != old.Next
 	if did.Keys && r.Current == r.Next {
-		return AccountChange{}, errors.New("with the configured signing key the account's current and next key are the same: configure both")
+		return AccountChange{}, limitError("with the configured signing key the account's current and next key are the same: configure both")
 	}
 	if did.Token || did.Keys {
 		if err := e.defineUserLocked(&r, wal.Lazy); err != nil {

@@ -18,6 +18,9 @@ import (
 // dataVersion is the version of the data directory's layout (W1).
 const dataVersion = "1"
 
+// DataVersion is the version of the data directory that is read and written.
+const DataVersion = dataVersion
+
 // open locks the directory, opens index and log, and replays what the index had
 // not made durable.
 func (e *Engine) open() error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -49,8 +50,11 @@ func applyAuth(e accounts, cfg *config.Config, log *slog.Logger) error {
 	did, err := e.ConfigureAccount(&engine.Account{
 		ID: firstAccount, Token: b.Token, Keys: engine.Keys{Current: b.Current, Next: b.Next},
 	})
+	if _, wrong := errors.AsType[*engine.LimitError](err); wrong {
+		return exit.With(exit.Config, fmt.Errorf("auth.token, auth.signing-key: %w", err))
+	}
 	if err != nil {
-		return fmt.Errorf("auth: the first account: %w", err)
+		return fmt.Errorf("the configured secrets of the first account: %w", err)
 	}
 	switch {
 	case did.Revived:

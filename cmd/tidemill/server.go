@@ -32,20 +32,20 @@ import (
 // are carried out by a goroutine of their own, which changes what others look at only
 // where they expect that.
 type server struct {
-	cfg    *config.Config
-	log    *slog.Logger
-	logs   *logging.Control // of log
-	began  time.Time
-	ln     net.Listener
-	admin  *admin
-	client *dispatch.Client
-	alerts *alerting
-	roots  *x509.CertPool // of destinations.ca-file; nil: the system's alone
-	engine *engine.Engine
-	api    *httpapi.Server
-	fatal  chan error // capacity 1: the engine's last words
-	notify *systemd.Notifier
-	grace  time.Duration // for requests on their way when a stop begins
+	cfg      *config.Config
+	log      *slog.Logger
+	logs     *logging.Control // of log
+	began    time.Time
+	ln       net.Listener
+	admin    *admin
+	client   *dispatch.Client
+	alerts   *alerting
+	roots    *x509.CertPool // of destinations.ca-file; nil: the system's alone
+	engine   *engine.Engine
+	api      *httpapi.Server
+	fatal    chan error // capacity 1: the engine's last words
+	notify   *systemd.Notifier
+	graceful bool // a stop leaves time to requests on their way
 
 	reloads  *reloading
 	patience atomic.Int64 // shutdownTimeout

@@ -102,6 +102,9 @@ func TestFileIsNotThere(t *testing.T) {
 	if err == nil || err.Error() != "the configuration file none.toml: no such file or directory" || exit.Of(err) != exit.Config {
 		t.Errorf("%v", err)
 	}
+	if _, err = parse([]string{"--config="}, []string{"TIDEMILL_CONFIG=x"}); err == nil || !strings.Contains(err.Error(), "--config is empty") {
+		t.Errorf("an empty name: %v", err)
+	}
 	if _, err = parse(nil, []string{"TIDEMILL_CONFIG=" + t.TempDir()}); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Errorf("a directory: %v", err)
 	}

@@ -22,13 +22,17 @@ type loader struct {
 // Load reads the sources and checks what they say. It may be called again, when the
 // file, or one that holds a secret, has changed; flags and environment stay what they
 // were. The error is every problem, one in a line, with the status to exit with; secrets
-// are in none of them. It is not for concurrent use.
+// are in none of them. The configuration is there also with an error, as far as it could
+// be read, for who wants to say more of it. It is not for concurrent use.
 func (s *Sources) Load() (*Config, error) {
 	c := s.defaults()
 	c.origins = map[string]Origin{}
 	l := &loader{config: c, settings: c.Settings()}
 	// The lowest comes first, and what a higher one sets replaces it. So every value that
 	// is given anywhere is read, also one that does not count.
+	if s.file == "" && s.command.Flags().Changed(configFlag) {
+		l.problems = append(l.problems, errors.New("--config is empty: leave it out if no file is meant")) // a script's unset variable
+	}
 	l.applyFile(s.File())
 	l.applyEnv(s.environ)
 	l.applyFlags(s)
