@@ -37,11 +37,13 @@ import (
 	"github.com/tidemill/tidemill/cmd/internal/commands"
 	"github.com/tidemill/tidemill/cmd/internal/doctor"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
+	"github.com/tidemill/tidemill/cmd/internal/quiet"
 	"github.com/tidemill/tidemill/cmd/internal/sink"
 	"github.com/tidemill/tidemill/cmd/internal/systemd"
 )
 
 func main() {
+	quiet.Restore()
 	keepPrivate()
 	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
