@@ -133,6 +133,9 @@ func refuseArgs(c *cobra.Command) {
 	}
 	c.Args = func(c *cobra.Command, args []string) error {
 		err := check(c, args)
+		if err != nil && len(args) > 0 && !c.HasSubCommands() && check(c, nil) == nil {
+			err = fmt.Errorf("this command takes no argument, and %q is one", args[0]) // cobra's: unknown command
+		}
 		if err == nil {
 			err = c.ValidateFlagGroups()
 		}
