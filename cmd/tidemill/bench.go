@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -206,10 +205,11 @@ func newBenchRole() *cobra.Command {
 
 // benchFlags are the flags of all scenarios that are not bench's own options.
 type benchFlags struct {
-	format, data string
-	body         int64
-	round        time.Duration
-	token        *client.Token
+	data   string
+	format *string
+	body   int64
+	round  time.Duration
+	token  *client.Token
 }
 
 // bind defines the flags. Zero values mean bench's own defaults.
@@ -223,14 +223,11 @@ func (b *benchFlags) bind(c *cobra.Command, environ []string, o *bench.Common) {
 	f.Var((*config.DurationValue)(&b.round), "round", "length of a round (default 2s)")
 	f.Var((*config.SizeValue)(&b.body), "body", "size of a body (default 1KiB)")
 	f.StringVar(&b.data, "data-parent", "", "where the server's data directory is made; it must be on the disk to be measured (default: the working directory)")
-	f.StringVar(&b.format, "format", "text", "text, json, or bench for benchstat")
+	b.format = config.BindChoice(c, "format", "", "how to print the report (bench: for benchstat)", "text", "json", "bench")
 }
 
 // apply is called before a run, so that a wrong flag does not cost one.
 func (b *benchFlags) apply(c *cobra.Command, args []string, o *bench.Common) error {
-	if _, ok := reportFormats[b.format]; !ok {
-		return fmt.Errorf("--format %q: want text, json or bench", b.format)
-	}
 	if o.Server.URL != "" { // one that is started here says its token
 		token, err := b.token.Get()
 		if err != nil {
@@ -255,5 +252,5 @@ func (b *benchFlags) write(w io.Writer, r *bench.Report, err error) error {
 	if r == nil {
 		return err
 	}
-	return errors.Join(err, reportFormats[b.format](r, w))
+	return errors.Join(err, reportFormats[*b.format](r, w))
 }
