@@ -112,7 +112,7 @@ func newRoot(environ []string) *cobra.Command {
 		newReload(environ),
 		newWal(environ),
 		newCron(),
-		newBench(),
+		newBench(environ),
 		newProfile(environ),
 		sink.New(environ),
 		doctor.New(environ, loadRoots),
