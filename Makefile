@@ -8,9 +8,10 @@ soak: SECONDS = 1200
 SECONDS ?= 60
 MODE ?= kill
 MILLION ?= 1000000
+RESTARTS ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test race lint format check crash simulate simulate-teeth isolation overload scale soak time bench bench-wheel
+.PHONY: help run build deb test race lint format check crash simulate simulate-teeth restarts isolation overload scale soak time bench bench-wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -23,6 +24,17 @@ run: ## build and start `tidemill dev` on 127.0.0.1:8080 (ARGS="--port 8081 --da
 
 build: ## build bin/tidemill, one static file
 	CGO_ENABLED=0 go build -o bin/tidemill ./cmd/tidemill
+
+# nfpm has a module of its own: what it needs is nobody else's. VERSION begins with a digit,
+# as Debian wants it.
+VERSION ?= $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//' | grep . || echo "0.0.0+g$$(git rev-parse --short=12 HEAD)")
+deb: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+deb: export VERSION := $(VERSION)
+deb: export ARCH = $(shell go env GOARCH)
+deb: ## build dist/tidemill_VERSION_ARCH.deb and look at what it installs (VERSION=1.2.3)
+	packaging/stage $(VERSION)
+	go tool -modfile=tools/nfpm/go.mod nfpm package --config packaging/nfpm.yaml --packager deb --target dist/tidemill_$(VERSION)_$(ARCH).deb
+	packaging/check dist/tidemill_$(VERSION)_$(ARCH).deb
 
 # CI knows no cached results; -count=1 keeps a developer's run honest too, for the
 # tests that drive the built binary.
@@ -61,6 +73,9 @@ simulate: ## the simulation, seed after seed: make simulate SECONDS=600 [SEED=n]
 
 simulate-teeth: ## plant one bug after the other and have the simulation find each; takes a minute or two [PLANT=name]
 	TIDEMILL_TEETH=1 TIDEMILL_PLANT=$(PLANT) CGO_ENABLED=0 go test -tags teeth -count=1 -timeout 15m -v -run '^TestSimulateTeeth$$' ./engine
+
+restarts: ## restart the real binary under load, behind a socket that outlives it: make restarts [RESTARTS=50]
+	TIDEMILL_RESTARTS=$(RESTARTS) CGO_ENABLED=0 go test -count=1 -timeout 30m -v -run '^TestRestarts$$' ./cmd/tidemill
 
 isolation: build ## measure what dead, silent and slow destinations cost a healthy one, and what a backlog costs in memory; takes 6 minutes
 	bin/tidemill bench isolation

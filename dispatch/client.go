@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tidemill/tidemill/internal/histogram"
 )
 
 // A Client makes attempts over per-host pools of kept connections. It is safe for
@@ -127,7 +125,6 @@ type Stats struct {
 type counters struct {
 	classes                [classCount]atomic.Uint64
 	statuses               [6]atomic.Uint64
-	stages                 [stageCount]histogram.Durations
 	dials, reused, redials atomic.Uint64
 	idle, open             atomic.Int64
 }

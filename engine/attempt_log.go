@@ -19,6 +19,9 @@ func (a *attempter) logAttempt(cmd *startCommand, r *attemptResult) {
 		slog.String("message", MessageID(cmd.row.Seq, cmd.row.Nonce)), slog.String("host", host),
 		slog.Int("attempt", cmd.attempt), slog.Int("status", int(r.outcome.Status)), slog.Duration("took", a.result.Timing.Total),
 	}
+	if id := traceID(a.attempt.Header); id != "" {
+		attrs = append(attrs, slog.String("trace_id", id))
+	}
 	if r.outcome.Error != "" {
 		attrs = append(attrs, slog.String("error", r.outcome.Error))
 	}

@@ -53,7 +53,7 @@ func renderReport(o *record.Outcome, lsn uint64, failure bool) ([]byte, error) {
 	r := report{
 		Status: int(o.Status), Header: multimap(o.Header), Body: full(o.Body), Retried: int(o.Attempt) - 1, MaxRetries: int(m.Retries),
 		SourceMessageID: id, TopicName: m.Topic, EndpointName: m.Endpoint, URL: m.URL, Method: m.Method.String(),
-		SourceHeader: multimap(m.Header), SourceBody: full(body), NotBefore: m.Due, CreatedAt: m.Created,
+		SourceHeader: multimap(withoutTrace(m.Header)), SourceBody: full(body), NotBefore: m.Due, CreatedAt: m.Created,
 		ScheduleID: m.Schedule, CallerIP: m.CallerIP, MessageID: id,
 	}
 	if failure {
@@ -174,8 +174,8 @@ func (a *attempter) callback(template []byte, cmd *startCommand, failure bool) (
 }
 
 // template encodes a callback as a message to come: its Due is a delay. Retries are those
-// of the message that it reports unless it says otherwise.
-func (e *Engine) template(cb *Callback, user UserID, retries int) ([]byte, error) {
+// of the message that it reports unless it says otherwise, and so is the trace.
+func (e *Engine) template(cb *Callback, user UserID, retries int, trace *Trace) ([]byte, error) {
 	if cb == nil {
 		return nil, nil
 	}
@@ -196,12 +196,12 @@ func (e *Engine) template(cb *Callback, user UserID, retries int) ([]byte, error
 		User: uint32(user), Due: cb.Delay.Milliseconds(), Host: host, Timeout: uint32(cb.Timeout.Milliseconds()),
 		Retries: uint16(retries), Method: cb.Method, URL: cb.URL, RetryDelay: cb.RetryDelay,
 	}
-	m.Header = append([]Header{{Name: "Content-Type", Value: "application/json"}}, cb.Header...)
+	m.Header = trace.carry(append([]Header{{Name: "Content-Type", Value: "application/json"}}, cb.Header...))
 	if err := setFlow(&m, &cb.Flow); err != nil {
 		return nil, err
 	}
 	m.Lane = laneTo(&m, host)
-	if m.Failure, err = e.template(cb.Failure, user, retries); err != nil {
+	if m.Failure, err = e.template(cb.Failure, user, retries, trace); err != nil {
 		return nil, err
 	}
 	return m.Append(make([]byte, 0, m.Size())), nil
@@ -216,7 +216,7 @@ func viewCallback(template []byte) (*CallbackInfo, error) {
 	if err := record.DecodeMessage(template, &m); err != nil {
 		return nil, err
 	}
-	return &CallbackInfo{URL: m.URL, Header: m.Header}, nil
+	return &CallbackInfo{URL: m.URL, Header: withoutTrace(m.Header)}, nil
 }
 
 // setFlow gives a message its flow-control key.

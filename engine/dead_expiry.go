@@ -29,9 +29,7 @@ func (e *Engine) expireLoop() {
 			return
 		case <-time.After(wait):
 		}
-		if age := e.limits.Load().DeadAge; age > 0 {
-			e.expireRound(age)
-		}
+		e.expireRound(e.limits.Load().DeadAge)
 	}
 }
 
@@ -47,8 +45,11 @@ func (e *Engine) expireRound(age time.Duration) {
 }
 
 // expireDead deletes what is older than an age, of all accounts, and returns how many dead
-// letters it was.
+// letters it was. Below zero it is for ever.
 func (e *Engine) expireDead(age time.Duration) (n int, err error) {
+	if age < 0 {
+		return 0, nil
+	}
 	if err := e.catchUp(); err != nil {
 		return 0, err
 	}

@@ -131,8 +131,25 @@ func TestDeadLettersAreKeptForEver(t *testing.T) {
 	if err := o.validate(); err != nil {
 		t.Error(err)
 	}
-	e := expiring(t, vfs.NewMem(), newTestWall(testMorning), -1)
-	e.expireLoop() // returns
+	wall := newTestWall(testMorning)
+	e := expiring(t, vfs.NewMem(), wall, -1)
+	publish(t, e, Publish{})
+	eventually(t, func() bool {
+		ds, _, err := e.DeadLetters(DeadLetterQuery{User: 1})
+		return err == nil && len(ds) == 1
+	})
+	wall.move(e, 10_000*time.Hour)
+	if n, err := e.expireDead(e.Limits().DeadAge); n != 0 || err != nil {
+		t.Errorf("%d expired, %v", n, err)
+	}
+	l := e.Limits()
+	l.DeadAge = time.Hour
+	if err := e.SetLimits(l); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := e.expireDead(e.Limits().DeadAge); n != 1 || err != nil {
+		t.Errorf("%d expired after retention.dlq was set, %v", n, err)
+	}
 }
 
 // lockedBuffer is a log that is read while it is written.

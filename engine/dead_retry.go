@@ -133,6 +133,7 @@ func (e *Engine) override(m *record.Message, o *RetryOptions) (err error) {
 
 // overrideLine is override of flow control and callbacks.
 func (e *Engine) overrideLine(m *record.Message, p *Publish) (err error) {
+	trace := traceOf(m.Header)
 	if p.Flow.Key != "" {
 		if err := setFlow(m, &p.Flow); err != nil {
 			return err
@@ -140,12 +141,12 @@ func (e *Engine) overrideLine(m *record.Message, p *Publish) (err error) {
 		m.Lane = laneTo(m, m.Host)
 	}
 	if p.Callback != nil {
-		if m.Callback, err = e.template(p.Callback, p.User, p.Retries); err != nil {
+		if m.Callback, err = e.template(p.Callback, p.User, p.Retries, &trace); err != nil {
 			return err
 		}
 	}
 	if p.Failure != nil {
-		if m.Failure, err = e.template(p.Failure, p.User, p.Retries); err != nil {
+		if m.Failure, err = e.template(p.Failure, p.User, p.Retries, &trace); err != nil {
 			return err
 		}
 	}

@@ -34,6 +34,17 @@ var (
 	ErrLocked = errors.New("data directory is in use by another process")
 )
 
+// What is wrong with a data directory that does not open, beside ErrLocked, wal.CorruptionError
+// and what the file system says. The errors they come in say what to do.
+var (
+	// ErrNotData: it is something else.
+	ErrNotData = errors.New("is not a data directory")
+	// ErrVersion: a server of another version wrote it.
+	ErrVersion = errors.New("another version of the server wrote it")
+	// ErrIndexDamaged: the index cannot be read. It is a view, and made again from the log.
+	ErrIndexDamaged = errors.New("the index is damaged")
+)
+
 // LimitError is a publish that asks for more than the configuration allows.
 // Text is what the producer reads; it names the field.
 type LimitError struct {

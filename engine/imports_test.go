@@ -13,18 +13,18 @@ const module = "github.com/tidemill/tidemill/"
 // other and imports point one way.
 func TestImports(t *testing.T) {
 	allowed := map[string][]string{
-		"wal":                {"internal/histogram"},
-		"wal/powerfs":        {},
-		"internal/histogram": {},
-		"timerwheel":         {},
-		"dispatch":           {"internal/histogram"},
-		"bench":              {},
-		"engine/record":      {},
-		"engine/delay":       {},
-		"engine/plant":       {},
-		"engine/index":       {"engine/record", "engine/plant"},
-		"engine":             {"wal", "timerwheel", "dispatch", "engine/record", "engine/cron", "engine/delay", "engine/index", "engine/plant", "internal/histogram"},
-		"httpapi":            {"engine", "engine/record", "engine/delay", "engine/cron", "internal/histogram"},
+		"wal":           {"wal/histogram"},
+		"wal/powerfs":   {},
+		"wal/histogram": {},
+		"timerwheel":    {},
+		"dispatch":      {},
+		"bench":         {},
+		"engine/record": {},
+		"engine/delay":  {},
+		"engine/plant":  {},
+		"engine/index":  {"engine/record", "engine/plant"},
+		"engine":        {"wal", "timerwheel", "dispatch", "engine/record", "engine/cron", "engine/delay", "engine/index", "engine/plant", "wal/histogram"},
+		"httpapi":       {"engine", "engine/record", "engine/delay", "engine/cron", "wal/histogram"},
 	}
 	for pkg, want := range allowed {
 		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, module+pkg).CombinedOutput()

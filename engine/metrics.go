@@ -5,8 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine/record"
-	"github.com/tidemill/tidemill/internal/histogram"
+	"github.com/tidemill/tidemill/wal/histogram"
 )
 
 // What is counted for operators beside Stats. A message costs a few atomic additions, of
@@ -20,6 +21,7 @@ type tally struct {
 	append, durable      histogram.Durations // stages of a publish call
 
 	lateness histogram.Durations
+	attempts [attemptStages]histogram.Durations
 	panics   atomic.Uint64
 
 	batch    histogram.Durations // writing a batch of the index
@@ -34,6 +36,26 @@ type coreTally struct {
 
 	permit, flow, logged histogram.Durations
 }
+
+// AttemptStage is a part of an attempt. The first three are counted where a connection was
+// made, each if it was come to; AttemptFirstByte where an answer began, AttemptTotal always.
+type AttemptStage uint8
+
+// The stages of an attempt.
+const (
+	AttemptDNS AttemptStage = iota
+	AttemptConnect
+	AttemptTLS
+	AttemptFirstByte // from the start of the attempt
+	AttemptTotal
+
+	attemptStages
+)
+
+var attemptStageNames = [attemptStages]string{"dns", "connect", "tls", "first_byte", "total"}
+
+// String returns the stage as one lower-case word, for metrics.
+func (s AttemptStage) String() string { return attemptStageNames[s] }
 
 // DeadReason is why a message became a dead letter.
 type DeadReason uint8
@@ -132,6 +154,15 @@ func (t *tally) publishMany(rs []Result) {
 // start counts an attempt that begins now, unix ms.
 func (t *tally) start(cmd *startCommand, now int64) { t.lateness.Observe(millis(now - cmd.due)) }
 
+// attempt counts the parts of an attempt that has ended.
+func (t *tally) attempt(in *dispatch.Timing) {
+	for stage, took := range [attemptStages]time.Duration{in.DNS, in.Connect, in.TLS, in.FirstByte, in.Total} {
+		if took > 0 || AttemptStage(stage) == AttemptTotal {
+			t.attempts[stage].Observe(took)
+		}
+	}
+}
+
 // applied notes that the applier was at work since start.
 func (t *tally) applied(start time.Time) { t.applying.Add(int64(time.Since(start))) }
 
@@ -183,7 +214,8 @@ type Tally struct {
 	// host and the processor, and for its flow-control key, until it was let begin, and all
 	// until it began; and its end, until that was durable.
 	Permit, Flow, Lateness, Logged histogram.Snapshot
-	Batch                          histogram.Snapshot // writing a batch of the index
+	Attempts                       [attemptStages]histogram.Snapshot // by AttemptStage
+	Batch                          histogram.Snapshot                // writing a batch of the index
 }
 
 // Tally returns the counters, read one by one and not as of one moment.
@@ -196,6 +228,9 @@ func (e *Engine) Tally() Tally {
 		Redriven: t.redriven.Load(), Panics: t.panics.Load(), Apply: time.Duration(t.applying.Load()),
 		Append: t.append.Snapshot(), Durable: t.durable.Snapshot(), Permit: c.permit.Snapshot(), Flow: c.flow.Snapshot(),
 		Lateness: t.lateness.Snapshot(), Logged: c.logged.Snapshot(), Batch: t.batch.Snapshot(),
+	}
+	for i := range out.Attempts {
+		out.Attempts[i] = t.attempts[i].Snapshot()
 	}
 	for i := range out.Refused {
 		out.Refused[i] = t.refused[i].Load()

@@ -205,3 +205,17 @@ func BenchmarkGauges(b *testing.B) {
 		})
 	}
 }
+
+// TestAttemptStages: each stage is counted as often as it was come to.
+func TestAttemptStages(t *testing.T) {
+	var got tally
+	got.attempt(&dispatch.Timing{DNS: 1, Connect: 2, TLS: 3, FirstByte: 7, Total: 9})
+	got.attempt(&dispatch.Timing{FirstByte: 1, Total: 2}) // on a kept connection
+	got.attempt(&dispatch.Timing{Connect: 1, Total: 2})   // and none answered
+	got.attempt(&dispatch.Timing{})                       // refused before it began
+	for stage, want := range [attemptStages]uint64{1, 2, 1, 2, 4} {
+		if n := got.attempts[stage].Snapshot().Count; n != want {
+			t.Errorf("%s was counted %d times, want %d", AttemptStage(stage), n, want)
+		}
+	}
+}

@@ -35,7 +35,7 @@ func OpenOffline(fs vfs.FS, dir string) (*Offline, error) {
 	case oserror.IsPermission(err):
 		return nil, fmt.Errorf("data directory %s: %w: run this as the user that the server runs as", dir, err)
 	case oserror.IsNotExist(err):
-		return nil, fmt.Errorf("%s is not a data directory: it holds no VERSION; name the directory that the server was started with (--data DIR)", dir)
+		return nil, fmt.Errorf("%s %w: it holds no VERSION; name the directory that the server was started with (--data DIR)", dir, ErrNotData)
 	case err != nil:
 		return nil, fmt.Errorf("data directory %s: %w", dir, err)
 	}
@@ -45,7 +45,7 @@ func OpenOffline(fs vfs.FS, dir string) (*Offline, error) {
 // checkLayout refuses the layout of another version (W1).
 func checkLayout(dir, version string) error {
 	if got := strings.TrimSpace(version); got != dataVersion {
-		return fmt.Errorf("data directory %s has layout version %q, this server reads %q: use a server of that version", dir, got, dataVersion)
+		return fmt.Errorf("data directory %s has layout version %q, this server reads %q: %w: use a server of that version", dir, got, dataVersion, ErrVersion)
 	}
 	return nil
 }

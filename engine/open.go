@@ -18,6 +18,9 @@ import (
 // dataVersion is the version of the data directory's layout (W1).
 const dataVersion = "1"
 
+// DataVersion is the version of the data directory that is read and written.
+const DataVersion = dataVersion
+
 // open locks the directory, opens index and log, and replays what the index had
 // not made durable.
 func (e *Engine) open() error {
@@ -60,6 +63,9 @@ func (e *Engine) open() error {
 		return fmt.Errorf("load pull queues: %w", err)
 	}
 	if err := e.replays.load(e.idx, e.users.set.Load()); err != nil {
+		return err
+	}
+	if err := e.checkClock(); err != nil {
 		return err
 	}
 	lanes, err := e.startCore()
@@ -144,13 +150,15 @@ func (e *Engine) openDir() error {
 // lockDir keeps other processes out of a data directory.
 func lockDir(fs vfs.FS, dir string) (io.Closer, error) {
 	lock, err := fs.Lock(fs.PathJoin(dir, "LOCK"))
-	if oserror.IsPermission(err) || errors.Is(err, syscall.EROFS) {
-		return nil, fmt.Errorf("data directory %s cannot be written: %w: give this user the right to, or name another with --data", dir, err)
+	switch {
+	case err == nil:
+		return lock, nil
+	case oserror.IsPermission(err):
+		return nil, fmt.Errorf("data directory %s cannot be written: %w: give it to the user that the server runs as (chown -R), or name another with --data", dir, err)
+	case errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EIO), errors.Is(err, syscall.EMFILE):
+		return nil, fmt.Errorf("data directory %s cannot be written: %w", dir, err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: stop it, or name another directory with --data (%v)", ErrLocked, dir, err)
-	}
-	return lock, nil
+	return nil, fmt.Errorf("%w: %s: stop it, or name another directory with --data (%v)", ErrLocked, dir, err)
 }
 
 // beforeVersion are the names that a directory of ours may hold when a crash came
@@ -161,15 +169,20 @@ var beforeVersion = []string{"LOCK", "VERSION.tmp", "credentials.toml", "credent
 // mistyped --data must not scatter files over somebody's home.
 func checkOurs(fs vfs.FS, dir string) error {
 	names, err := fs.List(dir)
-	if err != nil {
-		return fmt.Errorf("data directory: %w: name a directory with --data", err)
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%s is a file: it %w; name a directory with --data", dir, ErrNotData)
+	case oserror.IsPermission(err):
+		return fmt.Errorf("data directory %s cannot be read: %w: give it to the user that the server runs as (chown -R), or name another with --data", dir, err)
+	case err != nil:
+		return fmt.Errorf("data directory: %w", err)
 	}
 	if slices.Contains(names, "VERSION") {
 		return nil
 	}
 	for _, name := range names {
 		if !slices.Contains(beforeVersion, name) {
-			return fmt.Errorf("directory %s holds %q and no VERSION: it is not a data directory; name an empty or a new one with --data", dir, name)
+			return fmt.Errorf("directory %s holds %q and no VERSION: it %w; name an empty or a new one with --data", dir, name, ErrNotData)
 		}
 	}
 	return nil
@@ -186,7 +199,13 @@ func makeDir(fs vfs.FS, dir string) error {
 			return err
 		}
 	}
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
+	err := fs.MkdirAll(dir, 0o700)
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("create data directory: %w: a file stands where a directory belongs; name another with --data", err)
+	case oserror.IsPermission(err):
+		return fmt.Errorf("create data directory: %w: make it for the user that the server runs as (install -d -m 700 -o USER %s), or name another with --data", err, dir)
+	case err != nil:
 		return fmt.Errorf("create data directory: %w", err)
 	}
 	return syncDir(fs, fs.PathDir(dir))
@@ -260,7 +279,7 @@ func (e *Engine) openIndex() error {
 	err := e.tryIndex()
 	le, ok := errors.AsType[*index.LayoutError](err)
 	if !ok || !le.Older() {
-		return err
+		return e.indexRefused(err)
 	}
 	e.opts.Logger.Warn("engine: the index was written by an earlier version and is rebuilt from the log; "+
 		"history and deduplication ids that are older than the log are lost", "layout", le.Found)
@@ -274,6 +293,25 @@ func (e *Engine) openIndex() error {
 		return fmt.Errorf("remove %s: %w", e.path(oldIndex), err)
 	}
 	return e.tryIndex()
+}
+
+// indexRefused says what an index that does not open means, and what to do about it. What
+// is no failure of the disk, and of no other version, is damage: the disk returned
+// something else than it was given.
+func (e *Engine) indexRefused(err error) error {
+	_, layout := errors.AsType[*index.LayoutError](err)
+	_, format := errors.AsType[*index.FormatError](err)
+	_, disk := errors.AsType[syscall.Errno](err)
+	switch {
+	case err == nil:
+		return nil
+	case layout || format:
+		return fmt.Errorf("%w (%w)", err, ErrVersion)
+	case disk && !oserror.IsNotExist(err):
+		return err
+	}
+	return fmt.Errorf("%w: %w: remove %s, and the start makes it again from the log; history and deduplication ids that are older than the log are lost",
+		err, ErrIndexDamaged, e.path("index"))
 }
 
 func (e *Engine) tryIndex() error {

@@ -20,8 +20,8 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 	for want, prepare := range map[string]func(fs vfs.FS){
-		`holds "letters.txt" and no VERSION`:                                          func(fs vfs.FS) { put(fs, "data/letters.txt", "dear") },
-		`has layout version "2", this server reads "1": use a server of that version`: func(fs vfs.FS) { put(fs, "data/VERSION", "2\n") },
+		`holds "letters.txt" and no VERSION`: func(fs vfs.FS) { put(fs, "data/letters.txt", "dear") },
+		`has layout version "2", this server reads "1": another version of the server wrote it: use a server of that version`: func(fs vfs.FS) { put(fs, "data/VERSION", "2\n") },
 	} {
 		fs := vfs.NewMem()
 		if err := fs.MkdirAll("data", 0o700); err != nil {

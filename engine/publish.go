@@ -215,7 +215,7 @@ func (e *Engine) buildShared(p *Publish, m *scratchMessage) error {
 	m.Message = record.Message{
 		User: uint32(p.User), Due: due, Created: created,
 		Timeout: uint32(p.Timeout.Milliseconds()), Retries: uint16(p.Retries), Method: p.Method,
-		Header: p.Header, CallerIP: p.CallerIP, RetryDelay: p.RetryDelay, Labels: p.Labels, Redact: p.Redact,
+		Header: p.Trace.carry(p.Header), CallerIP: p.CallerIP, RetryDelay: p.RetryDelay, Labels: p.Labels, Redact: p.Redact,
 	}
 	if err := e.buildLine(p, &m.Message); err != nil {
 		return err
@@ -249,10 +249,10 @@ func (e *Engine) buildLine(p *Publish, m *record.Message) (err error) {
 	if err := setFlow(m, &p.Flow); err != nil {
 		return err
 	}
-	if m.Callback, err = e.template(p.Callback, p.User, p.Retries); err != nil {
+	if m.Callback, err = e.template(p.Callback, p.User, p.Retries, &p.Trace); err != nil {
 		return err
 	}
-	if m.Failure, err = e.template(p.Failure, p.User, p.Retries); err != nil {
+	if m.Failure, err = e.template(p.Failure, p.User, p.Retries, &p.Trace); err != nil {
 		return err
 	}
 	if metaSize(p)+len(m.Callback)+len(m.Failure) > metaMax-4096 {
@@ -311,7 +311,7 @@ func (e *Engine) checkTries(retries int, timeout time.Duration) error {
 var errMeta = limitError("destination, headers, callbacks and options together exceed %d bytes", metaMax-4096)
 
 func metaSize(p *Publish) int {
-	n := len(p.URL) + len(p.CallerIP) + len(p.RetryDelay) + len(p.Queue) + len(p.Ordering) + len(p.Flow.Key)
+	n := len(p.URL) + len(p.CallerIP) + len(p.RetryDelay) + len(p.Queue) + len(p.Ordering) + len(p.Flow.Key) + p.Trace.size()
 	for i := range p.Header {
 		n += len(p.Header[i].Name) + len(p.Header[i].Value) + 12
 	}

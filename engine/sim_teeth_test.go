@@ -53,10 +53,10 @@ func bite(t *testing.T, b simPlant) {
 	p.workers.Wait()
 	if !found.Load() {
 		t.Errorf("%d seeds ran without a failed check of %s (%s)\nsee one with TIDEMILL_PLANT=%s TIDEMILL_SIM_SEED=1 go test -tags teeth -count=1 -run '^TestSimulation$' ./engine",
-			p.mu.seeds, b.finds, tally(others), b.name)
+			p.mu.seeds, b.finds, listed(others), b.name)
 		return
 	}
-	t.Logf("%s finds %s within %d seeds (%s)", b.finds, b.name, p.mu.seeds, tally(others))
+	t.Logf("%s finds %s within %d seeds (%s)", b.finds, b.name, p.mu.seeds, listed(others))
 }
 
 var invariantFailed = regexp.MustCompile(`^seed \d+, after \d+ crashes: (S\d+): `)
@@ -71,7 +71,7 @@ func brokenBy(err error) string {
 	return what
 }
 
-func tally(n map[string]int) string {
+func listed(n map[string]int) string {
 	if len(n) == 0 {
 		return "by no other"
 	}

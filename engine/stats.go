@@ -5,7 +5,7 @@ import (
 	"github.com/tidemill/tidemill/wal"
 )
 
-// Stats counts what the engine's disk has seen since the start. What there is now
+// Stats counts what the engine, above all its disk, has seen since the start. What there is now
 // comes first. The names in JSON are those of the admin listener's /stats.
 type Stats struct {
 	LogBytes  int64 `json:"logBytes"`  // of the log's segments
@@ -24,6 +24,15 @@ type Stats struct {
 	Syncs        uint64 `json:"syncs"`
 	Stalls       uint64 `json:"stalls"`
 
+	// Messages of all accounts: those that are pending, those that became durable, and what did
+	// of them.
+	Pending   int64  `json:"messagesPending"`
+	Published uint64 `json:"messagesPublished"`
+	Delivered uint64 `json:"messagesDelivered"`
+	Retries   uint64 `json:"attemptsRetried"`
+	Dead      uint64 `json:"messagesDead"`
+	Canceled  uint64 `json:"messagesCanceled"`
+
 	Schedules int64  `json:"schedules"`
 	Ticks     uint64 `json:"ticksPublished"`
 	Missed    uint64 `json:"ticksMissed"` // and not caught up (P28)
@@ -41,13 +50,15 @@ type Stats struct {
 
 // Stats returns the counters, read one by one and not as of one moment.
 func (e *Engine) Stats() Stats {
-	l := e.log.Stats()
+	l, c := e.log.Stats(), &e.core.tally
 	s := Stats{
 		LogBytes: l.SegmentBytes, LiveBytes: e.applier.a.LiveBytes(), Segments: l.Segments, Spares: l.Spares,
 		WrittenBytes: l.WrittenBytes, MovedBytes: uint64(e.reclaimer.moved.Load()), IndexBytes: e.idx.WrittenBytes(),
 		Reclaimed: l.Reclaimed, SparesMade: l.SparesMade, Recycled: l.Recycled, Removed: l.Removed,
 		Records: l.Records, Syncs: l.Syncs, Stalls: l.Stalls,
 		RefusedLate: e.admission.lates.Load(), RefusedLag: e.admission.lagging.Load(),
+		Pending: e.applier.a.PendingMessages(),
+		Published: c.published.Load(), Delivered: c.delivered.Load(), Retries: c.retried.Load(), Dead: c.ended.Load(), Canceled: c.canceled.Load(),
 		DeadExpired: e.deadExpired.Load(), CronFaults: cron.Faults(),
 		Schedules: e.scheduler.schedules.Load(), Ticks: e.scheduler.ticked.Load(), Missed: e.scheduler.missed.Load(),
 	}

@@ -52,6 +52,7 @@ type Publish struct {
 	Callback *Callback // after every attempt; nil: none
 	Failure  *Callback // after the last attempt, if that failed; nil: none
 
+	Trace  Trace    // of the request that publishes
 	Labels []string // at most LabelsMax, each of 1 to LabelMax bytes; order is kept
 	Redact Redact   // of all views of the message, and of its callbacks, which report it
 

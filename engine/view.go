@@ -120,7 +120,7 @@ func (e *Engine) readMessage(row *record.Row, v *Message) error {
 // fill makes a view of a message.
 func (v *Message) fill(row *record.Row, m *record.Message, body []byte) (err error) {
 	*v = Message{
-		ID: MessageID(row.Seq, row.Nonce), URL: m.URL, Method: m.Method.String(), Header: m.Header, Body: body,
+		ID: MessageID(row.Seq, row.Nonce), URL: m.URL, Method: m.Method.String(), Header: withoutTrace(m.Header), Body: body,
 		CallerIP: m.CallerIP, Retries: int(m.Retries), RetryDelay: m.RetryDelay,
 		Timeout: time.Duration(m.Timeout) * time.Millisecond,
 		Created: time.UnixMilli(m.Created), NotBefore: time.UnixMilli(m.Due), Due: time.UnixMilli(row.Due),

@@ -135,6 +135,7 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 	})
 	a.e.tally.start(cmd, now)
 	a.e.opts.Wire.Do(&a.attempt, &a.result)
+	a.e.tally.attempt(&a.result.Timing)
 	a.classify(r, cmd.attempt)
 	a.logAttempt(cmd, r)
 	r.outcome.Timing = timing(cmd, &a.result.Timing)

@@ -169,6 +169,7 @@ func (x *exchange) finishItem(b *batch, raw *rawItem, limits *bounds) *failure {
 	if fail != nil {
 		return fail
 	}
+	p.trace.inherit(x.head.fields)
 	to, fail := itemTarget(raw.destination)
 	if fail != nil {
 		return fail

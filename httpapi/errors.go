@@ -68,6 +68,9 @@ var sentinels = []struct {
 	{is: engine.ErrLeaseLost, status: http.StatusConflict},
 	{is: engine.ErrPushQueue, status: http.StatusConflict},
 	{is: engine.ErrLocked, status: http.StatusServiceUnavailable, text: engine.ErrLocked.Error()},
+	{is: engine.ErrNotData, status: http.StatusServiceUnavailable, text: engine.ErrNotData.Error()},
+	{is: engine.ErrVersion, status: http.StatusServiceUnavailable, text: engine.ErrVersion.Error()},
+	{is: engine.ErrIndexDamaged, status: http.StatusServiceUnavailable, text: engine.ErrIndexDamaged.Error()},
 }
 
 // failureOf returns the answer to an error of the engine, or nil when the error

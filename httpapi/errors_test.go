@@ -68,7 +68,12 @@ var retriable = map[int]bool{429: true, 503: true, 507: true}
 
 // finalFailure says which errors of such a status do not pass while this process lives.
 func finalFailure(err error) bool {
-	return errors.Is(err, engine.ErrLogFailed) || errors.Is(err, engine.ErrLocked)
+	for _, final := range []error{engine.ErrLogFailed, engine.ErrLocked, engine.ErrNotData, engine.ErrVersion, engine.ErrIndexDamaged} {
+		if errors.Is(err, final) {
+			return true
+		}
+	}
+	return false
 }
 
 // exportedErrors returns the names of the package-level variables that begin with Err.

@@ -106,6 +106,7 @@ func clonePublish(p *engine.Publish) engine.Publish {
 	c.Callback, c.Failure = cloneCallback(p.Callback), cloneCallback(p.Failure)
 	c.Body, c.Header = bytes.Clone(p.Body), cloneHeader(p.Header)
 	c.Labels, c.Redact.Names = cloneTexts(p.Labels), cloneTexts(p.Redact.Names)
+	c.Trace.Parent, c.Trace.State = strings.Clone(p.Trace.Parent), strings.Clone(p.Trace.State)
 	return c
 }
 

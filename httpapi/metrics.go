@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tidemill/tidemill/internal/histogram"
+	"github.com/tidemill/tidemill/wal/histogram"
 )
 
 // Family is what a request is about, by the beginning of its path: for metrics, which must

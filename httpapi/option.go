@@ -174,6 +174,7 @@ type publisher struct {
 	scratch []byte // decoded parts of the query, the destination
 	message engine.Publish
 	rules   engine.TimeRules // of a schedule
+	trace   trace
 }
 
 // scratchPooledMax bounds what a pooled publisher keeps.
@@ -222,6 +223,8 @@ func (p *publisher) addBare(name, value []byte, from int) *failure {
 		return p.set(optContentType, value, from)
 	case hasPrefixFold(name, extensionPrefix):
 		return p.addExtension(name[len(extensionPrefix):], value, from)
+	case from == fromHeader:
+		p.trace.add(name, value)
 	}
 	return nil
 }

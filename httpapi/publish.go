@@ -82,6 +82,9 @@ func (x *exchange) complete(to target, fields []field, b *bounds) *failure {
 		return fail
 	}
 	m := &p.message
+	if !p.scheduled() { // a trace is of one request: the ticks to come are not part of it
+		m.Trace = p.trace.engine()
+	}
 	m.User, m.CallerIP, m.URL, m.Group = x.user, x.c.ip, view(to.url), view(to.group)
 	if to.group == nil {
 		if fail := x.srv.opt.checkURL(to.url); fail != nil {

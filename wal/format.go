@@ -24,6 +24,10 @@ const (
 	maxSegmentSize = 1 << 30
 )
 
+// FormatVersion is the version of the segments that are written. Those of every version
+// from 1 on are read.
+const FormatVersion = formatVersion
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // identity is the random 128-bit identity of one use of a segment file. Every

@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tidemill/tidemill/internal/histogram"
+	"github.com/tidemill/tidemill/wal/histogram"
 )
 
 // Stats counts what a log has done since Open: take two and subtract. What there

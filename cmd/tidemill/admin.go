@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/metrics"
 	"github.com/tidemill/tidemill/cmd/internal/profiles"
 	"github.com/tidemill/tidemill/engine"
@@ -46,9 +47,9 @@ func listenAdmin(addr string, passed *net.TCPListener, api net.Addr, log *slog.L
 		log.Warn("the admin listener is off: its port is taken (choose one with --admin.listen)", "listen", addr, "error", err)
 		return nil, nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("admin.listen on %s: address already in use %s: choose another with --admin.listen, or off", addr, portOf(addr))
+		return nil, exit.With(exit.Unavailable, fmt.Errorf("admin.listen on %s: address already in use %s: choose another with --admin.listen, or off", addr, portOf(addr)))
 	case err != nil:
-		return nil, fmt.Errorf("admin.listen: %w: choose another address with --admin.listen, or off", err)
+		return nil, fmt.Errorf("%w, or off", listenFailed("admin.listen", err))
 	}
 	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		log.Warn("the admin listener takes no token and is not on loopback: whoever reaches it reads all data and makes tokens", "listen", tcp)

@@ -15,6 +15,7 @@ import (
 type alerting struct {
 	*alerts.Alerts
 	client *dispatch.Client
+	policy *dispatch.Policy
 }
 
 // openAlerts starts telling the webhook of the configuration. Its address is the operator's choice, so it may
@@ -34,7 +35,7 @@ func (s *server) openAlerts(roots *x509.CertPool) error {
 	if err != nil {
 		name = s.ln.Addr().String()
 	}
-	s.alerts = &alerting{alerts.New(alerts.Options{Wire: client, Server: name, Logger: s.log}), client}
+	s.alerts = &alerting{alerts.New(alerts.Options{Wire: client, Server: name, Logger: s.log}), client, policy}
 	return s.alerts.configure(s.cfg)
 }
 
@@ -42,6 +43,9 @@ func (s *server) openAlerts(roots *x509.CertPool) error {
 func (a *alerting) configure(cfg *config.Config) error {
 	return exit.With(exit.Config, a.Set(string(cfg.AlertsWebhook), string(cfg.AlertsSecret)))
 }
+
+// trust replaces the certificate authorities.
+func (a *alerting) trust(roots *x509.CertPool) { a.client.SetTrust(a.policy, roots) }
 
 // close drops what was not sent. A nil *alerting is one that was not opened.
 func (a *alerting) close() {

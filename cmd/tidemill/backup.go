@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/engine"
 )
 
@@ -33,7 +34,7 @@ func newBackup(environ []string) *cobra.Command {
 	s := bindSource(c, environ)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if to == "" {
-			return errors.New("where to? Name a directory, a file NAME.tar or - with --to")
+			return exit.With(exit.Usage, errors.New("where to? Name a directory, a file NAME.tar or - with --to"))
 		}
 		return s.stream(c, func(r io.Reader) error { return putBackup(c, to, r) })
 	}
@@ -151,7 +152,7 @@ func newRestore(environ []string) *cobra.Command {
 			return err
 		}
 		if from == "" {
-			return errors.New("from what? Name a backup with --from")
+			return exit.With(exit.Usage, errors.New("from what? Name a backup with --from"))
 		}
 		return openBackup(c, from, func(r io.Reader) error {
 			b, err := engine.Restore(nil, dir, r)
@@ -173,7 +174,7 @@ func openBackup(c *cobra.Command, from string, use func(io.Reader) error) error 
 	}
 	info, err := os.Stat(from)
 	if err != nil {
-		return fmt.Errorf("the backup: %w", err)
+		return exit.With(exit.NoInput, fmt.Errorf("the backup: %w", err))
 	}
 	if !info.IsDir() {
 		f, err := os.Open(from)

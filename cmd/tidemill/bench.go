@@ -31,7 +31,10 @@ func newBenchPublish() *cobra.Command {
 	var b benchFlags
 	c := &cobra.Command{
 		Use:   "publish [-- SERVE-FLAGS]",
+		Args:  cobra.ArbitraryArgs, // the server's
 		Short: "Acknowledged publishes per second, beside a bare HTTP echo",
+		Example: "  tidemill bench publish\n" +
+			"  tidemill bench publish --concurrency 64 --body 16KiB -- --log.fsync interval=10ms",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
@@ -50,8 +53,10 @@ func newBenchDeliver() *cobra.Command {
 	var o bench.DeliverOptions
 	var b benchFlags
 	c := &cobra.Command{
-		Use:   "deliver [-- SERVE-FLAGS]",
-		Short: "Delivered messages per second, beside a relay that keeps them in memory",
+		Use:     "deliver [-- SERVE-FLAGS]",
+		Args:    cobra.ArbitraryArgs, // the server's
+		Short:   "Delivered messages per second, beside a relay that keeps them in memory",
+		Example: "  tidemill bench deliver\n  tidemill bench deliver --hosts 1 --format bench",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
@@ -70,8 +75,10 @@ func newBenchLateness() *cobra.Command {
 	var o bench.LatenessOptions
 	var b benchFlags
 	c := &cobra.Command{
-		Use:   "lateness [-- SERVE-FLAGS]",
-		Short: "How late delayed messages arrive at fixed rates; one that is early fails the run",
+		Use:     "lateness [-- SERVE-FLAGS]",
+		Args:    cobra.ArbitraryArgs, // the server's
+		Short:   "How late delayed messages arrive at fixed rates; one that is early fails the run",
+		Example: "  tidemill bench lateness --rate 100 --round 1m",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
@@ -98,6 +105,7 @@ func newBenchIsolation() *cobra.Command {
 	var b benchFlags
 	c := &cobra.Command{
 		Use:   "isolation [-- SERVE-FLAGS]",
+		Args:  cobra.ArbitraryArgs, // the server's
 		Short: "What dead, silent and slow destinations cost a healthy one",
 		Long: "One healthy host gets a quarter of the messages; the others go to hosts that refuse\n" +
 			"connections, that accept them and never answer, and that take their time. Measured is\n" +
@@ -132,6 +140,7 @@ func newBenchOverload() *cobra.Command {
 	var b benchFlags
 	c := &cobra.Command{
 		Use:   "overload [-- SERVE-FLAGS]",
+		Args:  cobra.ArbitraryArgs, // the server's
 		Short: "What a server does with more publishes than it can deliver",
 		Long: "Before each load, what the server can deliver is measured; the load is a multiple of it.\n" +
 			"Everything that is accepted must arrive afterwards, and what is refused must not. To make\n" +
@@ -162,6 +171,7 @@ func newBenchPull() *cobra.Command {
 	var b benchFlags
 	c := &cobra.Command{
 		Use:   "pull [-- SERVE-FLAGS]",
+		Args:  cobra.ArbitraryArgs, // the server's
 		Short: "Messages received and acknowledged per second, beside a bare HTTP echo",
 		Long: "Consumers receive from one queue of the JSON API and acknowledge, 100 messages at a time.\n" +
 			"The messages are published before each round. Everything must be received, and nothing\n" +

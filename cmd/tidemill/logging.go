@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/tidemill/tidemill/cmd/internal/about"
 	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/cmd/internal/logging"
 )
@@ -30,7 +31,7 @@ func logOptions(cfg *config.Config) logging.Options {
 
 // logStarting is the first line: what runs here, and how it differs from what everybody runs.
 func (s *server) logStarting() {
-	s.log.Info("starting", "version", versionLine(), "pid", os.Getpid(), "cpus", runtime.GOMAXPROCS(0),
+	s.log.Info("starting", "version", about.Line(), "pid", os.Getpid(), "cpus", runtime.GOMAXPROCS(0),
 		slog.GroupAttrs("settings", nonDefault(s.cfg)...))
 	for _, text := range s.cfg.Warnings {
 		s.log.Warn("configuration: " + text)
@@ -62,7 +63,7 @@ func (s *server) logReady() {
 
 // logStopped is the last line. The counts are since the start.
 func (s *server) logStopped(began time.Time) {
-	st := s.engine.Stats()
-	s.log.Info("stopped", "took", time.Since(began), "uptime", time.Since(s.began),
-		"records", st.Records, "syncs", st.Syncs, "ticks", st.Ticks, "dead_letters_expired", st.DeadExpired)
+	n := s.engine.Tally()
+	s.log.Info("stopped", "took", time.Since(began), "uptime", time.Since(s.began), "accepted", n.Accepted,
+		"delivered", n.Delivered, "retried", n.Retried, "dead_letters", n.Ended, "canceled", n.Canceled)
 }

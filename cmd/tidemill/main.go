@@ -7,6 +7,8 @@
 //	tidemill backup --to X, restore --from X   copy a running server, and back
 //	tidemill export                            messages, dead letters, schedules and accounts as NDJSON
 //	tidemill wal dump|verify|repair            look at the log, check it, repair it
+//	tidemill top, stats, hosts                 what a running server does
+//	tidemill queues|groups|schedules|flow|keys manage what it has
 //	tidemill cron next "EXPRESSION"            when a schedule would publish
 //	tidemill bench publish|deliver|lateness    measure it
 //	tidemill profile cpu|heap|mutex|trace|...  what a running server does
@@ -28,14 +30,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/about"
 	"github.com/tidemill/tidemill/cmd/internal/commands"
 	"github.com/tidemill/tidemill/cmd/internal/doctor"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/cmd/internal/sink"
+	"github.com/tidemill/tidemill/cmd/internal/systemd"
 )
 
 func main() {
@@ -51,7 +54,7 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	ctx, stop := untilSignal(context.Background(), stderr)
 	defer stop()
-	if err := root.ExecuteContext(ctx); err != nil {
+	if err := classified(root.ExecuteContext(ctx)); err != nil {
 		var told *toldError
 		if !errors.As(err, &told) {
 			fmt.Fprintln(stderr, "tidemill:", err)
@@ -73,11 +76,10 @@ func newRoot(environ []string) *cobra.Command {
 		Long: "Tidemill keeps a message in its log, calls its destination now or later, retries\n" +
 			"until it answers 2xx, and keeps what failed in a dead letter queue.\n" +
 			"It speaks the QStash wire contract.",
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		Args:              cobra.NoArgs,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return exit.With(exit.Usage, fmt.Errorf("%w\nRun `%s --help` for the flags and their values", err, c.CommandPath()))
@@ -94,6 +96,14 @@ func newRoot(environ []string) *cobra.Command {
 		commands.NewLogs(environ),
 		commands.NewDLQ(environ),
 		commands.NewReplay(environ),
+		commands.NewQueues(environ),
+		commands.NewGroups(environ),
+		commands.NewSchedules(environ),
+		commands.NewFlow(environ),
+		commands.NewKeys(environ),
+		commands.NewStats(environ),
+		commands.NewHosts(environ),
+		newTop(environ),
 		newEnv(environ),
 		newUser(environ),
 		newToken(environ),
@@ -104,7 +114,9 @@ func newRoot(environ []string) *cobra.Command {
 		newProfile(environ),
 		sink.New(environ),
 		doctor.New(environ, loadRoots),
-		newVersion(),
+		systemd.NewCommand(),
+		about.NewMan(),
+		about.NewVersion(),
 	)
 	refuseArgs(root)
 	return root
@@ -130,36 +142,4 @@ func refuseArgs(c *cobra.Command) {
 	for _, below := range c.Commands() {
 		refuseArgs(below)
 	}
-}
-
-func newVersion() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print version, commit and Go version",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(c.OutOrStdout(), versionLine())
-			return err
-		},
-	}
-}
-
-// versionLine says what this binary was built from, as far as the build knows.
-func versionLine() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "tidemill (unknown build)"
-	}
-	commit, platform := "unknown", ""
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			commit = s.Value
-		case "GOOS":
-			platform = s.Value + platform
-		case "GOARCH":
-			platform += "/" + s.Value
-		}
-	}
-	return fmt.Sprintf("tidemill %s (commit %s, %s %s)", info.Main.Version, commit, info.GoVersion, platform)
 }

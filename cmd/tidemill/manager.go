@@ -35,7 +35,7 @@ func listenManaged(cfg *config.Config, log *slog.Logger) (*server, error) {
 		passed.Close()
 		return nil, err
 	}
-	s.notify, s.grace = notify, cfg.ShutdownTimeout/graceShare
+	s.notify, s.graceful = notify, true
 	return s, nil
 }
 
@@ -86,9 +86,13 @@ func (s *server) status() string {
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/config.MiB) }
 
-// awaitRequests lets requests arrive that are on their way, and answers them.
+// awaitRequests lets requests arrive that are on their way, and answers them. dev ends at
+// once: who stops it sits in front of it.
 func (s *server) awaitRequests(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, s.grace)
+	if !s.graceful {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.shutdownTimeout()/graceShare)
 	defer cancel()
 	if err := s.api.Drain(ctx); err != nil {
 		s.log.Warn("a listener does not close", "error", err)

@@ -203,6 +203,7 @@ func (s *server) trust(policy *dispatch.Policy, roots *x509.CertPool, answer *re
 	if changed {
 		s.roots = roots
 		s.client.SetTrust(policy, roots)
+		s.alerts.trust(roots)
 	}
 }
 

@@ -32,6 +32,13 @@ import (
 //	                         token may be @FILE
 //	hup NAME                 sends it SIGHUP and waits for the line that says what came
 //	                         of that, which is left in NAME.hup
+//	fails COMMAND ARGS       runs what fails as OPERATIONS.md says in the script's row
+//	                         (failure_test.go); it may be a command that runs tidemill
+//	ended NAME               waits until the server has ended by itself, as the row says
+//	warns NAME               wants what a server that is down has logged to be in the row
+//	nowrite NAME             lets the server write no byte more to any file
+//	tmpfs DIR OPTIONS        mounts a file system until the script ends
+//	writes DIR DURATION      makes a data directory with a message of now + DURATION
 //	await URL REGEXP         asks until the answer matches, for 20 s at most
 //	mode PATH OCTAL          compares permission bits
 //	flip FILE PLACE          changes one bit: at an offset, or in the first place
@@ -52,6 +59,7 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
+		Condition:           scriptCondition,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TAKEN", taken.Addr().String())
 			e.Setenv("TAKEN_PORT", portOf(taken.Addr().String())[1:])
@@ -97,7 +105,23 @@ func TestScript(t *testing.T) {
 				ts.Check(err)
 				ts.Check(os.WriteFile(ts.MkAbs(args[0]+".hup"), []byte(line), 0o600))
 			},
-			"await": awaitAnswer,
+			"await":  awaitAnswer,
+			"fails":  failsAsDocumented,
+			"tmpfs":  scriptTmpfs,
+			"writes": writesAtAnotherTime,
+			"warns": func(ts *testscript.TestScript, neg bool, args []string) {
+				documentedFailure(ts).check(ts, ts.ReadFile(args[0]+".err"), -1)
+			},
+			"nowrite": func(ts *testscript.TestScript, neg bool, args []string) {
+				v, _ := servers.Load(ts.Name() + args[0])
+				ts.Check(refuseWrites(v.(*process).pid()))
+			},
+			"ended": func(ts *testscript.TestScript, neg bool, args []string) {
+				v, _ := servers.Load(ts.Name() + args[0])
+				status, err := v.(*process).status()
+				ts.Check(err)
+				documentedFailure(ts).check(ts, v.(*process).stderr.String(), status)
+			},
 			"flip": func(ts *testscript.TestScript, neg bool, args []string) {
 				path := ts.MkAbs(args[0])
 				b, err := os.ReadFile(path)

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -31,20 +32,20 @@ import (
 // are carried out by a goroutine of their own, which changes what others look at only
 // where they expect that.
 type server struct {
-	cfg    *config.Config
-	log    *slog.Logger
-	logs   *logging.Control // of log
-	began  time.Time
-	ln     net.Listener
-	admin  *admin
-	client *dispatch.Client
-	alerts *alerting
-	roots  *x509.CertPool // of destinations.ca-file; nil: the system's alone
-	engine *engine.Engine
-	api    *httpapi.Server
-	fatal  chan error // capacity 1: the engine's last words
-	notify *systemd.Notifier
-	grace  time.Duration // for requests on their way when a stop begins
+	cfg      *config.Config
+	log      *slog.Logger
+	logs     *logging.Control // of log
+	began    time.Time
+	ln       net.Listener
+	admin    *admin
+	client   *dispatch.Client
+	alerts   *alerting
+	roots    *x509.CertPool // of destinations.ca-file; nil: the system's alone
+	engine   *engine.Engine
+	api      *httpapi.Server
+	fatal    chan error // capacity 1: the engine's last words
+	notify   *systemd.Notifier
+	graceful bool // a stop leaves time to requests on their way
 
 	reloads  *reloading
 	patience atomic.Int64 // shutdownTimeout
@@ -63,11 +64,11 @@ func listen(cfg *config.Config, log *slog.Logger, portFlag string) (*server, err
 func listenOr(cfg *config.Config, log *slog.Logger, portFlag string, passed systemd.Sockets) (*server, error) {
 	ln, err := passedOr(passed.API, cfg.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("listen on %s: address already in use %s: stop what uses it, or choose another with %s",
-			cfg.Listen, portOf(cfg.Listen), portFlag)
+		return nil, exit.With(exit.Unavailable, fmt.Errorf("listen on %s: address already in use %s: stop what uses it, or choose another with %s",
+			cfg.Listen, portOf(cfg.Listen), portFlag))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w: choose another address with --listen", err)
+		return nil, listenFailed("listen", err)
 	}
 	s := &server{cfg: cfg, log: log, began: time.Now(), ln: ln, fatal: make(chan error, 1)}
 	s.patience.Store(int64(cfg.ShutdownTimeout))
@@ -78,6 +79,14 @@ func listenOr(cfg *config.Config, log *slog.Logger, portFlag string, passed syst
 	s.logListening()
 	s.logPassed(&passed)
 	return s, nil
+}
+
+// listenFailed says what to do about an address that cannot be listened on.
+func listenFailed(setting string, err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s: %w: ports below 1024 need CAP_NET_BIND_SERVICE, or socket activation; or choose a higher one", setting, err)
+	}
+	return fmt.Errorf("%s: %w: choose another address with --%s", setting, err, setting)
 }
 
 func portOf(addr string) string {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -112,6 +113,11 @@ func TestNotify(t *testing.T) {
 	if err := p.ready(20 * time.Second); err != nil {
 		t.Fatal(err)
 	}
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	m.until(`^RELOADING=1\nMONOTONIC_USEC=\d+$`)
+	m.until(`^READY=1`)
 	token := readCredentials(t, dir).Token
 	body := strings.Repeat("x", 1<<20)
 	for range 3 {

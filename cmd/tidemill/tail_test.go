@@ -34,7 +34,7 @@ func TestTailOverRestart(t *testing.T) {
 	go func() { ended <- tail.Wait() }()
 	t.Cleanup(func() { _ = tail.Process.Kill() })
 
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if !out.await(ctx, `"before2"`) {
 		t.Fatalf("nothing is shown: %s", told)

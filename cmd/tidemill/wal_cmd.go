@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/config"
+	"github.com/tidemill/tidemill/cmd/internal/exit"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -51,7 +52,7 @@ func (d *dataFlag) get() (string, error) {
 	}
 	dir, err := config.Lookup(d.environ, d.config, "data")
 	if err == nil && dir == "" {
-		err = errors.New("which data directory? Name it with --data DIR or TIDEMILL_DATA")
+		err = exit.With(exit.Usage, errors.New("which data directory? Name it with --data DIR or TIDEMILL_DATA"))
 	}
 	return dir, err
 }
@@ -65,16 +66,21 @@ func (d *dataFlag) open() (*engine.Offline, error) {
 }
 
 func newWalVerify(environ []string) *cobra.Command {
+	output := "text"
 	c := &cobra.Command{
 		Use:   "verify --data DIR",
 		Short: "Check every byte of the log against its checksums",
 		Long: "Check every segment's header and order, and every group and record, and print a line\n" +
 			"for each damage: the file, the offset in it, what it means and what it costs. The exit\n" +
-			"status is 1 if there is any.",
+			"status is 65 if there is any.",
 		Args: cobra.NoArgs,
 	}
 	data := bindData(c, environ, "data directory")
+	c.Flags().StringVarP(&output, "output", "o", output, "text, or json: one object")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if output != "text" && output != "json" {
+			return exit.With(exit.Usage, fmt.Errorf("--output %q is unknown: want text or json", output))
+		}
 		dir, err := data.open()
 		if err != nil {
 			return err
@@ -83,13 +89,20 @@ func newWalVerify(environ []string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		printReport(c.OutOrStdout(), rep)
+		if output == "json" {
+			err = printReportJSON(c.OutOrStdout(), rep)
+		} else {
+			printReport(c.OutOrStdout(), rep)
+		}
+		if err != nil {
+			return exit.With(exit.IO, err)
+		}
 		if unknown != nil {
 			fmt.Fprintln(c.ErrOrStderr(), "tidemill: the index was not looked at:", unknown)
 		}
 		if len(rep.Damages) > 0 {
 			fmt.Fprintln(c.ErrOrStderr(), "tidemill: the log is damaged. Stop the server and run `tidemill wal repair`, or restore a backup")
-			return &toldError{errors.New("damage was found")}
+			return &toldError{exit.With(exit.Data, errors.New("damage was found"))}
 		}
 		return nil
 	}

@@ -151,6 +151,17 @@ func (x *Index) HistorySince(ms int64) (lsn uint64, err error) {
 	return s.lsn, err
 }
 
+// NewestHistory returns the time of the newest history row, unix s, to the second.
+func (x *Index) NewestHistory() (unix int64, ok bool, err error) {
+	leave, err := x.enter()
+	if err != nil {
+		return 0, false, err
+	}
+	defer leave()
+	s, ok, err := x.timeRow(math.MinInt64, math.MaxInt64, true)
+	return s.unix, ok, err
+}
+
 // walk is iterate on an index that stays open meanwhile.
 func (x *Index) walk(lower, upper []byte, backwards bool, fn func(k, v []byte) (bool, error)) error {
 	leave, err := x.enter()

@@ -40,6 +40,9 @@ const (
 // rebuilt from the log.
 const layout = 5
 
+// Layout is the version of the index that is read and written.
+const Layout = layout
+
 var errBadValue = errors.New("index: value of a wrong length")
 
 func dedupKey(dst []byte, bucket uint64, user uint32, hash *[16]byte) []byte {

@@ -79,6 +79,10 @@ const (
 	dropDeadVersion = 2
 )
 
+// NewestVersion is the newest version of any record's layout. Those of every version from
+// 1 on are read.
+const NewestVersion = dropDeadVersion
+
 var le = binary.LittleEndian
 
 // TypeOf returns the type of a payload.

@@ -75,7 +75,7 @@ func New(o Options) *Alerts {
 }
 
 // ErrURL is a webhook that alerts cannot be sent to. The URL is a secret, so it is not quoted.
-var ErrURL = errors.New("alerts.webhook is no URL that alerts can be sent to: want one such as https://hooks.example.com/services/...")
+var ErrURL = errors.New("alerts.webhook is no URL that alerts can be sent to: want one such as https://hooks.example.com/services/x")
 
 // Set says where alerts go from now on; an empty url is nowhere. It may be called at any time.
 func (a *Alerts) Set(url, secret string) error {

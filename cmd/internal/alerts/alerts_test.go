@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,6 @@ type receiver struct {
 	mu     sync.Mutex
 	got    []alert
 	heads  []map[string]string
-	bodies []string
 	at     []time.Time
 	answer func(n int, r *dispatch.Result) // of the n-th request, from 1; nil: 200
 }
@@ -43,7 +43,7 @@ func (w *receiver) Do(a *dispatch.Attempt, r *dispatch.Result) {
 	for _, h := range a.Header {
 		head[h.Name] = h.Value
 	}
-	w.got, w.heads, w.bodies, w.at = append(w.got, v), append(w.heads, head), append(w.bodies, string(a.Body)), append(w.at, time.Now())
+	w.got, w.heads, w.at = append(w.got, v), append(w.heads, head), append(w.at, time.Now())
 	*r = dispatch.Result{Status: 204}
 	if w.answer != nil {
 		w.answer(len(w.got), r)
@@ -64,6 +64,13 @@ func (w *receiver) take() string {
 	}
 	w.got = nil
 	return strings.Join(all, ", ")
+}
+
+// requests returns the headers of all requests, and when they came.
+func (w *receiver) requests() ([]map[string]string, []time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.heads), slices.Clone(w.at)
 }
 
 func opened(host string) engine.Notice {
@@ -160,13 +167,14 @@ func TestRetries(t *testing.T) {
 	sender(t, w, func(t *testing.T, a *Alerts, _ func(string)) {
 		a.Notify(opened("h"))
 		time.Sleep(time.Minute)
-		if len(w.heads) != 3 || w.heads[0]["Webhook-Id"] != w.heads[2]["Webhook-Id"] || w.at[2].Sub(w.at[0]) != 4*firstBackoff {
-			t.Errorf("%d requests, at %v: %v", len(w.heads), w.at, w.heads)
+		heads, at := w.requests()
+		if len(heads) != 3 || heads[0]["Webhook-Id"] != heads[2]["Webhook-Id"] || at[2].Sub(at[0]) != 4*firstBackoff {
+			t.Errorf("%d requests, at %v: %v", len(heads), at, heads)
 		}
 		a.Notify(opened("h2"))
 		time.Sleep(10 * time.Minute)
-		if n := len(w.heads); n != 3+sendTries {
-			t.Errorf("%d requests in all", n)
+		if heads, _ = w.requests(); len(heads) != 3+sendTries {
+			t.Errorf("%d requests in all", len(heads))
 		}
 	}, &log)
 	if text := log.String(); strings.Count(text, "was not delivered") != 1 || !strings.Contains(text, "answered 500") || strings.Contains(text, "canary") {
@@ -183,8 +191,8 @@ func TestRefusedIsFinal(t *testing.T) {
 	sender(t, w, func(t *testing.T, a *Alerts, _ func(string)) {
 		a.Notify(opened("h"))
 		time.Sleep(10 * time.Minute)
-		if len(w.heads) != 1 {
-			t.Errorf("%d requests", len(w.heads))
+		if heads, _ := w.requests(); len(heads) != 1 {
+			t.Errorf("%d requests", len(heads))
 		}
 	}, &log)
 	if text := log.String(); !strings.Contains(text, "its address is refused") || strings.Contains(text, "canary") {
@@ -204,7 +212,8 @@ func TestSet(t *testing.T) {
 		}
 		a.Notify(opened("h"))
 		want("circuit_opened h")
-		if h := w.heads[0]; h["url"] != "http://127.0.0.1:9/x" || !strings.HasPrefix(h["Webhook-Signature"], "v1,") || h["Webhook-Timestamp"] == "" {
+		heads, _ := w.requests()
+		if h := heads[0]; h["url"] != "http://127.0.0.1:9/x" || !strings.HasPrefix(h["Webhook-Signature"], "v1,") || h["Webhook-Timestamp"] == "" {
 			t.Errorf("the request has %v", h)
 		}
 		for _, bad := range []string{"canary", "ftp://canary/", "http://", "https://canary user@h/"} {

@@ -95,6 +95,7 @@ func newDLQGet(environ []string) *cobra.Command {
 func newDLQDelete(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "delete ID... | --all | FILTERS",
+		Args:  cobra.ArbitraryArgs,
 		Short: "Delete dead letters, by their ids or by filters",
 		Long: "Delete dead letters: those with the ids, or all that the filters select. By several ids,\n" +
 			"one that is not there is no failure. With filters --yes says that you mean it.",

@@ -13,6 +13,7 @@ import (
 func newDLQRetry(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "retry ID... | --all | FILTERS",
+		Args:  cobra.ArbitraryArgs,
 		Short: "Publish dead letters again, by their ids or by filters",
 		Long: "Publish dead letters again: those with the ids, or all that the filters select. Each becomes\n" +
 			"a new message with the body and the options that it had, but for what --set-... changes, and\n" +

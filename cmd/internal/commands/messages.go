@@ -38,6 +38,7 @@ func newMessagesGet(environ []string) *cobra.Command {
 func newMessagesCancel(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cancel ID... | --all | FILTERS",
+		Args:  cobra.ArbitraryArgs,
 		Short: "Cancel messages, by their ids or by filters",
 		Long: "Cancel pending messages: those with the ids, or all that the filters select. An attempt\n" +
 			"that is under way may still arrive. By ids, one that is not pending is no failure.\n" +

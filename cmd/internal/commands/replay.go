@@ -44,11 +44,13 @@ func NewReplay(environ []string) *cobra.Command {
 		newReplayGet(environ),
 		client.Command(environ, &cobra.Command{
 			Use: "list", Aliases: []string{"ls"}, Short: "List replays, the newest first", Args: cobra.NoArgs,
+			Example: "  tidemill replay list",
 		}, func(ctx context.Context, s *client.Session, _ []string) error {
 			return s.List(ctx, &client.Request{Path: "/v2/replay"}, client.Listing{}, 0, replayJob...)
 		}),
 		client.Command(environ, &cobra.Command{
 			Use: "stop JOB", Short: "Stop a replay for good; what it has published stays", Args: cobra.ExactArgs(1),
+			Example: "  tidemill replay stop rpl_LpTbVoqffoX",
 		}, func(ctx context.Context, s *client.Session, args []string) error {
 			r, err := replayRequest(http.MethodDelete, args)
 			if err != nil {
@@ -113,7 +115,12 @@ func replayBody(q url.Values, rate int, destination string) []byte {
 }
 
 func newReplayGet(environ []string) *cobra.Command {
-	c := &cobra.Command{Use: "get JOB", Short: "Show how far a replay is", Args: cobra.ExactArgs(1)}
+	c := &cobra.Command{
+		Use:     "get JOB",
+		Short:   "Show how far a replay is",
+		Example: "  tidemill replay get rpl_LpTbVoqffoX --wait",
+		Args:    cobra.ExactArgs(1),
+	}
 	wait := bindWait(c)
 	return client.Command(environ, c, func(ctx context.Context, s *client.Session, args []string) error {
 		r, err := replayRequest("", args)

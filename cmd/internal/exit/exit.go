@@ -31,7 +31,7 @@ var Statuses = []struct {
 	Meaning string
 }{
 	{OK, "ok", "it is done; after SIGINT or SIGTERM: an orderly stop"},
-	{Failure, "failure", "whatever has no status of its own"},
+	{Failure, "failure", "whatever has no status of its own; a command that was interrupted"},
 	{Usage, "usage", "the command line is wrong; the server refuses a value in it (400)"},
 	{Data, "data", "damaged data, or data of a newer version; the server refuses a request as it is (409, 410, 412, 413)"},
 	{NoInput, "noinput", "what was asked for is not there (404)"},

@@ -3,6 +3,7 @@ package exit
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"testing"
 )
 
@@ -21,5 +22,23 @@ func TestStatus(t *testing.T) {
 		if got := Of(err); got != want {
 			t.Errorf("Of(%v) = %d, want %d", err, got, want)
 		}
+	}
+}
+
+// TestStatuses: names and numbers stand for one status each.
+func TestStatuses(t *testing.T) {
+	for i, s := range Statuses {
+		if got, ok := Named(s.Name); !ok || got != s.Status {
+			t.Errorf("%s is %d, want %d", s.Name, got, s.Status)
+		}
+		if got, ok := Named(strconv.Itoa(int(s.Status))); !ok || got != s.Status {
+			t.Errorf("%d is %d", s.Status, got)
+		}
+		if i > 0 && s.Status <= Statuses[i-1].Status {
+			t.Errorf("%s is not in its order", s.Name)
+		}
+	}
+	if _, ok := Named("nonsense"); ok {
+		t.Error("nonsense is a status")
 	}
 }

@@ -18,9 +18,6 @@ func (s sink) attempts(c *dispatch.Client) {
 			number(s, attemptMetric, stats.Outcomes[class], failureClass(class))
 		}
 	}
-	for _, stage := range dispatch.Stages() {
-		s.spread(deliverMetric, c.Times(stage), stage.String())
-	}
 	number(s, poolMetric, stats.Hosts)
 	number(s, destConnMetric, max(stats.Open-stats.Idle, 0), "active")
 	number(s, destConnMetric, stats.Idle, "idle")

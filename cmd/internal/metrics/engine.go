@@ -61,6 +61,9 @@ func (s sink) published(t *engine.Tally) {
 	number(s, outcomeMetric, t.Canceled, "canceled")
 	s.spread(deliverMetric, t.Permit, "permit")
 	s.spread(deliverMetric, t.Flow, "flow")
+	for stage := range t.Attempts {
+		s.spread(deliverMetric, t.Attempts[stage], engine.AttemptStage(stage).String())
+	}
 	s.spread(deliverMetric, t.Logged, "outcome")
 	s.spread(lateMetric, t.Lateness)
 }

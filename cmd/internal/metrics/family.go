@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/tidemill/tidemill/internal/histogram"
+	"github.com/tidemill/tidemill/wal/histogram"
 )
 
 // family is one metric: a name, and what an operator learns from it.

@@ -19,11 +19,15 @@ type Unit struct {
 	Config string // file of the configuration. Default: none
 }
 
-const stateDirs = "/var/lib/"
+const (
+	stateDirs   = "/var/lib/"
+	defaultData = stateDirs + "tidemill"
+	command     = "serve --data " + defaultData // in the unit file
+)
 
 // Service returns the unit file of the server.
 func (u *Unit) Service() (string, error) {
-	out, command := service, "serve --data /var/lib/tidemill"
+	out, with := service, command
 	if u.Data != "" {
 		name, ok := strings.CutPrefix(strings.TrimRight(u.Data, "/"), stateDirs)
 		if !ok || name == "" || strings.ContainsAny(name, " %\"'\\") {
@@ -31,17 +35,17 @@ func (u *Unit) Service() (string, error) {
 				"name a directory there, without spaces, or use `systemctl edit` to set User= and ReadWritePaths=", u.Data, stateDirs)
 		}
 		out = strings.Replace(out, "StateDirectory=tidemill\n", "StateDirectory="+name+"\n", 1)
-		command = "serve --data " + stateDirs + name
+		with = "serve --data " + stateDirs + name
 	}
 	for _, flag := range []struct{ name, value string }{{"config", u.Config}, {"listen", u.Listen}} {
 		if strings.ContainsAny(flag.value, " \t\n%\"'\\") {
 			return "", fmt.Errorf("--%s %q has a character that means something to systemd: choose a plain one, or edit the unit", flag.name, flag.value)
 		}
 		if flag.value != "" {
-			command += " --" + flag.name + " " + flag.value
+			with += " --" + flag.name + " " + flag.value
 		}
 	}
-	return strings.Replace(out, "serve --data /var/lib/tidemill", command, 1), nil
+	return strings.Replace(out, command, with, 1), nil
 }
 
 // Socket returns the unit file of the API's socket.

@@ -3,8 +3,8 @@
 // atomic additions, without an allocation or a lock. Whoever shows the counts to
 // the outside takes a Snapshot and needs to know nothing else.
 //
-// It is a leaf that wal, dispatch and engine share. Each with buckets of its own
-// would be the same code three times, and bounds that slowly come apart.
+// It is a leaf that wal, engine and httpapi share. Each with buckets of its own would be
+// the same code three times, and bounds that slowly come apart.
 package histogram
 
 import (
