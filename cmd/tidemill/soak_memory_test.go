@@ -12,7 +12,8 @@ import (
 // memoryWatch reads the resident set of the server once a second. It is safe for
 // concurrent use.
 type memoryWatch struct {
-	t testing.TB
+	t     testing.TB
+	lives []soakLife
 
 	mu      sync.Mutex
 	pid     int // 0: there is no server at the moment
@@ -20,8 +21,8 @@ type memoryWatch struct {
 	samples [][]int64
 }
 
-func newMemoryWatch(t testing.TB) *memoryWatch {
-	w := &memoryWatch{t: t, samples: make([][]int64, len(soakLives))}
+func newMemoryWatch(t testing.TB, lives []soakLife) *memoryWatch {
+	w := &memoryWatch{t: t, lives: lives, samples: make([][]int64, len(lives))}
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -72,8 +73,8 @@ func (w *memoryWatch) life(number int) {
 func (w *memoryWatch) long() (medians []int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	most := soakLives[0].parts
-	for i, life := range soakLives {
+	most := w.lives[0].parts
+	for i, life := range w.lives {
 		if life.parts == most && len(w.samples[i]) > 0 {
 			medians = append(medians, medianOf(w.samples[i][max(0, len(w.samples[i])-60):]))
 		}

@@ -107,7 +107,7 @@ func (p *soakPull) consume(queue string, rnd *rand.Rand) {
 			}
 			continue
 		case n <= 4:
-			if p.c.tried("POST", path+"/extend", `{"visibility_seconds":10}`) == 200 {
+			if p.c.tried("POST", path+"/extend", `{"visibility_seconds":5}`) == 200 {
 				p.count(&p.extended)
 			}
 		}

@@ -14,8 +14,8 @@ import (
 )
 
 // TestSoak is P38: the real binary under a mixed load that it takes with ease, for as long
-// as TIDEMILL_SOAK says in seconds (8 by default, 1200 in `make soak`), stopped and
-// started again every now and then, and killed twice. The load is that of TestCrash, at a
+// as TIDEMILL_SOAK says in seconds (4 by default, 1200 in `make soak`), stopped and
+// started again every now and then, and killed at times. The load is that of TestCrash, at a
 // bounded rate (delays, retries, queues, flow-control keys, a group, callbacks,
 // schedules), and beside it pull queues with leases (soakPull), batches, cancels,
 // destinations that fail, are slow or dead, dead letters that are deleted and redriven
@@ -36,18 +36,21 @@ import (
 func TestSoak(t *testing.T) {
 	builtBinary(t)
 	seed := envNumber(t, "TIDEMILL_CRASH_SEED", rand.Uint64())
-	lasts := time.Duration(envNumber(t, soakEnv, 8)) * time.Second
+	lasts := time.Duration(envNumber(t, soakEnv, 4)) * time.Second
 	t.Logf("seed %d, %v", seed, lasts)
 	t.Run("soak", func(t *testing.T) {
-		s := &soak{dir: t.TempDir(), long: lasts >= 5*time.Minute}
+		s := &soak{dir: t.TempDir(), long: lasts >= 5*time.Minute, lives: shortSoak}
+		if s.long {
+			s.lives = longSoak
+		}
 		c := newCrash(t, seed, s)
 		s.start()
-		for i, life := range soakLives {
-			s.live(i, lasts*time.Duration(life.parts)/soakParts)
+		for i, life := range s.lives {
+			s.live(i, lasts*life.parts/s.parts())
 			if t.Failed() {
 				return
 			}
-			if i < len(soakLives)-1 {
+			if i < len(s.lives)-1 {
 				s.restart(life.kill)
 			}
 		}
@@ -59,20 +62,32 @@ func TestSoak(t *testing.T) {
 
 const soakEnv = "TIDEMILL_SOAK"
 
-// soakLives are the lives of the server: how long each is, in soakParts of all, and
-// whether it ends with a kill. Those of four parts are compared.
-var soakLives = []struct {
+// soakLife is a life of the server: how long it is, in parts of all, and whether it ends
+// with a kill.
+type soakLife struct {
 	parts time.Duration
 	kill  bool
-}{{4, false}, {1, true}, {4, false}, {1, false}, {1, true}, {4, false}, {1, false}, {4, false}}
+}
 
-const soakParts = 20
+// longSoak has four lives of the same length to compare, shortSoak one end of each kind.
+var (
+	longSoak  = []soakLife{{4, false}, {1, true}, {4, false}, {1, false}, {1, true}, {4, false}, {1, false}, {4, false}}
+	shortSoak = []soakLife{{1, true}, {1, false}, {2, false}}
+)
+
+func (s *soak) parts() (n time.Duration) {
+	for _, life := range s.lives {
+		n += life.parts
+	}
+	return n
+}
 
 // soak is a run. The test's goroutine owns it.
 type soak struct {
 	plain
 	dir     string
 	long    bool
+	lives   []soakLife
 	config  string
 	admin   atomic.Value // string: the admin listener of this life
 	idle    *idleState   // of the first life, before the load
@@ -104,7 +119,7 @@ func (s *soak) setup() setup {
 func (s *soak) attach(c *crash) {
 	s.plain.attach(c)
 	s.writeConfig(20)
-	s.memory = newMemoryWatch(c.t)
+	s.memory = newMemoryWatch(c.t, s.lives)
 }
 
 // writeConfig writes a file with something in it that a reload can change.
@@ -160,8 +175,16 @@ func (s *soak) warmUp(p *process) {
 func (s *soak) start() {
 	s.memory.begin(s.c.proc.pid())
 	s.pull = startSoakPull(s.c)
-	s.trouble = startSoakTrouble(s.c)
+	s.trouble = startSoakTrouble(s.c, s.slow())
 	s.chores = startSoakChores(s)
+}
+
+// slow is what the slow destination takes. Each stop waits for it.
+func (s *soak) slow() time.Duration {
+	if s.long {
+		return 2 * time.Second
+	}
+	return 500 * time.Millisecond
 }
 
 // live lets the load run for a life of the server. Its chores are the test's goroutine's.
@@ -177,10 +200,10 @@ func (s *soak) live(number int, lasts time.Duration) {
 			s.c.ticks.work()
 		}
 		s.c.ticks.look(false)
-		if i%20 == 3 {
+		if i%20 == 1 {
 			s.reload(20 + i%10)
 		}
-		if i%100 == 50 || lasts < time.Minute && i == 2 {
+		if i%100 == 50 || !s.long && number == 0 && i == 2 {
 			s.chores.backup()
 		}
 		time.Sleep(min(step, max(0, time.Until(end)))) // the life, not a wait for something
@@ -269,7 +292,9 @@ func (s *soak) tell() {
 	t.Log(s.pull.report())
 	t.Log(s.trouble.report())
 	t.Log(s.chores.report())
-	t.Log(s.memory.report())
+	if s.long {
+		t.Log(s.memory.report())
+	}
 	t.Logf("idle before, and after but for the workers: %s", s.idle)
 }
 

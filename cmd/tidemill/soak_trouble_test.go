@@ -14,13 +14,13 @@ import (
 )
 
 // soakTrouble is what does not go well in a soak: a destination that fails for good, one
-// that nobody listens at, one that takes two seconds, and messages that are canceled; and
+// that nobody listens at, one that takes its time, and messages that are canceled; and
 // batches, which do go well. It knows what became of each message, and deletes or redrives dead letters. It is safe for
 // concurrent use.
 type soakTrouble struct {
-	c       *crash
-	hosts   map[string]string // by kind
-	servers []*fasthttp.Server
+	c     *crash
+	slow  time.Duration     // what the slow destination takes
+	hosts map[string]string // by kind
 
 	mu       sync.Mutex
 	messages []*troubled
@@ -30,12 +30,10 @@ type soakTrouble struct {
 const (
 	troubleFails  = "fails"  // 500 until it is redriven
 	troubleDead   = "dead"   // refuses connections
-	troubleSlow   = "slow"   // 200 after soakSlow
+	troubleSlow   = "slow"   // 200 after slow
 	troubleCancel = "cancel" // due in an hour, and canceled at once
 	troubleNone   = "none"   // 200
 )
-
-const soakSlow = 2 * time.Second
 
 // troubled is a message of soakTrouble.
 type troubled struct {
@@ -48,13 +46,11 @@ type troubled struct {
 	again    bool   // that was answered
 }
 
-func startSoakTrouble(c *crash) *soakTrouble {
-	s := &soakTrouble{c: c, hosts: map[string]string{}}
+func startSoakTrouble(c *crash, slow time.Duration) *soakTrouble {
+	s := &soakTrouble{c: c, slow: slow, hosts: map[string]string{}}
 	s.hosts[troubleDead] = "http://127.0.0.1" + portOf(freeAddr(c.t))
 	for i, kind := range []string{troubleFails, troubleSlow, troubleCancel, troubleNone} {
-		srv := &fasthttp.Server{Handler: s.arrive, NoDefaultServerHeader: true}
-		s.servers = append(s.servers, srv)
-		s.hosts[kind] = serveHost(c.t, fmt.Sprintf("127.0.0.%d", 10+crashHosts+i), srv)
+		s.hosts[kind] = listenHost(c.t, fmt.Sprintf("127.0.0.%d", 10+crashHosts+i), s.arrive)
 	}
 	c.load.every(250*time.Millisecond, func(*rand.Rand) { s.publish(troubleFails) })
 	c.load.every(500*time.Millisecond, func(*rand.Rand) { s.publish(troubleDead) })
@@ -168,7 +164,7 @@ func (s *soakTrouble) arrive(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	if m.kind == troubleSlow {
-		time.Sleep(soakSlow) // the destination's slowness
+		time.Sleep(s.slow) // the destination's slowness
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
