@@ -4,13 +4,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 TOOLS := go tool -modfile=tools/go.mod
+soak: SECONDS = 1200
 SECONDS ?= 60
 MODE ?= kill
 MILLION ?= 1000000
 RESTARTS ?= 50
 
 .DEFAULT_GOAL := help
-.PHONY: help run build deb test race lint format check crash simulate simulate-teeth restarts isolation overload scale time bench bench-wheel
+.PHONY: help run build deb test race lint format check crash simulate simulate-teeth restarts isolation overload scale soak time bench bench-wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -86,6 +87,9 @@ scale: ## restart, memory and disk with millions of messages; takes 20 minutes a
 overload: build ## offer twice and ten times what the server delivers: with the processor as the bound, and with attempts as the bound; takes 20 minutes
 	bin/tidemill bench overload --factor 2
 	bin/tidemill bench overload --answer 50ms -- --delivery.parallelism 50
+
+soak: ## a mixed load with restarts and kills: memory, descriptors, goroutines, nothing lost: make soak [SECONDS=1200]
+	TIDEMILL_SOAK=$(SECONDS) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/tidemill
 
 time: build ## an idle server, a million messages due at once, 100,000 schedules, and lateness at 100 and 2,000 a second; takes 20 minutes and 3 GB (make time MILLION=50000: a small one)
 	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestTime' ./cmd/tidemill

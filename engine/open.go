@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tidemill/tidemill/engine/index"
+	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
 
@@ -36,6 +37,11 @@ func (e *Engine) open() error {
 		return err
 	}
 	e.opts.tell("opening the index", 0, 0)
+	// Before the index is opened, which Pebble notes on the disk: what a later version
+	// wrote is left as it is.
+	if err := wal.CheckVersions(e.opts.FS, e.path("log")); err != nil {
+		return fmt.Errorf("%w (%w)", err, ErrVersion)
+	}
 	if err := e.openIndex(); err != nil {
 		return err
 	}
@@ -390,6 +396,9 @@ func (e *Engine) replay() (bytes int64, err error) {
 		}
 		return a.Flush()
 	})
+	if errors.Is(err, record.ErrUnknown) {
+		return bytes, fmt.Errorf("replay the log: %w (%w): start the version that wrote it", err, ErrVersion)
+	}
 	if err != nil {
 		return bytes, fmt.Errorf("replay the log: %w", err)
 	}

@@ -103,7 +103,7 @@ func TestBacklogMemory(t *testing.T) {
 func mibs(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/config.MiB) }
 
 // residentSet reads VmRSS and VmHWM of a process, in bytes.
-func residentSet(t *testing.T, pid int) (rss, peak int64) {
+func residentSet(t testing.TB, pid int) (rss, peak int64) {
 	t.Helper()
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

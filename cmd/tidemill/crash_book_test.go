@@ -177,6 +177,16 @@ func (b *book) isAcked(seq uint64) bool {
 	return m != nil && m.acked
 }
 
+// ackedNow returns the numbers of the messages that are acknowledged.
+func (b *book) ackedNow() (seqs []uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, seq := range b.ids {
+		seqs = append(seqs, seq)
+	}
+	return seqs
+}
+
 // outstandingIDs returns the message ids of those outstanding.
 func (b *book) outstandingIDs() (ids []string) {
 	b.mu.Lock()

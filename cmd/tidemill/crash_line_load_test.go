@@ -53,6 +53,7 @@ func (l *lines) produce(most int, acked *atomic.Int64, next func(*rand.Rand) lin
 				return
 			case <-room:
 			}
+			load.pace.wait()
 			select {
 			case <-load.quit:
 				return

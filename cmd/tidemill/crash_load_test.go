@@ -105,6 +105,29 @@ func (g *gate) wait() <-chan struct{} {
 // anything at the moment.
 const refusedPause = 10 * time.Millisecond
 
+// pace spreads publishes over time: at most so many a second, of all who share it.
+type pace struct {
+	rate int // 0: as many as there can be
+	mu   sync.Mutex
+	next time.Time
+}
+
+// wait returns when it is the caller's turn.
+func (p *pace) wait() {
+	if p.rate == 0 {
+		return
+	}
+	p.mu.Lock()
+	now := time.Now()
+	if p.next.Before(now) {
+		p.next = now
+	}
+	wait := p.next.Sub(now)
+	p.next = p.next.Add(time.Second / time.Duration(p.rate))
+	p.mu.Unlock()
+	time.Sleep(wait) // the load's pace, not a wait for something
+}
+
 // load is the publishers: closed loop, each with one request in flight.
 type load struct {
 	t        testing.TB
@@ -115,6 +138,7 @@ type load struct {
 	sinks    *sinks
 	setup    setup
 	gate     gate
+	pace     pace
 	quit     chan struct{}
 	running  sync.WaitGroup
 	open     atomic.Int64 // publishes without an answer yet
@@ -126,7 +150,7 @@ type load struct {
 func startLoad(t testing.TB, addr, token string, b *book, s *sinks, seed uint64, how setup) *load {
 	l := &load{
 		t: t, addr: addr, token: token, book: b, sinks: s, setup: how, quit: make(chan struct{}),
-		client: newHostClient(addr),
+		client: newHostClient(addr), pace: pace{rate: how.rate},
 	}
 	l.gate.up = make(chan struct{})
 	for i := range how.publishers {
@@ -144,6 +168,7 @@ func (l *load) stop() {
 
 func (l *load) publish(rnd *rand.Rand) {
 	for {
+		l.pace.wait()
 		select {
 		case <-l.quit:
 			return

@@ -54,6 +54,7 @@ type setup struct {
 	publishers int
 	delayOneIn int // one message in so many is delayed
 	delayMax   time.Duration
+	rate       int  // publishes a second, of all publishers; 0: as many as there can be
 	ticks      bool // schedules are tested, too
 	lines      bool // queues, flow-control keys, groups and callbacks, too
 }
@@ -214,11 +215,18 @@ func (c *crash) countDuplicates() {
 // come or lies in the dead letter queue: the longest delay and a retry, with much
 // room for a slow machine.
 func (c *crash) finish() {
+	if ticksEnd, ok := c.settle(); ok {
+		c.end(ticksEnd)
+	}
+}
+
+// settle is finish without the server's end. ok is false if it is in vain.
+func (c *crash) settle() (ticksEnd int64, ok bool) {
 	c.load.stop()
 	c.ticks.down()
 	c.fault.relent()
 	c.ticks.up()
-	ticksEnd := time.Now().UnixMilli()
+	ticksEnd = time.Now().UnixMilli()
 	began, left := time.Now(), c.book.outstanding()
 	late, deadline := time.After(15*time.Second), time.After(2*time.Minute)
 	look := time.NewTicker(250 * time.Millisecond)
@@ -231,17 +239,23 @@ func (c *crash) finish() {
 		case <-late:
 			if n := c.lost(); n > 0 {
 				c.t.Errorf("the server does not know %d of the acknowledged messages that were not delivered, which are among %v", n, c.book.missing(10))
-				return
+				return ticksEnd, false
 			}
 		case <-deadline:
 			c.t.Errorf("%d acknowledged messages were not delivered, among them %v", c.book.outstanding(), c.book.missing(10))
-			return
+			return ticksEnd, false
 		}
 	}
 	c.readDeadLetters()
 	c.t.Logf("the last %d messages came within %v", left, time.Since(began).Round(time.Millisecond))
 	c.lines.finish()
 	c.ticks.finish(ticksEnd)
+	return ticksEnd, true
+}
+
+// end stops the server, and looks whether all ticks up to ticksEnd are accounted for.
+func (c *crash) end(ticksEnd int64) {
+	c.t.Helper()
 	c.proc.stop(c.t)
 	c.countDuplicates()
 	c.ticks.check(ticksEnd)

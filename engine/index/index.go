@@ -96,6 +96,12 @@ func Open(o Options) (*Index, error) {
 	if err := checkFormat(o.FS, o.Dir); err != nil {
 		return nil, err
 	}
+	// Pebble begins files when it opens for writing. An index of a later version is left
+	// as it is. What else is wrong the next lines find again.
+	_, err := ReadPosition(o.FS, o.Dir)
+	if le, ok := errors.AsType[*LayoutError](err); ok && !le.Older() {
+		return nil, le
+	}
 	db, err := pebble.Open(o.Dir, pebbleOptions(&o))
 	if err != nil {
 		return nil, fmt.Errorf("open index %s: %w", o.Dir, err)
