@@ -28,7 +28,7 @@ build: ## build bin/tidemill, one static file
 # nfpm has a module of its own: what it needs is nobody else's. VERSION begins with a digit,
 # as Debian wants it.
 VERSION ?= $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | sed 's/^v//' | grep . || echo "0.0.0+g$$(git rev-parse --short=12 HEAD)")
-deb: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+deb: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
 deb: export VERSION := $(VERSION)
 deb: export ARCH = $(shell go env GOARCH)
 deb: ## build dist/tidemill_VERSION_ARCH.deb and look at what it installs (VERSION=1.2.3)

@@ -2,7 +2,9 @@ package dispatch
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestSetTrust: a kept connection to an address that is refused from now on is closed and
@@ -67,6 +69,43 @@ func TestSetTrustUnderLoad(t *testing.T) {
 	do(t, c, Attempt{URL: s.URL}).want(t, Refused, 0, "loopback")
 	if st := c.Stats(); st.Idle != 0 || st.Open != 0 {
 		t.Errorf("connections are left of former rules: %+v", st)
+	}
+}
+
+// TestCloseCutsAttemptsOfFormerRules: an attempt that is under way by rules that were
+// replaced, at a host that others are made to since, ends when the client is closed.
+func TestCloseCutsAttemptsOfFormerRules(t *testing.T) {
+	began := make(chan struct{}, 1)
+	var first atomic.Bool
+	s := newRawServer(t, func(c *rawConn) {
+		if first.CompareAndSwap(false, true) {
+			c.request()
+			began <- struct{}{}
+			c.request() // until the client hangs up
+			return
+		}
+		serveOK(c)
+	})
+	c := newClient(t, Options{})
+	hanging := make(chan Class, 1)
+	go func() {
+		var r Result
+		c.Do(&Attempt{Method: "POST", URL: s.URL, Timeout: time.Hour}, &r)
+		hanging <- r.Class
+	}()
+	<-began
+	for range 2 {
+		c.SetTrust(mustPolicy(t, PolicyOptions{AllowPrivate: true}), nil)
+		do(t, c, Attempt{URL: s.URL}).want(t, OK, 200, "")
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if class := <-hanging; class != Canceled {
+		t.Errorf("the attempt ends with %v", class)
+	}
+	if n := len(c.registry.mu.loose); n != 0 {
+		t.Errorf("%d pools are still known", n)
 	}
 }
 

@@ -71,10 +71,12 @@ func (p *pool) enter(now time.Time) bool {
 	return true
 }
 
-func (p *pool) leave() {
+// leave counts an attempt out, and says whether the registry may forget p.
+func (p *pool) leave() (forget bool) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.mu.users--
-	p.mu.Unlock()
+	return !p.kept || p.mu.retired && p.mu.users == 0
 }
 
 // get returns the kept connection used last that is still good, or nil. The most
@@ -209,16 +211,15 @@ func (p *pool) closeIdle(conns []*conn) {
 	}
 }
 
-// retire closes what is idle and keeps no connection from now on. Attempts that are
-// under way in it end there.
-func (p *pool) retire() {
+// retire has p keep no connection from now on. It returns those that are idle, which the
+// caller closes, and how many attempts are under way in it: they end there.
+func (p *pool) retire() (idle []*conn, users int) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.mu.retired = true
-	idle := p.mu.idle
-	p.mu.idle = nil
+	idle, p.mu.idle = p.mu.idle, nil
 	p.mu.open -= len(idle)
-	p.mu.Unlock()
-	p.closeIdle(idle)
+	return idle, p.mu.users
 }
 
 // cut closes everything, active connections too; their attempts see it and end.

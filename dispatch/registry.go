@@ -15,7 +15,8 @@ const poolIdle = time.Minute
 type registry struct {
 	c     *Client
 	pools *xsync.MapOf[string, *pool]
-	// loose holds the pools over MaxHosts, for Close to cut.
+	// loose holds the pools that are in use and not among pools, for Close to cut: those
+	// over MaxHosts, and those that were set aside.
 	mu struct {
 		sync.Mutex
 		loose map[*pool]struct{}
@@ -48,9 +49,21 @@ func (g *registry) acquire(key string, t *target, now time.Time) *pool {
 		if p.enter(now) {
 			return p
 		}
-		g.remove(p)
-		p.retire()
+		g.setAside(p)
 	}
+}
+
+// setAside takes a pool out that no attempt enters any more. Close has to find those that
+// are under way in it, so it is known until the last one leaves.
+func (g *registry) setAside(p *pool) {
+	g.mu.Lock()
+	idle, users := p.retire()
+	if users > 0 {
+		g.mu.loose[p] = struct{}{} // before it is taken out: closeAll looks here last
+	}
+	g.mu.Unlock()
+	g.remove(p)
+	p.closeIdle(idle)
 }
 
 // acquireLoose returns a pool for one attempt, when there are MaxHosts already.
@@ -64,8 +77,7 @@ func (g *registry) acquireLoose(key string, t *target, now time.Time) *pool {
 }
 
 func (g *registry) release(p *pool) {
-	p.leave()
-	if !p.kept {
+	if p.leave() {
 		g.mu.Lock()
 		delete(g.mu.loose, p)
 		g.mu.Unlock()

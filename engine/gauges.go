@@ -75,7 +75,7 @@ func (c *core) gauges(queues int) *Gauges {
 	g := &Gauges{
 		Resident: c.resident, ResidentMax: c.opts.Resident, Retiring: len(c.bySeq) - c.resident,
 		Lanes: len(c.byLane), SpilledLanes: c.spilledLanes, PagesInFlight: int(c.pagesAsked - c.pagesDone), Wheel: c.wheel.Stats(),
-		InFlight: c.inflight, InFlightMax: c.opts.Parallelism, InFlightSlow: c.wary, Young: c.pace.young, YoungMax: c.pace.limit,
+		InFlight: c.inflight, InFlightMax: c.parallelism, InFlightSlow: c.wary, Young: c.pace.young, YoungMax: c.pace.limit,
 		Undurable: c.undurable, UndurableBytes: c.undurableBytes, Held: len(c.held),
 		Hosts: len(c.byHost), HostsFailing: c.failing, HostsHalfOpen: c.halfOpen,
 		WaitingAtHosts: c.waiting[waitsAtHost], WaitingAtKeys: c.waiting[waitsAtKey],

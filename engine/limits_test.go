@@ -51,6 +51,9 @@ func TestLimitsOfCore(t *testing.T) {
 	start(0, end())
 	start(1, end())
 	start(62, set(100, 64))
+	if g := b.gauges(0); g.InFlight != 64 || g.InFlightMax != 100 {
+		t.Errorf("operators are told of %d attempts, at most %d; want 64 and 100", g.InFlight, g.InFlightMax)
+	}
 }
 
 // TestSetLimits: what is wrong changes nothing, and what is right is in force when the

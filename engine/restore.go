@@ -72,7 +72,7 @@ func (s *restore) begin() error {
 	}
 	for _, name := range names {
 		if name != "LOCK" && name != "lost+found" {
-			return fmt.Errorf("restore: directory %s holds %q: name an empty or a new one with --data", s.dir, name)
+			return fmt.Errorf("directory %s holds %q: name an empty or a new one", s.dir, name)
 		}
 	}
 	if err := makeDir(s.fs, s.dir); err != nil {
@@ -97,7 +97,8 @@ func (s *restore) undo() {
 // leads out of the directory.
 var backupEntry = regexp.MustCompile(`^(log|index)/[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
-var errNoBackup = errors.New("this is no backup of tidemill")
+// ErrNoBackup is what Restore and CheckBackup fail with when a stream is something else.
+var ErrNoBackup = errors.New("this is no backup of tidemill")
 
 // unpack writes the files. The first entry says what it is, the last one that it
 // is complete.
@@ -119,7 +120,7 @@ func (s *restore) unpack(t *tar.Reader) error {
 			break
 		}
 		if h.Typeflag != tar.TypeReg || !backupEntry.MatchString(h.Name) {
-			return fmt.Errorf("%w: it holds %q", errNoBackup, h.Name)
+			return fmt.Errorf("%w: it holds %q", ErrNoBackup, h.Name)
 		}
 		s.done.Index = s.done.Index || strings.HasPrefix(h.Name, "index/")
 		if err := s.unpackFile(h.Name, t); err != nil {
@@ -143,17 +144,17 @@ func incomplete(err error) error {
 func (s *restore) readHead(t *tar.Reader) error {
 	h, err := t.Next()
 	if err == nil && h.Name != backupName {
-		err = errNoBackup
+		err = ErrNoBackup
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", errNoBackup, err)
+		return fmt.Errorf("%w: %w", ErrNoBackup, err)
 	}
 	b, err := io.ReadAll(io.LimitReader(t, 64<<10))
 	if err != nil {
 		return incomplete(err)
 	}
 	if err := json.Unmarshal(b, &s.head); err != nil {
-		return fmt.Errorf("%w: %s cannot be read: %w", errNoBackup, backupName, err)
+		return fmt.Errorf("%w: %s cannot be read: %w", ErrNoBackup, backupName, err)
 	}
 	if s.head.Format != backupFormat {
 		return fmt.Errorf("the backup has format %d, this version reads %d: use the version that wrote it", s.head.Format, backupFormat)

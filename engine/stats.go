@@ -57,7 +57,7 @@ func (e *Engine) Stats() Stats {
 		Reclaimed: l.Reclaimed, SparesMade: l.SparesMade, Recycled: l.Recycled, Removed: l.Removed,
 		Records: l.Records, Syncs: l.Syncs, Stalls: l.Stalls,
 		RefusedLate: e.admission.lates.Load(), RefusedLag: e.admission.lagging.Load(),
-		Pending: e.applier.a.PendingMessages(),
+		Pending:   e.applier.a.PendingMessages(),
 		Published: c.published.Load(), Delivered: c.delivered.Load(), Retries: c.retried.Load(), Dead: c.ended.Load(), Canceled: c.canceled.Load(),
 		DeadExpired: e.deadExpired.Load(), CronFaults: cron.Faults(),
 		Schedules: e.scheduler.schedules.Load(), Ticks: e.scheduler.ticked.Load(), Missed: e.scheduler.missed.Load(),

@@ -78,7 +78,7 @@ func (x *exchange) follow(q *engine.EventQuery) error {
 		if err != nil {
 			return err
 		}
-		if x.srv.stopping.Load() || !x.authenticate() || x.user != user {
+		if x.srv.draining.Load() || !x.authenticate() || x.user != user {
 			return x.ok(http.StatusOK)
 		}
 		if more {

@@ -199,22 +199,31 @@ func TestEventStreamSlowReader(t *testing.T) {
 	waitFor(t, func() bool { return s.streams.held() == 0 })
 }
 
-// TestEventStreamShutdown: a stream that waits ends at once, and properly.
+// TestEventStreamShutdown: a stream that waits ends at once, and properly, when the server
+// stops and already when it drains.
 func TestEventStreamShutdown(t *testing.T) {
+	for name, stop := range map[string]func(*Server, context.Context) error{"drain": (*Server).Drain, "shutdown": (*Server).Shutdown} {
+		t.Run(name, func(t *testing.T) { streamEndsWith(t, stop) })
+	}
+}
+
+func streamEndsWith(t *testing.T, stop func(*Server, context.Context) error) {
 	waiting := &endlessEvents{event: true}
 	s := start(t, func(o *Options) { o.Engine.(*fakeEngine).EventEngine = waiting })
 	src := openStream(t, s.addr, "")
 	src.next()
 	waitFor(t, func() bool { return waiting.waited.Load() > 0 })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- s.Shutdown(context.Background()) }()
-	for ok := true; ok; {
+	go func() { done <- stop(s.Server, ctx) }()
+	for ok := true; ok && ctx.Err() == nil; {
 		_, ok = src.next()
 	}
 	if err := src.body.Err(); err != nil {
 		t.Errorf("the stream was cut: %v", err)
 	}
-	if err := <-done; err != nil {
-		t.Error(err)
+	if err := <-done; err != nil || ctx.Err() != nil {
+		t.Errorf("%v, %v", err, ctx.Err())
 	}
 }

@@ -139,5 +139,5 @@ func almostAll(t *testing.T) string {
 	if err := unix.Statfs(t.TempDir(), &fs); err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%dMiB", int64(fs.Blocks)*fs.Bsize>>20-1)
+	return fmt.Sprintf("%dMiB", int64(fs.Blocks)*int64(fs.Bsize)>>20-1)
 }

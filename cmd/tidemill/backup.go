@@ -36,6 +36,9 @@ func newBackup(environ []string) *cobra.Command {
 		if to == "" {
 			return exit.With(exit.Usage, errors.New("where to? Name a directory, a file NAME.tar or - with --to"))
 		}
+		if err := outsideData(to); err != nil {
+			return err
+		}
 		return s.stream(c, func(r io.Reader) error { return putBackup(c, to, r) })
 	}
 	return c
@@ -102,6 +105,28 @@ func putBackup(c *cobra.Command, to string, r io.Reader) error {
 			b.Created.Format("2006-01-02 15:04:05 MST"), to, b.Bytes, count(b.Records, "log record"))
 	}
 	return err
+}
+
+// outsideData refuses a place below a data directory: a backup that is lost with what it is
+// the backup of, and a server's directory with something else in it.
+func outsideData(to string) error {
+	if to == "-" {
+		return nil
+	}
+	abs, err := filepath.Abs(to)
+	if err != nil {
+		return err
+	}
+	for dir := filepath.Dir(abs); ; dir = filepath.Dir(dir) {
+		_, noVersion := os.Stat(filepath.Join(dir, "VERSION"))
+		_, noLog := os.Stat(filepath.Join(dir, "log"))
+		if noVersion == nil && noLog == nil {
+			return exit.With(exit.Usage, fmt.Errorf("%s is inside the data directory %s: name a place outside of it", to, dir))
+		}
+		if dir == filepath.Dir(dir) {
+			return nil
+		}
+	}
 }
 
 // writeTar puts the stream in a file that is there in full or not at all. A file of

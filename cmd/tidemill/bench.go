@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -10,23 +9,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/bench"
+	"github.com/tidemill/tidemill/cmd/internal/client"
 	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // newBench wires bench's Options to flags. Children are this executable again: the
 // server by `serve`, the reference servers by the hidden `bench role`.
-func newBench() *cobra.Command {
+func newBench(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure a server beside reference servers in the same run",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBenchPublish(), newBenchDeliver(), newBenchLateness(), newBenchIsolation(), newBenchOverload(), newBenchPull(), newBenchRole())
+	c.AddCommand(newBenchPublish(environ), newBenchDeliver(environ), newBenchLateness(environ), newBenchIsolation(environ), newBenchOverload(environ), newBenchPull(environ), newBenchRole())
 	return c
 }
 
-func newBenchPublish() *cobra.Command {
+func newBenchPublish(environ []string) *cobra.Command {
 	var o bench.PublishOptions
 	var b benchFlags
 	c := &cobra.Command{
@@ -43,13 +43,13 @@ func newBenchPublish() *cobra.Command {
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
-	b.bind(c, &o.Common)
+	b.bind(c, environ, &o.Common)
 	c.Flags().Var((*config.DurationValue)(&o.Delay), "delay", "delay of the messages, so that none is delivered in the run (default 1d)")
 	c.Flags().StringVar(&o.Destination, "destination", "", "where the messages would go")
 	return c
 }
 
-func newBenchDeliver() *cobra.Command {
+func newBenchDeliver(environ []string) *cobra.Command {
 	var o bench.DeliverOptions
 	var b benchFlags
 	c := &cobra.Command{
@@ -65,13 +65,13 @@ func newBenchDeliver() *cobra.Command {
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
-	b.bind(c, &o.Common)
+	b.bind(c, environ, &o.Common)
 	c.Flags().IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	c.Flags().IntVar(&o.Backlog, "backlog", 0, "most messages published and not arrived (default 4 for each producer)")
 	return c
 }
 
-func newBenchLateness() *cobra.Command {
+func newBenchLateness(environ []string) *cobra.Command {
 	var o bench.LatenessOptions
 	var b benchFlags
 	c := &cobra.Command{
@@ -87,7 +87,7 @@ func newBenchLateness() *cobra.Command {
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
-	b.bind(c, &o.Common)
+	b.bind(c, environ, &o.Common)
 	f := c.Flags()
 	f.Lookup("concurrency").Usage = "producers that keep each rate (default 32)"
 	f.Lookup("rounds").Usage = "rounds at each rate (default 1)"
@@ -100,7 +100,7 @@ func newBenchLateness() *cobra.Command {
 	return c
 }
 
-func newBenchIsolation() *cobra.Command {
+func newBenchIsolation(environ []string) *cobra.Command {
 	var o bench.IsolationOptions
 	var b benchFlags
 	c := &cobra.Command{
@@ -119,9 +119,9 @@ func newBenchIsolation() *cobra.Command {
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
-	b.bind(c, &o.Common)
+	b.bind(c, environ, &o.Common)
 	f := c.Flags()
-	for _, name := range []string{"url", "token", "pid"} { // each round starts a server
+	for _, name := range []string{"url", "token-file", "pid"} { // each round starts a server
 		f.Lookup(name).Hidden = true
 	}
 	f.Lookup("concurrency").Usage = "producers (default 64)"
@@ -135,7 +135,7 @@ func newBenchIsolation() *cobra.Command {
 	return c
 }
 
-func newBenchOverload() *cobra.Command {
+func newBenchOverload(environ []string) *cobra.Command {
 	var o bench.OverloadOptions
 	var b benchFlags
 	c := &cobra.Command{
@@ -154,7 +154,7 @@ func newBenchOverload() *cobra.Command {
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
-	b.bind(c, &o.Common)
+	b.bind(c, environ, &o.Common)
 	f := c.Flags()
 	f.Lookup("rounds").Hidden = true
 	f.Lookup("concurrency").Usage = "connections that the load is offered on (default 1000)"
@@ -166,7 +166,7 @@ func newBenchOverload() *cobra.Command {
 	return c
 }
 
-func newBenchPull() *cobra.Command {
+func newBenchPull(environ []string) *cobra.Command {
 	var o bench.PullOptions
 	var b benchFlags
 	c := &cobra.Command{
@@ -184,7 +184,7 @@ func newBenchPull() *cobra.Command {
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
-	b.bind(c, &o.Common)
+	b.bind(c, environ, &o.Common)
 	f := c.Flags()
 	f.Lookup("concurrency").Usage = "consumers (default 16)"
 	f.IntVar(&o.Depth, "depth", 0, "messages that wait in the queue when a round begins (default 100000)")
@@ -205,29 +205,35 @@ func newBenchRole() *cobra.Command {
 
 // benchFlags are the flags of all scenarios that are not bench's own options.
 type benchFlags struct {
-	format, data string
-	body         int64
-	round        time.Duration
+	data   string
+	format *string
+	body   int64
+	round  time.Duration
+	token  *client.Token
 }
 
 // bind defines the flags. Zero values mean bench's own defaults.
-func (b *benchFlags) bind(c *cobra.Command, o *bench.Common) {
+func (b *benchFlags) bind(c *cobra.Command, environ []string, o *bench.Common) {
 	f := c.Flags()
 	f.StringVar(&o.Server.URL, "url", "", "measure the server there (default: start one)")
-	f.StringVar(&o.Server.Token, "token", "", "its token")
+	b.token = client.BindToken(f, environ)
 	f.IntVar(&o.Server.PID, "pid", 0, "its process, for CPU time per message")
 	f.IntSliceVar(&o.Concurrency, "concurrency", nil, "numbers of producers, each with one request in flight (default publish 64,256; deliver 256)")
 	f.IntVar(&o.Rounds, "rounds", 0, "rounds of each side (default 5)")
 	f.Var((*config.DurationValue)(&b.round), "round", "length of a round (default 2s)")
 	f.Var((*config.SizeValue)(&b.body), "body", "size of a body (default 1KiB)")
 	f.StringVar(&b.data, "data-parent", "", "where the server's data directory is made; it must be on the disk to be measured (default: the working directory)")
-	f.StringVar(&b.format, "format", "text", "text, json, or bench for benchstat")
+	b.format = config.BindChoice(c, "format", "", "how to print the report (bench: for benchstat)", "text", "json", "bench")
 }
 
 // apply is called before a run, so that a wrong flag does not cost one.
 func (b *benchFlags) apply(c *cobra.Command, args []string, o *bench.Common) error {
-	if _, ok := reportFormats[b.format]; !ok {
-		return fmt.Errorf("--format %q: want text, json or bench", b.format)
+	if o.Server.URL != "" { // one that is started here says its token
+		token, err := b.token.Get()
+		if err != nil {
+			return err
+		}
+		o.Server.Token = token
 	}
 	o.Round, o.BodyBytes = b.round, int(b.body)
 	o.Log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
@@ -246,5 +252,5 @@ func (b *benchFlags) write(w io.Writer, r *bench.Report, err error) error {
 	if r == nil {
 		return err
 	}
-	return errors.Join(err, reportFormats[b.format](r, w))
+	return errors.Join(err, reportFormats[*b.format](r, w))
 }

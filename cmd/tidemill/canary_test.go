@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // canary is a server and the secrets that were given to it: tokens and keys, and what its users put into
@@ -189,8 +187,7 @@ func (c *canary) adminPages() {
 
 // fail ends the server by a log that the disk does not take.
 func (c *canary) fail() {
-	limit := unix.Rlimit{Cur: 4096, Max: unix.RLIM_INFINITY}
-	if err := unix.Prlimit(c.p.pid(), unix.RLIMIT_FSIZE, &limit, nil); err != nil {
+	if err := limitFiles(c.p.pid(), 4096); err != nil {
 		c.t.Skipf("cannot limit the size of files: %v", err)
 	}
 	_, _, _ = request(c.t.Context(), "POST", c.p.url()+"/v2/publish/http://127.0.0.1:1/canary-path", c.token, "canary-body")

@@ -41,15 +41,14 @@ func newConfigShow(environ []string) *cobra.Command {
 			"  tidemill config show -o toml --log.fsync interval=5ms > tidemill.toml",
 	}
 	sources := bindConfig(c, environ)
-	format := config.NewChoice(config.Formats...)
 	c.Flags().BoolVar(&origins, "origin", false, "print where each value comes from")
-	c.Flags().VarP(format, "output", "o", "table, json or toml")
+	format := config.BindChoice(c, "output", "o", "how to print them", config.Formats...)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		cfg, err := loadChecked(c, sources)
 		if err != nil {
 			return err
 		}
-		return cfg.Show(c.OutOrStdout(), format.String(), origins)
+		return cfg.Show(c.OutOrStdout(), *format, origins)
 	}
 	return c
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func newEnv(environ []string) *cobra.Command {
-	format, url, dev := envFormat("shell"), "", false
+	url, dev := "", false
 	c := &cobra.Command{
 		Use:   "env --data DIR | --dev",
 		Short: "Print the QSTASH_... variables that clients of a server need",
@@ -31,8 +31,7 @@ func newEnv(environ []string) *cobra.Command {
 	data := bindData(c, environ, "data directory of `serve`")
 	c.Flags().BoolVar(&dev, "dev", false, "the first user of `tidemill dev`")
 	c.Flags().StringVar(&url, "url", "", "address that clients reach the server at (default http://127.0.0.1:8080)")
-	c.Flags().Var(&format, "format", "shell, dotenv, docker or json")
-	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(envFormats, cobra.ShellCompDirectiveNoFileComp))
+	format := config.BindChoice(c, "format", "", "how to print them", "shell", "dotenv", "docker", "json")
 	c.MarkFlagsMutuallyExclusive("data", "dev")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		made, err := envCredentials(data, dev)
@@ -42,7 +41,7 @@ func newEnv(environ []string) *cobra.Command {
 		if url == "" {
 			url = "http://" + config.DevDefault().Listen
 		}
-		return format.write(c.OutOrStdout(), slices.Concat([]pair{{"QSTASH_URL", url}}, made.there()))
+		return writeEnv(c.OutOrStdout(), *format, slices.Concat([]pair{{"QSTASH_URL", url}}, made.there()))
 	}
 	return c
 }
@@ -54,7 +53,7 @@ func envCredentials(data *dataFlag, dev bool) (*credentials, error) {
 	}
 	dir, err := data.get()
 	if err != nil {
-		return nil, exit.With(exit.Config, fmt.Errorf("%w, or take those of `tidemill dev` with --dev", err))
+		return nil, fmt.Errorf("%w, or take those of `tidemill dev` with --dev", err)
 	}
 	return readCredentialsFile(credentialsPath(dir))
 }
@@ -82,29 +81,13 @@ func readCredentialsFile(path string) (*credentials, error) {
 	return c, nil // what the configuration brings is not among them
 }
 
-// envFormat is how variables are written.
-type envFormat string
-
-var envFormats = []string{"shell", "dotenv", "docker", "json"}
-
-func (f *envFormat) String() string { return string(*f) }
-func (f *envFormat) Type() string   { return "format" }
-
-func (f *envFormat) Set(s string) error {
-	if !slices.Contains(envFormats, s) {
-		return errors.New("want shell, dotenv, docker or json")
-	}
-	*f = envFormat(s)
-	return nil
-}
-
-// write writes variables, none of whose values has a line break.
-func (f envFormat) write(w io.Writer, pairs []pair) error {
+// writeEnv writes variables, none of whose values has a line break.
+func writeEnv(w io.Writer, format string, pairs []pair) error {
 	var b strings.Builder
 	values := map[string]string{}
 	for _, p := range pairs {
 		values[p.name] = p.value
-		switch f {
+		switch format {
 		case "shell":
 			fmt.Fprintf(&b, "export %s='%s'\n", p.name, strings.ReplaceAll(p.value, "'", `'\''`))
 		case "dotenv":
@@ -113,7 +96,7 @@ func (f envFormat) write(w io.Writer, pairs []pair) error {
 			fmt.Fprintf(&b, "%s=%s\n", p.name, p.value)
 		}
 	}
-	if f == "json" {
+	if format == "json" {
 		text, err := json.MarshalIndent(values, "", "  ")
 		if err != nil {
 			return err

@@ -23,6 +23,7 @@ var failures = []struct {
 	{engine.ErrNotData, exit.Config, ""},
 	{engine.ErrVersion, exit.Data, ""},
 	{engine.ErrIndexDamaged, exit.Data, ""},
+	{engine.ErrNoBackup, exit.Data, ""},
 	{syscall.EADDRINUSE, exit.Unavailable, ""},
 	{syscall.EROFS, exit.IO, "the file system is read-only: find out why (dmesg), mount it for writing, then start again"},
 	{syscall.ENOSPC, exit.IO, "the disk is full: make room, then start again; nothing that was acknowledged is lost"},

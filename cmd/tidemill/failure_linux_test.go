@@ -47,7 +47,7 @@ func scriptTmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// refuseWrites sets how long the files of a process may be to nothing.
-func refuseWrites(pid int) error {
-	return unix.Prlimit(pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 0, Max: 0}, nil)
+// limitFiles sets how many bytes long a process may make its files.
+func limitFiles(pid int, bytes uint64) error {
+	return unix.Prlimit(pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: bytes, Max: bytes}, nil)
 }

@@ -37,11 +37,13 @@ import (
 	"github.com/tidemill/tidemill/cmd/internal/commands"
 	"github.com/tidemill/tidemill/cmd/internal/doctor"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
+	"github.com/tidemill/tidemill/cmd/internal/quiet"
 	"github.com/tidemill/tidemill/cmd/internal/sink"
 	"github.com/tidemill/tidemill/cmd/internal/systemd"
 )
 
 func main() {
+	quiet.Restore()
 	keepPrivate()
 	os.Exit(run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
@@ -110,7 +112,7 @@ func newRoot(environ []string) *cobra.Command {
 		newReload(environ),
 		newWal(environ),
 		newCron(),
-		newBench(),
+		newBench(environ),
 		newProfile(environ),
 		sink.New(environ),
 		doctor.New(environ, loadRoots),
@@ -131,6 +133,9 @@ func refuseArgs(c *cobra.Command) {
 	}
 	c.Args = func(c *cobra.Command, args []string) error {
 		err := check(c, args)
+		if err != nil && len(args) > 0 && !c.HasSubCommands() && check(c, nil) == nil {
+			err = fmt.Errorf("this command takes no argument, and %q is one", args[0]) // cobra's: unknown command
+		}
 		if err == nil {
 			err = c.ValidateFlagGroups()
 		}

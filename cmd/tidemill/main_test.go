@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -87,12 +88,19 @@ func build() {
 	}
 }
 
-// cleanEnv is the environment without settings of the server: those of the tests
-// begin with TIDEMILL_ too, and the server refuses what it does not know.
+// ownEnv begins the variables that a child must not have from whoever runs the tests: settings, among
+// which the tests' own begin with TIDEMILL_ too and would be refused, a server and its token, and what a
+// service manager, a container or a developer's shell has said to its own process.
+var ownEnv = []string{
+	config.EnvPrefix, "QSTASH_", "NOTIFY_SOCKET=", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY=",
+	"GOMEMLIMIT=", "GOGC=", "GOTRACEBACK=", "NO_COLOR=",
+}
+
+// cleanEnv is the environment without ownEnv, and with extra.
 func cleanEnv(extra ...string) []string {
 	var out []string
 	for _, kv := range os.Environ() {
-		if !strings.HasPrefix(kv, config.EnvPrefix) {
+		if !slices.ContainsFunc(ownEnv, func(begin string) bool { return strings.HasPrefix(kv, begin) }) {
 			out = append(out, kv)
 		}
 	}

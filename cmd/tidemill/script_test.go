@@ -114,7 +114,7 @@ func TestScript(t *testing.T) {
 			},
 			"nowrite": func(ts *testscript.TestScript, neg bool, args []string) {
 				v, _ := servers.Load(ts.Name() + args[0])
-				ts.Check(refuseWrites(v.(*process).pid()))
+				ts.Check(limitFiles(v.(*process).pid(), 0))
 			},
 			"ended": func(ts *testscript.TestScript, neg bool, args []string) {
 				v, _ := servers.Load(ts.Name() + args[0])

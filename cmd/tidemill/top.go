@@ -24,7 +24,7 @@ type topFlags struct {
 	api      *client.Target
 	once     bool
 	interval config.DurationValue
-	format   *client.Format
+	format   *string
 }
 
 func newTop(environ []string) *cobra.Command {

@@ -66,7 +66,6 @@ func (d *dataFlag) open() (*engine.Offline, error) {
 }
 
 func newWalVerify(environ []string) *cobra.Command {
-	output := "text"
 	c := &cobra.Command{
 		Use:   "verify --data DIR",
 		Short: "Check every byte of the log against its checksums",
@@ -76,11 +75,8 @@ func newWalVerify(environ []string) *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	data := bindData(c, environ, "data directory")
-	c.Flags().StringVarP(&output, "output", "o", output, "text, or json: one object")
+	output := config.BindChoice(c, "output", "o", "how to print it (json: one object)", "text", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if output != "text" && output != "json" {
-			return exit.With(exit.Usage, fmt.Errorf("--output %q is unknown: want text or json", output))
-		}
 		dir, err := data.open()
 		if err != nil {
 			return err
@@ -89,7 +85,7 @@ func newWalVerify(environ []string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if output == "json" {
+		if *output == "json" {
 			err = printReportJSON(c.OutOrStdout(), rep)
 		} else {
 			printReport(c.OutOrStdout(), rep)

@@ -532,6 +532,9 @@ func TestRecount(t *testing.T) {
 		t.Errorf("%d bytes count, want %d", total, live(want))
 	}
 	b.must(b.a.Recount()) // nothing is left over
+	if n := b.a.PendingMessages(); n != 18 {
+		t.Errorf("operators are told of %d pending messages, want 18", n)
+	}
 	again := dump(t, b.x)
 	for k := range again {
 		if again[k] != got[k] {

@@ -54,6 +54,7 @@ func (a *Applier) clearCounts() {
 	for _, user := range slices.Sorted(maps.Keys(a.accounts.byUser)) {
 		a.account(user).pending = 0
 	}
+	a.pendingSeen.Store(0)
 	for _, id := range inOrder(a.pulls.byID) {
 		q := a.pulls.byID[id]
 		q.Count, q.Visible, q.Leased = 0, 0, 0

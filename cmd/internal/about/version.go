@@ -4,7 +4,6 @@ package about
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/engine"
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/engine/record"
@@ -92,35 +92,21 @@ func Line() string {
 
 // NewVersion returns the command `version`.
 func NewVersion() *cobra.Command {
-	output := outputValue("text")
 	c := &cobra.Command{
 		Use:     "version",
 		Short:   "Print version, commit and Go version; as JSON also the formats of data",
 		Example: "  tidemill version\n  tidemill version -o json",
 		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if output == "json" {
-				enc := json.NewEncoder(c.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(ThisBuild())
-			}
-			_, err := fmt.Fprintln(c.OutOrStdout(), Line())
-			return err
-		},
 	}
-	c.Flags().VarP(&output, "output", "o", "text or json")
+	output := config.BindChoice(c, "output", "o", "how to print it", "text", "json")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *output == "json" {
+			enc := json.NewEncoder(c.OutOrStdout())
+			enc.SetIndent("", "  ")
+			return enc.Encode(ThisBuild())
+		}
+		_, err := fmt.Fprintln(c.OutOrStdout(), Line())
+		return err
+	}
 	return c
-}
-
-type outputValue string
-
-func (v *outputValue) String() string { return string(*v) }
-func (v *outputValue) Type() string   { return "format" }
-
-func (v *outputValue) Set(s string) error {
-	if s != "text" && s != "json" {
-		return errors.New("want text or json")
-	}
-	*v = outputValue(s)
-	return nil
 }

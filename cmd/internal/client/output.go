@@ -3,7 +3,6 @@ package client
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,48 +11,32 @@ import (
 
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
+
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
-// Format is how results are printed.
-type Format string
-
+// How results are printed.
 const (
-	FormatTable  Format = "table"  // for people
-	FormatJSON   Format = "json"   // what the server answered, a list as one array
-	FormatNDJSON Format = "ndjson" // one object a line
+	FormatTable  = "table"  // for people
+	FormatJSON   = "json"   // what the server answered, a list as one array
+	FormatNDJSON = "ndjson" // one object a line
 )
-
-var formats = []string{string(FormatTable), string(FormatJSON), string(FormatNDJSON)}
-
-func (f *Format) String() string { return string(*f) }
-func (f *Format) Type() string   { return "format" }
-
-func (f *Format) Set(s string) error {
-	if !slices.Contains(formats, s) {
-		return errors.New("want table, json or ndjson")
-	}
-	*f = Format(s)
-	return nil
-}
 
 // BindOutput defines the flag --output, -o.
-func BindOutput(c *cobra.Command) *Format {
-	f := FormatTable
-	c.Flags().VarP(&f, "output", "o", "table, json or ndjson (one object a line)")
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
-	return &f
+func BindOutput(c *cobra.Command) (format *string) {
+	return config.BindChoice(c, "output", "o", "how to print it (ndjson: one object a line)", FormatTable, FormatJSON, FormatNDJSON)
 }
 
 // Output prints results in the format that was asked for. It is used by one goroutine.
 type Output struct {
-	format Format
+	format string
 	w      io.Writer
 	width  int  // columns of the terminal; 0 if it is none: then nothing is cut
 	color  bool // a terminal, and NO_COLOR is not set
 }
 
 // NewOutput returns an output to w.
-func NewOutput(w io.Writer, format Format, environ []string) *Output {
+func NewOutput(w io.Writer, format string, environ []string) *Output {
 	o := &Output{format: format, w: w}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(f.Fd()) {
 		o.width = 80

@@ -27,7 +27,7 @@ orders     12  yes     a, b    FAILED
 日本        3  no
 a�[2J b�    0  no              x
 `
-	for format, want := range map[Format]string{
+	for format, want := range map[string]string{
 		FormatTable:  table,
 		FormatJSON:   "[" + strings.Join(testRows, ",\n") + "]\n",
 		FormatNDJSON: `{"name":"orders","lag":12,"paused":true,"labels":["a","b"],"state":"FAILED"}` + "\n" + testRows[1] + "\n" + testRows[2] + "\n",
@@ -47,7 +47,7 @@ a�[2J b�    0  no              x
 
 // TestListEmpty: what a list without elements prints, and one that breaks off.
 func TestListEmpty(t *testing.T) {
-	for format, want := range map[Format][2]string{
+	for format, want := range map[string][2]string{
 		FormatTable: {"NAME  LAG  PAUSED  LABELS  STATE\n", "NAME  LAG  PAUSED  LABELS  STATE\nq       0  no\n"},
 		FormatJSON:  {"[]\n", "[{\"name\":\"q\"}\n"}, FormatNDJSON: {"", "{\"name\":\"q\"}\n"},
 	} {
@@ -111,7 +111,7 @@ func TestTerminal(t *testing.T) {
 
 func TestOne(t *testing.T) {
 	const object = `{"name":"q", "lag":0,"body":"a\nb"}`
-	for format, want := range map[Format]string{
+	for format, want := range map[string]string{
 		FormatTable: "name    q\nlag     0\nbody    a b\n", FormatJSON: object + "\n", FormatNDJSON: `{"name":"q","lag":0,"body":"a\nb"}` + "\n",
 	} {
 		var b bytes.Buffer

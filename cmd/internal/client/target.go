@@ -4,37 +4,33 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
 
+	"github.com/tidemill/tidemill/cmd/internal/config"
 	"github.com/tidemill/tidemill/cmd/internal/exit"
 )
 
-// DevToken is the first of the published test users of `tidemill dev` (QSTASH.md §1.5): no secret.
-const DevToken = "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0="
-
-// Target is where a server is and who asks it. A token is no flag, since everybody on a machine can
-// read the command lines of its processes (P45).
+// Target is where a server is and who asks it.
 type Target struct {
-	url       string
-	tokenFile string
-	environ   []string
+	url     string
+	token   *Token
+	environ []string
 }
 
 // BindTarget defines the flags --url and --token-file.
 func BindTarget(f *pflag.FlagSet, environ []string) *Target {
 	t := &Target{environ: environ}
 	f.StringVar(&t.url, "url", "", "address of the server [$QSTASH_URL]")
-	f.StringVar(&t.tokenFile, "token-file", "", "file that holds the token, instead of $QSTASH_TOKEN")
+	t.token = BindToken(f, environ)
 	return t
 }
 
 // Named says whether a flag or the environment names a server.
 func (t *Target) Named() bool {
 	dev, err := t.dev()
-	return t.url != "" || t.env("QSTASH_URL") != "" || dev != "" || err != nil // the last is for Open to tell
+	return t.url != "" || config.Env(t.environ, "QSTASH_URL") != "" || dev != "" || err != nil // the last is for Open to tell
 }
 
 // Open finds the server and the token, and connects to nobody. The caller closes the server. Its
@@ -48,9 +44,13 @@ func (t *Target) Open() (*Server, error) {
 	if err != nil {
 		return nil, exit.With(exit.Config, err)
 	}
-	token, err := t.token(dev)
+	otherwise := ""
+	if dev != "" {
+		otherwise = DevToken
+	}
+	token, err := t.token.get(otherwise)
 	if err != nil {
-		return nil, exit.With(exit.Config, err)
+		return nil, err
 	}
 	return newServer(base, token), nil
 }
@@ -58,9 +58,9 @@ func (t *Target) Open() (*Server, error) {
 // dev is the address of `tidemill dev` if QSTASH_DEV asks for it, as it does of the official
 // clients, else "".
 func (t *Target) dev() (string, error) {
-	switch v := t.env("QSTASH_DEV"); v {
+	switch v := config.Env(t.environ, "QSTASH_DEV"); v {
 	case "true", "1":
-		port := t.env("QSTASH_DEV_PORT")
+		port := config.Env(t.environ, "QSTASH_DEV_PORT")
 		if port == "" {
 			port = "8080"
 		}
@@ -75,7 +75,7 @@ func (t *Target) dev() (string, error) {
 func (t *Target) base(dev string) (string, error) {
 	name, text := "--url", t.url
 	if text == "" {
-		name, text = "QSTASH_URL", t.env("QSTASH_URL")
+		name, text = "QSTASH_URL", config.Env(t.environ, "QSTASH_URL")
 	}
 	if text == "" {
 		text = dev
@@ -94,48 +94,4 @@ func (t *Target) base(dev string) (string, error) {
 		return "", fmt.Errorf("%s has a query or a fragment: want an address such as http://127.0.0.1:8080", name)
 	}
 	return strings.TrimRight(text, "/"), nil
-}
-
-func (t *Target) token(dev string) (string, error) {
-	if t.tokenFile != "" {
-		return readToken(t.tokenFile)
-	}
-	if token := t.env("QSTASH_TOKEN"); token != "" {
-		return checkToken("QSTASH_TOKEN", token)
-	}
-	if dev != "" {
-		return DevToken, nil
-	}
-	return "", errors.New("which token? Set QSTASH_TOKEN, or name a file that holds it with --token-file " +
-		"(the first one is in credentials.toml of the data directory; `tidemill token create` makes others)")
-}
-
-func readToken(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("--token-file: %w", err)
-	}
-	return checkToken("the file "+path, strings.TrimSpace(string(b)))
-}
-
-// checkToken refuses what cannot stand in a header, without showing it.
-func checkToken(where, token string) (string, error) {
-	for _, c := range []byte(token) {
-		if c <= ' ' || c >= 0x7f {
-			return "", fmt.Errorf("%s holds more than a token: want the token alone, on one line", where)
-		}
-	}
-	if token == "" {
-		return "", fmt.Errorf("%s is empty: want a token", where)
-	}
-	return token, nil
-}
-
-func (t *Target) env(name string) string {
-	for _, kv := range t.environ {
-		if v, ok := strings.CutPrefix(kv, name+"="); ok {
-			return v
-		}
-	}
-	return ""
 }

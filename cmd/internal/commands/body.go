@@ -21,7 +21,7 @@ type bodyFlags struct {
 
 func bindBody(c *cobra.Command) *bodyFlags {
 	b := &bodyFlags{c: c}
-	c.Flags().StringVarP(&b.text, "body", "d", "", "the body (others on this machine can read it in the list of processes: see --body-file)")
+	c.Flags().StringVarP(&b.text, "body", "d", "", "the body as it stands, @ too (others on this machine can read it in the list of processes: see --body-file)")
 	c.Flags().StringVar(&b.file, "body-file", "", "file that holds the body, byte for byte; - is standard input")
 	c.MarkFlagsMutuallyExclusive("body", "body-file")
 	return b

@@ -42,15 +42,13 @@ func newDLQList(environ []string) *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	f := bindFilters(c, "failed", notOfDead...)
-	order, limit := bindOrder(c, "earliest"), bindLimit(c, 0)
+	order, limit := bindOrder(c, "earliest", "latest"), bindLimit(c, 0)
 	return client.Command(environ, c, func(ctx context.Context, s *client.Session, _ []string) error {
 		q, err := f.query()
 		if err != nil {
 			return err
 		}
-		if err := order.set(q); err != nil {
-			return err
-		}
+		q.Set("order", *order+"First")
 		return s.List(ctx, &client.Request{Path: "/v2/dlq", Query: q}, client.Listing{Member: "messages", Page: deadPage}, *limit,
 			client.Text("ID", "dlqId"),
 			client.Time("PUBLISHED", "createdAt"),

@@ -48,7 +48,7 @@ func newKeysRotate(environ []string) *cobra.Command {
 	}
 	yes := bindYes(c)
 	return client.Command(environ, c, func(ctx context.Context, s *client.Session, _ []string) error {
-		if err := confirmed(*yes, "makes deliveries that nobody accepts who has not the present next key"); err != nil {
+		if err := confirmed(*yes, "makes the present next key the current one, and receivers that do not have it refuse deliveries"); err != nil {
 			return err
 		}
 		raw, err := s.JSON(ctx, &client.Request{Method: http.MethodPost, Path: "/v2/keys/rotate", Of: "signing keys"})

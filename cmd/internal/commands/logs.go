@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/cmd/internal/client"
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 // event are the columns of an entry of history (QSTASH.md §8.2).
@@ -50,37 +51,22 @@ func NewLogs(environ []string) *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	f := bindFilters(c, "happened", "status")
-	order, limit := bindOrder(c, "latest"), bindLimit(c, 0)
+	order, limit := bindOrder(c, "latest", "earliest"), bindLimit(c, 0)
 	client.Command(environ, c, func(ctx context.Context, s *client.Session, _ []string) error {
 		q, err := f.query()
 		if err != nil {
 			return err
 		}
-		if err := order.set(q); err != nil {
-			return err
-		}
+		q.Set("order", *order+"First")
 		return s.List(ctx, &client.Request{Path: "/v2/events", Query: q}, eventPage, *limit, event...)
 	})
 	c.AddCommand(newLogsTail(environ))
 	return c
 }
 
-// order is the flag --order.
-type order struct{ text string }
-
-func bindOrder(c *cobra.Command, standard string) *order {
-	o := &order{}
-	c.Flags().StringVar(&o.text, "order", standard, "latest or earliest first")
-	_ = c.RegisterFlagCompletionFunc("order", cobra.FixedCompletions([]string{"latest", "earliest"}, cobra.ShellCompDirectiveNoFileComp))
-	return o
-}
-
-func (o *order) set(q url.Values) error {
-	if o.text != "latest" && o.text != "earliest" {
-		return usage("--order %q: want latest or earliest", o.text)
-	}
-	q.Set("order", o.text+"First")
-	return nil
+// bindOrder defines the flag --order; the first of these words is the default.
+func bindOrder(c *cobra.Command, words ...string) *string {
+	return config.BindChoice(c, "order", "", "which come first", words...)
 }
 
 func newLogsTail(environ []string) *cobra.Command {

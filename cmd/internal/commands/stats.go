@@ -110,7 +110,7 @@ func NewHosts(environ []string) *cobra.Command {
 				if o.Bool("halfOpen") {
 					return "half-open"
 				}
-				return "open"
+				return "-" // open would be the word for the opposite: a circuit's
 			}),
 			client.Number("IN FLIGHT", "inFlight"),
 			client.Number("MESSAGES", "messages"),

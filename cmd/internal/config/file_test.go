@@ -49,7 +49,7 @@ func TestFileErrors(t *testing.T) {
 		{"flag", "[destinations]\nallow-metadata = \"true\"\n", []string{":2:1: destinations.allow-metadata: a text is wrong here: want true or false, without quotes"}},
 		{"text", "listen = 8080\n", []string{":1:1: listen: a whole number is wrong here: want a text in quotes"}},
 		{"date", "listen = 2026-01-02\n", []string{":1:1: listen: a date or time is wrong here: want a text in quotes"}},
-		{"word", "[logging]\nlevel = \"loud\"\n", []string{`:2:1: logging.level: invalid value "loud": want one of debug, info, warn, error`}},
+		{"word", "[logging]\nlevel = \"loud\"\n", []string{`:2:1: logging.level: invalid value "loud": want debug, info, warn or error`}},
 		{"fsync", "[log]\nfsync = \"never\"\n", []string{`:2:1: log.fsync: invalid value "never": want always, or interval=DURATION`}},
 		{"list", "[cors]\norigins = \"https://a.test\"\n", []string{`:2:1: cors.origins: a text is wrong here: want an array of texts such as ["a", "b"]`}},
 		{"item", "[cors]\norigins = [\n  \"https://a.test\",\n  5]\n", []string{":2:1: cors.origins: a whole number is wrong in this array: want texts in quotes"}},

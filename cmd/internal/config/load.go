@@ -36,7 +36,7 @@ func (s *Sources) Load() (*Config, error) {
 	l.applyFile(s.File())
 	l.applyEnv(s.environ)
 	l.applyFlags(s)
-	l.resolveSecrets(lookup(s.environ, "CREDENTIALS_DIRECTORY"))
+	l.resolveSecrets(Env(s.environ, "CREDENTIALS_DIRECTORY"))
 	if s.Dev && c.AuthToken+c.AuthKey+c.AuthNextKey != "" {
 		l.warn("auth.* is not used by dev: its users are the published ones")
 	}

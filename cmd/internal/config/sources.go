@@ -97,7 +97,7 @@ func filePath(flag string, environ []string) string {
 	if flag != "" {
 		return flag
 	}
-	return lookup(environ, configEnv)
+	return Env(environ, configEnv)
 }
 
 // SetFile names the TOML file, over --config and TIDEMILL_CONFIG.
@@ -107,7 +107,7 @@ func (s *Sources) SetFile(path string) { s.file = path }
 // does. It is for commands that need to know where a server is, and not how it runs: they
 // get along with an environment that a server would refuse, though not with such a file.
 func Lookup(environ []string, file, name string) (string, error) {
-	if v := lookup(environ, envName(name)); v != "" {
+	if v := Env(environ, envName(name)); v != "" {
 		return v, nil
 	}
 	c := Default()
@@ -123,8 +123,8 @@ func Lookup(environ []string, file, name string) (string, error) {
 	return find(l.settings, name).Value.String(), nil
 }
 
-// lookup is the value of a variable, "" if it is not set.
-func lookup(environ []string, name string) (value string) {
+// Env is the value of a variable, "" if it is not set.
+func Env(environ []string, name string) (value string) {
 	for _, kv := range environ {
 		if v, ok := strings.CutPrefix(kv, name+"="); ok {
 			value = v

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/tidemill/tidemill/engine/delay"
@@ -78,10 +79,13 @@ type choiceValue struct {
 	of   []string
 }
 
-// NewChoice is a flag whose value is one of these words, and the first one by default.
-func NewChoice(of ...string) pflag.Value {
-	first := of[0]
-	return &choiceValue{&first, of}
+// BindChoice defines a flag of c whose value is one of these words, and the first one by default. A
+// shell completes them.
+func BindChoice(c *cobra.Command, name, shorthand, usage string, of ...string) *string {
+	text := of[0]
+	c.Flags().VarP(&choiceValue{&text, of}, name, shorthand, usage)
+	_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(of, cobra.ShellCompDirectiveNoFileComp))
+	return &text
 }
 
 func (v *choiceValue) String() string { return *v.text }
@@ -89,10 +93,19 @@ func (v *choiceValue) Type() string   { return strings.Join(v.of, "|") }
 
 func (v *choiceValue) Set(s string) error {
 	if !slices.Contains(v.of, s) {
-		return errors.New("want one of " + strings.Join(v.of, ", "))
+		return errors.New("want " + oneOf(v.of))
 	}
 	*v.text = s
 	return nil
+}
+
+// oneOf is a list of words as a sentence has it: a, b or c.
+func oneOf(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // FsyncValue is log.fsync: zero means always, else the interval.

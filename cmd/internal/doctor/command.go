@@ -17,7 +17,6 @@ import (
 // New is the command. loadRoots is how the server reads destinations.ca-file.
 func New(environ []string, loadRoots func(file string) (*x509.CertPool, error)) *cobra.Command {
 	p := &patient{loadRoots: loadRoots, syncFor: time.Second}
-	var output string
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check disk, flushes, limits, clock, ports and permissions, and say what to change",
@@ -36,16 +35,13 @@ func New(environ []string, loadRoots func(file string) (*x509.CertPool, error)) 
 	sources := config.Bind(c, false, environ)
 	c.Flags().StringVar(&p.from, "from", "", "admin listener of a running server that should answer (default what admin.listen says, and none has to)")
 	c.Flags().Var((*config.DurationValue)(&p.syncFor), "flush-time", "how long flushes are measured; 0: not at all")
-	c.Flags().StringVarP(&output, "output", "o", "text", "text, or json: one object with all checks")
+	output := config.BindChoice(c, "output", "o", "how to print them (json: one object with all checks)", "text", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		p.cfg, p.cfgErr = sources.Load() // what could be read is there in spite of an error
-		switch output {
-		case "text":
-			return reportText(c, p)
-		case "json":
+		if *output == "json" {
 			return reportJSON(c, p)
 		}
-		return exit.With(exit.Usage, fmt.Errorf("--output %q is unknown: want text or json", output))
+		return reportText(c, p)
 	}
 	return c
 }
