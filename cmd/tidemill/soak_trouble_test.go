@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,7 +40,7 @@ type troubled struct {
 	id       string // "" until its publish was answered
 	came     int    // attempts that were answered with 200
 	buried   bool   // it was seen in the dead letter queue
-	gone     bool   // it was deleted from there, or canceled, or may be
+	gone     bool   // it was canceled
 	redriven bool   // it was asked for to be; until that is answered
 	again    bool   // that was answered
 }
@@ -181,54 +180,58 @@ func (s *soakTrouble) arrive(ctx *fasthttp.RequestCtx) {
 // letter is what is read of a dead letter.
 type letter struct{ DLQID, URL, MessageID string }
 
-// tend looks into the dead letter queue, and deletes or redrives what it finds there, but
-// for one in eight.
+// tend looks at the first dead letters there are, and deletes or redrives them, but for one
+// in eight, which stay for some looks.
 func (s *soakTrouble) tend(rnd *rand.Rand) {
-	for cursor := ""; ; {
-		var page struct {
-			Messages []letter
-			Cursor   string
+	var page struct{ Messages []letter }
+	if !s.c.try("GET", "/v2/dlq?label=soak", "", &page) {
+		return
+	}
+	var unwanted []string
+	for i := range page.Messages {
+		l := &page.Messages[i]
+		m := s.byURL(l.URL)
+		if m == nil || m.kind != troubleFails && m.kind != troubleDead {
+			s.c.t.Errorf("a dead letter %+v, which is none of those that should be", *l)
+			continue
 		}
-		if !s.c.try("GET", "/v2/dlq?label=soak&cursor="+url.QueryEscape(cursor), "", &page) {
-			return
+		switch n := rnd.IntN(8); {
+		case n == 0:
+			s.bury(m, false)
+		case n == 1 && m.kind == troubleFails:
+			s.bury(m, true)
+			s.redrive(m, l)
+		default:
+			s.bury(m, false)
+			unwanted = append(unwanted, `"`+l.DLQID+`"`)
 		}
-		for i := range page.Messages {
-			s.found(&page.Messages[i], rnd)
-		}
-		if cursor = page.Cursor; cursor == "" {
-			return
-		}
+	}
+	if len(unwanted) > 0 {
+		s.c.try("DELETE", "/v2/dlq", `{"dlqIds":[`+strings.Join(unwanted, ",")+`]}`, nil)
 	}
 }
 
-func (s *soakTrouble) found(l *letter, rnd *rand.Rand) {
-	m := s.byURL(l.URL)
-	if m == nil || m.kind != troubleFails && m.kind != troubleDead {
-		s.c.t.Errorf("a dead letter %+v, which is none of those that should be", *l)
+// bury notes that a message was seen in the dead letter queue.
+func (s *soakTrouble) bury(m *troubled, redriven bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.buried, m.redriven = true, m.redriven || redriven
+}
+
+func (s *soakTrouble) redrive(m *troubled, l *letter) {
+	if s.c.tried("POST", "/v2/dlq/retry/"+l.DLQID, "") != 201 {
 		return
 	}
 	s.mu.Lock()
-	first := !m.buried
-	m.buried = true
-	redrive := m.kind == troubleFails && rnd.IntN(2) == 0
-	switch {
-	case !first || rnd.IntN(8) == 0:
-		s.mu.Unlock()
-		return
-	case redrive:
-		m.redriven = true
-	default:
-		m.gone = true
-	}
-	s.mu.Unlock()
-	if !redrive {
-		s.c.tried("DELETE", "/v2/dlq/"+l.DLQID, "")
-		return
-	}
-	if s.c.tried("POST", "/v2/dlq/retry/"+l.DLQID, "") == 201 {
-		s.mu.Lock()
-		m.again = true
-		s.mu.Unlock()
+	defer s.mu.Unlock()
+	m.again = true
+}
+
+// lookUp asks for a message that was not seen in the dead letter queue.
+func (s *soakTrouble) lookUp(m *troubled) {
+	var page struct{ Messages []letter }
+	if s.c.try("GET", "/v2/dlq?messageId="+m.id, "", &page) && len(page.Messages) == 1 {
+		s.bury(m, false)
 	}
 }
 
@@ -247,7 +250,6 @@ func (m *troubled) lost() bool {
 
 // finish waits until each message has become what it should.
 func (s *soakTrouble) finish() {
-	rnd := rand.New(rand.NewPCG(s.c.book.seed, 4))
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		var lost []*troubled
 		s.mu.Lock()
@@ -265,11 +267,13 @@ func (s *soakTrouble) finish() {
 			return
 		}
 		for _, m := range lost {
-			if m.kind == troubleCancel {
+			switch m.kind {
+			case troubleCancel:
 				s.cancel(m)
+			case troubleFails, troubleDead:
+				s.lookUp(m)
 			}
 		}
-		s.tend(rnd)
 	}
 }
 
