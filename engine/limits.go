@@ -64,9 +64,13 @@ func (l *Limits) validate(segment int64) error {
 	}
 	refuse(l.MessageMax < 1 || l.MessageMax > messageMaxLimit, "message.max-size of %d bytes: allowed are 1 B to 64 MiB", l.MessageMax)
 	refuse(l.ResponseMax < 1 || l.ResponseMax > messageMaxLimit, "response.max-size of %d bytes: allowed are 1 B to 64 MiB", l.ResponseMax)
-	if need := l.segmentMin(); len(errs) == 0 { // else the sum means nothing
-		refuse(segment < need, "log.segment-size of %d bytes cannot hold a message of %d and the answer to it of %d bytes with their headers: set it to %d or more, "+
-			"or message.max-size and response.max-size to %d or less together", segment, l.MessageMax, l.ResponseMax, need, int64(l.MessageMax)+int64(l.ResponseMax)-(need-segment))
+	if need := l.segmentMin(); len(errs) == 0 && segment < need { // with other errors the sum means nothing
+		text := fmt.Sprintf("log.segment-size of %d bytes cannot hold a message of %d and the answer to it of %d bytes with their headers: set it to %d or more",
+			segment, l.MessageMax, l.ResponseMax, need)
+		if both := int64(l.MessageMax) + int64(l.ResponseMax) - (need - segment); both >= 2 {
+			text += fmt.Sprintf(", or message.max-size and response.max-size to %d or less together", both)
+		}
+		errs = append(errs, errors.New(text))
 	}
 	refuse(l.AttemptMax > math.MaxUint32*time.Millisecond, "attempt.max-timeout of %s: at most %s", l.AttemptMax, math.MaxUint32*time.Millisecond)
 	refuse(l.Parallelism < 1 || l.HostParallelism < 1, "delivery.parallelism and delivery.host-parallelism must be at least 1")

@@ -136,7 +136,9 @@ func TestSetLimitsUnderLoad(t *testing.T) {
 				switch {
 				case err == nil:
 					published.Add(1)
-				case !errors.Is(err, ErrTooLarge) && !errors.Is(err, ErrOverloaded):
+				case errors.Is(err, ErrOverloaded):
+					time.Sleep(time.Millisecond)
+				case !errors.Is(err, ErrTooLarge):
 					t.Errorf("publish: %v", err)
 					return
 				}
@@ -157,6 +159,7 @@ func TestSetLimitsUnderLoad(t *testing.T) {
 			if err := e.query(func(c *core) { ended = c.inflight <= most }); err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(time.Millisecond) // leaves the processor to those that are waited for
 		}
 		w.most.Store(0)
 		for range 200 {

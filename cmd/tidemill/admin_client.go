@@ -118,7 +118,7 @@ func adminAnswer(resp *http.Response) string {
 	if resp.Header.Get(profiles.Refused) != "" {
 		return strings.TrimSpace(string(b))
 	}
-	if json.Unmarshal(b, &answer) == nil && answer.Error != "" && resp.StatusCode != http.StatusNotFound {
+	if json.Unmarshal(b, &answer) == nil && answer.Error != "" && answer.Error != "not found" { // which is a path that it does not know
 		return answer.Error
 	}
 	return resp.Status + ": is this the admin listener of a tidemill that knows this command?"

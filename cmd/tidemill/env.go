@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func newEnv(environ []string) *cobra.Command {
 	}
 	data := bindData(c, environ, "data directory of `serve`")
 	c.Flags().BoolVar(&dev, "dev", false, "the first user of `tidemill dev`")
-	c.Flags().StringVar(&url, "url", "", "address that clients reach the server at (default http://127.0.0.1:8080)")
+	c.Flags().StringVar(&url, "url", "", "address that clients reach the server at (default this machine, at the port that listen says)")
 	format := config.BindChoice(c, "format", "", "how to print them", "shell", "dotenv", "docker", "json")
 	c.MarkFlagsMutuallyExclusive("data", "dev")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -39,11 +40,36 @@ func newEnv(environ []string) *cobra.Command {
 			return err
 		}
 		if url == "" {
-			url = "http://" + config.DevDefault().Listen
+			if url, err = localURL(data, dev); err != nil {
+				return err
+			}
 		}
 		return writeEnv(c.OutOrStdout(), *format, slices.Concat([]pair{{"QSTASH_URL", url}}, made.there()))
 	}
 	return c
+}
+
+// localURL is where a client on this machine reaches the server of a directory, or dev.
+func localURL(data *dataFlag, dev bool) (string, error) {
+	listen := config.DevDefault().Listen
+	if dev {
+		return "http://" + listen, nil
+	}
+	said, err := config.Lookup(data.environ, data.config, "listen")
+	if err != nil {
+		return "", err
+	}
+	if said != "" {
+		listen = said
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", exit.With(exit.Config, fmt.Errorf("listen: %w; or give the address with --url", err))
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port), nil
 }
 
 // envCredentials are dev's, or what the first start wrote.

@@ -110,7 +110,7 @@ func manageTokenList(e *engine.Engine, in *manageCall) (*manageAnswer, error) {
 func manageTokenRevoke(e *engine.Engine, in *manageCall) (*manageAnswer, error) {
 	err := e.RevokeToken(in.Token)
 	if errors.Is(err, engine.ErrNotFound) {
-		err = badFlag("there is no token %q: `tidemill token list` shows their ids", in.Token)
+		err = absent("there is no token %q: `tidemill token list` shows their ids", in.Token)
 	}
 	return &manageAnswer{}, err
 }
@@ -125,10 +125,17 @@ func findAccount(e *engine.Engine, who string) (engine.AccountInfo, error) {
 		}
 	}
 	if who == "" {
-		return engine.AccountInfo{}, badFlag("there is no account yet: the first start of `tidemill serve` makes one")
+		return engine.AccountInfo{}, absent("there is no account yet: the first start of `tidemill serve` makes one")
 	}
-	return engine.AccountInfo{}, badFlag("there is no account %q: `tidemill user list` shows them", who)
+	return engine.AccountInfo{}, absent("there is no account %q: `tidemill user list` shows them", who)
 }
+
+// absentError is about what somebody named and is not there.
+type absentError struct{ text string }
+
+func (e *absentError) Error() string { return e.text }
+
+func absent(format string, args ...any) error { return &absentError{fmt.Sprintf(format, args...)} }
 
 // badFlag is an error of who asks.
 func badFlag(format string, args ...any) error {
@@ -165,6 +172,9 @@ func (a *admin) manage(w http.ResponseWriter, r *http.Request, e *engine.Engine)
 func manageStatus(err error) int {
 	if _, ok := errors.AsType[*engine.LimitError](err); ok {
 		return http.StatusBadRequest
+	}
+	if _, ok := errors.AsType[*absentError](err); ok {
+		return http.StatusNotFound
 	}
 	if errors.Is(err, engine.ErrInUse) {
 		return http.StatusConflict

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // Secret is a text that is never shown (P45): whatever prints it prints three stars.
@@ -124,14 +126,18 @@ func (l *loader) readSecret(name string, from Origin) {
 	l.config.origins[name] = from
 }
 
+const pipePatience = 10 * time.Second
+
 // readShort reads a file of at most limit bytes, and says whether others than its owner
-// may read it.
+// may read it. A pipe is read to its end, but not waited for: one that nobody writes to is
+// empty, and one that stays open is given up after a while.
 func readShort(path string, limit int64) (text string, open bool, err error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", false, err
 	}
 	defer f.Close()
+	_ = f.SetReadDeadline(time.Now().Add(pipePatience)) // of a file that is none, it means nothing
 	info, err := f.Stat()
 	if err != nil {
 		return "", false, err
@@ -139,6 +145,9 @@ func readShort(path string, limit int64) (text string, open bool, err error) {
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(b)) > limit {
 		err = fmt.Errorf("it is longer than %s", FormatSize(limit))
+	}
+	if err == nil && len(b) == 0 && info.Mode()&os.ModeNamedPipe != 0 {
+		err = errors.New("it is a pipe that nobody writes to")
 	}
 	return string(b), runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0, err
 }
