@@ -71,6 +71,7 @@ var sentinels = []struct {
 	{is: engine.ErrNotData, status: http.StatusServiceUnavailable, text: engine.ErrNotData.Error()},
 	{is: engine.ErrVersion, status: http.StatusServiceUnavailable, text: engine.ErrVersion.Error()},
 	{is: engine.ErrIndexDamaged, status: http.StatusServiceUnavailable, text: engine.ErrIndexDamaged.Error()},
+	{is: engine.ErrNoBackup, status: http.StatusServiceUnavailable, text: engine.ErrNoBackup.Error()},
 }
 
 // failureOf returns the answer to an error of the engine, or nil when the error
