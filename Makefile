@@ -32,9 +32,9 @@ deb: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct 2>/dev/null || d
 deb: export VERSION := $(VERSION)
 deb: export ARCH = $(shell go env GOARCH)
 deb: ## build dist/tidemill_VERSION_ARCH.deb and look at what it installs (VERSION=1.2.3)
-	packaging/stage $(VERSION)
-	go tool -modfile=tools/nfpm/go.mod nfpm package --config packaging/nfpm.yaml --packager deb --target dist/tidemill_$(VERSION)_$(ARCH).deb
-	packaging/check dist/tidemill_$(VERSION)_$(ARCH).deb
+	tools/deb/stage $(VERSION)
+	go tool -modfile=tools/nfpm/go.mod nfpm package --config tools/deb/nfpm.yaml --packager deb --target dist/tidemill_$(VERSION)_$(ARCH).deb
+	tools/deb/check dist/tidemill_$(VERSION)_$(ARCH).deb
 
 # CI knows no cached results; -count=1 keeps a developer's run honest too, for the
 # tests that drive the built binary.

@@ -68,7 +68,7 @@ var retriable = map[int]bool{429: true, 503: true, 507: true}
 
 // finalFailure says which errors of such a status do not pass while this process lives.
 func finalFailure(err error) bool {
-	for _, final := range []error{engine.ErrLogFailed, engine.ErrLocked, engine.ErrNotData, engine.ErrVersion, engine.ErrIndexDamaged} {
+	for _, final := range []error{engine.ErrLogFailed, engine.ErrLocked, engine.ErrNotData, engine.ErrVersion, engine.ErrIndexDamaged, engine.ErrNoBackup} {
 		if errors.Is(err, final) {
 			return true
 		}
