@@ -113,12 +113,15 @@ func (s *source) url() (string, error) {
 }
 
 func adminAnswer(resp *http.Response) string {
-	var answer struct{ Error string }
+	var answer struct {
+		Error  string
+		Absent bool // what was named is not there; another 404 is that of a listener which is none of ours
+	}
 	b, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if resp.Header.Get(profiles.Refused) != "" {
 		return strings.TrimSpace(string(b))
 	}
-	if json.Unmarshal(b, &answer) == nil && answer.Error != "" && answer.Error != "not found" { // which is a path that it does not know
+	if json.Unmarshal(b, &answer) == nil && answer.Error != "" && (answer.Absent || resp.StatusCode != http.StatusNotFound) {
 		return answer.Error
 	}
 	return resp.Status + ": is this the admin listener of a tidemill that knows this command?"

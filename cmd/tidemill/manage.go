@@ -162,11 +162,21 @@ func (a *admin) manage(w http.ResponseWriter, r *http.Request, e *engine.Engine)
 	}
 	answer, err := call(e, &in)
 	if err != nil {
-		adminError(w, manageStatus(err), err.Error())
+		manageError(w, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func manageError(w http.ResponseWriter, err error) {
+	status := manageStatus(err)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(struct {
+		Error  string `json:"error"`
+		Absent bool   `json:"absent,omitempty"`
+	}{err.Error(), status == http.StatusNotFound})
 }
 
 func manageStatus(err error) int {
