@@ -89,9 +89,22 @@ func (p *process) ready(limit time.Duration) error {
 		}
 	}()
 	if p.stdout.await(ctx, runningLine) {
+		p.caughtUp()
 		return nil
 	}
 	return fmt.Errorf("no %q on its output\n%s", runningLine, p.output())
+}
+
+// caughtUp waits until what a server logged before it said on its standard output that it
+// runs has been read, too: the two are read side by side. One that logs warnings alone is
+// waited for in vain, for a moment.
+func (p *process) caughtUp() {
+	if !slices.Contains(p.cmd.Args, "serve") && !slices.Contains(p.cmd.Args, "dev") {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	p.stderr.await(ctx, "ready: requests are accepted")
 }
 
 func (p *process) output() string {

@@ -110,7 +110,7 @@ func (s *soak) setup() setup {
 	s.config = filepath.Join(s.dir, "soak.toml")
 	how.flags = []string{
 		"--admin.listen", "127.0.0.1:0", "--config", s.config, "--log.segment-size", "16MiB",
-		"--retention.history", "1m", "--dedup.window", "1m", "--index.memtable", "4MiB",
+		"--retention.history", "1m", "--dedup.window", "1m", "--index.memtable", "4MiB", "--index.cache", "8MiB",
 	}
 	how.delayMax, how.rate, how.ticks, how.lines = 3*time.Second, 700, true, true
 	return how
