@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"os"
 	"strings"
 	"sync"
@@ -157,5 +159,21 @@ func TestTailKeepsTheEnd(t *testing.T) {
 	b.Write([]byte("the reason\n"))
 	if s := b.String(); len(s) > stderrKept || !strings.HasSuffix(s, "789the reason") {
 		t.Fatalf("%d bytes: %q", len(s), s)
+	}
+}
+
+// TestServeEndsBeforeItBegan: a role whose context has ended ends, also where the end comes
+// before fasthttp has taken the listener over.
+func TestServeEndsBeforeItBegan(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 200 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ServeSink(ctx, ln); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -118,6 +118,10 @@ func serve(ctx context.Context, ln net.Listener, handler fasthttp.RequestHandler
 	if err := s.ShutdownWithContext(wait); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
+	// Shutdown closes what Serve has taken over; it may have come before.
+	if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
 	return <-done
 }
 

@@ -122,6 +122,10 @@ func (s *sink) serve(ln net.Listener) error {
 	if err := srv.ShutdownWithContext(wait); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
+	// Shutdown closes what Serve has taken over; it may have come before.
+	if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
 	return <-done
 }
 
