@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -36,6 +38,9 @@ func (run *Run) writeTable(w io.Writer, unit string) {
 		}
 		fmt.Fprintf(w, "  %s / %s%s: %.2f (%.2f to %.2f)\n", q.Of, q.Over, what, q.Median, q.Min, q.Max)
 	}
+	for _, f := range run.Figures {
+		fmt.Fprintf(w, "  %s: %s\n", f.Name, f.text())
+	}
 	for _, s := range run.Sides {
 		if s.Held != nil {
 			fmt.Fprintf(w, "  %s: the server held at most %d file descriptors and %d MiB\n", s.Name, s.Held.Descriptors, s.Held.Resident>>20)
@@ -51,6 +56,26 @@ func (s *Stress) write(w io.Writer, name string) {
 		name, s.Offered, s.Accepted, s.Refused, millis(s.RefusedIn), s.Delivered)
 	fmt.Fprintf(w, "  %s: in the second half accepted within %.1f %% of its median, resident memory within %.1f %%; all had arrived %v after the load\n",
 		name, 100*s.AcceptedSwing, 100*s.ResidentSwing, s.Drained.Round(time.Millisecond))
+}
+
+// text is the median of the values, with their range if there are several.
+func (f *Figure) text() string {
+	median := quantity(median(f.Values), f.Unit)
+	if len(f.Values) == 1 {
+		return median
+	}
+	return fmt.Sprintf("%s (%s to %s)", median, quantity(slices.Min(f.Values), f.Unit), quantity(slices.Max(f.Values), f.Unit))
+}
+
+// quantity writes a value with its unit, in three digits or as a whole number.
+func quantity(v float64, unit string) string {
+	if unit != "" {
+		unit = " " + unit
+	}
+	if v >= 100 || v <= -100 {
+		return strconv.FormatFloat(v, 'f', 0, 64) + unit
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64) + unit
 }
 
 func millis(d time.Duration) string {

@@ -22,9 +22,19 @@ type Report struct {
 
 // Run is a comparison at one number of producers.
 type Run struct {
-	Concurrency int     `json:"concurrency"`
-	Sides       []Side  `json:"sides"`
-	Ratios      []Ratio `json:"ratios"`
+	Concurrency int      `json:"concurrency"`
+	Sides       []Side   `json:"sides"`
+	Ratios      []Ratio  `json:"ratios"`
+	Figures     []Figure `json:"figures,omitempty"`
+}
+
+// Figure is something measured that is neither a rate nor a latency of a side: seconds to
+// start, bytes for each message, the share of a limit that was used. Each round has one
+// value.
+type Figure struct {
+	Name   string    `json:"name"` // what it is, in words: "resident memory for each message"
+	Unit   string    `json:"unit"` // B, s, or "" for a ratio
+	Values []float64 `json:"values"`
 }
 
 // Side is one side of a comparison, over all rounds.
