@@ -173,7 +173,7 @@ func samples(r *Report) []sample {
 			add(q.title(), "", q.better(), q.each())
 		}
 		for _, s := range run.Sides {
-			add(s.Name, r.Unit, 1, pick(s.Rounds, func(q Round) float64 { return q.Rate }))
+			add(s.Name+" rate", r.Unit, 1, pick(s.Rounds, func(q Round) float64 { return q.Rate }))
 			add(s.Name+" p50", "ms", -1, pick(s.Rounds, func(q Round) float64 { return inMillis(q.P50) }))
 			add(s.Name+" p99", "ms", -1, pick(s.Rounds, func(q Round) float64 { return inMillis(q.P99) }))
 			add(s.Name+" CPU/message", "us", -1, known(s.Rounds, func(q Round) float64 { return inMicros(q.CPU) }))

@@ -31,8 +31,8 @@ type load struct {
 	pid            int           // whose CPU time is taken; 0: nobody's
 
 	fail  failures
-	done  atomic.Int64 // operations that succeeded, the warm-up's included
-	phase atomic.Int32 // for who follows the load
+	done  atomic.Int64              // operations that succeeded, the warm-up's included
+	phase atomic.Int32              // for who follows the load
 	began atomic.Pointer[time.Time] // the measured part
 }
 

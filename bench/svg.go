@@ -142,10 +142,10 @@ func (c *chart) axis() (step, most float64) {
 	for _, q := range c.bars {
 		most = max(most, q.max, q.median)
 	}
-	step = math.Pow(10, math.Floor(math.Log10(most)))
-	for _, finer := range []float64{5, 2} {
-		if most/step < 2.5 {
-			step /= finer
+	power := math.Pow(10, math.Floor(math.Log10(most)))
+	for _, finer := range []float64{1, 2, 5} {
+		if step = power / finer; most/step >= 2.5 {
+			break
 		}
 	}
 	return step, math.Ceil(most/step) * step
