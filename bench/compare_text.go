@@ -25,8 +25,12 @@ func (c *Comparison) WriteText(w io.Writer) error {
 		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\n", d.What, quantity(d.Old, d.Unit), quantity(d.New, d.Unit), d.ratioText(), d.rangeText(), d.mark())
 	}
 	t.Flush() // to a strings.Builder: no error
-	_, err := io.WriteString(w, b.String())
-	return err
+	for line := range strings.Lines(b.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *Difference) ratioText() string {

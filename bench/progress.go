@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -113,3 +114,13 @@ func (m *meter) glance(turn int) (count int64, p50, p99 time.Duration) {
 }
 
 var glancePercentiles = []float64{50, 99}
+
+// String is the progress on one line.
+func (p Progress) String() string {
+	at := fmt.Sprintf("%s c=%d, round %d of %d, %s", p.Side, p.Concurrency, p.Step, p.Steps, p.Doing)
+	if p.Elapsed == 0 {
+		return at
+	}
+	return fmt.Sprintf("%s %.1f of %.1f s: %.0f/s, p50 %s, p99 %s, %d failed",
+		at, p.Elapsed.Seconds(), p.Length.Seconds(), p.Rate, millis(p.P50), millis(p.P99), p.Failed)
+}
