@@ -139,7 +139,7 @@ func TestCompare(t *testing.T) {
 	want := map[string]string{
 		"server / echo": "better", "server rate": "better", "server CPU/message": "worse",
 		"echo rate": "", "server p50": "", "echo p99": "", "echo CPU/message": "worse", "time to start": "",
-		"server: bytes to disk for each body byte": "",
+		"server: bytes to disk for each body byte, whole run": "",
 	}
 	seen := 0
 	for _, d := range c.Rows {

@@ -64,7 +64,8 @@ type Side struct {
 	Held       *Usage        `json:"held,omitempty"`   // by its process at most, where that is known
 	Stress     *Stress       `json:"stress,omitempty"` // of Overload's loads
 
-	operations int64 // that succeeded, the warm-ups' included
+	operations int64     // that succeeded, the warm-ups' included
+	written    []float64 // bytes for each of them, round by round
 }
 
 // Stress is what became of a load that is more than the server can deliver. Rates are

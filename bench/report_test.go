@@ -36,7 +36,8 @@ func testReport() *Report {
 		{
 			Name: "server", Rate: 500, P50: time.Millisecond, P99: 3 * time.Millisecond, Max: 20 * time.Millisecond,
 			CPU: 15 * time.Microsecond, Harness: 7 * time.Microsecond, Messages: 1500, Failed: 1, Duplicates: 2,
-			Rounds: []Round{round(400), round(600), round(500)}, Written: 1500 * 256 * 5 / 4, operations: 1500,
+			Rounds: []Round{round(400), round(600), round(500)}, Written: 1500 * 256 * 5 / 4,
+			operations: 1500, written: []float64{256, 512, 128},
 		},
 		{Name: "echo", Rate: 1000, Rounds: []Round{round(1000), round(1000), round(2000)}},
 	}, [2]int{0, 1})
@@ -104,7 +105,7 @@ func TestBenchmarkLinesOfHostileNames(t *testing.T) {
 			t.Errorf("a line of its own: %q", line)
 		}
 	}
-	if n := strings.Count(lines.String(), "\nBenchmark"); n != 6+1+3 {
+	if n := strings.Count(lines.String(), "\nBenchmark"); n != 6+1+3+3 {
 		t.Errorf("%d lines:\n%s", n, &lines)
 	}
 }
@@ -119,7 +120,7 @@ func TestReportComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Runs[0].Sides[0].operations = 0 // not kept: a figure is made of it
+	r.Runs[0].Sides[0].operations, r.Runs[0].Sides[0].written = 0, nil // not kept: figures are made of them
 	if !reflect.DeepEqual(back, r) {
 		t.Fatalf("got  %+v\nwant %+v", back, r)
 	}

@@ -91,7 +91,7 @@ func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress)
 			return err
 		}
 	}
-	t.disk.look(s.pid)
+	t.disk.round(s.pid, out.done)
 	t.add(l.meter.take(), out)
 	r := t.side.Rounds[len(t.side.Rounds)-1]
 	o.Log.Info("round", "side", s.name, "c", at.Concurrency, "rate", int64(r.Rate),
@@ -143,7 +143,7 @@ func (t *tally) close(s *contender) Side {
 	if side.Messages > 0 {
 		side.Harness = t.own / time.Duration(side.Messages)
 	}
-	side.Written = t.disk.total
+	side.Written, side.written = t.disk.total, t.disk.each
 	if s.duplicates != nil {
 		side.Duplicates = s.duplicates()
 	}

@@ -19,7 +19,7 @@ const (
 	svgHead    = 40 // above the first row of a report
 	svgFoot    = 30 // below the last: the numbers of the axis
 	svgMargin  = 14
-	labelRunes = 36
+	labelRunes = 38 // of a label; a title has room for twice as many
 )
 
 // svgStyle is readable on a light and on a dark ground: a README's reader has either.
@@ -107,7 +107,7 @@ func (c *chart) draw(b *strings.Builder) {
 		return
 	}
 	title := fmt.Sprintf("%s, %d-byte bodies, %d CPUs", c.report.Scenario, c.report.BodyBytes, c.report.CPUs)
-	svgText(b, "tm-t", svgMargin, c.y+16, "", title)
+	svgText(b, "tm-t", svgMargin, c.y+16, "", shorten(title, 2*labelRunes))
 	top, bottom := c.y+svgHead-8, c.y+svgHead+svgRow*len(c.bars)
 	step, most := c.axis()
 	at := func(v float64) float64 { return svgLabels + svgBars*min(max(v/most, 0), 1) }
@@ -127,7 +127,7 @@ func (c *chart) draw(b *strings.Builder) {
 // row draws a bar up to the median, and the range across its end.
 func (c *chart) row(b *strings.Builder, q bar, y int, at func(float64) float64) {
 	middle := float64(y + svgRow/2 - 4)
-	svgText(b, "tm-l", svgLabels-10, int(middle)+4, "end", q.label)
+	svgText(b, "tm-l", svgLabels-10, int(middle)+4, "end", shorten(q.label, labelRunes))
 	fmt.Fprintf(b, `<rect class="tm-b" x="%d" y="%.1f" width="%.1f" height="14" rx="2"/>`+"\n", svgLabels, middle-7, at(q.median)-svgLabels)
 	low, high := at(q.min), at(q.max)
 	svgLine(b, "tm-r", low, middle, high, middle)
@@ -155,19 +155,20 @@ func svgLine(b *strings.Builder, class string, x1, y1, x2, y2 float64) {
 	fmt.Fprintf(b, `<line class="%s" x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f"/>`+"\n", class, x1, y1, x2, y2)
 }
 
-// svgText writes text with all that XML gives a meaning escaped, cut to what has room.
+// svgText writes text with all that XML gives a meaning escaped.
 func svgText(b *strings.Builder, class string, x, y int, anchor, text string) {
 	if anchor != "" {
 		anchor = ` text-anchor="` + anchor + `"`
 	}
 	fmt.Fprintf(b, `<text class="%s" x="%d" y="%d"%s>`, class, x, y, anchor)
-	_ = xml.EscapeText(b, []byte(shorten(text))) // to a strings.Builder: no error
+	_ = xml.EscapeText(b, []byte(text)) // to a strings.Builder: no error
 	b.WriteString("</text>\n")
 }
 
-func shorten(text string) string {
-	if utf8.RuneCountInString(text) <= 2*labelRunes {
+// shorten cuts a text to so many characters.
+func shorten(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
 		return text
 	}
-	return string([]rune(text)[:2*labelRunes-1]) + "…"
+	return string([]rune(text)[:most-1]) + "…"
 }
