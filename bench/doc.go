@@ -30,6 +30,14 @@
 // The reference servers run in processes of their own, as the server does (Spawn);
 // producers and the counting sink run in the harness.
 //
+// # Reports
+//
+// A Report says where it was made (Machine, Setting), what each process cost (Side.CPU of
+// the server's, Side.Harness of this one) and every round. It is written as a table, as JSON,
+// as lines for benchstat, as one HTML page with plots and as an SVG chart of the ratios.
+// JSON is what is kept: ReadReports reads it, and Compare judges two of them by the ranks of
+// their rounds. While a run lasts, Common.Progress tells how far it is.
+//
 // # Losing nothing
 //
 // Each body carries a sequence number. Deliver checks every body that arrives byte

@@ -14,6 +14,9 @@ var (
 
 	// ErrFailing says that so many requests failed that the rates mean nothing.
 	ErrFailing = errors.New("too many requests failed")
+
+	// ErrNothingToDraw says that no report has a ratio.
+	ErrNothingToDraw = errors.New("no ratio is in these reports: there is nothing to draw")
 )
 
 // errStopped ends a producer that was waiting when the round ended. It is not a
