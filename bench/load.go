@@ -29,6 +29,7 @@ type load struct {
 	patience       time.Duration // for the first event of a round
 	damaged        func() error  // whether the round is void already; may be nil
 	pid            int           // whose CPU time is taken; 0: nobody's
+	processes      func() []int  // instead of pid, if there are several; may be nil
 }
 
 // outcome is what a load did while it was measured.
@@ -54,19 +55,31 @@ func (l *load) run(ctx context.Context) (outcome, error) {
 	}
 	err := pause(ctx, l.warmUp)
 	if err == nil {
-		cpu, ok := cpuTime(l.pid)
+		cpu, ok := l.cpuTime()
 		begin := time.Now()
 		l.meter.on.Store(true)
 		err = l.measure(ctx, &fail)
 		l.meter.on.Store(false)
 		out.elapsed = time.Since(begin)
-		after, still := cpuTime(l.pid)
+		after, still := l.cpuTime()
 		out.cpu, out.cpuOK = after-cpu, ok && still
 	}
 	close(stop)
 	wg.Wait()
 	out.failed, out.err = fail.get()
 	return out, err
+}
+
+// cpuTime is what the processes of what is measured have used; ok is false if one cannot tell.
+func (l *load) cpuTime() (used time.Duration, ok bool) {
+	if l.processes == nil {
+		return cpuTime(l.pid)
+	}
+	for _, pid := range l.processes() {
+		one, known := cpuTime(pid)
+		used, ok = used+one, ok || known // one that has just ended has nothing more to tell
+	}
+	return used, ok
 }
 
 // measure lets the load run for its length, and on until something has happened:

@@ -8,7 +8,7 @@ import (
 
 // Report is what a run found out.
 type Report struct {
-	Scenario  string        `json:"scenario"` // publish, deliver, lateness, isolation, overload or pull
+	Scenario  string        `json:"scenario"` // publish, deliver, lateness, isolation, overload, pull or peers
 	Unit      string        `json:"unit"`     // of the rates
 	Started   time.Time     `json:"started"`
 	GOOS      string        `json:"goos"`
@@ -18,10 +18,12 @@ type Report struct {
 	Rounds    int           `json:"rounds"`
 	Round     time.Duration `json:"round_ns"`
 	Runs      []Run         `json:"runs"`
+	Peers     []PeerInfo    `json:"peers,omitempty"` // those that were looked for
 }
 
 // Run is a comparison at one number of producers.
 type Run struct {
+	Name        string   `json:"name,omitempty"` // what is compared, in a report of several comparisons
 	Concurrency int      `json:"concurrency"`
 	Sides       []Side   `json:"sides"`
 	Ratios      []Ratio  `json:"ratios"`
@@ -46,8 +48,10 @@ type Side struct {
 	Max        time.Duration `json:"max_ns"`
 	CPU        time.Duration `json:"cpu_per_message_ns,omitempty"` // of its process; 0: not known
 	Messages   int64         `json:"messages"`
-	Failed     int64         `json:"failed"`     // requests, the warm-ups' included
-	Duplicates int64         `json:"duplicates"` // arrivals of what had arrived
+	Failed     int64         `json:"failed"`               // requests, the warm-ups' included
+	Duplicates int64         `json:"duplicates"`           // arrivals of what had arrived
+	Lost       int64         `json:"lost,omitempty"`       // of a peer: acknowledged, and not there
+	Durability string        `json:"durability,omitempty"` // of a peer: what it does before it acknowledges
 	Rounds     []Round       `json:"rounds"`
 	Held       *Usage        `json:"held,omitempty"`   // by its process at most, where that is known
 	Stress     *Stress       `json:"stress,omitempty"` // of Overload's loads
