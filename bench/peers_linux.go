@@ -19,20 +19,20 @@ func endWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 }
 
-// notAsRoot has a program run as the user postgres if we are root, which it refuses to be, and
+// notAsRoot has a program run as postgresUser if we are root, which it refuses to be, and
 // gives it dir. That user must be able to reach dir.
 func notAsRoot(cmd *exec.Cmd, dir string) error {
 	if os.Getuid() != 0 {
 		return nil
 	}
-	u, err := user.Lookup("postgres")
+	u, err := user.Lookup(postgresUser)
 	if err != nil {
 		return fmt.Errorf("%s does not run as root: %w", cmd.Args[0], err)
 	}
 	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
 	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
 	if err1 != nil || err2 != nil {
-		return fmt.Errorf("user postgres has the numbers %q and %q", u.Uid, u.Gid)
+		return fmt.Errorf("user %s has the numbers %q and %q", postgresUser, u.Uid, u.Gid)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
 	return os.Chown(dir, int(uid), int(gid))

@@ -32,6 +32,9 @@ type pgError string
 
 func (e pgError) Error() string { return "postgres answered " + string(e) }
 
+// postgresUser is whom Postgres runs as where we are root. Tests run fakes as root.
+var postgresUser = "postgres"
+
 // pgInsert is the name of the prepared statement of each connection.
 const pgInsert = "insert"
 
