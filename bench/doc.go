@@ -8,6 +8,7 @@
 //	tidemill bench isolation a healthy host among dead, silent and slow ones
 //	tidemill bench overload  more publishes than the server can deliver
 //	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo
+//	tidemill bench peers     Redis, Quirrel, NATS and Postgres, where they are installed
 //
 // # What a number means
 //

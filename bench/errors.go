@@ -12,6 +12,9 @@ var (
 	// ErrEarly says that a message arrived before it was due.
 	ErrEarly = errors.New("a message arrived before it was due")
 
+	// ErrNoPeer says that there is nothing to compare with.
+	ErrNoPeer = errors.New("no peer that could be measured is installed")
+
 	// ErrFailing says that so many requests failed that the rates mean nothing.
 	ErrFailing = errors.New("too many requests failed")
 

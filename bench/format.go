@@ -24,6 +24,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, run := range r.Runs {
 		run.writeTable(&b, r.Unit)
 	}
+	writePeers(&b, r.Peers)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -56,12 +57,15 @@ func (r *Report) circumstances() []string {
 
 func (run *Run) writeTable(w io.Writer, unit string) {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "\nc=%d\t%s\tp50\tp99\tmax\tCPU/message\tharness\tmessages\tfailed\tduplicates\t\n", run.Concurrency, unit)
+	fmt.Fprintf(t, "\n%s\t%s\tp50\tp99\tmax\tCPU/message\tharness\tmessages\tfailed\tduplicates\t\n", strings.TrimPrefix(fmt.Sprintf("%s c=%d", run.Name, run.Concurrency), " "), unit)
 	for _, s := range run.Sides {
 		fmt.Fprintf(t, "%s\t%.0f\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t\n", s.Name, s.Rate,
 			millis(s.P50), millis(s.P99), millis(s.Max), cpuText(s.CPU), cpuText(s.Harness), s.Messages, s.Failed, s.Duplicates)
 	}
 	t.Flush() // to a strings.Builder: no error
+	for _, s := range run.Sides {
+		s.writePeer(w)
+	}
 	for _, q := range run.Ratios {
 		what := ""
 		if q.What != "" {
@@ -135,8 +139,8 @@ func (r *Report) WriteBenchmarks(w io.Writer) error {
 	for _, run := range r.Runs {
 		for _, s := range run.Sides {
 			for _, q := range s.Rounds {
-				fmt.Fprintf(&b, "%s/side=%s/c=%d-%d\t%d\t%.0f ns/op\t%.0f msg/s\t%d p50-ns\t%d p99-ns",
-					name, word(s.Name), run.Concurrency, r.CPUs, q.Messages, 1e9/q.Rate, q.Rate, q.P50, q.P99)
+				fmt.Fprintf(&b, "%s%s/side=%s/c=%d-%d\t%d\t%.0f ns/op\t%.0f msg/s\t%d p50-ns\t%d p99-ns",
+					name, run.benchmark(), word(s.Name), run.Concurrency, r.CPUs, q.Messages, 1e9/q.Rate, q.Rate, q.P50, q.P99)
 				if q.CPU > 0 {
 					fmt.Fprintf(&b, "\t%d cpu-ns/op", q.CPU)
 				}

@@ -29,6 +29,7 @@ type load struct {
 	patience       time.Duration // for the first event of a round
 	damaged        func() error  // whether the round is void already; may be nil
 	pid            int           // whose CPU time is taken; 0: nobody's
+	processes      func() []int  // instead of pid, if there are several; may be nil
 
 	fail  failures
 	done  atomic.Int64              // operations that succeeded, the warm-up's included
@@ -62,7 +63,7 @@ func (l *load) run(ctx context.Context) (outcome, error) {
 	err := pause(ctx, l.warmUp)
 	if err == nil {
 		l.phase.Store(phaseMeasure)
-		cpu, ok := cpuTime(l.pid)
+		cpu, ok := l.cpuTime()
 		own, known := ownCPU()
 		begin := time.Now()
 		l.began.Store(&begin)
@@ -70,7 +71,7 @@ func (l *load) run(ctx context.Context) (outcome, error) {
 		err = l.measure(ctx)
 		l.meter.on.Store(false)
 		out.elapsed = time.Since(begin)
-		after, still := cpuTime(l.pid)
+		after, still := l.cpuTime()
 		out.cpu, out.cpuOK = after-cpu, ok && still
 		if now, _ := ownCPU(); known {
 			out.harness = now - own
@@ -82,6 +83,18 @@ func (l *load) run(ctx context.Context) (outcome, error) {
 	out.failed, out.err = l.fail.get()
 	out.done = l.done.Load()
 	return out, err
+}
+
+// cpuTime is what the processes of what is measured have used; ok is false if one cannot tell.
+func (l *load) cpuTime() (used time.Duration, ok bool) {
+	if l.processes == nil {
+		return cpuTime(l.pid)
+	}
+	for _, pid := range l.processes() {
+		one, known := cpuTime(pid)
+		used, ok = used+one, ok || known // one that has just ended has nothing more to tell
+	}
+	return used, ok
 }
 
 // measure lets the load run for its length, and on until something has happened:

@@ -26,12 +26,14 @@ type Report struct {
 	Rounds    int           `json:"rounds"`
 	Round     time.Duration `json:"round_ns"`
 	Runs      []Run         `json:"runs"`
+	Peers     []PeerInfo    `json:"peers,omitempty"` // those that were looked for
 
 	began time.Time // with its monotonic clock
 }
 
 // Run is a comparison at one number of producers.
 type Run struct {
+	Name        string   `json:"name,omitempty"` // what is compared, in a report of several comparisons
 	Concurrency int      `json:"concurrency"`
 	Sides       []Side   `json:"sides"`
 	Ratios      []Ratio  `json:"ratios"`
@@ -59,6 +61,8 @@ type Side struct {
 	Messages   int64         `json:"messages"`
 	Failed     int64         `json:"failed"`                  // requests, the warm-ups' included
 	Duplicates int64         `json:"duplicates"`              // arrivals of what had arrived
+	Lost       int64         `json:"lost,omitempty"`          // of a peer: acknowledged, and not there
+	Durability string        `json:"durability,omitempty"`    // of a peer: what it does before it acknowledges
 	Written    int64         `json:"bytes_to_disk,omitempty"` // by its process, from its first round to its last
 	Rounds     []Round       `json:"rounds"`
 	Held       *Usage        `json:"held,omitempty"`   // by its process at most, where that is known

@@ -16,6 +16,12 @@ type contender struct {
 	pid  int  // its process; 0: it has none, or it is not known
 	acks bool // a message counts when its request is answered; else when it arrives
 
+	// processes, if any, are all that work for this side now, instead of pid.
+	processes func() []int
+
+	// durability is what an acknowledgement means, where that is another's promise.
+	durability string
+
 	// producers makes the operations of c producers, and a function that closes
 	// their connections.
 	producers func(ctx context.Context, c int) (ops []operation, closeAll func())
@@ -31,6 +37,9 @@ type contender struct {
 
 	// duplicates, if any, counts messages that came again.
 	duplicates func() int64
+
+	// lost, if any, counts acknowledged messages that are not there, of a side that may lose.
+	lost func() int64
 }
 
 // tally adds up a contender's rounds.
@@ -80,7 +89,7 @@ func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress)
 	}
 	ops, closeAll := s.producers(ctx, at.Concurrency)
 	defer closeAll()
-	l.ops, l.pid = ops, s.pid
+	l.ops, l.pid, l.processes = ops, s.pid, s.processes
 	t.disk.look(s.pid)
 	out, err := l.run(ctx)
 	if err != nil {
@@ -147,6 +156,10 @@ func (t *tally) close(s *contender) Side {
 	if s.duplicates != nil {
 		side.Duplicates = s.duplicates()
 	}
+	if s.lost != nil {
+		side.Lost = s.lost()
+	}
+	side.Durability = s.durability
 	return side
 }
 
