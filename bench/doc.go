@@ -8,6 +8,9 @@
 //	tidemill bench isolation a healthy host among dead, silent and slow ones
 //	tidemill bench overload  more publishes than the server can deliver
 //	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo
+//	tidemill bench queues    many FIFO queues, over deliveries without a queue
+//	tidemill bench flow      how exactly flow-control keys are kept, and what they cost
+//	tidemill bench verify    recordings of queues, flow and fanout, once more
 //
 // # What a number means
 //
