@@ -10,6 +10,7 @@
 //	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo
 //	tidemill bench queues    many FIFO queues, over deliveries without a queue
 //	tidemill bench flow      how exactly flow-control keys are kept, and what they cost
+//	tidemill bench fanout    a URL group's deliveries, over those of single publishes
 //	tidemill bench verify    recordings of queues, flow and fanout, once more
 //
 // # What a number means

@@ -12,7 +12,6 @@ type turn struct {
 	came  time.Duration // the first attempt of it
 	ended time.Duration // when the first 2xx was ready; never, if there was none
 	line  int           // of the first attempt
-	count int           // of attempts
 }
 
 const never = time.Duration(math.MaxInt64)
