@@ -44,6 +44,7 @@ func TestFanoutFaults(t *testing.T) {
 			o := quickFanout(&fakeLine{faults: c.faults})
 			if c.want == ErrLost {
 				o.DrainTimeout = 100 * time.Millisecond
+				o.Backlog = 1 << 16 // or what is lost holds the producers up
 			}
 			if _, err := Fanout(t.Context(), o); !errors.Is(err, c.want) {
 				t.Fatalf("error %v, want %v", err, c.want)
