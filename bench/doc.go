@@ -9,6 +9,10 @@
 //	tidemill bench overload  more publishes than the server can deliver
 //	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo
 //	tidemill bench peers     Redis, Quirrel, NATS and Postgres, where they are installed
+//	tidemill bench queues    many FIFO queues, over deliveries without a queue
+//	tidemill bench flow      how exactly flow-control keys are kept, and what they cost
+//	tidemill bench fanout    a URL group's deliveries, over those of single publishes
+//	tidemill bench verify    recordings of queues, flow and fanout, once more
 //
 // # What a number means
 //
