@@ -93,7 +93,7 @@ soak: ## a mixed load with restarts and kills: memory, descriptors, goroutines, 
 
 time: build ## an idle server, a million messages due at once, 100,000 schedules, and lateness at 100 and 2,000 a second; takes 20 minutes and 3 GB (make time MILLION=50000: a small one)
 	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestTime' ./cmd/tidemill
-	bin/tidemill bench lateness
+	bin/tidemill bench delayed --round 1m
 
 bench: build ## publish and deliver, beside an echo and a relay that keep nothing
 	bin/tidemill bench publish

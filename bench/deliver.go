@@ -15,6 +15,9 @@ import (
 // Latencies are from the moment before the publish to the arrival. A message that
 // was acknowledged and did not arrive fails the run with ErrLost; one that arrived
 // twice is counted.
+//
+// With DeliverOptions.Rate server and relay are sent that many messages a second, and
+// latencies count from the moment at which each was to be sent (open loop): row 22.
 func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
@@ -37,6 +40,12 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 	}
 	defer func() { err = errors.Join(err, d.sink.close()) }()
 	report = newReport("deliver", "delivered/s", &o.Common)
+	if o.Rate.given() {
+		if err := d.measureRate(ctx, server, relay, report); err != nil {
+			return nil, err
+		}
+		return report, nil
+	}
 	for _, c := range o.Concurrency {
 		if err := d.measure(ctx, c, server, relay, report); err != nil {
 			return nil, err

@@ -89,6 +89,16 @@ func (l *ledger) abandon(seq uint64) {
 	}
 }
 
+// settle notes how a publish ended, and returns its error.
+func (l *ledger) settle(seq uint64, err error) error {
+	if err != nil {
+		l.abandon(seq)
+		return err
+	}
+	l.ack(seq)
+	return nil
+}
+
 // refuse notes a publish of which the server said that it stored nothing.
 func (l *ledger) refuse(seq uint64) error {
 	if l.set(seq, stateRefused)&stateArrived != 0 {

@@ -8,7 +8,7 @@ import (
 
 // Report is what a run found out.
 type Report struct {
-	Scenario  string        `json:"scenario"` // publish, deliver, lateness, isolation, overload or pull
+	Scenario  string        `json:"scenario"` // publish, deliver, batch, delayed, ...: what comes after "bench"
 	Unit      string        `json:"unit"`     // of the rates
 	Started   time.Time     `json:"started"`
 	GOOS      string        `json:"goos"`
@@ -40,8 +40,8 @@ type Figure struct {
 // Side is one side of a comparison, over all rounds.
 type Side struct {
 	Name       string        `json:"name"`
-	Rate       float64       `json:"rate"` // median of the rounds, messages per second
-	P50        time.Duration `json:"p50_ns"`
+	Rate       float64       `json:"rate"`   // median of the rounds, messages per second
+	P50        time.Duration `json:"p50_ns"` // this and the next two: 0 if not known
 	P99        time.Duration `json:"p99_ns"`
 	Max        time.Duration `json:"max_ns"`
 	CPU        time.Duration `json:"cpu_per_message_ns,omitempty"` // of its process; 0: not known
@@ -51,6 +51,7 @@ type Side struct {
 	Rounds     []Round       `json:"rounds"`
 	Held       *Usage        `json:"held,omitempty"`   // by its process at most, where that is known
 	Stress     *Stress       `json:"stress,omitempty"` // of Overload's loads
+	Pace       *Pace         `json:"pace,omitempty"`   // of an open loop
 }
 
 // Stress is what became of a load that is more than the server can deliver. Rates are
@@ -73,6 +74,7 @@ type Round struct {
 	Rate     float64       `json:"rate"`
 	P50      time.Duration `json:"p50_ns"`
 	P99      time.Duration `json:"p99_ns"`
+	Max      time.Duration `json:"max_ns"`
 	CPU      time.Duration `json:"cpu_per_message_ns,omitempty"`
 	Messages int64         `json:"messages"`
 }
