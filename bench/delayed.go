@@ -141,12 +141,9 @@ func (d *delayed) at(id uint64, rate int) contender {
 
 // connect makes c producers.
 func (d *delayed) connect(ctx context.Context, c int, l *ledger, id uint64, p *pacer, due func(*rand.Rand) when) ([]operation, func()) {
-	wires, ops := make([]*wire, c), make([]operation, c)
-	for i := range ops {
-		wires[i] = newWire(ctx, d.addr, d.o.RequestTimeout)
-		ops[i] = d.produce(l, id, wires[i], p, rand.New(rand.NewPCG(id, uint64(i))), due)
-	}
-	return ops, func() { closeWires(wires) }
+	return connect(ctx, c, d.addr, &d.o.Common, func(i int, w *wire) operation {
+		return d.produce(l, id, w, p, rand.New(rand.NewPCG(id, uint64(i))), due)
+	})
 }
 
 // when is a due time and the header that asks for it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -188,14 +187,5 @@ func (d *delivery) contender(name string, id uint64, l *ledger) contender {
 // drain waits for what is under way.
 func (d *delivery) drain(ctx context.Context, l *ledger) error {
 	defer d.sink.meter.Store(nil)
-	deadline := time.Now().Add(d.o.DrainTimeout)
-	for l.missing() > 0 && d.sink.damaged() == nil {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%w: %d of %d had not arrived after %v", ErrLost, l.missing(), l.acked.Load(), d.o.DrainTimeout)
-		}
-		if err := pause(ctx, pollEvery); err != nil {
-			return err
-		}
-	}
-	return d.sink.damaged()
+	return l.await(ctx, d.sink.damaged, d.o.DrainTimeout)
 }

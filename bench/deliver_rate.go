@@ -73,40 +73,20 @@ func (d *delivery) measureRate(ctx context.Context, server, relay Server, report
 
 // at is a side that is sent messages at a rate.
 func (d *delivery) at(name string, id uint64, s Server, addr string, perSecond int) contender {
+	heads := make([][]byte, len(d.sink.hosts))
+	for i, host := range d.sink.hosts {
+		heads[i] = publishHead(s, addr, "http://"+host+"/", d.o.BodyBytes)
+	}
 	l := newLedger(0)
 	side := d.contender(name, id, l)
 	side.pid = s.PID
 	side.paced(perSecond, d.measured, func(ctx context.Context, c int, p *pacer) ([]operation, func()) {
-		wires, ops := make([]*wire, c), make([]operation, c)
-		for i := range ops {
-			w := newWire(ctx, addr, d.o.RequestTimeout)
-			wires[i], ops[i] = w, d.send(l, id, s, w, p)
-		}
-		return ops, func() { closeWires(wires) }
+		return connect(ctx, c, addr, &d.o.Common, func(_ int, w *wire) operation {
+			return onTime(d.bodies, id, l, w, heads, p)
+		})
 	})
 	return side
 }
 
 // measured says while what arrives is measured. There is a meter while a round runs.
 func (d *delivery) measured() *atomic.Bool { return &d.sink.meter.Load().on }
-
-// send is a producer's operation: the next message, at its moment, to the next host.
-func (d *delivery) send(l *ledger, id uint64, s Server, w *wire, p *pacer) operation {
-	body := d.bodies.blank()
-	heads := make([][]byte, len(d.sink.hosts))
-	for i, host := range d.sink.hosts {
-		heads[i] = publishHead(s, w.addr, "http://"+host+"/", d.o.BodyBytes)
-	}
-	return func(stop <-chan struct{}) error {
-		moment, err := p.wait(stop)
-		if err != nil {
-			return err
-		}
-		seq, err := l.open(stop)
-		if err != nil {
-			return err
-		}
-		d.bodies.putAt(body, id, seq, moment.Sub(d.bodies.begin))
-		return l.settle(seq, w.post(heads[seq%uint64(len(heads))], body))
-	}
-}

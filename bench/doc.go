@@ -7,6 +7,7 @@
 //	tidemill bench batch     messages in batches, over single publishes
 //	tidemill bench delayed   due time to arrival, at fixed rates
 //	tidemill bench herd      many messages that fall due at one moment
+//	tidemill bench retries   an outage of many hosts and the storm after it
 //	tidemill bench isolation a healthy host among dead, silent and slow ones
 //	tidemill bench overload  more publishes than the server can deliver
 //	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo

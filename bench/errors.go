@@ -12,6 +12,10 @@ var (
 	// ErrEarly says that a message arrived before it was due.
 	ErrEarly = errors.New("a message arrived before it was due")
 
+	// ErrRetries says that a message was tried more often, or sooner again, than it asked
+	// for.
+	ErrRetries = errors.New("a message was not retried as it asked")
+
 	// ErrFailing says that so many requests failed that the rates mean nothing.
 	ErrFailing = errors.New("too many requests failed")
 )

@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 )
 
 // States of a message, four bits each.
@@ -139,3 +141,16 @@ func (l *ledger) release() {
 
 // missing is how many acknowledged messages have not arrived.
 func (l *ledger) missing() int64 { return l.acked.Load() - l.settled.Load() }
+
+// await waits until nothing is missing, for a while. It fails early when damaged does.
+func (l *ledger) await(ctx context.Context, damaged func() error, timeout time.Duration) error {
+	for deadline := time.Now().Add(timeout); l.missing() > 0 && damaged() == nil; {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w: %d of %d had not arrived after %v", ErrLost, l.missing(), l.acked.Load(), timeout)
+		}
+		if err := pause(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+	return damaged()
+}

@@ -105,3 +105,32 @@ func (s *contender) paced(perSecond int, on func() *atomic.Bool, producers func(
 	}
 	s.pace = func(elapsed, p99 time.Duration) Pace { return p.pace(elapsed, p99) }
 }
+
+// connect makes n producers, each with a connection of its own, and a function that closes
+// these.
+func connect(ctx context.Context, n int, addr string, o *Common, operate func(i int, w *wire) operation) ([]operation, func()) {
+	wires, ops := make([]*wire, n), make([]operation, n)
+	for i := range ops {
+		wires[i] = newWire(ctx, addr, o.RequestTimeout)
+		ops[i] = operate(i, wires[i])
+	}
+	return ops, func() { closeWires(wires) }
+}
+
+// onTime is a producer's operation of an open loop: the next message of a side, at its
+// moment, to the host whose turn it is.
+func onTime(b *bodies, side uint64, l *ledger, w *wire, heads [][]byte, p *pacer) operation {
+	body := b.blank()
+	return func(stop <-chan struct{}) error {
+		moment, err := p.wait(stop)
+		if err != nil {
+			return err
+		}
+		seq, err := l.open(stop)
+		if err != nil {
+			return err
+		}
+		b.putAt(body, side, seq, moment.Sub(b.begin))
+		return l.settle(seq, w.post(heads[seq%uint64(len(heads))], body))
+	}
+}

@@ -26,6 +26,10 @@ type contender struct {
 	begin  func(ctx context.Context, m *meter) error
 	finish func(ctx context.Context) error
 
+	// until, if any, is asked when the length of a round has passed: it goes on until
+	// there is no more to wait for.
+	until func() (more bool)
+
 	// damaged, if any, is why what was measured is void.
 	damaged func() error
 
@@ -72,7 +76,7 @@ func runRounds(ctx context.Context, o *Common, c int, sides []contender) ([]Side
 func (t *tally) round(ctx context.Context, o *Common, c int, s *contender) error {
 	l := load{
 		warmUp: o.WarmUp, length: o.Round, patience: o.RequestTimeout,
-		meter: newMeter(), acks: s.acks, damaged: s.damaged,
+		meter: newMeter(), acks: s.acks, damaged: s.damaged, until: s.until,
 	}
 	if s.begin != nil {
 		if err := s.begin(ctx, l.meter); err != nil {
