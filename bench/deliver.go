@@ -36,6 +36,10 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.sink.close()) }()
+	if d.more, err = newExtras(ctx, &o.Common, server); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, d.more.close()) }()
 	report = newReport("deliver", "delivered/s", &o.Common)
 	for _, c := range o.Concurrency {
 		if err := d.measure(ctx, c, server, relay, report); err != nil {
@@ -50,6 +54,7 @@ type delivery struct {
 	o      *DeliverOptions
 	bodies *bodies
 	sink   *sink
+	more   extras
 }
 
 func (d *delivery) measure(ctx context.Context, c int, server, relay Server, report *Report) error {
@@ -64,11 +69,13 @@ func (d *delivery) measure(ctx context.Context, c int, server, relay Server, rep
 		return err
 	}
 	sides[2] = d.direct("client", 2)
-	results, err := runRounds(ctx, &d.o.Common, c, sides[:])
+	sides[0].runtime = d.more.runtime()
+	results, err := runRounds(ctx, &d.o.Common, c, d.more.sides(sides[:]))
 	if err != nil {
 		return err
 	}
 	report.add(c, results, [2]int{0, 1}, [2]int{0, 2})
+	report.figures(sides[0].runtime.figures("message, publish and delivery")...)
 	return nil
 }
 

@@ -29,6 +29,7 @@ type load struct {
 	patience       time.Duration // for the first event of a round
 	damaged        func() error  // whether the round is void already; may be nil
 	pid            int           // whose CPU time is taken; 0: nobody's
+	runtime        *goRuntime    // asked around what is measured; may be nil
 }
 
 // outcome is what a load did while it was measured.
@@ -54,6 +55,9 @@ func (l *load) run(ctx context.Context) (outcome, error) {
 	}
 	err := pause(ctx, l.warmUp)
 	if err == nil {
+		err = l.runtime.begin(ctx)
+	}
+	if err == nil {
 		cpu, ok := cpuTime(l.pid)
 		begin := time.Now()
 		l.meter.on.Store(true)
@@ -62,6 +66,7 @@ func (l *load) run(ctx context.Context) (outcome, error) {
 		out.elapsed = time.Since(begin)
 		after, still := cpuTime(l.pid)
 		out.cpu, out.cpuOK = after-cpu, ok && still
+		err = errors.Join(err, l.runtime.end(ctx))
 	}
 	close(stop)
 	wg.Wait()

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -28,6 +29,9 @@ type contender struct {
 
 	// damaged, if any, is why what was measured is void.
 	damaged func() error
+
+	// runtime, if any, follows the process's Go runtime.
+	runtime *goRuntime
 
 	// duplicates, if any, counts messages that came again.
 	duplicates func() int64
@@ -76,7 +80,7 @@ func (t *tally) round(ctx context.Context, o *Common, c int, s *contender) error
 	}
 	ops, closeAll := s.producers(ctx, c)
 	defer closeAll()
-	l.ops, l.pid = ops, s.pid
+	l.ops, l.pid, l.runtime = ops, s.pid, s.runtime
 	out, err := l.run(ctx)
 	if err != nil {
 		return err
@@ -87,6 +91,7 @@ func (t *tally) round(ctx context.Context, o *Common, c int, s *contender) error
 		}
 	}
 	t.add(l.meter.take(), out)
+	s.runtime.share(t.side.Rounds[len(t.side.Rounds)-1].Messages)
 	r := t.side.Rounds[len(t.side.Rounds)-1]
 	o.Log.Info("round", "side", s.name, "c", c, "rate", int64(r.Rate),
 		slog.Duration("p50", r.P50), slog.Duration("p99", r.P99))
@@ -175,4 +180,24 @@ func (c *children) server(ctx context.Context, given Server) (Server, error) {
 		return given, nil
 	}
 	return c.start(ctx, RoleServer)
+}
+
+// kill ends the youngest child as a crash does.
+func (c *children) kill() error {
+	child := c.all[len(c.all)-1]
+	if child.life == nil {
+		return errors.New("this Spawn cannot kill a server")
+	}
+	return child.life.Kill()
+}
+
+// again starts the youngest child, which was killed, on the data that it has left.
+func (c *children) again(ctx context.Context) (*Child, error) {
+	last := &c.all[len(c.all)-1]
+	child, err := (*last).life.Start(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start it again: %w", err)
+	}
+	*last = child
+	return child, nil
 }

@@ -23,12 +23,18 @@ func newBench(environ []string) *cobra.Command {
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	c.AddCommand(newBenchPublish(environ), newBenchDeliver(environ), newBenchLateness(environ), newBenchIsolation(environ), newBenchOverload(environ), newBenchPull(environ), newBenchRole())
+	c.AddCommand(newBenchRestart(environ))
+	c.AddCommand(newBenchBacklog(environ))
+	c.AddCommand(newBenchSoak(environ))
+	c.AddCommand(newBenchCeilings(environ))
+	c.AddCommand(newBenchSingle(environ))
 	return c
 }
 
 func newBenchPublish(environ []string) *cobra.Command {
 	var o bench.PublishOptions
 	var b benchFlags
+	var x benchExtras
 	c := &cobra.Command{
 		Use:   "publish [-- SERVE-FLAGS]",
 		Args:  cobra.ArbitraryArgs, // the server's
@@ -39,11 +45,13 @@ func newBenchPublish(environ []string) *cobra.Command {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
 			}
+			x.apply(&b, &o.Common)
 			report, err := bench.Publish(c.Context(), o)
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
 	b.bind(c, environ, &o.Common)
+	x.bind(c, &o.Common)
 	c.Flags().Var((*config.DurationValue)(&o.Delay), "delay", "delay of the messages, so that none is delivered in the run (default 1d)")
 	c.Flags().StringVar(&o.Destination, "destination", "", "where the messages would go")
 	return c
@@ -52,6 +60,7 @@ func newBenchPublish(environ []string) *cobra.Command {
 func newBenchDeliver(environ []string) *cobra.Command {
 	var o bench.DeliverOptions
 	var b benchFlags
+	var x benchExtras
 	c := &cobra.Command{
 		Use:     "deliver [-- SERVE-FLAGS]",
 		Args:    cobra.ArbitraryArgs, // the server's
@@ -61,11 +70,13 @@ func newBenchDeliver(environ []string) *cobra.Command {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
 			}
+			x.apply(&b, &o.Common)
 			report, err := bench.Deliver(c.Context(), o)
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
 	b.bind(c, environ, &o.Common)
+	x.bind(c, &o.Common)
 	c.Flags().IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	c.Flags().IntVar(&o.Backlog, "backlog", 0, "most messages published and not arrived (default 4 for each producer)")
 	return c
