@@ -134,13 +134,9 @@ func (d *backlog) raise(ctx context.Context, id, pending int) (*level, error) {
 	return l, l.weigh(ctx)
 }
 
-// calm is how long a server is left alone before its memory is read: what it does with
-// the last messages of a backlog ends meanwhile.
-const calm = time.Second
-
 // weigh reads what the backlog takes.
 func (l *level) weigh(ctx context.Context) (err error) {
-	if err := pause(ctx, calm); err != nil {
+	if err := pause(ctx, l.o.Calm); err != nil {
 		return err
 	}
 	l.memory, l.known = memoryOf(l.server.PID)
@@ -156,13 +152,10 @@ func (l *level) used() (int64, error) {
 	return diskUsed(l.server.Data)
 }
 
-// A server that begins makes files ahead; steady waits for that, at most for steadyMax.
-const (
-	steadyEvery = 500 * time.Millisecond
-	steadyMax   = 10 * time.Second
-)
+// steadyMax bounds the wait for a server that has just been started and makes files ahead.
+const steadyMax = 10 * time.Second
 
-// steady is used, once it does not grow any more.
+// steady is what is used once it does not change any more.
 func (l *level) steady(ctx context.Context) (int64, error) {
 	before := int64(-1)
 	for began := time.Now(); ; {
@@ -171,7 +164,7 @@ func (l *level) steady(ctx context.Context) (int64, error) {
 			return now, err
 		}
 		before = now
-		if err := pause(ctx, steadyEvery); err != nil {
+		if err := pause(ctx, l.o.Calm/2); err != nil {
 			return 0, err
 		}
 	}
@@ -179,7 +172,7 @@ func (l *level) steady(ctx context.Context) (int64, error) {
 
 func (l *level) contender() contender {
 	d := l.backlog
-	delay := fmt.Sprintf("Upstash-Delay: %ds", d.o.delay()/time.Second)
+	delay := delayHeader(d.o.delay())
 	heads := make([][]byte, len(d.gate.hosts))
 	for i, host := range d.gate.hosts {
 		heads[i] = publishHead(l.server, l.addr, "http://"+host+textPath, d.texts.size(), delay)

@@ -76,8 +76,8 @@ func diskCeilings(ctx context.Context, o *CeilingsOptions, report *Report) (err 
 	return nil
 }
 
-// checksumBytes is what one measurement of checksums goes over: some hundredths of a second.
-const checksumBytes = 512 << 20
+// checksumBytes is what one measurement of checksums goes over: about a hundredth of a second.
+const checksumBytes = 128 << 20
 
 // checksumRate is how many GB a second are summed up in blocks of a size, in cache.
 func checksumRate(size int) float64 {

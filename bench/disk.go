@@ -8,7 +8,7 @@ import (
 )
 
 // slabBytes is how long the file is that a slab overwrites, again and again.
-const slabBytes = 64 << 20
+const slabBytes = 16 << 20
 
 // slab is the disk by itself: a file that was written once before, so that a sync of a
 // part of it writes that part and nothing of the file system's. It has one writer.

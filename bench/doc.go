@@ -8,6 +8,11 @@
 //	tidemill bench isolation a healthy host among dead, silent and slow ones
 //	tidemill bench overload  more publishes than the server can deliver
 //	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo
+//	tidemill bench single    one producer's acks, over a sync of the disk and an exchange
+//	tidemill bench backlog   what waiting messages cost: memory, disk, CPU of the others
+//	tidemill bench restart   SIGKILL under load to the first delivery
+//	tidemill bench soak      a mixed load, and what the server holds meanwhile
+//	tidemill bench ceilings  disk, checksums and HTTP of this machine, without a server
 //
 // # What a number means
 //
@@ -37,6 +42,9 @@
 // messages: one that is missing fails the run with ErrLost. Isolation revives its bad
 // hosts for that, so that what they missed can arrive. In overload a message that
 // was refused and arrives is an error as well.
+//
+// What is not due in a run cannot arrive: restart and backlog ask the server for a sample
+// of it, and for the number of messages that wait where an admin listener tells that.
 //
 // In pull the consumers check what they receive in the same way, and what was
 // acknowledged must not come again.

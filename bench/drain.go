@@ -6,13 +6,8 @@ import (
 	"time"
 )
 
-// Of a backlog that drains, one message in drainKeeps waits on. The others fall due when
-// all are published, drainSoon after the first one if the server takes drainRate a second.
-const (
-	drainKeeps = 10
-	drainSoon  = 5 * time.Second
-	drainRate  = 20_000
-)
+// drainKeeps says how many messages of a backlog that drains wait on: one in so many.
+const drainKeeps = 10
 
 // drainAll measures what a backlog leaves on the disk once it has been delivered (row 17).
 func (d *backlog) drainAll(ctx context.Context, run *Run) error {
@@ -37,13 +32,12 @@ func (d *backlog) drainAll(ctx context.Context, run *Run) error {
 // fillAndDrain publishes a backlog and waits until all of it has arrived that is due.
 func (l *level) fillAndDrain(ctx context.Context, pending int) error {
 	d := l.backlog
-	soon := (drainSoon + time.Duration(pending)*time.Second/drainRate).Truncate(time.Second)
 	item := func(seq uint64) (string, time.Duration) {
 		url := "http://" + d.gate.hosts[seq%uint64(len(d.gate.hosts))] + textPath
 		if seq%drainKeeps == 0 {
 			return url, later(seq)
 		}
-		return url, soon
+		return url, d.o.DrainDelay
 	}
 	side := len(d.o.Pending) + 1
 	f, err := newFill(l.server, d.texts, uint64(side), item)
@@ -57,7 +51,7 @@ func (l *level) fillAndDrain(ctx context.Context, pending int) error {
 	}
 	began := time.Now()
 	kept := int64((pending + drainKeeps - 1) / drainKeeps)
-	if err := d.gate.await(ctx, f.ledger, kept, soon+d.o.DrainTimeout); err != nil {
+	if err := d.gate.await(ctx, f.ledger, kept, d.o.DrainDelay+d.o.DrainTimeout); err != nil {
 		return err
 	}
 	d.o.Log.Info("drained", "messages", int64(pending)-kept, "in", time.Since(began).String(), "settle", d.o.Settle.String())

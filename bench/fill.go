@@ -35,7 +35,7 @@ type fill struct {
 	side   uint64
 	ledger *ledger
 
-	// item is where a message goes and after how many full seconds.
+	// item is where a message goes and after how many full milliseconds.
 	item func(seq uint64) (url string, delay time.Duration)
 
 	mu  sync.Mutex
@@ -165,8 +165,8 @@ func (c *filling) encode() {
 		url, delay := c.item(seq)
 		b = append(append(b, `{"destination":"`...), url...)
 		b = append(b, `","headers":{"Upstash-Delay":"`...)
-		b = strconv.AppendInt(b, int64(delay/time.Second), 10)
-		b = append(b, `s"},"body":"`...)
+		b = strconv.AppendInt(b, delay.Milliseconds(), 10)
+		b = append(b, `ms"},"body":"`...)
 		c.texts.putAt(c.stamped, c.side, seq, c.texts.wall()+delay)
 		b = append(c.texts.appendTo(b, c.stamped), `"}`...)
 	}
@@ -176,6 +176,11 @@ func (c *filling) encode() {
 		headers = append(headers, "Authorization: Bearer "+c.server.Token)
 	}
 	c.head = postHead(c.addr, "/v2/batch", len(c.body), headers...)
+}
+
+// delayHeader asks for a delay in full milliseconds.
+func delayHeader(d time.Duration) string {
+	return "Upstash-Delay: " + strconv.FormatInt(d.Milliseconds(), 10) + "ms"
 }
 
 // laterLeast is longer than any run.

@@ -14,6 +14,9 @@ type SoakOptions struct {
 	// a URL group and a callback count besides. Default: 500.
 	Rate int
 
+	// Delay is that of delayed messages. Default: 2s.
+	Delay time.Duration
+
 	// Samples is how often in a round it is looked what the server holds. Default: 30.
 	Samples int
 
@@ -29,6 +32,7 @@ func (o SoakOptions) withDefaults() SoakOptions {
 	orDefault(&o.Round, 30*time.Second)
 	orDefault(&o.WarmUp, time.Second)
 	orDefault(&o.Rate, 500)
+	orDefault(&o.Delay, 2*time.Second)
 	orDefault(&o.Samples, 30)
 	orDefault(&o.Hosts, 32)
 	orDefault(&o.DrainTimeout, time.Minute)
@@ -44,8 +48,8 @@ func (o SoakOptions) validate() error {
 		return fmt.Errorf("%d samples: want 2 to 100000", o.Samples)
 	case o.Hosts < soakMembers || o.Hosts > 250:
 		return fmt.Errorf("%d hosts: want %d to 250", o.Hosts, soakMembers)
-	case o.DrainTimeout < 0:
-		return fmt.Errorf("drain timeout %v: it must not be negative", o.DrainTimeout)
+	case o.Delay < time.Millisecond || o.DrainTimeout < 0:
+		return fmt.Errorf("delay %v, drain timeout %v: want 1ms, and nothing negative", o.Delay, o.DrainTimeout)
 	}
 	return o.Common.validate()
 }

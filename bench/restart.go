@@ -47,16 +47,13 @@ func Restart(ctx context.Context, o RestartOptions) (report *Report, err error) 
 // The sides of a restart's ledgers.
 const (
 	restartNow  = iota // due at once
-	restartSoon        // due soonDelay after its publish
+	restartSoon        // due the length of a round after its publish: around the restart
 	restartFar         // not due in the run
 	restartSides
 )
 
-// Each soonEvery-th message of the load is due later, around the time of the restart.
-const (
-	soonEvery = 8
-	soonDelay = 2 * time.Second
-)
+// soonEvery says which messages of the load are delayed: one in so many.
+const soonEvery = 8
 
 // crash is one round: a life of a server and the beginning of the next.
 type crash struct {
@@ -134,7 +131,7 @@ func (d *crash) kill(ctx context.Context) error {
 	defer d.gate.open()
 	for begin := time.Now(); d.gate.held.Load() == 0 && d.gate.damaged() == nil; {
 		if time.Since(begin) > d.o.DrainTimeout {
-			return fmt.Errorf("%w: nothing was delivered for %v before the kill", ErrFailing, d.o.DrainTimeout)
+			return fmt.Errorf("%w: before the kill nothing arrived for %v, and %d were acknowledged", ErrLost, d.o.DrainTimeout, d.ledgers[restartNow].missing())
 		}
 		if err := pause(ctx, pollEvery); err != nil {
 			return err
@@ -162,7 +159,7 @@ func (d *crash) recover(ctx context.Context, far *fill, found *restarted) error 
 	if r.opening, err = awaitOpening(ctx, child.life.Said); err != nil {
 		return err
 	}
-	if err := d.gate.await(ctx, d.ledgers[restartSoon], 0, d.o.DrainTimeout); err != nil {
+	if err := d.gate.await(ctx, d.ledgers[restartSoon], 0, d.o.Round+d.o.DrainTimeout); err != nil {
 		return err
 	}
 	found.add(r, d.ledgers[:])
@@ -192,7 +189,7 @@ func (d *crash) produce(ctx context.Context, s Server, m *meter) (*producing, er
 	for _, host := range d.gate.hosts {
 		url := "http://" + host + textPath
 		heads[restartNow] = append(heads[restartNow], publishHead(s, addr, url, d.texts.size()))
-		heads[restartSoon] = append(heads[restartSoon], publishHead(s, addr, url, d.texts.size(), "Upstash-Delay: 2s"))
+		heads[restartSoon] = append(heads[restartSoon], publishHead(s, addr, url, d.texts.size(), delayHeader(d.o.Round)))
 	}
 	p := &producing{stop: make(chan struct{})}
 	l := load{meter: m}
@@ -214,7 +211,7 @@ func (d *crash) publish(w *wire, heads *[2][][]byte) operation {
 		turn++
 		side, due := restartNow, time.Duration(0)
 		if turn%soonEvery == 0 {
-			side, due = restartSoon, soonDelay
+			side, due = restartSoon, d.o.Round.Truncate(time.Millisecond)
 		}
 		l := d.ledgers[side]
 		seq, err := l.open(stop)

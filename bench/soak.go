@@ -91,9 +91,6 @@ func (d *soak) close() error {
 // soakQueues is how many queues there are, each with a parallelism of one.
 const soakQueues = 10
 
-// soakDelay is that of delayed messages.
-const soakDelay = 2 * time.Second
-
 // prepare renders the requests.
 func (d *soak) prepare() {
 	add := func(kind int, target string, headers ...string) {
@@ -106,13 +103,13 @@ func (d *soak) prepare() {
 	for i, host := range d.sink.hosts {
 		url := "http://" + host
 		add(soakNow, publishPrefix+url+"/")
-		add(soakLater, publishPrefix+url+"/", fmt.Sprintf("Upstash-Delay: %ds", soakDelay/time.Second))
+		add(soakLater, publishPrefix+url+"/", delayHeader(d.o.Delay))
 		add(soakQueue, fmt.Sprintf("/v2/enqueue/%s-%d/%s/", d.group, i%soakQueues, url))
 		add(soakCalled, publishPrefix+url+"/", "Upstash-Callback: "+url+callbackPath)
 		add(soakRetried, publishPrefix+url+flakyPath, "Upstash-Retries: 5", "Upstash-Retry-Delay: 100")
 	}
 	add(soakGroup, publishPrefix+d.group)
-	d.kinds[soakLater].due = soakDelay
+	d.kinds[soakLater].due = d.o.Delay.Truncate(time.Millisecond)
 }
 
 func (d *soak) contender() contender {
@@ -179,7 +176,7 @@ func (d *soak) drain(ctx context.Context) error {
 		if missing == 0 {
 			break
 		}
-		if time.Since(begin) > d.o.DrainTimeout {
+		if time.Since(begin) > d.o.Delay+d.o.DrainTimeout {
 			return fmt.Errorf("%w: %d messages (%s) had not arrived after %v", ErrLost, missing, what, d.o.DrainTimeout)
 		}
 		if err := pause(ctx, pollEvery); err != nil {

@@ -41,4 +41,3 @@ func delveRounds(all []delve) []Round {
 	}
 	return out
 }
-

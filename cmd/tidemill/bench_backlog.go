@@ -37,6 +37,8 @@ func newBenchBacklog(environ []string) *cobra.Command {
 	f.Lookup("round").Usage = "how long publishes are measured in a round; deliveries follow (default 1s)"
 	f.IntSliceVar(&o.Pending, "pending", nil, "numbers of messages that wait, the smallest first (default 1000,100000)")
 	f.BoolVar(&o.Drain, "drain", false, "measure what is left on the disk after a backlog was delivered")
+	f.Var((*config.DurationValue)(&o.DrainDelay), "drain-delay", "delay of the messages that are (default 5s, and 1s for every 20,000)")
+	f.Var((*config.DurationValue)(&o.Calm), "calm", "how long a server is left alone before its memory is read (default 1s)")
 	f.Var((*config.DurationValue)(&o.Settle), "settle", "how long after that (default 1m)")
 	f.IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	return c

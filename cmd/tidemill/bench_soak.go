@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tidemill/tidemill/bench"
+	"github.com/tidemill/tidemill/cmd/internal/config"
 )
 
 func newBenchSoak(environ []string) *cobra.Command {
@@ -34,6 +35,7 @@ func newBenchSoak(environ []string) *cobra.Command {
 	f.Lookup("rounds").Usage = "rounds (default 1)"
 	f.Lookup("round").Usage = "how long the load lasts (default 30s)"
 	f.IntVar(&o.Rate, "rate", 0, "messages a second, of all kinds together (default 500)")
+	f.Var((*config.DurationValue)(&o.Delay), "delay", "delay of the messages that have one (default 2s)")
 	f.IntVar(&o.Samples, "samples", 0, "how often it is looked what the server holds (default 30)")
 	f.IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	return c
