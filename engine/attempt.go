@@ -26,7 +26,7 @@ func (a *attempter) request(cmd *startCommand, body []byte) error {
 	}
 	now := a.e.opts.Wall()
 	at := &a.attempt
-	at.Method, at.URL, at.Host, at.Body = m.Method.String(), m.URL, "", body
+	at.Method, at.URL, at.Body = m.Method.String(), m.URL, body
 	at.Timeout = a.e.limits.Load().AttemptTimeout
 	if m.Timeout > 0 {
 		at.Timeout = min(time.Duration(m.Timeout)*time.Millisecond, a.e.limits.Load().AttemptMax)

@@ -30,7 +30,7 @@ func (a *attempter) pushRequest(cmd *startCommand, body []byte) error {
 	}
 	m.URL, m.RetryDelay, m.Retries, m.Timeout = d.URL, d.RetryDelay, d.Retries, d.Timeout
 	at := &a.attempt
-	at.Method, at.URL, at.Host, at.Body = m.Method.String(), d.URL, "", body
+	at.Method, at.URL, at.Body = m.Method.String(), d.URL, body
 	at.Timeout = min(millis(int64(d.Timeout)), a.e.limits.Load().AttemptMax)
 	mac := hmac.New(sha256.New, []byte(d.Secret))
 	mac.Write(body)
