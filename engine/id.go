@@ -23,9 +23,13 @@ var errBadID = errors.New("not a message id")
 // MessageID returns the id of the message with this seq and nonce.
 func MessageID(seq, nonce uint64) string {
 	var out [len(idPrefix) + idDigits]byte
-	copy(out[:], idPrefix)
-	putBase58(out[len(idPrefix):], seq, nonce)
-	return string(out[:])
+	return string(appendMessageID(out[:0], seq, nonce))
+}
+
+func appendMessageID(dst []byte, seq, nonce uint64) []byte {
+	var out [idDigits]byte
+	putBase58(out[:], seq, nonce)
+	return append(append(dst, idPrefix...), out[:]...)
 }
 
 // putBase58 writes hi·2^64+lo as exactly len(dst) digits. It divides the
