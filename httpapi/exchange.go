@@ -103,11 +103,11 @@ func (x *exchange) run() (keep bool) {
 	}
 	keep = whole && x.head.keepAlive && !x.srv.draining.Load()
 	x.c.unread = !whole
+	x.answered()
 	err := x.write(keep)
 	if x.timing.handled {
 		x.timing.end(&x.srv.counters.answer)
 	}
-	x.answered()
 	return err == nil && keep
 }
 

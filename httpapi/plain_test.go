@@ -102,8 +102,10 @@ func TestAnswersOfASecond(t *testing.T) {
 		after time.Duration
 		want  string
 	}{
-		{0, "Sun, 01 Mar 2026 22:59:59 GMT"}, {999 * time.Millisecond, "Sun, 01 Mar 2026 22:59:59 GMT"},
-		{time.Second, "Sun, 01 Mar 2026 23:00:00 GMT"}, {0, "Sun, 01 Mar 2026 22:59:59 GMT"},
+		{0, "Sun, 01 Mar 2026 22:59:59 GMT"},
+		{999 * time.Millisecond, "Sun, 01 Mar 2026 22:59:59 GMT"},
+		{time.Second, "Sun, 01 Mar 2026 23:00:00 GMT"},
+		{0, "Sun, 01 Mar 2026 22:59:59 GMT"},
 	} {
 		if got := string(d.at(base.Add(tt.after))); got != tt.want {
 			t.Errorf("%v: %s, want %s", tt.after, got, tt.want)
