@@ -13,8 +13,8 @@ const progressEvery = 500 * time.Millisecond
 type Progress struct {
 	Side        string
 	Concurrency int
-	Step, Steps int    // this round, of those of all sides at this concurrency, from 1
-	Doing       string // preparing, warming up, measuring or draining
+	Step, Steps int    // this round, of those of all sides at this concurrency, from 1; 0: before them
+	Doing       string // settling, preparing, warming up, measuring or draining
 
 	Elapsed time.Duration // of the measured part
 	Length  time.Duration // which it is meant to have
@@ -117,6 +117,9 @@ var glancePercentiles = []float64{50, 99}
 
 // String is the progress on one line.
 func (p Progress) String() string {
+	if p.Steps == 0 {
+		return fmt.Sprintf("%s, %s %.1f of at most %.1f s", p.Side, p.Doing, p.Elapsed.Seconds(), p.Length.Seconds())
+	}
 	at := fmt.Sprintf("%s c=%d, round %d of %d, %s", p.Side, p.Concurrency, p.Step, p.Steps, p.Doing)
 	if p.Elapsed == 0 {
 		return at

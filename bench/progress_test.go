@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -72,5 +74,32 @@ func TestProgressOfARun(t *testing.T) {
 	}
 	if got := strings.Join(phaseNames[:], " "); got != "preparing warming up measuring draining" {
 		t.Error(got)
+	}
+}
+
+// A server that goes on writing is waited for, as long as was said, and one that writes
+// nothing for a moment.
+func TestSettle(t *testing.T) {
+	if _, ok := writtenBytes(os.Getpid()); !ok {
+		t.Skip("no /proc/self/io")
+	}
+	var told []string
+	c := Common{Settle: time.Minute, Progress: func(p Progress) { told = append(told, p.String()) }}
+	begin := time.Now()
+	if err := c.settle(t.Context(), Server{PID: os.Getpid()}); err != nil || time.Since(begin) > c.Settle {
+		t.Fatalf("after %v: %v", time.Since(begin), err)
+	}
+	if len(told) < settleQuiet || told[0] != "server, settling 0.0 of at most 60.0 s" {
+		t.Fatalf("told %q", told)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.settle(ctx, Server{PID: os.Getpid()}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("cancelled: %v", err)
+	}
+	for _, s := range []Server{{}, {PID: -1}} {
+		if err := c.settle(ctx, s); err != nil {
+			t.Fatalf("of %+v nothing is known: %v", s, err)
+		}
 	}
 }
