@@ -28,6 +28,7 @@ type load struct {
 	acks           bool          // record operations; else the meter is fed elsewhere
 	patience       time.Duration // for the first event of a round
 	damaged        func() error  // whether the round is void already; may be nil
+	until          func() bool   // whether to go on beyond length; may be nil
 	pid            int           // whose CPU time is taken; 0: nobody's
 	processes      func() []int  // instead of pid, if there are several; may be nil
 
@@ -103,6 +104,9 @@ func (l *load) cpuTime() (used time.Duration, ok bool) {
 // at its end.
 func (l *load) measure(ctx context.Context) error {
 	err := pause(ctx, l.length)
+	for err == nil && l.until != nil && l.until() {
+		err = pause(ctx, pollEvery)
+	}
 	for waited := time.Duration(0); err == nil && waited < l.patience; waited += pollEvery {
 		if !l.meter.empty() || l.fail.count.Load() > 0 || l.damaged != nil && l.damaged() != nil {
 			break

@@ -32,6 +32,10 @@ type contender struct {
 	begin  func(ctx context.Context, m *meter) error
 	finish func(ctx context.Context) error
 
+	// until, if any, is asked when the length of a round has passed: it goes on until
+	// there is no more to wait for.
+	until func() (more bool)
+
 	// damaged, if any, is why what was measured is void.
 	damaged func() error
 
@@ -40,6 +44,9 @@ type contender struct {
 
 	// lost, if any, counts acknowledged messages that are not there, of a side that may lose.
 	lost func() int64
+	// pace, if any, ends the open loop of a round and tells how far it kept its rate.
+	// It is called once for each round, when its producers have ended.
+	pace func(elapsed, p99 time.Duration) Pace
 }
 
 // tally adds up a contender's rounds.
@@ -51,6 +58,7 @@ type tally struct {
 	own   time.Duration
 	disk  writes
 	err   error // the first failed request's
+	void  bool  // the present round's latencies are not what they should be
 }
 
 // runRounds lets the contenders take turns. The order rotates, so that none always
@@ -79,7 +87,7 @@ func runRounds(ctx context.Context, o *Common, c int, sides []contender) ([]Side
 func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress) error {
 	l := load{
 		warmUp: o.WarmUp, length: o.Round, patience: o.RequestTimeout,
-		meter: newMeter(), acks: s.acks, damaged: s.damaged,
+		meter: newMeter(), acks: s.acks, damaged: s.damaged, until: s.until,
 	}
 	defer o.follow(&l, at)()
 	if s.begin != nil {
@@ -95,13 +103,17 @@ func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress)
 	if err != nil {
 		return err
 	}
+	hist := l.meter.take()
+	if s.pace != nil {
+		t.paced(s.pace(out.elapsed, quantile(hist, 99)))
+	}
 	if s.finish != nil {
 		if err := s.finish(ctx); err != nil {
 			return err
 		}
 	}
 	t.disk.round(s.pid, out.done)
-	t.add(l.meter.take(), out)
+	t.add(hist, out)
 	r := t.side.Rounds[len(t.side.Rounds)-1]
 	o.Log.Info("round", "side", s.name, "c", at.Concurrency, "rate", int64(r.Rate),
 		slog.Duration("p50", r.P50), slog.Duration("p99", r.P99))
@@ -114,12 +126,28 @@ func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress)
 	return nil
 }
 
+// paced notes how an open loop went.
+func (t *tally) paced(p Pace) {
+	t.void = p.Missed > 0
+	if t.side.Pace == nil {
+		t.side.Pace = &p
+		return
+	}
+	t.side.Pace.add(p)
+}
+
 func (t *tally) add(h *hdrhistogram.Histogram, out outcome) {
 	r := Round{
 		Messages: h.TotalCount(),
 		Rate:     float64(h.TotalCount()) / out.elapsed.Seconds(),
 		P50:      quantile(h, 50),
 		P99:      quantile(h, 99),
+		Max:      longest(h),
+	}
+	if t.void { // the rate stands, but these latencies are not the side's
+		r.P50, r.P99, r.Max = 0, 0, 0
+	} else {
+		t.hist.Merge(h)
 	}
 	if out.cpuOK && r.Messages > 0 {
 		r.CPU = out.cpu / time.Duration(r.Messages)
@@ -130,7 +158,6 @@ func (t *tally) add(h *hdrhistogram.Histogram, out outcome) {
 		r.Harness = out.harness / time.Duration(r.Messages)
 	}
 	t.own += out.harness
-	t.hist.Merge(h)
 	t.side.Rounds = append(t.side.Rounds, r)
 	t.side.Messages += r.Messages
 	t.side.Failed += out.failed
@@ -145,7 +172,7 @@ func (t *tally) close(s *contender) Side {
 	side := t.side
 	side.Rate = median(pick(side.Rounds, func(r Round) float64 { return r.Rate }))
 	side.P50, side.P99 = quantile(t.hist, 50), quantile(t.hist, 99)
-	side.Max = time.Duration(t.hist.Max())
+	side.Max = longest(t.hist)
 	if t.timed > 0 {
 		side.CPU = t.cpu / time.Duration(t.timed)
 	}
@@ -165,6 +192,14 @@ func (t *tally) close(s *contender) Side {
 
 func quantile(h *hdrhistogram.Histogram, percent float64) time.Duration {
 	return time.Duration(h.ValueAtPercentile(percent))
+}
+
+// longest is the largest value, 0 if there is none.
+func longest(h *hdrhistogram.Histogram) time.Duration {
+	if h.TotalCount() == 0 {
+		return 0
+	}
+	return time.Duration(h.Max())
 }
 
 // hostOf is the address to dial for a URL.
