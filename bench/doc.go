@@ -16,6 +16,11 @@
 //	tidemill bench flow      how exactly flow-control keys are kept, and what they cost
 //	tidemill bench fanout    a URL group's deliveries, over those of single publishes
 //	tidemill bench verify    recordings of queues, flow and fanout, once more
+//	tidemill bench single    one producer's acks, over a sync of the disk and an exchange
+//	tidemill bench backlog   what waiting messages cost: memory, disk, CPU of the others
+//	tidemill bench restart   SIGKILL under load to the first delivery
+//	tidemill bench soak      a mixed load, and what the server holds meanwhile
+//	tidemill bench ceilings  disk, checksums and HTTP of this machine, without a server
 //
 // # What a number means
 //
@@ -59,6 +64,9 @@
 // messages: one that is missing fails the run with ErrLost. Isolation revives its bad
 // hosts for that, so that what they missed can arrive. In overload a message that
 // was refused and arrives is an error as well. What batch stores it looks up in part.
+//
+// What is not due in a run cannot arrive: restart and backlog ask the server for a sample
+// of it, and for the number of messages that wait where an admin listener tells that.
 //
 // In pull the consumers check what they receive in the same way, and what was
 // acknowledged must not come again.

@@ -31,6 +31,7 @@ type load struct {
 	until          func() bool   // whether to go on beyond length; may be nil
 	pid            int           // whose CPU time is taken; 0: nobody's
 	processes      func() []int  // instead of pid, if there are several; may be nil
+	runtime        *goRuntime    // asked around what is measured; may be nil
 
 	fail  failures
 	done  atomic.Int64              // operations that succeeded, the warm-up's included
@@ -63,6 +64,9 @@ func (l *load) run(ctx context.Context) (outcome, error) {
 	l.phase.Store(phaseWarmUp)
 	err := pause(ctx, l.warmUp)
 	if err == nil {
+		err = l.runtime.begin(ctx)
+	}
+	if err == nil {
 		l.phase.Store(phaseMeasure)
 		cpu, ok := l.cpuTime()
 		own, known := ownCPU()
@@ -77,6 +81,7 @@ func (l *load) run(ctx context.Context) (outcome, error) {
 		if now, _ := ownCPU(); known {
 			out.harness = now - own
 		}
+		err = errors.Join(err, l.runtime.end(ctx))
 	}
 	l.phase.Store(phaseDrain)
 	close(stop)

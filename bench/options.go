@@ -15,6 +15,8 @@ type Server struct {
 	URL   string // such as http://127.0.0.1:8080
 	Token string // its bearer token; "" sends none
 	PID   int    // its process, for CPU per message; 0: not known
+	Admin string // its admin listener, such as http://127.0.0.1:9080; "": not known
+	Data  string // its data directory, on this machine; "": not known
 }
 
 // Common is what all scenarios are told.
@@ -44,6 +46,14 @@ type Common struct {
 
 	// RequestTimeout bounds one request of a producer. Default: 10s.
 	RequestTimeout time.Duration
+
+	// Runtime has Publish and Deliver tell of the server's heap allocations and of its
+	// garbage collector, by its admin listener, which must be known.
+	Runtime bool
+
+	// Disk, if any, is a directory on the server's disk: Publish and Deliver measure a
+	// further side there, one writer that makes blocks of 16 KiB durable.
+	Disk string
 
 	// Log receives one line for each round. Default: nothing is logged.
 	Log *slog.Logger

@@ -48,13 +48,21 @@ func Publish(ctx context.Context, o PublishOptions) (report *Report, err error) 
 	if sides[1], err = publisher("echo", echo, &o); err != nil {
 		return nil, err
 	}
+	more, err := newExtras(ctx, &o.Common, server)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, more.close()) }()
+	sides = more.sides(sides)
 	for _, c := range o.Concurrency {
+		sides[0].runtime = more.runtime()
 		results, err := runRounds(ctx, &o.Common, c, sides)
 		if err != nil {
 			return nil, err
 		}
 		report.add(c, results, [2]int{0, 1})
 		report.addWritten()
+		report.figures(sides[0].runtime.figures("publish")...)
 	}
 	return report, nil
 }

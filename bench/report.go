@@ -160,6 +160,12 @@ func (r *Report) add(c int, sides []Side, pairs ...[2]int) {
 	r.Runs = append(r.Runs, run)
 }
 
+// figures adds to what the last comparison tells.
+func (r *Report) figures(all ...Figure) {
+	run := &r.Runs[len(r.Runs)-1]
+	run.Figures = append(run.Figures, all...)
+}
+
 // rates compares rates. No round has one of zero: such a round fails its run.
 func rates(of, over *Side) Ratio {
 	return ratio("", of, over, func(r Round) float64 { return r.Rate })

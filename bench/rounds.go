@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -38,6 +39,9 @@ type contender struct {
 
 	// damaged, if any, is why what was measured is void.
 	damaged func() error
+
+	// runtime, if any, follows the process's Go runtime.
+	runtime *goRuntime
 
 	// duplicates, if any, counts messages that came again.
 	duplicates func() int64
@@ -97,7 +101,7 @@ func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress)
 	}
 	ops, closeAll := s.producers(ctx, at.Concurrency)
 	defer closeAll()
-	l.ops, l.pid, l.processes = ops, s.pid, s.processes
+	l.ops, l.pid, l.processes, l.runtime = ops, s.pid, s.processes, s.runtime
 	t.disk.look(s.pid)
 	out, err := l.run(ctx)
 	if err != nil {
@@ -114,6 +118,7 @@ func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress)
 	}
 	t.disk.round(s.pid, out.done)
 	t.add(hist, out)
+	s.runtime.share(t.side.Rounds[len(t.side.Rounds)-1].Messages)
 	r := t.side.Rounds[len(t.side.Rounds)-1]
 	o.Log.Info("round", "side", s.name, "c", at.Concurrency, "rate", int64(r.Rate),
 		slog.Duration("p50", r.P50), slog.Duration("p99", r.P99))
@@ -238,4 +243,24 @@ func (c *children) server(ctx context.Context, given Server) (Server, error) {
 		return given, nil
 	}
 	return c.start(ctx, RoleServer)
+}
+
+// kill ends the youngest child as a crash does.
+func (c *children) kill() error {
+	child := c.all[len(c.all)-1]
+	if child.life == nil {
+		return errors.New("this Spawn cannot kill a server")
+	}
+	return child.life.Kill()
+}
+
+// again starts the youngest child, which was killed, on the data that it has left.
+func (c *children) again(ctx context.Context) (*Child, error) {
+	last := &c.all[len(c.all)-1]
+	child, err := (*last).life.Start(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start it again: %w", err)
+	}
+	*last = child
+	return child, nil
 }

@@ -26,7 +26,8 @@ func newBench(environ []string) *cobra.Command {
 	c.AddCommand(newBenchDelayed(environ), newBenchLateness(environ))
 	c.AddCommand(newBenchBatch(environ), newBenchHerd(environ), newBenchRetries(environ))
 	c.AddCommand(newBenchQueues(environ), newBenchFlow(environ), newBenchFanout(environ), newBenchVerify())
-	c.AddCommand(newBenchPeers(environ))
+	c.AddCommand(newBenchRestart(environ), newBenchBacklog(environ), newBenchSoak(environ))
+	c.AddCommand(newBenchCeilings(environ), newBenchSingle(environ), newBenchPeers(environ))
 	c.AddCommand(newBenchCompare(), newBenchReport())
 	return c
 }
@@ -34,6 +35,7 @@ func newBench(environ []string) *cobra.Command {
 func newBenchPublish(environ []string) *cobra.Command {
 	var o bench.PublishOptions
 	var b benchFlags
+	var x benchExtras
 	c := &cobra.Command{
 		Use:   "publish [-- SERVE-FLAGS]",
 		Args:  cobra.ArbitraryArgs, // the server's
@@ -44,11 +46,13 @@ func newBenchPublish(environ []string) *cobra.Command {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
 			}
+			x.apply(&b, &o.Common)
 			report, err := bench.Publish(c.Context(), o)
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
 	b.bind(c, environ, &o.Common)
+	x.bind(c, &o.Common)
 	c.Flags().Var((*config.DurationValue)(&o.Delay), "delay", "delay of the messages, so that none is delivered in the run (default 1d)")
 	c.Flags().StringVar(&o.Destination, "destination", "", "where the messages would go")
 	bindRate(c, &o.Rate)
@@ -58,6 +62,7 @@ func newBenchPublish(environ []string) *cobra.Command {
 func newBenchDeliver(environ []string) *cobra.Command {
 	var o bench.DeliverOptions
 	var b benchFlags
+	var x benchExtras
 	c := &cobra.Command{
 		Use:     "deliver [-- SERVE-FLAGS]",
 		Args:    cobra.ArbitraryArgs, // the server's
@@ -67,11 +72,13 @@ func newBenchDeliver(environ []string) *cobra.Command {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
 			}
+			x.apply(&b, &o.Common)
 			report, err := bench.Deliver(c.Context(), o)
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
 	b.bind(c, environ, &o.Common)
+	x.bind(c, &o.Common)
 	c.Flags().IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	c.Flags().IntVar(&o.Backlog, "backlog", 0, "most messages published and not arrived (default 4 for each producer)")
 	bindRate(c, &o.Rate)
