@@ -39,5 +39,5 @@ func (run *Run) benchmark() string {
 	if run.Name == "" {
 		return ""
 	}
-	return "/run=" + strings.ReplaceAll(run.Name, " ", "-")
+	return "/run=" + word(run.Name)
 }
