@@ -9,6 +9,10 @@
 //	tidemill bench overload  more publishes than the server can deliver
 //	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo
 //	tidemill bench peers     Redis, Quirrel, NATS and Postgres, where they are installed
+//	tidemill bench queues    many FIFO queues, over deliveries without a queue
+//	tidemill bench flow      how exactly flow-control keys are kept, and what they cost
+//	tidemill bench fanout    a URL group's deliveries, over those of single publishes
+//	tidemill bench verify    recordings of queues, flow and fanout, once more
 //
 // # What a number means
 //
@@ -34,6 +38,14 @@
 // Peers are other people's programs. They are started here too, each so that what it
 // acknowledges is synced, and spoken to in their own protocols by the same producers;
 // where they do not push, a process of ours does (bridge.go), and its CPU time counts.
+//
+// # Reports
+//
+// A Report says where it was made (Machine, Setting), what each process cost (Side.CPU of
+// the server's, Side.Harness of this one) and every round. It is written as a table, as JSON,
+// as lines for benchstat, as one HTML page with plots and as an SVG chart of the ratios.
+// JSON is what is kept: ReadReports reads it, and Compare judges two of them by the ranks of
+// their rounds. While a run lasts, Common.Progress tells how far it is.
 //
 // # Losing nothing
 //

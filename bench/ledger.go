@@ -47,16 +47,23 @@ func newLedger(backlog int) *ledger {
 
 // open gives out a sequence number, when fewer messages than the backlog are under
 // way; it waits for that until stop is closed.
-func (l *ledger) open(stop <-chan struct{}) (uint64, error) {
-	if l.room != nil {
+func (l *ledger) open(stop <-chan struct{}) (uint64, error) { return l.openMany(1, stop) }
+
+// openMany gives out n sequence numbers in a row and returns the first of them. The backlog
+// must be at least n for each caller, or some wait for what others hold.
+func (l *ledger) openMany(n int, stop <-chan struct{}) (uint64, error) {
+	for held := 0; l.room != nil && held < n; held++ {
 		select {
 		case l.room <- struct{}{}:
 		case <-stop:
+			for range held {
+				l.release()
+			}
 			return 0, errStopped
 		}
 	}
-	seq := l.next.Add(1) - 1
-	if seq >= ledgerMax {
+	seq := l.next.Add(uint64(n)) - uint64(n)
+	if seq+uint64(n) > ledgerMax {
 		panic("bench: BUG: more messages in a run than a ledger holds")
 	}
 	return seq, nil

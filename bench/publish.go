@@ -42,6 +42,7 @@ func Publish(ctx context.Context, o PublishOptions) (report *Report, err error) 
 			return nil, err
 		}
 		report.add(c, results, [2]int{0, 1})
+		report.addWritten()
 	}
 	return report, nil
 }
@@ -78,11 +79,16 @@ func publisher(name string, s Server, o *PublishOptions) (contender, error) {
 
 // publishHead is the head of a publish to a destination.
 func publishHead(s Server, addr, destination string, bodyBytes int, headers ...string) []byte {
+	return targetHead(s, addr, publishPrefix+destination, bodyBytes, headers...)
+}
+
+// targetHead is the head of a request that carries a message to any route.
+func targetHead(s Server, addr, target string, bodyBytes int, headers ...string) []byte {
 	headers = append(headers, octetStream)
 	if s.Token != "" {
 		headers = append(headers, "Authorization: Bearer "+s.Token)
 	}
-	return postHead(addr, publishPrefix+destination, bodyBytes, headers...)
+	return postHead(addr, target, bodyBytes, headers...)
 }
 
 func closeWires(wires []*wire) {

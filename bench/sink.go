@@ -102,6 +102,11 @@ func (s *sink) arrive(body []byte) error {
 	if err != nil || !ours {
 		return err
 	}
+	return s.take(stamp, now)
+}
+
+// take notes the arrival of a message of this run.
+func (s *sink) take(stamp stamp, now time.Duration) (err error) {
 	latency := now - stamp.from
 	var l *ledger
 	if stamp.side < uint64(len(s.ledgers)) {
