@@ -165,6 +165,9 @@ func samples(r *Report) []sample {
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		add := func(what, unit string, better int, values []float64) {
+			if run.Name != "" { // several comparisons have the same number of producers
+				what = run.Name + ": " + what
+			}
 			if len(values) > 0 {
 				out = append(out, sample{run.Concurrency, what, unit, better, values})
 			}

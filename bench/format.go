@@ -57,14 +57,16 @@ func (r *Report) circumstances() []string {
 
 func (run *Run) writeTable(w io.Writer, unit string) {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "\n%s\t%s\tp50\tp99\tmax\tCPU/message\tharness\tmessages\tfailed\tduplicates\t\n", strings.TrimPrefix(fmt.Sprintf("%s c=%d", run.Name, run.Concurrency), " "), unit)
+	fmt.Fprintf(t, "\n%s\t%s\tp50\tp99\tmax\tCPU/message\tharness\tmessages\tfailed\tduplicates\t\n", run.heading(), unit)
 	for _, s := range run.Sides {
 		fmt.Fprintf(t, "%s\t%.0f\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t\n", s.Name, s.Rate,
 			millis(s.P50), millis(s.P99), millis(s.Max), cpuText(s.CPU), cpuText(s.Harness), s.Messages, s.Failed, s.Duplicates)
 	}
 	t.Flush() // to a strings.Builder: no error
 	for _, s := range run.Sides {
-		s.writePeer(w)
+		if worth := s.worth(); worth != "" {
+			fmt.Fprintf(w, "  %s\n", worth)
+		}
 	}
 	for _, q := range run.Ratios {
 		what := ""

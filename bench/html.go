@@ -25,12 +25,15 @@ var (
 )
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"millis": millis,
-	"cpu":    cpuText,
-	"rate":   func(r float64) string { return fmt.Sprintf("%.0f", r) },
-	"ratio":  func(r float64) string { return fmt.Sprintf("%.2f", r) },
-	"title":  func(q Ratio) string { return q.title() },
-	"figure": func(f Figure) string { return f.text() },
+	"millis":  millis,
+	"cpu":     cpuText,
+	"rate":    func(r float64) string { return fmt.Sprintf("%.0f", r) },
+	"ratio":   func(r float64) string { return fmt.Sprintf("%.2f", r) },
+	"title":   func(q Ratio) string { return q.title() },
+	"figure":  func(f Figure) string { return f.text() },
+	"heading": func(s runSection) string { return s.heading() },
+	"peer":    func(s Side) string { return s.worth() },
+	"missing": func(p PeerInfo) string { return p.summary() },
 }).Parse(pageText))
 
 // WriteHTML writes one page about all the reports, which needs nothing from anywhere: its

@@ -125,7 +125,7 @@ func TestPeersFaultsAreTold(t *testing.T) {
 			if err := r.WriteText(&text); err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Contains(text.String(), c.side+": LOST 1 "); got != (c.lost > 0) {
+			if got := strings.Contains(text.String(), "; LOST 1 messages"); got != (c.lost > 0) {
 				t.Errorf("LOST: %v\n%s", got, &text)
 			}
 		})
