@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 )
 
 // Flow measures how exactly flow-control keys are kept. To each key more is published than
@@ -111,9 +112,9 @@ func (f *flow) plain() (contender, error) {
 		return contender{}, err
 	}
 	produce := side.producers
-	side.producers = func(ctx context.Context, c int) ([]operation, func()) {
+	on := func() *atomic.Bool { return &f.sink.meter.Load().on }
+	side.paced(f.o.perSecond(), on, func(ctx context.Context, c int, p *pacer) ([]operation, func()) {
 		ops, closeAll := produce(ctx, c)
-		p := newPacer(f.o.perSecond())
 		for i, op := range ops {
 			ops[i] = func(stop <-chan struct{}) error {
 				if _, err := p.wait(stop); err != nil {
@@ -123,7 +124,7 @@ func (f *flow) plain() (contender, error) {
 			}
 		}
 		return ops, closeAll
-	}
+	})
 	return side, nil
 }
 
