@@ -8,6 +8,7 @@
 //	tidemill bench delayed   due time to arrival, at fixed rates
 //	tidemill bench herd      many messages that fall due at one moment
 //	tidemill bench retries   an outage of many hosts and the storm after it
+//	tidemill bench cron      how late the ticks of many schedules are
 //	tidemill bench isolation a healthy host among dead, silent and slow ones
 //	tidemill bench overload  more publishes than the server can deliver
 //	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo

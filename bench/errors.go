@@ -12,6 +12,9 @@ var (
 	// ErrEarly says that a message arrived before it was due.
 	ErrEarly = errors.New("a message arrived before it was due")
 
+	// ErrDouble says that what was to come once came twice.
+	ErrDouble = errors.New("a tick came twice")
+
 	// ErrRetries says that a message was tried more often, or sooner again, than it asked
 	// for.
 	ErrRetries = errors.New("a message was not retried as it asked")

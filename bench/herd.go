@@ -46,7 +46,7 @@ func Herd(ctx context.Context, o HerdOptions) (report *Report, err error) {
 	}
 	report.add(o.Concurrency[0], joinRounds(rounds), [2]int{0, 1})
 	run := &report.Runs[0]
-	run.Figures = h.figures(run.Sides[2].Rounds)
+	run.Figures = latencyFigures("%s ack of a publish while the herd is delivered", run.Sides[2].Rounds)
 	return report, nil
 }
 
@@ -55,19 +55,6 @@ type herd struct {
 	o      *HerdOptions
 	server Server
 	addr   string
-}
-
-// figures are those of the publishes beside the herd.
-func (h *herd) figures(acks []Round) (out []Figure) {
-	for _, q := range []struct {
-		name  string
-		value func(Round) time.Duration
-	}{{"p99", p99}, {"longest", top}} {
-		if f, ok := latencyFigure(q.name+" ack of a publish while the herd is delivered", acks, q.value); ok {
-			out = append(out, f)
-		}
-	}
-	return out
 }
 
 // compare is one round: what a closed loop delivers, and then the herd with the publishes

@@ -71,15 +71,24 @@ func latencies(what string, of, over *Side, value func(Round) time.Duration) (r 
 	return ratio(what, &a, &b, func(r Round) float64 { return float64(value(r)) }), true
 }
 
-// figure makes a Figure of the rounds in which the latency is known, in milliseconds.
-func latencyFigure(name string, rounds []Round, value func(Round) time.Duration) (f Figure, ok bool) {
-	f = Figure{Name: name, Unit: "ms"}
-	for _, r := range rounds {
-		if v := value(r); v > 0 {
-			f.Values = append(f.Values, float64(v)/float64(time.Millisecond))
+// latencyFigures are p50, p99 and max of the rounds in which they are known, in
+// milliseconds. What they are is said by a format for these words.
+func latencyFigures(format string, rounds []Round) (out []Figure) {
+	for _, q := range []struct {
+		name  string
+		value func(Round) time.Duration
+	}{{"p50", p50}, {"p99", p99}, {"max", top}} {
+		f := Figure{Name: fmt.Sprintf(format, q.name), Unit: "ms"}
+		for _, r := range rounds {
+			if v := q.value(r); v > 0 {
+				f.Values = append(f.Values, float64(v)/float64(time.Millisecond))
+			}
+		}
+		if len(f.Values) > 0 {
+			out = append(out, f)
 		}
 	}
-	return f, len(f.Values) > 0
+	return out
 }
 
 func p50(r Round) time.Duration { return r.P50 }

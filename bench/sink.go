@@ -36,13 +36,19 @@ func openSink(hosts, sides int, b *bodies) (*sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sink{bodies: b, clock: b.elapsed, ledgers: make([]atomic.Pointer[ledger], sides)}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s := newSink(sides, b)
 	for _, ln := range listeners {
 		s.hosts = append(s.hosts, ln.Addr().String())
 		s.serve(ln, s.handle)
 	}
 	return s, nil
+}
+
+// newSink makes a sink without hosts. The caller closes it.
+func newSink(sides int, b *bodies) *sink {
+	s := &sink{bodies: b, clock: b.elapsed, ledgers: make([]atomic.Pointer[ledger], sides)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
 }
 
 // serve serves ln until the sink is closed. It takes ln over.

@@ -24,7 +24,7 @@ func newBench(environ []string) *cobra.Command {
 	}
 	c.AddCommand(newBenchPublish(environ), newBenchDeliver(environ), newBenchIsolation(environ), newBenchOverload(environ), newBenchPull(environ), newBenchRole())
 	c.AddCommand(newBenchDelayed(environ), newBenchLateness(environ))
-	c.AddCommand(newBenchBatch(environ), newBenchHerd(environ), newBenchRetries(environ))
+	c.AddCommand(newBenchBatch(environ), newBenchHerd(environ), newBenchRetries(environ), newBenchCron(environ))
 	return c
 }
 
