@@ -38,7 +38,8 @@
 // storing less than it was given.
 //
 // The reference servers run in processes of their own, as the server does (Spawn);
-// producers and the counting sink run in the harness.
+// producers and the counting sink run in the harness. The few publishes beside a herd have a
+// process, too, since the sink's goroutines would hold them up.
 //
 // # Losing nothing
 //

@@ -35,6 +35,9 @@ func Herd(ctx context.Context, o HerdOptions) (report *Report, err error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	h := &herd{o: &o, server: server, addr: addr}
+	if h.probe, err = procs.start(ctx, RoleProbe); err != nil {
+		return nil, err
+	}
 	report = newReport("herd", "delivered/s", &o.Common)
 	var rounds [][]Side
 	for k := range o.Rounds {
@@ -55,6 +58,7 @@ type herd struct {
 	o      *HerdOptions
 	server Server
 	addr   string
+	probe  Server
 }
 
 // compare is one round: what a closed loop delivers, and then the herd with the publishes
@@ -158,23 +162,23 @@ func (h *herd) insist(ctx context.Context, call func() error) error {
 
 // follow watches what happens from the due time to the last arrival.
 func (h *herd) follow(ctx context.Context, b *batch, l *ledger, m *meter, due time.Time) (all, beside Side, err error) {
-	side, err := rateContender("publishes", h.server, &PublishOptions{
-		Common: h.o.Common, Delay: 24 * time.Hour, Destination: "http://127.0.0.1:9/",
-	}, h.o.Beside)
+	p, err := newRemoteProbe(ctx, h.probe, probeOrder{
+		Server: h.server, PerSecond: h.o.Beside, Connections: herdBesides, BodyBytes: h.o.BodyBytes, Timeout: h.o.RequestTimeout,
+	})
 	if err != nil {
 		return Side{}, Side{}, err
 	}
-	others := startBystander(ctx, &side, herdBesides)
 	w := newWatch(h.server.PID)
-	err = pause(ctx, time.Until(due))
-	others.acks.on.Store(true)
+	if err = pause(ctx, time.Until(due)); err == nil {
+		err = p.measure()
+	}
 	used, known := cpuTime(h.server.PID)
 	if err == nil {
 		err = b.drain(ctx, l)
 	}
 	took := time.Since(due)
 	after, still := cpuTime(h.server.PID)
-	beside, failing := others.end(took)
+	beside, failing := p.end()
 	held, seen := w.end()
 	if err = cmp.Or(err, failing); err != nil {
 		return Side{}, Side{}, err
