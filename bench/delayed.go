@@ -125,7 +125,7 @@ func (d *delayed) at(id uint64, rate int) contender {
 	side.pace = func(elapsed, _ time.Duration) Pace {
 		r := pace(elapsed, 0)
 		if beside != nil { // without it the side is not what its name says
-			r.Missed |= beside.pace(elapsed, 0).Missed
+			r.beside(beside.pace(elapsed, 0))
 		}
 		return r
 	}

@@ -44,7 +44,7 @@ func TestProbe(t *testing.T) {
 	if err != nil || side.Name != "publishes" || side.Messages < 15 || side.Failed != 0 || side.Pace == nil || side.Pace.Rate != 500 || len(side.Rounds) != 1 {
 		t.Fatalf("%v, side %+v", err, side)
 	}
-	if (side.Pace.Missed == 0) != (side.Max > 0) {
+	if side.Pace.void() != (side.Max == 0) {
 		t.Errorf("pace %+v, at most %v", side.Pace, side.Max)
 	}
 	if bad := f.badHead.Load(); bad != nil {

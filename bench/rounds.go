@@ -114,7 +114,7 @@ func (t *tally) round(ctx context.Context, o *Common, c int, s *contender) error
 
 // paced notes how an open loop went.
 func (t *tally) paced(p Pace) {
-	t.void = p.Missed > 0
+	t.void = p.void()
 	if t.side.Pace == nil {
 		t.side.Pace = &p
 		return

@@ -98,6 +98,9 @@ func (s *sink) handle(ctx *fasthttp.RequestCtx) {
 	}
 }
 
+// arrivalShards is how many parts of a meter arrivals are spread over.
+const arrivalShards = 16
+
 func (s *sink) arrive(body []byte) error {
 	now := s.clock() // before anything else: it is the arrival
 	stamp, ours, err := s.bodies.read(body)
@@ -114,7 +117,7 @@ func (s *sink) arrive(body []byte) error {
 	}
 	first, err := l.arrive(stamp.seq)
 	if m := s.meter.Load(); first && m != nil && !l.unmeasured {
-		m.record(stamp.seq, latency)
+		m.record(stamp.seq%arrivalShards, latency)
 	}
 	if latency < 0 {
 		err = errors.Join(err, fmt.Errorf("%w: number %d, by %v", ErrEarly, stamp.seq, -latency))
