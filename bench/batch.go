@@ -104,6 +104,7 @@ type batchProducer struct {
 	*batch
 	id      uint64        // of the side
 	due     time.Duration // what the stamps say; 0: when they are made
+	worker  uint64
 	turns   int
 	w       *wire
 	ledger  *ledger
@@ -116,7 +117,7 @@ type batchProducer struct {
 }
 
 func (b *batch) producer(ctx context.Context, id uint64, items, i int, l *ledger, header ...string) *batchProducer {
-	p := &batchProducer{batch: b, id: id, w: newWire(ctx, b.addr, b.o.RequestTimeout), ledger: l, seqs: make([]uint64, items)}
+	p := &batchProducer{batch: b, id: id, worker: uint64(i), w: newWire(ctx, b.addr, b.o.RequestTimeout), ledger: l, seqs: make([]uint64, items)}
 	p.w.most = answerBytesMax + items*answerItemMax
 	urls := make([]string, len(b.sink.hosts))
 	for k, host := range b.sink.hosts {
@@ -160,7 +161,7 @@ func (p *batchProducer) turn(stop <-chan struct{}, m *meter) error {
 	taken := time.Since(begin)
 	err := p.settle()
 	if err == nil {
-		m.recordAll(uint64(p.seqs[0]), taken, len(p.seqs))
+		m.recordAll(p.worker, taken, len(p.seqs))
 	}
 	return err
 }

@@ -79,14 +79,7 @@ func (d *delayed) measure(ctx context.Context, report *Report) error {
 	report.add(d.o.Concurrency[0], results)
 	run := &report.Runs[len(report.Runs)-1]
 	for _, s := range results {
-		for _, q := range []struct {
-			name  string
-			value func(Round) time.Duration
-		}{{"p50", p50}, {"p99", p99}, {"max", top}} {
-			if f, ok := latencyFigure("lateness "+q.name+", "+s.Name, s.Rounds, q.value); ok {
-				run.Figures = append(run.Figures, f)
-			}
-		}
+		run.Figures = append(run.Figures, latencyFigures("lateness %s, "+s.Name, s.Rounds)...)
 	}
 	return nil
 }
@@ -132,7 +125,7 @@ func (d *delayed) at(id uint64, rate int) contender {
 	side.pace = func(elapsed, _ time.Duration) Pace {
 		r := pace(elapsed, 0)
 		if beside != nil { // without it the side is not what its name says
-			r.Missed |= beside.pace(elapsed, 0).Missed
+			r.beside(beside.pace(elapsed, 0))
 		}
 		return r
 	}

@@ -8,6 +8,7 @@
 //	tidemill bench delayed   due time to arrival, at fixed rates
 //	tidemill bench herd      many messages that fall due at one moment
 //	tidemill bench retries   an outage of many hosts and the storm after it
+//	tidemill bench cron      how late the ticks of many schedules are
 //	tidemill bench isolation a healthy host among dead, silent and slow ones
 //	tidemill bench overload  more publishes than the server can deliver
 //	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo
@@ -47,7 +48,8 @@
 // storing less than it was given.
 //
 // The reference servers run in processes of their own, as the server does (Spawn);
-// producers and the counting sink run in the harness.
+// producers and the counting sink run in the harness. The few publishes beside a herd have a
+// process, too, since the sink's goroutines would hold them up.
 //
 // Peers are other people's programs. They are started here too, each so that what it
 // acknowledges is synced, and spoken to in their own protocols by the same producers;

@@ -24,6 +24,9 @@ var (
 	// ErrLimit says that there were more attempts than a flow-control key allows.
 	ErrLimit = errors.New("a flow-control limit was exceeded")
 
+	// ErrDouble says that what was to come once came twice.
+	ErrDouble = errors.New("a tick came twice")
+
 	// ErrRetries says that a message was tried more often, or sooner again, than it asked
 	// for.
 	ErrRetries = errors.New("a message was not retried as it asked")

@@ -35,6 +35,9 @@ func Herd(ctx context.Context, o HerdOptions) (report *Report, err error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	h := &herd{o: &o, server: server, addr: addr}
+	if h.probe, err = procs.start(ctx, RoleProbe); err != nil {
+		return nil, err
+	}
 	report = newReport("herd", "delivered/s", &o.Common)
 	var rounds [][]Side
 	for k := range o.Rounds {
@@ -46,7 +49,7 @@ func Herd(ctx context.Context, o HerdOptions) (report *Report, err error) {
 	}
 	report.add(o.Concurrency[0], joinRounds(rounds), [2]int{0, 1})
 	run := &report.Runs[0]
-	run.Figures = h.figures(run.Sides[2].Rounds)
+	run.Figures = latencyFigures("%s ack of a publish while the herd is delivered", run.Sides[2].Rounds)
 	return report, nil
 }
 
@@ -55,19 +58,7 @@ type herd struct {
 	o      *HerdOptions
 	server Server
 	addr   string
-}
-
-// figures are those of the publishes beside the herd.
-func (h *herd) figures(acks []Round) (out []Figure) {
-	for _, q := range []struct {
-		name  string
-		value func(Round) time.Duration
-	}{{"p99", p99}, {"longest", top}} {
-		if f, ok := latencyFigure(q.name+" ack of a publish while the herd is delivered", acks, q.value); ok {
-			out = append(out, f)
-		}
-	}
-	return out
+	probe  Server
 }
 
 // compare is one round: what a closed loop delivers, and then the herd with the publishes
@@ -86,12 +77,12 @@ func (h *herd) compare(ctx context.Context) ([]Side, error) {
 }
 
 // lead is how long before they are due the messages are published, where a closed loop
-// delivers so many a second: publishing alone, and in batches, is faster.
+// delivers so many a second: publishing alone, and in batches, is several times as fast.
 func (h *herd) lead(rate float64) time.Duration {
 	if h.o.Lead > 0 {
 		return h.o.Lead
 	}
-	return 3*time.Second + time.Duration(float64(h.o.Messages)/rate*float64(time.Second))
+	return 3*time.Second + time.Duration(float64(h.o.Messages)/(2*rate)*float64(time.Second))
 }
 
 // stampede publishes the messages and follows them.
@@ -133,13 +124,14 @@ func (h *herd) publish(ctx context.Context, b *batch, l *ledger, due time.Time) 
 	var calls atomic.Int64 // that are left
 	calls.Store(int64(h.o.Messages / herdItems))
 	errs := make([]error, h.o.Concurrency[0]+1)
+	off := newMeter() // nothing of this is measured
 	send := func(i, items int, more func() bool) {
 		wg.Go(func() {
 			p := b.producer(ctx, 0, items, i, l, "Upstash-Not-Before: "+strconv.FormatInt(due.Unix(), 10))
 			defer p.w.close()
 			p.due = time.Duration(due.UnixNano() - b.bodies.begin.UnixNano())
 			for errs[i] == nil && more() {
-				errs[i] = h.insist(ctx, func() error { return p.turn(nil, newMeter()) })
+				errs[i] = h.insist(ctx, func() error { return p.turn(nil, off) })
 			}
 		})
 	}
@@ -174,9 +166,9 @@ func (h *herd) insist(ctx context.Context, call func() error) error {
 
 // follow watches what happens from the due time to the last arrival.
 func (h *herd) follow(ctx context.Context, b *batch, l *ledger, m *meter, due time.Time) (all, beside Side, err error) {
-	side, err := rateContender("publishes", h.server, &PublishOptions{
-		Common: h.o.Common, Delay: 24 * time.Hour, Destination: "http://127.0.0.1:9/",
-	}, h.o.Beside)
+	p, err := newRemoteProbe(ctx, h.probe, probeOrder{
+		Server: h.server, PerSecond: h.o.Beside, Connections: herdBesides, BodyBytes: h.o.BodyBytes, Timeout: h.o.RequestTimeout,
+	})
 	if err != nil {
 		return Side{}, Side{}, err
 	}
@@ -186,10 +178,10 @@ func (h *herd) follow(ctx context.Context, b *batch, l *ledger, m *meter, due ti
 		p.Rate = float64(p.Done) / max(time.Since(due), time.Millisecond).Seconds()
 		return p
 	})()
-	others := startBystander(ctx, &side, herdBesides)
 	w := newWatch(h.server.PID)
-	err = pause(ctx, time.Until(due))
-	others.acks.on.Store(true)
+	if err = pause(ctx, time.Until(due)); err == nil {
+		err = p.measure()
+	}
 	used, known := cpuTime(h.server.PID)
 	own, _ := ownCPU()
 	if err == nil {
@@ -198,7 +190,7 @@ func (h *herd) follow(ctx context.Context, b *batch, l *ledger, m *meter, due ti
 	took := time.Since(due)
 	after, still := cpuTime(h.server.PID)
 	ownAfter, _ := ownCPU()
-	beside, failing := others.end(took)
+	beside, failing := p.end()
 	held, seen := w.end()
 	if err = cmp.Or(err, failing); err != nil {
 		return Side{}, Side{}, err

@@ -16,8 +16,8 @@ type HerdOptions struct {
 	// Messages fall due at one moment. Default: 100,000.
 	Messages int
 
-	// Lead is how long before that they are published: it must take less. Default: as long
-	// as so many messages take to be delivered, by what was measured, and 3s.
+	// Lead is how long before that they are published: it must take less. Default: half as
+	// long as so many messages take to be delivered, by what was measured, and 3s.
 	Lead time.Duration
 
 	// Beside is how many messages a second are published while the herd is delivered, due

@@ -111,13 +111,14 @@ func (m *meter) glance(turn int) (count int64, p50, p99 time.Duration) {
 	for i := range m.shards {
 		s := &m.shards[(turn+i)%meterShards]
 		s.Lock()
-		n := s.hist.TotalCount()
-		if n > 0 && !seen {
-			at := s.hist.ValueAtPercentilesSlice(glancePercentiles)
-			p50, p99, seen = time.Duration(at[0]), time.Duration(at[1]), true
+		if s.hist != nil {
+			count += s.hist.TotalCount()
+			if !seen {
+				at := s.hist.ValueAtPercentilesSlice(glancePercentiles)
+				p50, p99, seen = time.Duration(at[0]), time.Duration(at[1]), true
+			}
 		}
 		s.Unlock()
-		count += n
 	}
 	return count, p50, p99
 }

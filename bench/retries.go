@@ -158,7 +158,7 @@ func (g *gale) phase(name string, others int, side uint64) contender {
 	c.pace = func(elapsed, p99 time.Duration) Pace {
 		r := pace(elapsed, p99)
 		if beside != nil {
-			r.Missed |= beside.pace(elapsed, 0).Missed
+			r.beside(beside.pace(elapsed, 0))
 		}
 		return r
 	}

@@ -133,7 +133,7 @@ func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress)
 
 // paced notes how an open loop went.
 func (t *tally) paced(p Pace) {
-	t.void = p.Missed > 0
+	t.void = p.void()
 	if t.side.Pace == nil {
 		t.side.Pace = &p
 		return

@@ -37,13 +37,19 @@ func openSink(hosts, sides int, b *bodies) (*sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sink{bodies: b, clock: b.elapsed, ledgers: make([]atomic.Pointer[ledger], sides)}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s := newSink(sides, b)
 	for _, ln := range listeners {
 		s.hosts = append(s.hosts, ln.Addr().String())
 		s.serve(ln, s.handle)
 	}
 	return s, nil
+}
+
+// newSink makes a sink without hosts. The caller closes it.
+func newSink(sides int, b *bodies) *sink {
+	s := &sink{bodies: b, clock: b.elapsed, ledgers: make([]atomic.Pointer[ledger], sides)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
 }
 
 // serve serves ln until the sink is closed. It takes ln over.
@@ -98,6 +104,9 @@ func (s *sink) spoil(ctx *fasthttp.RequestCtx, err error) {
 	ctx.SetStatusCode(fasthttp.StatusBadRequest)
 }
 
+// arrivalShards is how many parts of a meter arrivals are spread over.
+const arrivalShards = 16
+
 func (s *sink) arrive(body []byte) error {
 	now := s.clock() // before anything else: it is the arrival
 	if s.decode != nil {
@@ -122,7 +131,7 @@ func (s *sink) note(stamp stamp, side uint64, now time.Duration) error {
 	}
 	first, err := l.arrive(stamp.seq)
 	if m := s.meter.Load(); first && m != nil && !l.unmeasured {
-		m.record(stamp.seq, latency)
+		m.record(stamp.seq%arrivalShards, latency)
 	}
 	if latency < 0 {
 		err = errors.Join(err, fmt.Errorf("%w: number %d, by %v", ErrEarly, stamp.seq, -latency))

@@ -24,7 +24,7 @@ func newBench(environ []string) *cobra.Command {
 	}
 	c.AddCommand(newBenchPublish(environ), newBenchDeliver(environ), newBenchIsolation(environ), newBenchOverload(environ), newBenchPull(environ), newBenchRole())
 	c.AddCommand(newBenchDelayed(environ), newBenchLateness(environ))
-	c.AddCommand(newBenchBatch(environ), newBenchHerd(environ), newBenchRetries(environ))
+	c.AddCommand(newBenchBatch(environ), newBenchHerd(environ), newBenchRetries(environ), newBenchCron(environ))
 	c.AddCommand(newBenchQueues(environ), newBenchFlow(environ), newBenchFanout(environ), newBenchVerify())
 	c.AddCommand(newBenchRestart(environ), newBenchBacklog(environ), newBenchSoak(environ))
 	c.AddCommand(newBenchCeilings(environ), newBenchSingle(environ), newBenchPeers(environ))
