@@ -104,6 +104,9 @@ func (s *Stress) write(w io.Writer, name string) {
 
 // text is the median of the values, with their range if there are several.
 func (f *Figure) text() string {
+	if len(f.Values) == 0 {
+		return "not known"
+	}
 	median := quantity(median(f.Values), f.Unit)
 	if len(f.Values) == 1 {
 		return median

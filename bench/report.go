@@ -29,6 +29,16 @@ type Report struct {
 	Peers     []PeerInfo    `json:"peers,omitempty"` // those that were looked for
 
 	began time.Time // with its monotonic clock
+	file  string    // that it was read from, without folder and extension
+}
+
+// title is the scenario, and the name of the file of one that is called otherwise: a scenario
+// with other flags.
+func (r *Report) title() string {
+	if r.file == "" || r.file == r.Scenario {
+		return r.Scenario
+	}
+	return r.Scenario + " (" + r.file + ")"
 }
 
 // Run is a comparison at one number of producers.
