@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // ErrIncomparable says that two reports are not of the same measurement.
@@ -201,10 +202,10 @@ func (q *Ratio) each() []float64 {
 }
 
 func (q *Ratio) better() int {
-	switch q.What {
-	case "", "goodput":
+	switch {
+	case q.What == "", q.What == "goodput":
 		return 1
-	case "p50", "p99", "CPU":
+	case q.What == "p50", q.What == "p99", strings.HasPrefix(q.What, "CPU"):
 		return -1
 	}
 	return 0

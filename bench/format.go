@@ -77,7 +77,7 @@ func (run *Run) writeNotes(w io.Writer) {
 		s.writePeer(w)
 	}
 	for _, q := range run.Ratios {
-		fmt.Fprintf(w, "  %s: %.2f (%.2f to %.2f)\n", q.title(), q.Median, q.Min, q.Max)
+		fmt.Fprintf(w, "  %s: %s\n", q.title(), q.text())
 	}
 	for _, f := range run.Figures {
 		fmt.Fprintf(w, "  %s: %s\n", f.Name, f.text())

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -81,6 +82,36 @@ func TestFigureWithoutValues(t *testing.T) {
 	f := Figure{Name: "x", Unit: "s"}
 	if got := f.text(); got != "not known" {
 		t.Fatal(got)
+	}
+}
+
+// A round in which there is nothing to divide by is no part of a ratio, and no reason for a
+// report that cannot be written.
+func TestRatioOfNothing(t *testing.T) {
+	cpu := func(values ...time.Duration) *Side {
+		s := &Side{Name: "x"}
+		for _, v := range values {
+			s.Rounds = append(s.Rounds, Round{CPU: v})
+		}
+		return s
+	}
+	value := func(r Round) float64 { return float64(r.CPU) }
+	if q := ratio("CPU", cpu(2, 4, 6), cpu(1, 0, 1), value); q.Median != 4 || len(q.Values) != 2 || q.text() != "4.00 (2.00 to 6.00)" {
+		t.Errorf("%+v", q)
+	}
+	r := testReport()
+	r.Runs[0].Ratios = []Ratio{ratio("CPU", cpu(1, 1), cpu(0, 0), value)}
+	if got := r.Runs[0].Ratios[0].text(); got != "not known" {
+		t.Error(got)
+	}
+	if err := r.WriteJSON(io.Discard); err != nil {
+		t.Error(err)
+	}
+	if len(r.bars()) != 0 {
+		t.Error("it is drawn")
+	}
+	if c, err := Compare(r, r); err != nil || c.Rows[0].Known {
+		t.Errorf("%+v, %v", c, err)
 	}
 }
 
