@@ -74,7 +74,9 @@ func (run *Run) title() string {
 // writeNotes writes, a line each, what there is to say beside the table.
 func (run *Run) writeNotes(w io.Writer) {
 	for _, s := range run.Sides {
-		s.writePeer(w)
+		if worth := s.worth(); worth != "" {
+			fmt.Fprintf(w, "  %s\n", worth)
+		}
 	}
 	for _, q := range run.Ratios {
 		fmt.Fprintf(w, "  %s: %s\n", q.title(), q.text())
