@@ -46,12 +46,13 @@ func (c *Common) follow(l *load, at Progress) (end func()) {
 	return c.tell(f.look)
 }
 
-// tell tells Progress what look says, twice a second from now until end is called. look is
-// called by another goroutine.
+// tell tells Progress what look says, now and twice a second until end is called: then by
+// another goroutine.
 func (c *Common) tell(look func(now time.Time) Progress) (end func()) {
 	if c.Progress == nil {
 		return func() {}
 	}
+	c.Progress(look(time.Now()))
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
