@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -15,6 +14,9 @@ import (
 // Latencies are from the moment before the publish to the arrival. A message that
 // was acknowledged and did not arrive fails the run with ErrLost; one that arrived
 // twice is counted.
+//
+// With DeliverOptions.Rate server and relay are sent that many messages a second, and
+// latencies count from the moment at which each was to be sent (open loop): row 22.
 func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
@@ -41,6 +43,12 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 	}
 	defer func() { err = errors.Join(err, d.more.close()) }()
 	report = newReport("deliver", "delivered/s", &o.Common)
+	if o.Rate.given() {
+		if err := d.measureRate(ctx, server, relay, report); err != nil {
+			return nil, err
+		}
+		return report, nil
+	}
 	for _, c := range o.Concurrency {
 		if err := d.measure(ctx, c, server, relay, report); err != nil {
 			return nil, err
@@ -75,6 +83,7 @@ func (d *delivery) measure(ctx context.Context, c int, server, relay Server, rep
 		return err
 	}
 	report.add(c, results, [2]int{0, 1}, [2]int{0, 2})
+	report.addWritten()
 	report.figures(sides[0].runtime.figures("message, publish and delivery")...)
 	return nil
 }
@@ -186,14 +195,10 @@ func (d *delivery) contender(name string, id uint64, l *ledger) contender {
 // drain waits for what is under way.
 func (d *delivery) drain(ctx context.Context, l *ledger) error {
 	defer d.sink.meter.Store(nil)
-	deadline := time.Now().Add(d.o.DrainTimeout)
-	for l.missing() > 0 && d.sink.damaged() == nil {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%w: %d of %d had not arrived after %v", ErrLost, l.missing(), l.acked.Load(), d.o.DrainTimeout)
-		}
-		if err := pause(ctx, pollEvery); err != nil {
-			return err
-		}
-	}
-	return d.sink.damaged()
+	return d.drainTo(ctx, l, 0)
+}
+
+// drainTo waits until no more than the messages that were given up are missing.
+func (d *delivery) drainTo(ctx context.Context, l *ledger, givenUp int64) error {
+	return l.await(ctx, d.sink.damaged, d.o.DrainTimeout, givenUp)
 }

@@ -21,6 +21,7 @@ type sink struct {
 	ledgers []atomic.Pointer[ledger] // by side
 	meter   atomic.Pointer[meter]    // of the round that is measured; may be nil
 	answer  time.Duration            // how long each request takes
+	decode  func([]byte) []byte      // what bodies travel in, if anything
 
 	damage atomic.Pointer[error] // the first
 	ctx    context.Context       // until close
@@ -99,22 +100,25 @@ func (s *sink) spoil(ctx *fasthttp.RequestCtx, err error) {
 
 func (s *sink) arrive(body []byte) error {
 	now := s.clock() // before anything else: it is the arrival
+	if s.decode != nil {
+		body = s.decode(body)
+	}
 	stamp, ours, err := s.bodies.read(body)
 	if err != nil || !ours {
 		return err
 	}
-	return s.note(stamp, stamp.side, now)
+	return s.take(stamp, now)
 }
 
-// note notes the arrival of a message in the ledger of a side.
-func (s *sink) note(stamp stamp, side uint64, now time.Duration) error {
+// take notes the arrival of a message of this run.
+func (s *sink) take(stamp stamp, now time.Duration) (err error) {
 	latency := now - stamp.from
 	var l *ledger
-	if side < uint64(len(s.ledgers)) {
-		l = s.ledgers[side].Load()
+	if stamp.side < uint64(len(s.ledgers)) {
+		l = s.ledgers[stamp.side].Load()
 	}
 	if l == nil {
-		return fmt.Errorf("%w: side %d does not exist", ErrCorrupt, side)
+		return fmt.Errorf("%w: side %d does not exist", ErrCorrupt, stamp.side)
 	}
 	first, err := l.arrive(stamp.seq)
 	if m := s.meter.Load(); first && m != nil && !l.unmeasured {
