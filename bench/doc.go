@@ -11,16 +11,16 @@
 //	tidemill bench isolation a healthy host among dead, silent and slow ones
 //	tidemill bench overload  more publishes than the server can deliver
 //	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo
-//	tidemill bench single    one producer's acks, over a sync of the disk and an exchange
-//	tidemill bench backlog   what waiting messages cost: memory, disk, CPU of the others
-//	tidemill bench restart   SIGKILL under load to the first delivery
-//	tidemill bench soak      a mixed load, and what the server holds meanwhile
-//	tidemill bench ceilings  disk, checksums and HTTP of this machine, without a server
 //	tidemill bench peers     Redis, Quirrel, NATS and Postgres, where they are installed
 //	tidemill bench queues    many FIFO queues, over deliveries without a queue
 //	tidemill bench flow      how exactly flow-control keys are kept, and what they cost
 //	tidemill bench fanout    a URL group's deliveries, over those of single publishes
 //	tidemill bench verify    recordings of queues, flow and fanout, once more
+//	tidemill bench single    one producer's acks, over a sync of the disk and an exchange
+//	tidemill bench backlog   what waiting messages cost: memory, disk, CPU of the others
+//	tidemill bench restart   SIGKILL under load to the first delivery
+//	tidemill bench soak      a mixed load, and what the server holds meanwhile
+//	tidemill bench ceilings  disk, checksums and HTTP of this machine, without a server
 //
 // # What a number means
 //

@@ -26,13 +26,9 @@ func newBench(environ []string) *cobra.Command {
 	c.AddCommand(newBenchDelayed(environ), newBenchLateness(environ))
 	c.AddCommand(newBenchBatch(environ), newBenchHerd(environ), newBenchRetries(environ))
 	c.AddCommand(newBenchQueues(environ), newBenchFlow(environ), newBenchFanout(environ), newBenchVerify())
-	c.AddCommand(newBenchPeers(environ))
+	c.AddCommand(newBenchRestart(environ), newBenchBacklog(environ), newBenchSoak(environ))
+	c.AddCommand(newBenchCeilings(environ), newBenchSingle(environ), newBenchPeers(environ))
 	c.AddCommand(newBenchCompare(), newBenchReport())
-	c.AddCommand(newBenchRestart(environ))
-	c.AddCommand(newBenchBacklog(environ))
-	c.AddCommand(newBenchSoak(environ))
-	c.AddCommand(newBenchCeilings(environ))
-	c.AddCommand(newBenchSingle(environ))
 	return c
 }
 
