@@ -249,7 +249,7 @@ func (o PublishOptions) validate() error {
 	case strings.ContainsAny(o.Destination, " \r\n"):
 		return fmt.Errorf("destination %q: want a URL", o.Destination)
 	}
-	return errors.Join(o.Rate.validate(), o.Common.validate())
+	return errors.Join(o.Rate.validate(), o.Common.closedOnly(o.Rate), o.Common.validate())
 }
 
 func (o DeliverOptions) withDefaults() DeliverOptions {
@@ -269,7 +269,7 @@ func (o DeliverOptions) validate() error {
 	case o.Backlog < 0 || o.DrainTimeout < 0:
 		return errors.New("backlog and drain timeout must not be negative")
 	}
-	return errors.Join(o.Rate.validate(), o.Common.validate())
+	return errors.Join(o.Rate.validate(), o.Common.closedOnly(o.Rate), o.Common.validate())
 }
 
 func (o IsolationOptions) withDefaults() IsolationOptions {

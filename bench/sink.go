@@ -116,18 +116,18 @@ func (s *sink) arrive(body []byte) error {
 	if err != nil || !ours {
 		return err
 	}
-	return s.note(stamp, stamp.side, now)
+	return s.take(stamp, now)
 }
 
-// note notes the arrival of a message in the ledger of a side.
-func (s *sink) note(stamp stamp, side uint64, now time.Duration) error {
+// take notes the arrival of a message of this run.
+func (s *sink) take(stamp stamp, now time.Duration) (err error) {
 	latency := now - stamp.from
 	var l *ledger
-	if side < uint64(len(s.ledgers)) {
-		l = s.ledgers[side].Load()
+	if stamp.side < uint64(len(s.ledgers)) {
+		l = s.ledgers[stamp.side].Load()
 	}
 	if l == nil {
-		return fmt.Errorf("%w: side %d does not exist", ErrCorrupt, side)
+		return fmt.Errorf("%w: side %d does not exist", ErrCorrupt, stamp.side)
 	}
 	first, err := l.arrive(stamp.seq)
 	if m := s.meter.Load(); first && m != nil && !l.unmeasured {
