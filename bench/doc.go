@@ -11,6 +11,7 @@
 //	tidemill bench queues    many FIFO queues, over deliveries without a queue
 //	tidemill bench flow      how exactly flow-control keys are kept, and what they cost
 //	tidemill bench fanout    a URL group's deliveries, over those of single publishes
+//	tidemill bench hostile   healthy hosts among a share of bad ones
 //	tidemill bench verify    recordings of queues, flow and fanout, once more
 //
 // # What a number means
@@ -38,8 +39,10 @@
 //
 // Each body carries a sequence number. Deliver checks every body that arrives byte
 // for byte, counts duplicates, and after each round waits for all acknowledged
-// messages: one that is missing fails the run with ErrLost. Isolation revives its bad
-// hosts for that, so that what they missed can arrive. In overload a message that
+// messages: one that is missing fails the run with ErrLost. Isolation and hostile revive
+// their bad hosts for that, so that what they missed can arrive. In queues, flow and fanout
+// the receiver records each attempt (RECORDING.md), and order, limits and copies are checked
+// after each round. In overload a message that
 // was refused and arrives is an error as well.
 //
 // In pull the consumers check what they receive in the same way, and what was
