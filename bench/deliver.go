@@ -69,6 +69,7 @@ func (d *delivery) measure(ctx context.Context, c int, server, relay Server, rep
 		return err
 	}
 	report.add(c, results, [2]int{0, 1}, [2]int{0, 2})
+	report.addWritten()
 	return nil
 }
 
@@ -179,8 +180,13 @@ func (d *delivery) contender(name string, id uint64, l *ledger) contender {
 // drain waits for what is under way.
 func (d *delivery) drain(ctx context.Context, l *ledger) error {
 	defer d.sink.meter.Store(nil)
+	return d.drainTo(ctx, l, 0)
+}
+
+// drainTo waits until no more than the messages that were given up are missing.
+func (d *delivery) drainTo(ctx context.Context, l *ledger, givenUp int64) error {
 	deadline := time.Now().Add(d.o.DrainTimeout)
-	for l.missing() > 0 && d.sink.damaged() == nil {
+	for l.missing() > givenUp && d.sink.damaged() == nil {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%w: %d of %d had not arrived after %v", ErrLost, l.missing(), l.acked.Load(), d.o.DrainTimeout)
 		}

@@ -8,6 +8,7 @@
 //	tidemill bench isolation a healthy host among dead, silent and slow ones
 //	tidemill bench overload  more publishes than the server can deliver
 //	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo
+//	tidemill bench peers     Redis, Quirrel, NATS and Postgres, where they are installed
 //	tidemill bench queues    many FIFO queues, over deliveries without a queue
 //	tidemill bench flow      how exactly flow-control keys are kept, and what they cost
 //	tidemill bench fanout    a URL group's deliveries, over those of single publishes
@@ -34,6 +35,14 @@
 //
 // The reference servers run in processes of their own, as the server does (Spawn);
 // producers and the counting sink run in the harness.
+//
+// # Reports
+//
+// A Report says where it was made (Machine, Setting), what each process cost (Side.CPU of
+// the server's, Side.Harness of this one) and every round. It is written as a table, as JSON,
+// as lines for benchstat, as one HTML page with plots and as an SVG chart of the ratios.
+// JSON is what is kept: ReadReports reads it, and Compare judges two of them by the ranks of
+// their rounds. While a run lasts, Common.Progress tells how far it is.
 //
 // # Losing nothing
 //

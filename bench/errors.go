@@ -12,6 +12,9 @@ var (
 	// ErrEarly says that a message arrived before it was due.
 	ErrEarly = errors.New("a message arrived before it was due")
 
+	// ErrNoPeer says that there is nothing to compare with.
+	ErrNoPeer = errors.New("no peer that could be measured is installed")
+
 	// ErrTwice says that a message came again which had been answered 2xx.
 	ErrTwice = errors.New("a message arrived twice")
 
@@ -23,6 +26,9 @@ var (
 
 	// ErrFailing says that so many requests failed that the rates mean nothing.
 	ErrFailing = errors.New("too many requests failed")
+
+	// ErrNothingToDraw says that no report has a ratio.
+	ErrNothingToDraw = errors.New("no ratio is in these reports: there is nothing to draw")
 )
 
 // errStopped ends a producer that was waiting when the round ended. It is not a

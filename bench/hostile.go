@@ -27,7 +27,7 @@ func Hostile(ctx context.Context, o HostileOptions) (report *Report, err error) 
 	}
 	procs := children{spawn: o.Spawn}
 	defer func() { err = errors.Join(err, procs.stop()) }()
-	h := &hostile{o: &o, bodies: newBodies(o.BodyBytes)}
+	h := &hostility{o: &o, bodies: newBodies(o.BodyBytes)}
 	if h.server, err = procs.server(ctx, o.Server); err != nil {
 		return nil, err
 	}
@@ -44,8 +44,8 @@ func Hostile(ctx context.Context, o HostileOptions) (report *Report, err error) 
 	return report, nil
 }
 
-// hostile is what the sides of one Hostile share.
-type hostile struct {
+// hostility is what the sides of one Hostile share.
+type hostility struct {
 	o      *HostileOptions
 	bodies *bodies
 	server Server
@@ -66,7 +66,7 @@ type target struct {
 }
 
 // measure compares both sides at a rate, or in a closed loop if it is 0.
-func (h *hostile) measure(ctx context.Context, rate int, report *Report) error {
+func (h *hostility) measure(ctx context.Context, rate int, report *Report) error {
 	suffix := ""
 	if rate > 0 {
 		suffix = "@" + strconv.Itoa(rate) + "/s"
@@ -88,7 +88,7 @@ func (h *hostile) measure(ctx context.Context, rate int, report *Report) error {
 }
 
 // side is the hosts as they are, or healed from the beginning if healed is nil.
-func (h *hostile) side(name string, rate int, healed *Figure) contender {
+func (h *hostility) side(name string, rate int, healed *Figure) contender {
 	duplicates := int64(0)
 	return contender{
 		name: name,
@@ -118,7 +118,7 @@ func (h *hostile) side(name string, rate int, healed *Figure) contender {
 
 // begin opens the hosts of a round. Messages are tried again so often that none is given
 // up before its host is healed.
-func (h *hostile) begin(rate int) (err error) {
+func (h *hostility) begin(rate int) (err error) {
 	a := new(arena)
 	if a.crowd, err = openCrowd(h.o.counts(), h.o.SlowAnswer, h.o.HugeBytes, h.bodies); err != nil {
 		return err
@@ -148,7 +148,7 @@ func (h *hostile) begin(rate int) (err error) {
 }
 
 // end closes the hosts of the round that runs, if any.
-func (h *hostile) end() error {
+func (h *hostility) end() error {
 	if h.arena == nil {
 		return nil
 	}
@@ -158,7 +158,7 @@ func (h *hostile) end() error {
 }
 
 // producers publish to one host after the other.
-func (h *hostile) producers(ctx context.Context, c, rate int) ([]operation, func()) {
+func (h *hostility) producers(ctx context.Context, c, rate int) ([]operation, func()) {
 	var p *pacer
 	if rate > 0 {
 		p = newPacer(rate)
@@ -172,7 +172,7 @@ func (h *hostile) producers(ctx context.Context, c, rate int) ([]operation, func
 	return ops, func() { closeWires(wires) }
 }
 
-func (h *hostile) produce(turn int, w *wire, p *pacer) operation {
+func (h *hostility) produce(turn int, w *wire, p *pacer) operation {
 	body, a := h.bodies.blank(), h.arena
 	return func(stop <-chan struct{}) error {
 		t := &a.targets[turn%len(a.targets)]
@@ -204,7 +204,7 @@ func (h *hostile) produce(turn int, w *wire, p *pacer) operation {
 }
 
 // finish waits for the healthy hosts' messages, heals the others and waits for theirs.
-func (h *hostile) finish(ctx context.Context, healed *Figure) error {
+func (h *hostility) finish(ctx context.Context, healed *Figure) error {
 	c := h.arena.crowd
 	c.meter.Store(nil)
 	begin := time.Now()

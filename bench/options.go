@@ -47,6 +47,15 @@ type Common struct {
 
 	// Log receives one line for each round. Default: nothing is logged.
 	Log *slog.Logger
+
+	// Progress, if any, is told how far the run is, twice a second. It is called by one
+	// goroutine at a time and must not block: the load goes on.
+	Progress func(Progress)
+
+	// Setting is what a report says of the run that only its caller knows.
+	Setting Setting
+
+	began time.Time // set by withDefaults, which every run calls first
 }
 
 // PublishOptions are the options of Publish.
@@ -197,6 +206,7 @@ func (c *Common) withDefaults(concurrency ...int) {
 	orDefault(&c.BodyBytes, 1024)
 	orDefault(&c.RequestTimeout, 10*time.Second)
 	orDefault(&c.Log, slog.New(slog.DiscardHandler))
+	c.began = time.Now()
 }
 
 func (c *Common) validate() error {

@@ -16,6 +16,12 @@ type contender struct {
 	pid  int  // its process; 0: it has none, or it is not known
 	acks bool // a message counts when its request is answered; else when it arrives
 
+	// processes, if any, are all that work for this side now, instead of pid.
+	processes func() []int
+
+	// durability is what an acknowledgement means, where that is another's promise.
+	durability string
+
 	// producers makes the operations of c producers, and a function that closes
 	// their connections.
 	producers func(ctx context.Context, c int) (ops []operation, closeAll func())
@@ -31,6 +37,9 @@ type contender struct {
 
 	// duplicates, if any, counts messages that came again.
 	duplicates func() int64
+
+	// lost, if any, counts acknowledged messages that are not there, of a side that may lose.
+	lost func() int64
 }
 
 // tally adds up a contender's rounds.
@@ -39,6 +48,8 @@ type tally struct {
 	hist  *hdrhistogram.Histogram
 	cpu   time.Duration
 	timed int64 // messages of the rounds whose CPU time is known
+	own   time.Duration
+	disk  writes
 	err   error // the first failed request's
 }
 
@@ -52,7 +63,8 @@ func runRounds(ctx context.Context, o *Common, c int, sides []contender) ([]Side
 	for round := range o.Rounds {
 		for i := range sides {
 			k := (round + i) % len(sides)
-			if err := tallies[k].round(ctx, o, c, &sides[k]); err != nil {
+			at := Progress{Side: sides[k].name, Concurrency: c, Step: round*len(sides) + i + 1, Steps: o.Rounds * len(sides)}
+			if err := tallies[k].round(ctx, o, &sides[k], at); err != nil {
 				return nil, fmt.Errorf("%s, c=%d, round %d: %w", sides[k].name, c, round+1, err)
 			}
 		}
@@ -64,19 +76,21 @@ func runRounds(ctx context.Context, o *Common, c int, sides []contender) ([]Side
 	return out, nil
 }
 
-func (t *tally) round(ctx context.Context, o *Common, c int, s *contender) error {
+func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress) error {
 	l := load{
 		warmUp: o.WarmUp, length: o.Round, patience: o.RequestTimeout,
 		meter: newMeter(), acks: s.acks, damaged: s.damaged,
 	}
+	defer o.follow(&l, at)()
 	if s.begin != nil {
 		if err := s.begin(ctx, l.meter); err != nil {
 			return err
 		}
 	}
-	ops, closeAll := s.producers(ctx, c)
+	ops, closeAll := s.producers(ctx, at.Concurrency)
 	defer closeAll()
-	l.ops, l.pid = ops, s.pid
+	l.ops, l.pid, l.processes = ops, s.pid, s.processes
+	t.disk.look(s.pid)
 	out, err := l.run(ctx)
 	if err != nil {
 		return err
@@ -86,9 +100,10 @@ func (t *tally) round(ctx context.Context, o *Common, c int, s *contender) error
 			return err
 		}
 	}
+	t.disk.round(s.pid, out.done)
 	t.add(l.meter.take(), out)
 	r := t.side.Rounds[len(t.side.Rounds)-1]
-	o.Log.Info("round", "side", s.name, "c", c, "rate", int64(r.Rate),
+	o.Log.Info("round", "side", s.name, "c", at.Concurrency, "rate", int64(r.Rate),
 		slog.Duration("p50", r.P50), slog.Duration("p99", r.P99))
 	if t.side.Failed*100 > t.side.Messages {
 		return fmt.Errorf("%w: %d, and %d did not; the first: %w", ErrFailing, t.side.Failed, t.side.Messages, t.err)
@@ -111,10 +126,15 @@ func (t *tally) add(h *hdrhistogram.Histogram, out outcome) {
 		t.cpu += out.cpu
 		t.timed += r.Messages
 	}
+	if r.Messages > 0 {
+		r.Harness = out.harness / time.Duration(r.Messages)
+	}
+	t.own += out.harness
 	t.hist.Merge(h)
 	t.side.Rounds = append(t.side.Rounds, r)
 	t.side.Messages += r.Messages
 	t.side.Failed += out.failed
+	t.side.operations += out.done
 	if t.err == nil {
 		t.err = out.err
 	}
@@ -129,9 +149,17 @@ func (t *tally) close(s *contender) Side {
 	if t.timed > 0 {
 		side.CPU = t.cpu / time.Duration(t.timed)
 	}
+	if side.Messages > 0 {
+		side.Harness = t.own / time.Duration(side.Messages)
+	}
+	side.Written, side.written = t.disk.total, t.disk.each
 	if s.duplicates != nil {
 		side.Duplicates = s.duplicates()
 	}
+	if s.lost != nil {
+		side.Lost = s.lost()
+	}
+	side.Durability = s.durability
 	return side
 }
 

@@ -21,6 +21,7 @@ type sink struct {
 	ledgers []atomic.Pointer[ledger] // by side
 	meter   atomic.Pointer[meter]    // of the round that is measured; may be nil
 	answer  time.Duration            // how long each request takes
+	decode  func([]byte) []byte      // what bodies travel in, if anything
 
 	damage atomic.Pointer[error] // the first
 	ctx    context.Context       // until close
@@ -94,6 +95,9 @@ func (s *sink) handle(ctx *fasthttp.RequestCtx) {
 
 func (s *sink) arrive(body []byte) error {
 	now := s.clock() // before anything else: it is the arrival
+	if s.decode != nil {
+		body = s.decode(body)
+	}
 	stamp, ours, err := s.bodies.read(body)
 	if err != nil || !ours {
 		return err

@@ -22,7 +22,9 @@ func newBench(environ []string) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	c.AddCommand(newBenchPeers(environ))
 	c.AddCommand(newBenchPublish(environ), newBenchDeliver(environ), newBenchLateness(environ), newBenchIsolation(environ), newBenchOverload(environ), newBenchPull(environ), newBenchRole())
+	c.AddCommand(newBenchCompare(), newBenchReport())
 	c.AddCommand(newBenchQueues(environ), newBenchFlow(environ), newBenchFanout(environ), newBenchHostile(environ), newBenchVerify())
 	return c
 }
@@ -211,6 +213,12 @@ type benchFlags struct {
 	body   int64
 	round  time.Duration
 	token  *client.Token
+
+	environ []string
+	machine string
+	files   benchFiles
+	quiet   bool
+	live    *liveLine
 }
 
 // bind defines the flags. Zero values mean bench's own defaults.
@@ -218,6 +226,7 @@ func (b *benchFlags) bind(c *cobra.Command, environ []string, o *bench.Common) {
 	f := c.Flags()
 	f.StringVar(&o.Server.URL, "url", "", "measure the server there (default: start one)")
 	b.token = client.BindToken(f, environ)
+	b.environ = environ
 	f.IntVar(&o.Server.PID, "pid", 0, "its process, for CPU time per message")
 	f.IntSliceVar(&o.Concurrency, "concurrency", nil, "numbers of producers, each with one request in flight (default publish 64,256; deliver 256)")
 	f.IntVar(&o.Rounds, "rounds", 0, "rounds of each side (default 5)")
@@ -225,6 +234,9 @@ func (b *benchFlags) bind(c *cobra.Command, environ []string, o *bench.Common) {
 	f.Var((*config.SizeValue)(&b.body), "body", "size of a body (default 1KiB)")
 	f.StringVar(&b.data, "data-parent", "", "where the server's data directory is made; it must be on the disk to be measured (default: the working directory)")
 	b.format = config.BindChoice(c, "format", "", "how to print the report (bench: for benchstat)", "text", "json", "bench")
+	b.files.bind(f)
+	f.StringVar(&b.machine, "machine", "", "a name for this machine, to be kept in the report")
+	f.BoolVarP(&b.quiet, "quiet", "q", false, "print nothing but the report")
 }
 
 // apply is called before a run, so that a wrong flag does not cost one.
@@ -236,8 +248,15 @@ func (b *benchFlags) apply(c *cobra.Command, args []string, o *bench.Common) err
 		}
 		o.Server.Token = token
 	}
+	if err := b.files.check(); err != nil {
+		return err
+	}
 	o.Round, o.BodyBytes = b.round, int(b.body)
-	o.Log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
+	b.live = newLiveLine(c.ErrOrStderr())
+	if !b.quiet {
+		o.Log, o.Progress = slog.New(slog.NewTextHandler(b.live, nil)), b.live.show
+	}
+	o.Setting = benchSetting(b.environ, args, b.machine, o.Server.URL, b.data)
 	o.Spawn = bench.Reexec{ServeArgs: append([]string{"serve"}, args...), DataParent: b.data}.Spawn
 	return nil
 }
@@ -248,10 +267,13 @@ var reportFormats = map[string]func(*bench.Report, io.Writer) error{
 	"bench": (*bench.Report).WriteBenchmarks,
 }
 
-// write prints a report, also the one of a run that failed, if there is one.
+// write ends a run: it prints the report, also the one of a run that failed, if there is
+// one, and writes it to the files that were named.
 func (b *benchFlags) write(w io.Writer, r *bench.Report, err error) error {
+	b.live.clear()
 	if r == nil {
 		return err
 	}
-	return errors.Join(err, reportFormats[*b.format](r, w))
+	r.End()
+	return errors.Join(err, reportFormats[*b.format](r, w), b.files.write(r))
 }
