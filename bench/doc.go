@@ -13,6 +13,7 @@
 //	tidemill bench flow      how exactly flow-control keys are kept, and what they cost
 //	tidemill bench fanout    a URL group's deliveries, over those of single publishes
 //	tidemill bench hostile   healthy hosts among a share of bad ones
+//	tidemill bench fair      a tenant's first message behind another's backlog
 //	tidemill bench verify    recordings of queues, flow and fanout, once more
 //
 // # What a number means

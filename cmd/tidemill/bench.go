@@ -25,7 +25,7 @@ func newBench(environ []string) *cobra.Command {
 	c.AddCommand(newBenchPeers(environ))
 	c.AddCommand(newBenchPublish(environ), newBenchDeliver(environ), newBenchLateness(environ), newBenchIsolation(environ), newBenchOverload(environ), newBenchPull(environ), newBenchRole())
 	c.AddCommand(newBenchCompare(), newBenchReport())
-	c.AddCommand(newBenchQueues(environ), newBenchFlow(environ), newBenchFanout(environ), newBenchHostile(environ), newBenchVerify())
+	c.AddCommand(newBenchQueues(environ), newBenchFlow(environ), newBenchFanout(environ), newBenchHostile(environ), newBenchFair(environ), newBenchVerify())
 	return c
 }
 
