@@ -63,9 +63,9 @@ func Compare(before, after *Report) (*Comparison, error) {
 			ErrIncomparable, before.Scenario, before.BodyBytes, after.BodyBytes)
 	}
 	c := &Comparison{Scenario: before.Scenario, Warnings: warnings(before, after)}
-	was := samples(before)
-	for _, now := range samples(after) {
-		i := slices.IndexFunc(was, func(s sample) bool {
+	was := findings(before)
+	for _, now := range findings(after) {
+		i := slices.IndexFunc(was, func(s finding) bool {
 			return s.concurrency == now.concurrency && s.what == now.what && s.unit == now.unit
 		})
 		if i >= 0 {
@@ -151,22 +151,22 @@ func orUnknown(s string) string {
 	return s
 }
 
-// sample is one value with what it was in each round.
-type sample struct {
+// finding is one value with what it was in each round.
+type finding struct {
 	concurrency int
 	what, unit  string
 	better      int
 	values      []float64
 }
 
-// samples takes a report apart: ratios first, then the sides, then the figures.
-func samples(r *Report) []sample {
-	var out []sample
+// findings takes a report apart: ratios first, then the sides, then the figures.
+func findings(r *Report) []finding {
+	var out []finding
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		add := func(what, unit string, better int, values []float64) {
 			if len(values) > 0 {
-				out = append(out, sample{run.Concurrency, what, unit, better, values})
+				out = append(out, finding{run.Concurrency, what, unit, better, values})
 			}
 		}
 		for _, q := range run.Ratios {
@@ -223,7 +223,7 @@ func known(rounds []Round, f func(Round) float64) []float64 {
 }
 
 // difference judges one value.
-func difference(was, now sample) Difference {
+func difference(was, now finding) Difference {
 	d := Difference{
 		Concurrency: now.concurrency, What: now.what, Unit: now.unit, better: now.better,
 		Old: median(was.values), New: median(now.values),

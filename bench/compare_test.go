@@ -96,7 +96,7 @@ func TestNoiseIsNoDifference(t *testing.T) {
 	}
 	marked, missed := 0, 0
 	for range trials {
-		if d := difference(sample{values: noisy(100)}, sample{values: noisy(100)}); d.Differs() {
+		if d := difference(finding{values: noisy(100)}, finding{values: noisy(100)}); d.Differs() {
 			marked++
 		}
 		if _, low, high, _ := shift(noisy(100), noisy(130)); low > 1.3 || high < 1.3 {

@@ -131,19 +131,13 @@ func (c *crowd) heal() error {
 	return nil
 }
 
-// await waits until all that was acknowledged to a kind of hosts has arrived.
+// await waits until all that was acknowledged to a kind of hosts has arrived, for a while
+// that began before.
 func (c *crowd) await(ctx context.Context, kind int, begin time.Time, most time.Duration) error {
-	l := c.ledgers[kind].Load()
-	for l.missing() > 0 && c.damaged() == nil {
-		if time.Since(begin) > most {
-			return fmt.Errorf("%w: %d of %d to %s hosts had not arrived after %v", ErrLost,
-				l.missing(), l.acked.Load(), kindNames[kind], most)
-		}
-		if err := pause(ctx, pollEvery); err != nil {
-			return err
-		}
+	if err := c.ledgers[kind].Load().await(ctx, c.damaged, most-time.Since(begin), 0); err != nil {
+		return fmt.Errorf("%s hosts: %w", kindNames[kind], err)
 	}
-	return c.damaged()
+	return nil
 }
 
 // close ends all hosts.

@@ -24,6 +24,10 @@ var (
 	// ErrLimit says that there were more attempts than a flow-control key allows.
 	ErrLimit = errors.New("a flow-control limit was exceeded")
 
+	// ErrRetries says that a message was tried more often, or sooner again, than it asked
+	// for.
+	ErrRetries = errors.New("a message was not retried as it asked")
+
 	// ErrFailing says that so many requests failed that the rates mean nothing.
 	ErrFailing = errors.New("too many requests failed")
 

@@ -53,11 +53,16 @@ func Fair(ctx context.Context, o FairOptions) (report *Report, err error) {
 	}
 	report = newReport("fair", "first messages/s", &o.Common)
 	report.add(c, results)
-	report.Runs[0].Figures = []Figure{
-		later("later behind the backlog, p50", &results[0], &results[1], func(r Round) time.Duration { return r.P50 }),
-		later("later behind the backlog, p99", &results[0], &results[1], func(r Round) time.Duration { return r.P99 }),
-		{Name: "of the backlog when a round ended", Values: f.left},
+	run := &report.Runs[0]
+	for _, q := range []struct {
+		name  string
+		value func(Round) time.Duration
+	}{{"p50", p50}, {"p99", p99}} {
+		if figure, ok := laterBy("later behind the backlog, "+q.name, &results[0], &results[1], q.value); ok {
+			run.Figures = append(run.Figures, figure)
+		}
 	}
+	run.Figures = append(run.Figures, Figure{Name: "of the backlog when a round ended", Values: f.left})
 	return report, nil
 }
 
@@ -158,7 +163,10 @@ func (f *fair) side(name string, behind bool) contender {
 		}
 		return receive(ctx, m)
 	}
-	side.producers = func(ctx context.Context, _ int) ([]operation, func()) { return f.probers(ctx, probes, behind) }
+	on := func() *atomic.Bool { return &f.sink.meter.Load().on }
+	side.paced(f.o.Rate, on, func(ctx context.Context, _ int, p *pacer) ([]operation, func()) {
+		return f.probers(ctx, probes, behind, p)
+	})
 	side.finish = func(ctx context.Context) error {
 		if behind {
 			f.left = append(f.left, float64(f.backlog.missing())/float64(f.o.Backlog))
@@ -205,25 +213,20 @@ func (f *fair) fill(ctx context.Context) error {
 }
 
 // probers send first messages, as long as there is a backlog if there is to be one.
-func (f *fair) probers(ctx context.Context, l *ledger, behind bool) ([]operation, func()) {
+func (f *fair) probers(ctx context.Context, l *ledger, behind bool, p *pacer) ([]operation, func()) {
 	tenants := make([][][]byte, fairTenants)
 	for i := range tenants {
 		tenants[i] = f.heads(i+1, 1)
 	}
-	p := newPacer(f.o.Rate)
-	wires := make([]*wire, fairProbers)
-	ops := make([]operation, fairProbers)
-	for i := range ops {
-		w, body := newWire(ctx, f.addr, f.o.RequestTimeout), f.bodies.blank()
-		wires[i] = w
-		ops[i] = func(stop <-chan struct{}) error {
+	return connect(ctx, fairProbers, f.addr, &f.o.Common, func(_ int, w *wire) operation {
+		body := f.bodies.blank()
+		return func(stop <-chan struct{}) error {
 			moment, err := p.wait(stop)
 			if err != nil {
 				return err
 			}
 			if behind && f.backlog.missing() == 0 {
-				<-stop
-				return errStopped
+				return nil // this moment has nothing to measure
 			}
 			seq, err := l.open(stop)
 			if err != nil {
@@ -231,22 +234,19 @@ func (f *fair) probers(ctx context.Context, l *ledger, behind bool) ([]operation
 			}
 			f.bodies.putAt(body, fairProbe, seq, moment.Sub(f.bodies.begin))
 			heads := tenants[seq%fairTenants]
-			if err := w.post(heads[seq/fairTenants%uint64(len(heads))], body); err != nil {
-				l.abandon(seq)
-				return err
-			}
-			l.ack(seq)
-			return nil
+			return l.settle(seq, w.post(heads[seq/fairTenants%uint64(len(heads))], body))
 		}
-	}
-	return ops, func() { closeWires(wires) }
+	})
 }
 
-// later is how much more one side has than the other, round by round.
-func later(name string, of, over *Side, value func(Round) time.Duration) Figure {
-	f := Figure{Name: name, Unit: "ms"}
+// laterBy is how much more one side has than the other, in the rounds in which both are
+// known. ok is false if there is none.
+func laterBy(name string, of, over *Side, value func(Round) time.Duration) (f Figure, ok bool) {
+	f = Figure{Name: name, Unit: "ms"}
 	for i := range of.Rounds {
-		f.Values = append(f.Values, (value(of.Rounds[i])-value(over.Rounds[i])).Seconds()*1e3)
+		if a, b := value(of.Rounds[i]), value(over.Rounds[i]); a > 0 && b > 0 {
+			f.Values = append(f.Values, (a-b).Seconds()*1e3)
+		}
 	}
-	return f
+	return f, len(f.Values) > 0
 }

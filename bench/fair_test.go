@@ -27,8 +27,10 @@ func TestFair(t *testing.T) {
 				t.Errorf("side %+v", s)
 			}
 		}
-		if len(run.Figures) != 3 || len(run.Figures[2].Values) != 2 || run.Figures[2].Values[0] > 1 {
-			t.Errorf("figures %+v", run.Figures)
+		for _, f := range run.Figures { // those of latency are missing if this machine did not keep the rate
+			if left := f.Unit == ""; left && (len(f.Values) != 2 || f.Values[0] > 1) || len(f.Values) == 0 {
+				t.Errorf("figure %+v", f)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 )
 
 // Flow measures how exactly flow-control keys are kept. To each key more is published than
@@ -87,12 +88,9 @@ func newFlow(r *recorded, o *FlowOptions) *flow {
 // producers share the keys out among themselves. One that finds a key's backlog full waits
 // for it: the others drain as fast, and hold enough for some periods.
 func (f *flow) producers(ctx context.Context, c int) ([]operation, func()) {
-	wires := make([]*wire, c)
-	ops := make([]operation, c)
-	for i := range ops {
-		w, body, next, n := newWire(ctx, f.addr, f.o.RequestTimeout), f.bodies.blank(), i, 0
-		wires[i] = w
-		ops[i] = func(stop <-chan struct{}) error {
+	return connect(ctx, c, f.addr, &f.o.Common, func(i int, w *wire) operation {
+		body, next, n := f.bodies.blank(), i, 0
+		return func(stop <-chan struct{}) error {
 			key := next
 			if next += c; next >= f.o.Keys {
 				next = i
@@ -100,8 +98,7 @@ func (f *flow) producers(ctx context.Context, c int) ([]operation, func()) {
 			n++
 			return f.publish(uint64(key), 1, w, f.heads[key][n%len(f.heads[key])], body, stop)
 		}
-	}
-	return ops, func() { closeWires(wires) }
+	})
 }
 
 // plain is the side without keys, at the rate that the keys allow.
@@ -111,9 +108,9 @@ func (f *flow) plain() (contender, error) {
 		return contender{}, err
 	}
 	produce := side.producers
-	side.producers = func(ctx context.Context, c int) ([]operation, func()) {
+	on := func() *atomic.Bool { return &f.sink.meter.Load().on }
+	side.paced(f.o.perSecond(), on, func(ctx context.Context, c int, p *pacer) ([]operation, func()) {
 		ops, closeAll := produce(ctx, c)
-		p := newPacer(f.o.perSecond())
 		for i, op := range ops {
 			ops[i] = func(stop <-chan struct{}) error {
 				if _, err := p.wait(stop); err != nil {
@@ -123,7 +120,7 @@ func (f *flow) plain() (contender, error) {
 			}
 		}
 		return ops, closeAll
-	}
+	})
 	return side, nil
 }
 

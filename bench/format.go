@@ -80,6 +80,9 @@ func (run *Run) writeTable(w io.Writer, unit string) {
 		if s.Held != nil {
 			fmt.Fprintf(w, "  %s: the server held at most %d file descriptors and %d MiB\n", s.Name, s.Held.Descriptors, s.Held.Resident>>20)
 		}
+		if s.Pace != nil {
+			s.Pace.write(w, s.Name, len(s.Rounds))
+		}
 		if s.Stress != nil {
 			s.Stress.write(w, s.Name)
 		}
@@ -114,6 +117,9 @@ func quantity(v float64, unit string) string {
 }
 
 func millis(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
 	return fmt.Sprintf("%.2fms", float64(d)/float64(time.Millisecond))
 }
 

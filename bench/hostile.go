@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -82,7 +83,9 @@ func (h *hostility) measure(ctx context.Context, rate int, report *Report) error
 	run := &report.Runs[len(report.Runs)-1]
 	run.Figures = append(run.Figures, healed)
 	if rate > 0 {
-		run.Ratios = append(run.Ratios, ratio("p99", &results[0], &results[1], func(r Round) float64 { return float64(r.P99) }))
+		if r, ok := latencies("p99", &results[0], &results[1], p99); ok {
+			run.Ratios = append(run.Ratios, r)
+		}
 	}
 	return nil
 }
@@ -90,7 +93,7 @@ func (h *hostility) measure(ctx context.Context, rate int, report *Report) error
 // side is the hosts as they are, or healed from the beginning if healed is nil.
 func (h *hostility) side(name string, rate int, healed *Figure) contender {
 	duplicates := int64(0)
-	return contender{
+	side := contender{
 		name: name,
 		pid:  h.server.PID,
 		begin: func(_ context.Context, m *meter) error {
@@ -103,7 +106,7 @@ func (h *hostility) side(name string, rate int, healed *Figure) contender {
 			}
 			return nil
 		},
-		producers: func(ctx context.Context, c int) ([]operation, func()) { return h.producers(ctx, c, rate) },
+		producers: func(ctx context.Context, c int) ([]operation, func()) { return h.producers(ctx, c, nil) },
 		finish: func(ctx context.Context) error {
 			err := h.finish(ctx, healed)
 			for _, l := range h.arena.ledgers {
@@ -114,6 +117,10 @@ func (h *hostility) side(name string, rate int, healed *Figure) contender {
 		damaged:    func() error { return h.arena.crowd.damaged() },
 		duplicates: func() int64 { return duplicates },
 	}
+	if rate > 0 {
+		side.paced(rate, func() *atomic.Bool { return &h.arena.crowd.meter.Load().on }, h.producers)
+	}
+	return side
 }
 
 // begin opens the hosts of a round. Messages are tried again so often that none is given
@@ -157,19 +164,11 @@ func (h *hostility) end() error {
 	return c.close()
 }
 
-// producers publish to one host after the other.
-func (h *hostility) producers(ctx context.Context, c, rate int) ([]operation, func()) {
-	var p *pacer
-	if rate > 0 {
-		p = newPacer(rate)
-	}
-	wires := make([]*wire, c)
-	ops := make([]operation, c)
-	for i := range ops {
-		wires[i] = newWire(ctx, h.addr, h.o.RequestTimeout)
-		ops[i] = h.produce(i*len(h.arena.targets)/c, wires[i], p)
-	}
-	return ops, func() { closeWires(wires) }
+// producers publish to one host after the other, at the pacer's moments if there is one.
+func (h *hostility) producers(ctx context.Context, c int, p *pacer) ([]operation, func()) {
+	return connect(ctx, c, h.addr, &h.o.Common, func(i int, w *wire) operation {
+		return h.produce(i*len(h.arena.targets)/c, w, p)
+	})
 }
 
 func (h *hostility) produce(turn int, w *wire, p *pacer) operation {
@@ -189,17 +188,11 @@ func (h *hostility) produce(turn int, w *wire, p *pacer) operation {
 		if err != nil {
 			return err
 		}
-		from := h.bodies.elapsed()
-		if p != nil {
-			from = moment.Sub(h.bodies.begin)
+		if p == nil {
+			moment = time.Now()
 		}
-		h.bodies.putAt(body, uint64(t.kind), seq, from)
-		if err := w.post(t.head, body); err != nil {
-			l.abandon(seq)
-			return err
-		}
-		l.ack(seq)
-		return nil
+		h.bodies.putAt(body, uint64(t.kind), seq, moment.Sub(h.bodies.begin))
+		return l.settle(seq, w.post(t.head, body))
 	}
 }
 

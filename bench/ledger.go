@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 )
 
 // States of a message, four bits each.
@@ -96,6 +98,16 @@ func (l *ledger) abandon(seq uint64) {
 	}
 }
 
+// settle notes how a publish ended, and returns its error.
+func (l *ledger) settle(seq uint64, err error) error {
+	if err != nil {
+		l.abandon(seq)
+		return err
+	}
+	l.ack(seq)
+	return nil
+}
+
 // refuse notes a publish of which the server said that it stored nothing.
 func (l *ledger) refuse(seq uint64) error {
 	if l.set(seq, stateRefused)&stateArrived != 0 {
@@ -136,3 +148,17 @@ func (l *ledger) release() {
 
 // missing is how many acknowledged messages have not arrived.
 func (l *ledger) missing() int64 { return l.acked.Load() - l.settled.Load() }
+
+// await waits until no more than the messages that were given up are missing, for a while.
+// It fails early when damaged does.
+func (l *ledger) await(ctx context.Context, damaged func() error, timeout time.Duration, givenUp int64) error {
+	for deadline := time.Now().Add(timeout); l.missing() > givenUp && damaged() == nil; {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w: %d of %d had not arrived after %v", ErrLost, l.missing(), l.acked.Load(), timeout)
+		}
+		if err := pause(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+	return damaged()
+}

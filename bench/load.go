@@ -28,8 +28,10 @@ type load struct {
 	acks           bool          // record operations; else the meter is fed elsewhere
 	patience       time.Duration // for the first event of a round
 	damaged        func() error  // whether the round is void already; may be nil
+	until          func() bool   // whether to go on beyond length; may be nil
 	pid            int           // whose CPU time is taken; 0: nobody's
 	processes      func() []int  // instead of pid, if there are several; may be nil
+	runtime        *goRuntime    // asked around what is measured; may be nil
 
 	fail  failures
 	done  atomic.Int64              // operations that succeeded, the warm-up's included
@@ -62,6 +64,9 @@ func (l *load) run(ctx context.Context) (outcome, error) {
 	l.phase.Store(phaseWarmUp)
 	err := pause(ctx, l.warmUp)
 	if err == nil {
+		err = l.runtime.begin(ctx)
+	}
+	if err == nil {
 		l.phase.Store(phaseMeasure)
 		cpu, ok := l.cpuTime()
 		own, known := ownCPU()
@@ -76,6 +81,7 @@ func (l *load) run(ctx context.Context) (outcome, error) {
 		if now, _ := ownCPU(); known {
 			out.harness = now - own
 		}
+		err = errors.Join(err, l.runtime.end(ctx))
 	}
 	l.phase.Store(phaseDrain)
 	close(stop)
@@ -103,6 +109,9 @@ func (l *load) cpuTime() (used time.Duration, ok bool) {
 // at its end.
 func (l *load) measure(ctx context.Context) error {
 	err := pause(ctx, l.length)
+	for err == nil && l.until != nil && l.until() {
+		err = pause(ctx, pollEvery)
+	}
 	for waited := time.Duration(0); err == nil && waited < l.patience; waited += pollEvery {
 		if !l.meter.empty() || l.fail.count.Load() > 0 || l.damaged != nil && l.damaged() != nil {
 			break

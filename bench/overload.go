@@ -39,9 +39,6 @@ func Overload(ctx context.Context, o OverloadOptions) (*Report, error) {
 	return report, nil
 }
 
-// peakProducers find the rate of a saturated server.
-const peakProducers = 256
-
 // overload measures the peak and one load, on a server of their own.
 func overload(ctx context.Context, o *OverloadOptions, factor int) (run Run, err error) {
 	common := o.Common
@@ -58,15 +55,11 @@ func overload(ctx context.Context, o *OverloadOptions, factor int) (run Run, err
 	if err != nil {
 		return Run{}, err
 	}
-	side, err := d.through("peak", 0, server, peakProducers)
+	peak, err := d.peak(ctx, common, 0, server)
 	if err != nil {
 		return Run{}, err
 	}
-	peak, err := runRounds(ctx, &common, peakProducers, []contender{side})
-	if err != nil {
-		return Run{}, err
-	}
-	s, err := newStorm(o, d, server, float64(factor)*peak[0].Rate)
+	s, err := newStorm(o, d, server, float64(factor)*peak.Rate)
 	if err != nil {
 		return Run{}, err
 	}
@@ -75,10 +68,10 @@ func overload(ctx context.Context, o *OverloadOptions, factor int) (run Run, err
 		return Run{}, err
 	}
 	storm.Name = strconv.Itoa(factor) + "x"
-	goodput := storm.Stress.Delivered / peak[0].Rate
+	goodput := storm.Stress.Delivered / peak.Rate
 	return Run{
 		Concurrency: o.Concurrency[0],
-		Sides:       []Side{peak[0], storm},
+		Sides:       []Side{peak, storm},
 		Ratios:      []Ratio{{What: "goodput", Of: storm.Name, Over: "peak", Median: goodput, Min: goodput, Max: goodput}},
 	}, nil
 }
@@ -105,8 +98,8 @@ func newStorm(o *OverloadOptions, d *delivery, server Server, rate float64) (*st
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	s := &storm{o: o, delivery: d, server: server, addr: addr, ledger: newLedger(0), refused: newMeter()}
-	s.pacer = newPacer(max(int(rate), 1))
 	s.refused.on.Store(true)
+	s.pacer = newPacer(max(int(rate), 1), &s.refused.on) // everything is measured
 	for _, host := range d.sink.hosts {
 		s.heads = append(s.heads, publishHead(server, addr, "http://"+host+"/", o.BodyBytes))
 	}
@@ -150,6 +143,7 @@ func (s *storm) run(ctx context.Context) (Side, error) {
 	lasted, arrived := time.Since(begin), s.ledger.settled.Load()
 	close(stop)
 	producers.Wait()
+	s.pacer.close()
 	if err == nil {
 		err = s.judge(ctx)
 	}
@@ -158,7 +152,7 @@ func (s *storm) run(ctx context.Context) (Side, error) {
 		return Side{}, err
 	}
 	side := s.side(all, lasted, arrived)
-	side.P50, side.P99, side.Max = quantile(hist, 50), quantile(hist, 99), time.Duration(hist.Max())
+	side.P50, side.P99, side.Max = quantile(hist, 50), quantile(hist, 99), longest(hist)
 	side.Stress.Drained = time.Since(begin) - lasted
 	if known {
 		side.Held = &held
@@ -225,16 +219,16 @@ func (s *storm) produce(ctx context.Context, connected *sync.WaitGroup, stop <-c
 	}
 	connected.Done()
 	connected.Wait()
-	s.once.Do(func() { s.pacer.begin = time.Now() })
+	s.once.Do(func() { s.pacer.start() })
 	body := s.delivery.bodies.blank()
 	for {
-		if _, err := s.pacer.wait(stop); err != nil {
-			return
-		}
 		select {
-		case <-stop:
+		case <-stop: // wait would as well give a moment
 			return
 		default:
+		}
+		if _, err := s.pacer.wait(stop); err != nil {
+			return
 		}
 		if err := s.offer(w, body); err != nil {
 			s.fail.add(err)

@@ -12,7 +12,7 @@ const reportFormat = 1
 // Report is what a run found out. A saved one is read with ReadReport.
 type Report struct {
 	Format    int           `json:"format"`
-	Scenario  string        `json:"scenario"` // publish, deliver, ...: see doc.go
+	Scenario  string        `json:"scenario"` // publish, deliver, batch, delayed, ...: what comes after "bench"
 	Unit      string        `json:"unit"`     // of the rates
 	Started   time.Time     `json:"started"`
 	Took      time.Duration `json:"took_ns"`
@@ -52,8 +52,8 @@ type Figure struct {
 // Side is one side of a comparison, over all rounds.
 type Side struct {
 	Name       string        `json:"name"`
-	Rate       float64       `json:"rate"` // median of the rounds, messages per second
-	P50        time.Duration `json:"p50_ns"`
+	Rate       float64       `json:"rate"`   // median of the rounds, messages per second
+	P50        time.Duration `json:"p50_ns"` // this and the next two: 0 if not known
 	P99        time.Duration `json:"p99_ns"`
 	Max        time.Duration `json:"max_ns"`
 	CPU        time.Duration `json:"cpu_per_message_ns,omitempty"`         // of its process; 0: not known
@@ -67,6 +67,7 @@ type Side struct {
 	Rounds     []Round       `json:"rounds"`
 	Held       *Usage        `json:"held,omitempty"`   // by its process at most, where that is known
 	Stress     *Stress       `json:"stress,omitempty"` // of Overload's loads
+	Pace       *Pace         `json:"pace,omitempty"`   // of an open loop
 
 	operations int64     // that succeeded, the warm-ups' included
 	written    []float64 // bytes for each of them, round by round
@@ -92,6 +93,7 @@ type Round struct {
 	Rate     float64       `json:"rate"`
 	P50      time.Duration `json:"p50_ns"`
 	P99      time.Duration `json:"p99_ns"`
+	Max      time.Duration `json:"max_ns"`
 	CPU      time.Duration `json:"cpu_per_message_ns,omitempty"`
 	Harness  time.Duration `json:"harness_cpu_per_message_ns,omitempty"`
 	Messages int64         `json:"messages"`
@@ -147,6 +149,12 @@ func (r *Report) add(c int, sides []Side, pairs ...[2]int) {
 		run.Ratios = append(run.Ratios, rates(&sides[p[0]], &sides[p[1]]))
 	}
 	r.Runs = append(r.Runs, run)
+}
+
+// figures adds to what the last comparison tells.
+func (r *Report) figures(all ...Figure) {
+	run := &r.Runs[len(r.Runs)-1]
+	run.Figures = append(run.Figures, all...)
 }
 
 // rates compares rates. No round has one of zero: such a round fails its run.

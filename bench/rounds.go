@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -32,14 +33,24 @@ type contender struct {
 	begin  func(ctx context.Context, m *meter) error
 	finish func(ctx context.Context) error
 
+	// until, if any, is asked when the length of a round has passed: it goes on until
+	// there is no more to wait for.
+	until func() (more bool)
+
 	// damaged, if any, is why what was measured is void.
 	damaged func() error
+
+	// runtime, if any, follows the process's Go runtime.
+	runtime *goRuntime
 
 	// duplicates, if any, counts messages that came again.
 	duplicates func() int64
 
 	// lost, if any, counts acknowledged messages that are not there, of a side that may lose.
 	lost func() int64
+	// pace, if any, ends the open loop of a round and tells how far it kept its rate.
+	// It is called once for each round, when its producers have ended.
+	pace func(elapsed, p99 time.Duration) Pace
 }
 
 // tally adds up a contender's rounds.
@@ -51,6 +62,7 @@ type tally struct {
 	own   time.Duration
 	disk  writes
 	err   error // the first failed request's
+	void  bool  // the present round's latencies are not what they should be
 }
 
 // runRounds lets the contenders take turns. The order rotates, so that none always
@@ -79,7 +91,7 @@ func runRounds(ctx context.Context, o *Common, c int, sides []contender) ([]Side
 func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress) error {
 	l := load{
 		warmUp: o.WarmUp, length: o.Round, patience: o.RequestTimeout,
-		meter: newMeter(), acks: s.acks, damaged: s.damaged,
+		meter: newMeter(), acks: s.acks, damaged: s.damaged, until: s.until,
 	}
 	defer o.follow(&l, at)()
 	if s.begin != nil {
@@ -89,11 +101,15 @@ func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress)
 	}
 	ops, closeAll := s.producers(ctx, at.Concurrency)
 	defer closeAll()
-	l.ops, l.pid, l.processes = ops, s.pid, s.processes
+	l.ops, l.pid, l.processes, l.runtime = ops, s.pid, s.processes, s.runtime
 	t.disk.look(s.pid)
 	out, err := l.run(ctx)
 	if err != nil {
 		return err
+	}
+	hist := l.meter.take()
+	if s.pace != nil {
+		t.paced(s.pace(out.elapsed, quantile(hist, 99)))
 	}
 	if s.finish != nil {
 		if err := s.finish(ctx); err != nil {
@@ -101,7 +117,8 @@ func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress)
 		}
 	}
 	t.disk.round(s.pid, out.done)
-	t.add(l.meter.take(), out)
+	t.add(hist, out)
+	s.runtime.share(t.side.Rounds[len(t.side.Rounds)-1].Messages)
 	r := t.side.Rounds[len(t.side.Rounds)-1]
 	o.Log.Info("round", "side", s.name, "c", at.Concurrency, "rate", int64(r.Rate),
 		slog.Duration("p50", r.P50), slog.Duration("p99", r.P99))
@@ -114,12 +131,28 @@ func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress)
 	return nil
 }
 
+// paced notes how an open loop went.
+func (t *tally) paced(p Pace) {
+	t.void = p.Missed > 0
+	if t.side.Pace == nil {
+		t.side.Pace = &p
+		return
+	}
+	t.side.Pace.add(p)
+}
+
 func (t *tally) add(h *hdrhistogram.Histogram, out outcome) {
 	r := Round{
 		Messages: h.TotalCount(),
 		Rate:     float64(h.TotalCount()) / out.elapsed.Seconds(),
 		P50:      quantile(h, 50),
 		P99:      quantile(h, 99),
+		Max:      longest(h),
+	}
+	if t.void { // the rate stands, but these latencies are not the side's
+		r.P50, r.P99, r.Max = 0, 0, 0
+	} else {
+		t.hist.Merge(h)
 	}
 	if out.cpuOK && r.Messages > 0 {
 		r.CPU = out.cpu / time.Duration(r.Messages)
@@ -130,7 +163,6 @@ func (t *tally) add(h *hdrhistogram.Histogram, out outcome) {
 		r.Harness = out.harness / time.Duration(r.Messages)
 	}
 	t.own += out.harness
-	t.hist.Merge(h)
 	t.side.Rounds = append(t.side.Rounds, r)
 	t.side.Messages += r.Messages
 	t.side.Failed += out.failed
@@ -145,7 +177,7 @@ func (t *tally) close(s *contender) Side {
 	side := t.side
 	side.Rate = median(pick(side.Rounds, func(r Round) float64 { return r.Rate }))
 	side.P50, side.P99 = quantile(t.hist, 50), quantile(t.hist, 99)
-	side.Max = time.Duration(t.hist.Max())
+	side.Max = longest(t.hist)
 	if t.timed > 0 {
 		side.CPU = t.cpu / time.Duration(t.timed)
 	}
@@ -165,6 +197,14 @@ func (t *tally) close(s *contender) Side {
 
 func quantile(h *hdrhistogram.Histogram, percent float64) time.Duration {
 	return time.Duration(h.ValueAtPercentile(percent))
+}
+
+// longest is the largest value, 0 if there is none.
+func longest(h *hdrhistogram.Histogram) time.Duration {
+	if h.TotalCount() == 0 {
+		return 0
+	}
+	return time.Duration(h.Max())
 }
 
 // hostOf is the address to dial for a URL.
@@ -203,4 +243,24 @@ func (c *children) server(ctx context.Context, given Server) (Server, error) {
 		return given, nil
 	}
 	return c.start(ctx, RoleServer)
+}
+
+// kill ends the youngest child as a crash does.
+func (c *children) kill() error {
+	child := c.all[len(c.all)-1]
+	if child.life == nil {
+		return errors.New("this Spawn cannot kill a server")
+	}
+	return child.life.Kill()
+}
+
+// again starts the youngest child, which was killed, on the data that it has left.
+func (c *children) again(ctx context.Context) (*Child, error) {
+	last := &c.all[len(c.all)-1]
+	child, err := (*last).life.Start(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start it again: %w", err)
+	}
+	*last = child
+	return child, nil
 }

@@ -85,12 +85,17 @@ func (s *sink) close() error {
 
 func (s *sink) handle(ctx *fasthttp.RequestCtx) {
 	if err := s.arrive(ctx.Request.Body()); err != nil {
-		s.damage.CompareAndSwap(nil, &err)
-		ctx.SetStatusCode(fasthttp.StatusBadRequest)
+		s.spoil(ctx, err)
 	}
 	if s.answer > 0 {
 		_ = pause(s.ctx, s.answer)
 	}
+}
+
+// spoil notes that something arrived which voids the run.
+func (s *sink) spoil(ctx *fasthttp.RequestCtx, err error) {
+	s.damage.CompareAndSwap(nil, &err)
+	ctx.SetStatusCode(fasthttp.StatusBadRequest)
 }
 
 func (s *sink) arrive(body []byte) error {
@@ -102,18 +107,18 @@ func (s *sink) arrive(body []byte) error {
 	if err != nil || !ours {
 		return err
 	}
-	return s.take(stamp, now)
+	return s.note(stamp, stamp.side, now)
 }
 
-// take notes the arrival of a message of this run.
-func (s *sink) take(stamp stamp, now time.Duration) (err error) {
+// note notes the arrival of a message in the ledger of a side.
+func (s *sink) note(stamp stamp, side uint64, now time.Duration) error {
 	latency := now - stamp.from
 	var l *ledger
-	if stamp.side < uint64(len(s.ledgers)) {
-		l = s.ledgers[stamp.side].Load()
+	if side < uint64(len(s.ledgers)) {
+		l = s.ledgers[side].Load()
 	}
 	if l == nil {
-		return fmt.Errorf("%w: side %d does not exist", ErrCorrupt, stamp.side)
+		return fmt.Errorf("%w: side %d does not exist", ErrCorrupt, side)
 	}
 	first, err := l.arrive(stamp.seq)
 	if m := s.meter.Load(); first && m != nil && !l.unmeasured {

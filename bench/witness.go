@@ -47,7 +47,8 @@ func (w *witness) handle(host int, ctx *fasthttp.RequestCtx) {
 	defer w.open.Add(-1)
 	stamp, ours, err := w.bodies.read(ctx.Request.Body())
 	if err == nil && ours {
-		err = w.take(w.copyFor(host, stamp), came)
+		copied := w.copyFor(host, stamp)
+		err = w.note(copied, copied.side, came)
 	}
 	if err != nil {
 		w.damage.CompareAndSwap(nil, &err)

@@ -22,16 +22,20 @@ func newBench(environ []string) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBenchPeers(environ))
-	c.AddCommand(newBenchPublish(environ), newBenchDeliver(environ), newBenchLateness(environ), newBenchIsolation(environ), newBenchOverload(environ), newBenchPull(environ), newBenchRole())
-	c.AddCommand(newBenchCompare(), newBenchReport())
+	c.AddCommand(newBenchPublish(environ), newBenchDeliver(environ), newBenchIsolation(environ), newBenchOverload(environ), newBenchPull(environ), newBenchRole())
+	c.AddCommand(newBenchDelayed(environ), newBenchLateness(environ))
+	c.AddCommand(newBenchBatch(environ), newBenchHerd(environ), newBenchRetries(environ))
 	c.AddCommand(newBenchQueues(environ), newBenchFlow(environ), newBenchFanout(environ), newBenchHostile(environ), newBenchFair(environ), newBenchVerify())
+	c.AddCommand(newBenchRestart(environ), newBenchBacklog(environ), newBenchSoak(environ))
+	c.AddCommand(newBenchCeilings(environ), newBenchSingle(environ), newBenchPeers(environ))
+	c.AddCommand(newBenchCompare(), newBenchReport())
 	return c
 }
 
 func newBenchPublish(environ []string) *cobra.Command {
 	var o bench.PublishOptions
 	var b benchFlags
+	var x benchExtras
 	c := &cobra.Command{
 		Use:   "publish [-- SERVE-FLAGS]",
 		Args:  cobra.ArbitraryArgs, // the server's
@@ -42,64 +46,42 @@ func newBenchPublish(environ []string) *cobra.Command {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
 			}
+			x.apply(&b, &o.Common)
 			report, err := bench.Publish(c.Context(), o)
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
 	b.bind(c, environ, &o.Common)
+	x.bind(c, &o.Common)
 	c.Flags().Var((*config.DurationValue)(&o.Delay), "delay", "delay of the messages, so that none is delivered in the run (default 1d)")
 	c.Flags().StringVar(&o.Destination, "destination", "", "where the messages would go")
+	bindRate(c, &o.Rate)
 	return c
 }
 
 func newBenchDeliver(environ []string) *cobra.Command {
 	var o bench.DeliverOptions
 	var b benchFlags
+	var x benchExtras
 	c := &cobra.Command{
 		Use:     "deliver [-- SERVE-FLAGS]",
 		Args:    cobra.ArbitraryArgs, // the server's
 		Short:   "Delivered messages per second, beside a relay that keeps them in memory",
-		Example: "  tidemill bench deliver\n  tidemill bench deliver --hosts 1 --format bench",
+		Example: "  tidemill bench deliver\n  tidemill bench deliver --hosts 1 --format bench\n  tidemill bench deliver --rate half",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
 			}
+			x.apply(&b, &o.Common)
 			report, err := bench.Deliver(c.Context(), o)
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
 	b.bind(c, environ, &o.Common)
+	x.bind(c, &o.Common)
 	c.Flags().IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	c.Flags().IntVar(&o.Backlog, "backlog", 0, "most messages published and not arrived (default 4 for each producer)")
-	return c
-}
-
-func newBenchLateness(environ []string) *cobra.Command {
-	var o bench.LatenessOptions
-	var b benchFlags
-	c := &cobra.Command{
-		Use:     "lateness [-- SERVE-FLAGS]",
-		Args:    cobra.ArbitraryArgs, // the server's
-		Short:   "How late delayed messages arrive at fixed rates; one that is early fails the run",
-		Example: "  tidemill bench lateness --rate 100 --round 1m",
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := b.apply(c, args, &o.Common); err != nil {
-				return err
-			}
-			report, err := bench.Lateness(c.Context(), o)
-			return b.write(c.OutOrStdout(), report, err)
-		},
-	}
-	b.bind(c, environ, &o.Common)
-	f := c.Flags()
-	f.Lookup("concurrency").Usage = "producers that keep each rate (default 32)"
-	f.Lookup("rounds").Usage = "rounds at each rate (default 1)"
-	f.Lookup("round").Usage = "how long messages fall due in a round (default 1m)"
-	f.IntSliceVar(&o.Rates, "rate", nil, "messages that fall due a second, one round after the other (default 100,2000)")
-	f.Var((*config.DurationValue)(&o.Delay), "delay", "least time from publish to due time (default 2s)")
-	f.Var((*config.DurationValue)(&o.Spread), "spread", "how much longer it may be (default 3s)")
-	f.IntVar(&o.Background, "background", 0, "messages a second that are due at once, published beside them")
-	f.IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
+	bindRate(c, &o.Rate)
 	return c
 }
 
@@ -192,6 +174,11 @@ func newBenchPull(environ []string) *cobra.Command {
 	f.Lookup("concurrency").Usage = "consumers (default 16)"
 	f.IntVar(&o.Depth, "depth", 0, "messages that wait in the queue when a round begins (default 100000)")
 	return c
+}
+
+// bindRate defines --rate, which makes closed loops open ones.
+func bindRate(c *cobra.Command, r *bench.Rate) {
+	c.Flags().Var(r, "rate", "send that many messages a second on 64 connections, and count latencies from the moment at which each was to be sent; half: half of the peak, which is measured first (default: as many as possible)")
 }
 
 // newBenchRole is what the harness starts as a child.
