@@ -168,6 +168,9 @@ func (f *fair) side(name string, behind bool) contender {
 		return f.probers(ctx, probes, behind, p)
 	})
 	side.finish = func(ctx context.Context) error {
+		if behind && f.sink.meter.Load().empty() {
+			return fmt.Errorf("%w: the backlog of %d messages was gone when the round began", ErrFailing, f.o.Backlog)
+		}
 		if behind {
 			f.left = append(f.left, float64(f.backlog.missing())/float64(f.o.Backlog))
 		}
