@@ -81,6 +81,7 @@ func newBenchDeliver(environ []string) *cobra.Command {
 	x.bind(c, &o.Common)
 	c.Flags().IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	c.Flags().IntVar(&o.Backlog, "backlog", 0, "most messages published and not arrived (default 4 for each producer)")
+	c.Flags().IntVar(&o.Verify, "verify", 0, "check every n-th signature of the server's deliveries (default none)")
 	bindRate(c, &o.Rate)
 	return c
 }
