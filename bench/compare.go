@@ -18,10 +18,10 @@ type Comparison struct {
 
 // Difference is one value in both runs.
 type Difference struct {
-	Concurrency int
-	What        string
-	Unit        string
-	Old, New    float64 // medians of the rounds
+	Run      string // the producers, and what is compared if there are several comparisons
+	What     string
+	Unit     string
+	Old, New float64 // medians of the rounds
 
 	// New over old, with an interval that holds the true ratio in 19 of 20 comparisons
 	// (shift). Known is false if a value was not positive, and then there is no ratio.
@@ -66,7 +66,7 @@ func Compare(before, after *Report) (*Comparison, error) {
 	was := findings(before)
 	for _, now := range findings(after) {
 		i := slices.IndexFunc(was, func(s finding) bool {
-			return s.concurrency == now.concurrency && s.what == now.what && s.unit == now.unit
+			return s.run == now.run && s.what == now.what && s.unit == now.unit
 		})
 		if i >= 0 {
 			c.Rows = append(c.Rows, difference(was[i], now))
@@ -153,10 +153,9 @@ func orUnknown(s string) string {
 
 // finding is one value with what it was in each round.
 type finding struct {
-	concurrency int
-	what, unit  string
-	better      int
-	values      []float64
+	run, what, unit string
+	better          int
+	values          []float64
 }
 
 // findings takes a report apart: ratios first, then the sides, then the figures.
@@ -165,8 +164,11 @@ func findings(r *Report) []finding {
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		add := func(what, unit string, better int, values []float64) {
+			if run.Name != "" { // several comparisons have the same number of producers
+				what = run.Name + ": " + what
+			}
 			if len(values) > 0 {
-				out = append(out, finding{run.Concurrency, what, unit, better, values})
+				out = append(out, finding{run.title(), what, unit, better, values})
 			}
 		}
 		for _, q := range run.Ratios {
@@ -184,15 +186,6 @@ func findings(r *Report) []finding {
 		}
 	}
 	return out
-}
-
-// title is what is compared, in words.
-func (q *Ratio) title() string {
-	title := q.Of + " / " + q.Over
-	if q.What != "" {
-		title += ", " + q.What
-	}
-	return title
 }
 
 // each is the value of each round, or the only one that is known.
@@ -225,7 +218,7 @@ func known(rounds []Round, f func(Round) float64) []float64 {
 // difference judges one value.
 func difference(was, now finding) Difference {
 	d := Difference{
-		Concurrency: now.concurrency, What: now.what, Unit: now.unit, better: now.better,
+		Run: now.run, What: now.what, Unit: now.unit, better: now.better,
 		Old: median(was.values), New: median(now.values),
 	}
 	if slices.Min(was.values) <= 0 || slices.Min(now.values) <= 0 {

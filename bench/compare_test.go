@@ -170,6 +170,7 @@ func TestCompareRefuses(t *testing.T) {
 		"the other of deliver":          func(r *Report) { r.Scenario = "deliver" },
 		"256 bytes, and with bodies of": func(r *Report) { r.BodyBytes = 1024 },
 		"no number of producers":        func(r *Report) { r.Runs[0].Concurrency = 65 },
+		"with a side of the same name":  func(r *Report) { r.Runs[0].Name = "another comparison" },
 	} {
 		other := faster(1, 1)
 		change(other)

@@ -16,11 +16,11 @@ func (c *Comparison) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "  not the same: %s\n", warning)
 	}
 	t := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	last := -1
+	last := ""
 	for _, d := range c.Rows {
-		if d.Concurrency != last {
-			last = d.Concurrency
-			fmt.Fprintf(t, "c=%d\told\tnew\tnew/old\t95 %% within\t\n", last)
+		if d.Run != last {
+			last = d.Run
+			fmt.Fprintf(t, "%s\told\tnew\tnew/old\t95 %% within\t\n", last)
 		}
 		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\n", d.What, quantity(d.Old, d.Unit), quantity(d.New, d.Unit), d.ratioText(), d.rangeText(), d.mark())
 	}

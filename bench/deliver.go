@@ -28,6 +28,9 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := o.settle(ctx, server); err != nil {
+		return nil, err
+	}
 	relay, err := procs.start(ctx, RoleRelay)
 	if err != nil {
 		return nil, err

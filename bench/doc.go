@@ -51,6 +51,10 @@
 // The reference servers run in processes of their own, as the server does (Spawn);
 // producers and the counting sink run in the harness.
 //
+// Peers are other people's programs. They are started here too, each so that what it
+// acknowledges is synced, and spoken to in their own protocols by the same producers;
+// where they do not push, a process of ours does (bridge.go), and its CPU time counts.
+//
 // # Reports
 //
 // A Report says where it was made (Machine, Setting), what each process cost (Side.CPU of

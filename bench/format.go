@@ -57,21 +57,29 @@ func (r *Report) circumstances() []string {
 
 func (run *Run) writeTable(w io.Writer, unit string) {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "\n%s\t%s\tp50\tp99\tmax\tCPU/message\tharness\tmessages\tfailed\tduplicates\t\n", strings.TrimPrefix(fmt.Sprintf("%s c=%d", run.Name, run.Concurrency), " "), unit)
+	fmt.Fprintf(t, "\n%s\t%s\tp50\tp99\tmax\tCPU/message\tharness\tmessages\tfailed\tduplicates\t\n", run.title(), unit)
 	for _, s := range run.Sides {
 		fmt.Fprintf(t, "%s\t%.0f\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t\n", s.Name, s.Rate,
 			millis(s.P50), millis(s.P99), millis(s.Max), cpuText(s.CPU), cpuText(s.Harness), s.Messages, s.Failed, s.Duplicates)
 	}
 	t.Flush() // to a strings.Builder: no error
+	run.writeNotes(w)
+}
+
+// title tells the runs of a report apart.
+func (run *Run) title() string {
+	return strings.TrimPrefix(fmt.Sprintf("%s c=%d", run.Name, run.Concurrency), " ")
+}
+
+// writeNotes writes, a line each, what there is to say beside the table.
+func (run *Run) writeNotes(w io.Writer) {
 	for _, s := range run.Sides {
-		s.writePeer(w)
+		if worth := s.worth(); worth != "" {
+			fmt.Fprintf(w, "  %s\n", worth)
+		}
 	}
 	for _, q := range run.Ratios {
-		what := ""
-		if q.What != "" {
-			what = ", " + q.What
-		}
-		fmt.Fprintf(w, "  %s / %s%s: %.2f (%.2f to %.2f)\n", q.Of, q.Over, what, q.Median, q.Min, q.Max)
+		fmt.Fprintf(w, "  %s: %.2f (%.2f to %.2f)\n", q.title(), q.Median, q.Min, q.Max)
 	}
 	for _, f := range run.Figures {
 		fmt.Fprintf(w, "  %s: %s\n", f.Name, f.text())
@@ -157,7 +165,7 @@ func (r *Report) WriteBenchmarks(w io.Writer) error {
 			}
 		}
 		for i := range run.Figures {
-			run.Figures[i].writeBenchmarks(&b, fmt.Sprintf("%s/c=%d-%d", name, run.Concurrency, r.CPUs))
+			run.Figures[i].writeBenchmarks(&b, fmt.Sprintf("%s%s/c=%d-%d", name, run.benchmark(), run.Concurrency, r.CPUs))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

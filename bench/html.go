@@ -28,9 +28,6 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"millis": millis,
 	"cpu":    cpuText,
 	"rate":   func(r float64) string { return fmt.Sprintf("%.0f", r) },
-	"ratio":  func(r float64) string { return fmt.Sprintf("%.2f", r) },
-	"title":  func(q Ratio) string { return q.title() },
-	"figure": func(f Figure) string { return f.text() },
 }).Parse(pageText))
 
 // WriteHTML writes one page about all the reports, which needs nothing from anywhere: its
@@ -77,11 +74,32 @@ type section struct {
 	Circumstances []string
 	Chart         template.HTML // an SVG without scripts; "" if there are no ratios
 	Runs          []runSection
+	Peers         []string // those that were looked for
 }
 
 type runSection struct {
 	Run
+	Title string
+	Notes []string
 	Plots []plot
+}
+
+// notes are those of the table for people.
+func (run *Run) notes() []string {
+	var b strings.Builder
+	run.writeNotes(&b)
+	return lines(b.String())
+}
+
+// lines are those that are not empty, without the spaces around them.
+func lines(text string) []string {
+	var out []string
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			out = append(out, line)
+		}
+	}
+	return out
 }
 
 // plot is a value of all sides, round by round. JSON: read by page.js.
@@ -99,8 +117,11 @@ type series struct {
 func newSection(i int, r *Report) section {
 	s := section{Report: r, ID: fmt.Sprintf("report-%d", i), Circumstances: r.circumstances(), Chart: inlineChart(r)}
 	for k, run := range r.Runs {
-		s.Runs = append(s.Runs, runSection{run, run.plots(fmt.Sprintf("plot-%d-%d", i, k), r.Unit)})
+		s.Runs = append(s.Runs, runSection{run, run.title(), run.notes(), run.plots(fmt.Sprintf("plot-%d-%d", i, k), r.Unit)})
 	}
+	var b strings.Builder
+	writePeers(&b, r.Peers)
+	s.Peers = lines(b.String())
 	return s
 }
 

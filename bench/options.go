@@ -62,6 +62,11 @@ type Common struct {
 	// goroutine at a time and must not block: the load goes on.
 	Progress func(Progress)
 
+	// Settle bounds a wait of Publish and Deliver, before their first round, for the server
+	// to write nothing any more: one that was just started prepares segments and a reserve,
+	// half a minute long. Default: no wait.
+	Settle time.Duration
+
 	// Setting is what a report says of the run that only its caller knows.
 	Setting Setting
 
@@ -215,6 +220,8 @@ func (c *Common) validate() error {
 		return fmt.Errorf("%d rounds: want at least 1", c.Rounds)
 	case c.Round < 0 || c.WarmUp < 0 || c.RequestTimeout < 0:
 		return errors.New("round, warm-up and request timeout must not be negative")
+	case c.Settle < 0:
+		return errors.New("settling must not be negative")
 	case c.BodyBytes < stampBytes || c.BodyBytes > 64<<20:
 		return fmt.Errorf("bodies of %d bytes: want %d bytes to 64 MiB", c.BodyBytes, stampBytes)
 	}

@@ -21,6 +21,8 @@ func hostileReport() *Report {
 	r := testReport()
 	r.Scenario, r.Unit, r.Build, r.Machine.CPU = hostile, hostile, hostile, hostile
 	run := &r.Runs[0]
+	run.Name, run.Sides[0].Durability = hostile, hostile
+	r.Peers = []PeerInfo{{Name: hostile, Durability: hostile, Missing: hostile, Install: hostile}}
 	run.Sides[0].Name, run.Figures[0].Name, run.Figures[0].Unit = hostile, hostile, hostile
 	run.Ratios[0].Of, run.Ratios[0].What = hostile, hostile
 	return r
@@ -38,11 +40,15 @@ func htmlOf(t *testing.T, reports ...*Report) string {
 func TestHTML(t *testing.T) {
 	second := testReport()
 	second.Scenario = "deliver"
+	second.Runs[0].Name = "end to end"
+	second.Runs[0].Sides[1].Durability = "flushed each second"
+	second.Peers = []PeerInfo{{Name: "Redis", Durability: "always", Missing: "it is not installed", Install: "apt"}}
 	page := htmlOf(t, testReport(), second)
 	for _, want := range []string{
-		`<a href="#report-1">deliver</a>`, `<section id="report-0">`, "<h2>publish</h2>", "AMD EPYC", "Linux 6.18.5",
+		`<a href="#report-1">deliver</a>`, "<h3>end to end c=64</h3>", "<li>echo: flushed each second</li>", "<li>left out: it is not installed</li>", `<section id="report-0">`, "<h2>publish</h2>", "AMD EPYC", "Linux 6.18.5",
 		"ext4 on vda1 (virtual disk, write back)", "fsync always", "commit 0123456789ab", "took 31.4s",
-		"server / echo: <b>0.40</b> (0.25 to 0.60)", "time to start: <b>0.5 s (0.25 s to 1 s)</b>",
+		"<li>server / echo: 0.40 (0.25 to 0.60)</li>", "<li>time to start: 0.5 s (0.25 s to 1 s)</li>",
+		"<li>server: the server held at most 12 file descriptors and 64 MiB</li>", "<h3>c=64</h3>",
 		"<th>server</th><td>500</td>", "<td>15.0us</td><td>7.0us</td>",
 		`"title":"acked/s","series":[{"name":"server","values":[400,600,500]}`, `<div id="plot-1-0-2">`,
 		plotScript, pageScript, "<rect class=\"tm-b\"",

@@ -13,8 +13,11 @@ const progressEvery = 500 * time.Millisecond
 type Progress struct {
 	Side        string
 	Concurrency int
-	Step, Steps int    // this round, of those of all sides at this concurrency, from 1
-	Doing       string // preparing, warming up, measuring or draining
+	Step, Steps int    // this round, of those of all sides at this concurrency, from 1; 0: before them
+	Doing       string // settling, preparing, warming up, measuring, draining, ...
+
+	// How many messages of how many, in what ends by their number; else Total is 0.
+	Done, Total int64
 
 	Elapsed time.Duration // of the measured part
 	Length  time.Duration // which it is meant to have
@@ -38,11 +41,17 @@ var phaseNames = [...]string{"preparing", "warming up", "measuring", "draining"}
 
 // follow tells Progress of a load, from now until end is called.
 func (c *Common) follow(l *load, at Progress) (end func()) {
+	f := follower{load: l, at: at}
+	f.at.Length = l.length
+	return c.tell(f.look)
+}
+
+// tell tells Progress what look says, twice a second from now until end is called. look is
+// called by another goroutine.
+func (c *Common) tell(look func(now time.Time) Progress) (end func()) {
 	if c.Progress == nil {
 		return func() {}
 	}
-	f := follower{load: l, at: at}
-	f.at.Length = l.length
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -51,7 +60,7 @@ func (c *Common) follow(l *load, at Progress) (end func()) {
 		for {
 			select {
 			case now := <-tick.C:
-				c.Progress(f.look(now))
+				c.Progress(look(now))
 			case <-stop:
 				return
 			}
@@ -117,10 +126,19 @@ var glancePercentiles = []float64{50, 99}
 
 // String is the progress on one line.
 func (p Progress) String() string {
-	at := fmt.Sprintf("%s c=%d, round %d of %d, %s", p.Side, p.Concurrency, p.Step, p.Steps, p.Doing)
-	if p.Elapsed == 0 {
-		return at
+	at := p.Side
+	if p.Steps > 0 {
+		at += fmt.Sprintf(" c=%d, round %d of %d", p.Concurrency, p.Step, p.Steps)
 	}
-	return fmt.Sprintf("%s %.1f of %.1f s: %.0f/s, p50 %s, p99 %s, %d failed",
-		at, p.Elapsed.Seconds(), p.Length.Seconds(), p.Rate, millis(p.P50), millis(p.P99), p.Failed)
+	at += ", " + p.Doing
+	switch {
+	case p.Total > 0:
+		at += fmt.Sprintf(" %d of %d messages", p.Done, p.Total)
+	case p.Elapsed > 0 && p.Length > 0:
+		at += fmt.Sprintf(" %.1f of %.1f s", p.Elapsed.Seconds(), p.Length.Seconds())
+	}
+	if p.P99 > 0 || p.Failed > 0 {
+		at += fmt.Sprintf(": %.0f/s, p50 %s, p99 %s, %d failed", p.Rate, millis(p.P50), millis(p.P99), p.Failed)
+	}
+	return at
 }

@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -72,5 +74,47 @@ func TestProgressOfARun(t *testing.T) {
 	}
 	if got := strings.Join(phaseNames[:], " "); got != "preparing warming up measuring draining" {
 		t.Error(got)
+	}
+}
+
+// A server that goes on writing is waited for, as long as was said, and one that writes
+// nothing for a moment.
+func TestSettle(t *testing.T) {
+	if _, ok := writtenBytes(os.Getpid()); !ok {
+		t.Skip("no /proc/self/io")
+	}
+	var told []string
+	c := Common{Settle: time.Minute, Progress: func(p Progress) { told = append(told, p.String()) }}
+	begin := time.Now()
+	if err := c.settle(t.Context(), Server{PID: os.Getpid()}); err != nil || time.Since(begin) > c.Settle {
+		t.Fatalf("after %v: %v", time.Since(begin), err)
+	}
+	if len(told) < settleQuiet || told[0] != "server, settling 0.0 of 60.0 s" {
+		t.Fatalf("told %q", told)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.settle(ctx, Server{PID: os.Getpid()}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("cancelled: %v", err)
+	}
+	for _, s := range []Server{{}, {PID: -1}} {
+		if err := c.settle(ctx, s); err != nil {
+			t.Fatalf("of %+v nothing is known: %v", s, err)
+		}
+	}
+}
+
+func TestProgressOnALine(t *testing.T) {
+	for want, p := range map[string]Progress{
+		"echo c=64, round 2 of 10, warming up":                                  {Side: "echo", Concurrency: 64, Step: 2, Steps: 10, Doing: "warming up", Length: time.Second},
+		"server, settling 1.5 of 60.0 s":                                        {Side: "server", Doing: "settling", Elapsed: 1500 * time.Millisecond, Length: time.Minute},
+		"herd, arrived 5 of 10 messages: 7/s, p50 1.00ms, p99 2.00ms, 0 failed": {Side: "herd", Doing: "arrived", Done: 5, Total: 10, Rate: 7, P50: time.Millisecond, P99: 2 * time.Millisecond},
+		"echo c=1, round 1 of 1, measuring 0.5 of 1.0 s: 0/s, p50 -, p99 -, 3 failed": {
+			Side: "echo", Concurrency: 1, Step: 1, Steps: 1, Doing: "measuring", Elapsed: time.Second / 2, Length: time.Second, Failed: 3,
+		},
+	} {
+		if got := p.String(); got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
 	}
 }

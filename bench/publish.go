@@ -26,6 +26,9 @@ func Publish(ctx context.Context, o PublishOptions) (report *Report, err error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := o.settle(ctx, server); err != nil {
+		return nil, err
+	}
 	echo, err := procs.start(ctx, RoleEcho)
 	if err != nil {
 		return nil, err

@@ -111,6 +111,15 @@ type Ratio struct {
 	Values []float64 `json:"values,omitempty"` // of each round, where there are several
 }
 
+// title is what is compared, in words.
+func (q *Ratio) title() string {
+	title := q.Of + " / " + q.Over
+	if q.What != "" {
+		title += ", " + q.What
+	}
+	return title
+}
+
 func newReport(scenario, unit string, o *Common) *Report {
 	began := o.began
 	if began.IsZero() {

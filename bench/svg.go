@@ -80,7 +80,7 @@ func (r *Report) bars() []bar {
 	for i := range r.Runs {
 		for _, q := range r.Runs[i].Ratios {
 			if q.Median > 0 && q.Max < math.MaxFloat32 {
-				label := fmt.Sprintf("c=%d  %s", r.Runs[i].Concurrency, q.title())
+				label := r.Runs[i].title() + "  " + q.title()
 				out = append(out, bar{label, q.Median, q.Min, q.Max})
 			}
 		}

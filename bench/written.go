@@ -57,9 +57,9 @@ func (w *writes) round(pid int, operations int64) {
 // for each byte of a body (row 16). Each operation of the sides published one message.
 //
 // There are two figures of it. That of the whole run hides nothing, and is high in a short
-// one: segments are written before they are used, and the first of them are on the account
-// of few messages. The one by rounds shows what it comes to; a flush of the index is in one
-// round of many.
+// one without Settle: what a server prepares when it starts is on the account of few
+// messages. The one by rounds shows what it comes to; a flush of the index is in one round
+// of many.
 func (r *Report) addWritten() {
 	run := &r.Runs[len(r.Runs)-1]
 	for i := range run.Sides {
