@@ -22,6 +22,7 @@ type sink struct {
 	meter   atomic.Pointer[meter]    // of the round that is measured; may be nil
 	answer  time.Duration            // how long each request takes
 	decode  func([]byte) []byte      // what bodies travel in, if anything
+	signed  *signatures              // looks at some of them; may be nil
 
 	damage atomic.Pointer[error] // the first
 	ctx    context.Context       // until close
@@ -90,7 +91,11 @@ func (s *sink) close() error {
 }
 
 func (s *sink) handle(ctx *fasthttp.RequestCtx) {
-	if err := s.arrive(ctx.Request.Body()); err != nil {
+	err := s.arrive(ctx.Request.Body())
+	if err == nil && s.signed != nil {
+		err = s.signed.check(&ctx.Request)
+	}
+	if err != nil {
 		s.spoil(ctx, err)
 	}
 	if s.answer > 0 {
