@@ -9,9 +9,10 @@ SECONDS ?= 60
 MODE ?= kill
 MILLION ?= 1000000
 RESTARTS ?= 50
+comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run build deb test race lint format check crash simulate simulate-teeth restarts isolation overload scale soak time bench bench-wheel
+.PHONY: help run build deb test race lint format check crash simulate simulate-teeth restarts isolation overload scale soak time bench bench-full bench-wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -95,9 +96,33 @@ time: build ## an idle server, a million messages due at once, 100,000 schedules
 	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestTime' ./cmd/tidemill
 	bin/tidemill bench delayed --round 1m
 
-bench: build ## publish and deliver, beside an echo and a relay that keep nothing
-	bin/tidemill bench publish
-	bin/tidemill bench deliver
+# A line of the two targets below: the scenario with its flags, and what its report is called.
+# The files of the last run go first, so that no two runs are taken for one.
+BENCH := dist/bench
+bench-one = bin/tidemill bench $(1) --json $(BENCH)/$(2).json $(if $(BASELINE),--machine $(BASELINE))
+bench-begin = @[[ "$(BASELINE)" =~ ^[A-Za-z0-9][A-Za-z0-9.-]*$$|^$$ ]] || { echo "BASELINE names a machine with letters, digits, dots and dashes"; exit 1; }; rm -rf $(BENCH) && mkdir -p $(BENCH)
+define bench-end
+bin/tidemill bench report $(BENCH) --html $(BENCH)/index.html --svg $(BENCH)/ratios.svg
+@echo "The reports are in $(BENCH): open $(BENCH)/index.html"
+$(if $(BASELINE),@mkdir -p bench/baselines/$(BASELINE) && cp $(BENCH)/*.json bench/baselines/$(BASELINE) && echo "They are kept in bench/baselines/$(BASELINE) too")
+endef
+
+bench: build ## the ratios of the product to what bounds it, in dist/bench; takes five minutes (BASELINE=machine: keep them in bench/baselines)
+	$(bench-begin)
+	$(call bench-one,publish --rounds 7 --settle 45s,publish)
+	$(call bench-one,deliver --rounds 7 --settle 45s,deliver)
+	$(call bench-one,lateness --round 30s,lateness)
+	$(bench-end)
+
+bench-full: build ## all scenarios at their full length; takes half an hour (BASELINE=machine: as with bench)
+	$(bench-begin)
+	$(call bench-one,publish --concurrency 1$(comma)16$(comma)64$(comma)256 --rounds 9 --settle 45s,publish)
+	$(call bench-one,deliver --concurrency 64$(comma)256 --rounds 9 --settle 45s,deliver)
+	$(call bench-one,pull --rounds 9,pull)
+	$(call bench-one,lateness,lateness)
+	$(call bench-one,isolation,isolation)
+	$(call bench-one,overload --factor 2,overload)
+	$(bench-end)
 
 bench-wheel: ## the timing wheel beside container/heap, RussellLuo/timingwheel and Go's timers, 1 k to 10 M timers; takes 3 minutes and 4 GB
 	go test -run '^$$' -bench . ./timerwheel

@@ -14,7 +14,7 @@ type bystander struct {
 	acks     *meter
 	stop     chan struct{}
 	wg       sync.WaitGroup
-	fail     failures
+	load     *load
 	closeAll func()
 }
 
@@ -25,9 +25,9 @@ func startBystander(ctx context.Context, side *contender, c int) *bystander {
 	_ = side.begin(ctx, b.acks) // stores the meter, and cannot fail
 	ops, closeAll := side.producers(ctx, c)
 	b.closeAll = closeAll
-	l := &load{meter: b.acks}
+	b.load = &load{meter: b.acks}
 	for i, op := range ops {
-		b.wg.Go(func() { l.produce(uint64(i), op, b.stop, &b.fail) })
+		b.wg.Go(func() { b.load.produce(uint64(i), op, b.stop) })
 	}
 	return b
 }
@@ -41,7 +41,7 @@ func (b *bystander) end(elapsed time.Duration) (Side, error) {
 	t := tally{side: Side{Name: b.side.name}, hist: newHistogram()}
 	t.paced(b.side.pace(elapsed, quantile(hist, 99)))
 	b.closeAll()
-	failed, first := b.fail.get()
+	failed, first := b.load.fail.get()
 	t.add(hist, outcome{elapsed: elapsed, failed: failed, err: first})
 	if failed*100 > hist.TotalCount() {
 		return Side{}, fmt.Errorf("%w: of the %s, %d of %d; the first: %w", ErrFailing, b.side.name, failed, failed+hist.TotalCount(), first)

@@ -28,6 +28,9 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := o.settle(ctx, server); err != nil {
+		return nil, err
+	}
 	relay, err := procs.start(ctx, RoleRelay)
 	if err != nil {
 		return nil, err
@@ -38,6 +41,10 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.sink.close()) }()
+	if d.more, err = newExtras(ctx, &o.Common, server); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, d.more.close()) }()
 	report = newReport("deliver", "delivered/s", &o.Common)
 	if o.Rate.given() {
 		if err := d.measureRate(ctx, server, relay, report); err != nil {
@@ -58,6 +65,7 @@ type delivery struct {
 	o      *DeliverOptions
 	bodies *bodies
 	sink   *sink
+	more   extras
 }
 
 func (d *delivery) measure(ctx context.Context, c int, server, relay Server, report *Report) error {
@@ -72,11 +80,14 @@ func (d *delivery) measure(ctx context.Context, c int, server, relay Server, rep
 		return err
 	}
 	sides[2] = d.direct("client", 2)
-	results, err := runRounds(ctx, &d.o.Common, c, sides[:])
+	sides[0].runtime = d.more.runtime()
+	results, err := runRounds(ctx, &d.o.Common, c, d.more.sides(sides[:]))
 	if err != nil {
 		return err
 	}
 	report.add(c, results, [2]int{0, 1}, [2]int{0, 2})
+	report.addWritten()
+	report.figures(sides[0].runtime.figures("message, publish and delivery")...)
 	return nil
 }
 
@@ -187,5 +198,10 @@ func (d *delivery) contender(name string, id uint64, l *ledger) contender {
 // drain waits for what is under way.
 func (d *delivery) drain(ctx context.Context, l *ledger) error {
 	defer d.sink.meter.Store(nil)
-	return l.await(ctx, d.sink.damaged, d.o.DrainTimeout)
+	return d.drainTo(ctx, l, 0)
+}
+
+// drainTo waits until no more than the messages that were given up are missing.
+func (d *delivery) drainTo(ctx context.Context, l *ledger, givenUp int64) error {
+	return l.await(ctx, d.sink.damaged, d.o.DrainTimeout, givenUp)
 }

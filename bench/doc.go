@@ -12,6 +12,16 @@
 //	tidemill bench isolation a healthy host among dead, silent and slow ones
 //	tidemill bench overload  more publishes than the server can deliver
 //	tidemill bench pull      receive and ack in batches of 100, over a bare fasthttp echo
+//	tidemill bench peers     Redis, Quirrel, NATS and Postgres, where they are installed
+//	tidemill bench queues    many FIFO queues, over deliveries without a queue
+//	tidemill bench flow      how exactly flow-control keys are kept, and what they cost
+//	tidemill bench fanout    a URL group's deliveries, over those of single publishes
+//	tidemill bench verify    recordings of queues, flow and fanout, once more
+//	tidemill bench single    one producer's acks, over a sync of the disk and an exchange
+//	tidemill bench backlog   what waiting messages cost: memory, disk, CPU of the others
+//	tidemill bench restart   SIGKILL under load to the first delivery
+//	tidemill bench soak      a mixed load, and what the server holds meanwhile
+//	tidemill bench ceilings  disk, checksums and HTTP of this machine, without a server
 //
 // # What a number means
 //
@@ -41,6 +51,14 @@
 // producers and the counting sink run in the harness. The few publishes beside a herd have a
 // process, too, since the sink's goroutines would hold them up.
 //
+// # Reports
+//
+// A Report says where it was made (Machine, Setting), what each process cost (Side.CPU of
+// the server's, Side.Harness of this one) and every round. It is written as a table, as JSON,
+// as lines for benchstat, as one HTML page with plots and as an SVG chart of the ratios.
+// JSON is what is kept: ReadReports reads it, and Compare judges two of them by the ranks of
+// their rounds. While a run lasts, Common.Progress tells how far it is.
+//
 // # Losing nothing
 //
 // Each body carries a sequence number. Deliver checks every body that arrives byte
@@ -48,6 +66,9 @@
 // messages: one that is missing fails the run with ErrLost. Isolation revives its bad
 // hosts for that, so that what they missed can arrive. In overload a message that
 // was refused and arrives is an error as well. What batch stores it looks up in part.
+//
+// What is not due in a run cannot arrive: restart and backlog ask the server for a sample
+// of it, and for the number of messages that wait where an admin listener tells that.
 //
 // In pull the consumers check what they receive in the same way, and what was
 // acknowledged must not come again.

@@ -117,6 +117,9 @@ func (h *herd) stampede(ctx context.Context, lead time.Duration) (all, beside Si
 
 // publish sends all messages, on several connections.
 func (h *herd) publish(ctx context.Context, b *batch, l *ledger, due time.Time) error {
+	defer h.o.tell(func(time.Time) Progress {
+		return Progress{Side: "herd", Doing: "publishing", Done: l.acked.Load(), Total: int64(h.o.Messages)}
+	})()
 	var wg sync.WaitGroup
 	var calls atomic.Int64 // that are left
 	calls.Store(int64(h.o.Messages / herdItems))
@@ -169,23 +172,31 @@ func (h *herd) follow(ctx context.Context, b *batch, l *ledger, m *meter, due ti
 	if err != nil {
 		return Side{}, Side{}, err
 	}
+	defer h.o.tell(func(time.Time) Progress {
+		p := Progress{Side: "herd", Doing: "arrived", Total: int64(h.o.Messages)}
+		p.Done, p.P50, p.P99 = m.glance(0)
+		p.Rate = float64(p.Done) / max(time.Since(due), time.Millisecond).Seconds()
+		return p
+	})()
 	w := newWatch(h.server.PID)
 	if err = pause(ctx, time.Until(due)); err == nil {
 		err = p.measure()
 	}
 	used, known := cpuTime(h.server.PID)
+	own, _ := ownCPU()
 	if err == nil {
 		err = b.drain(ctx, l)
 	}
 	took := time.Since(due)
 	after, still := cpuTime(h.server.PID)
+	ownAfter, _ := ownCPU()
 	beside, failing := p.end()
 	held, seen := w.end()
 	if err = cmp.Or(err, failing); err != nil {
 		return Side{}, Side{}, err
 	}
 	t := tally{side: Side{Name: "herd"}, hist: newHistogram()}
-	t.add(m.take(), outcome{elapsed: took, cpu: after - used, cpuOK: known && still})
+	t.add(m.take(), outcome{elapsed: took, cpu: after - used, cpuOK: known && still, harness: ownAfter - own})
 	all = t.close(&contender{duplicates: l.duplicates.Load})
 	if seen {
 		all.Held = &held

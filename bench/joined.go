@@ -11,6 +11,7 @@ func joinSides(all []Side) Side {
 		out.Messages += s.Messages
 		out.Failed += s.Failed
 		out.Duplicates += s.Duplicates
+		out.Written += s.Written
 		out.Max = max(out.Max, s.Max)
 		if s.Held != nil && out.Held != nil {
 			most := out.Held.most(*s.Held)
@@ -27,6 +28,7 @@ func joinSides(all []Side) Side {
 	out.P50 = middle(func(r Round) float64 { return float64(r.P50) })
 	out.P99 = middle(func(r Round) float64 { return float64(r.P99) })
 	out.CPU = middle(func(r Round) float64 { return float64(r.CPU) })
+	out.Harness = middle(func(r Round) float64 { return float64(r.Harness) })
 	return out
 }
 

@@ -21,6 +21,13 @@ import (
 const childEnv = "TIDEMILL_BENCH_TEST_CHILD"
 
 func TestMain(m *testing.M) {
+	if played, err := playProgram(); played {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if os.Getenv(childEnv) != "" {
 		if err := playChild(os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -15,6 +15,8 @@ type Server struct {
 	URL   string // such as http://127.0.0.1:8080
 	Token string // its bearer token; "" sends none
 	PID   int    // its process, for CPU per message; 0: not known
+	Admin string // its admin listener, such as http://127.0.0.1:9080; "": not known
+	Data  string // its data directory, on this machine; "": not known
 }
 
 // Common is what all scenarios are told.
@@ -45,8 +47,30 @@ type Common struct {
 	// RequestTimeout bounds one request of a producer. Default: 10s.
 	RequestTimeout time.Duration
 
+	// Runtime has Publish and Deliver tell of the server's heap allocations and of its
+	// garbage collector, by its admin listener, which must be known.
+	Runtime bool
+
+	// Disk, if any, is a directory on the server's disk: Publish and Deliver measure a
+	// further side there, one writer that makes blocks of 16 KiB durable.
+	Disk string
+
 	// Log receives one line for each round. Default: nothing is logged.
 	Log *slog.Logger
+
+	// Progress, if any, is told how far the run is, twice a second. It is called by one
+	// goroutine at a time and must not block: the load goes on.
+	Progress func(Progress)
+
+	// Settle bounds a wait of Publish and Deliver, before their first round, for the server
+	// to write nothing any more: one that was just started prepares segments and a reserve,
+	// half a minute long. Default: no wait.
+	Settle time.Duration
+
+	// Setting is what a report says of the run that only its caller knows.
+	Setting Setting
+
+	began time.Time // set by withDefaults, which every run calls first
 }
 
 // PublishOptions are the options of Publish.
@@ -175,6 +199,7 @@ func (c *Common) withDefaults(concurrency ...int) {
 	orDefault(&c.BodyBytes, 1024)
 	orDefault(&c.RequestTimeout, 10*time.Second)
 	orDefault(&c.Log, slog.New(slog.DiscardHandler))
+	c.began = time.Now()
 }
 
 func (c *Common) validate() error {
@@ -190,6 +215,8 @@ func (c *Common) validate() error {
 		return fmt.Errorf("%d rounds: want at least 1", c.Rounds)
 	case c.Round < 0 || c.WarmUp < 0 || c.RequestTimeout < 0:
 		return errors.New("round, warm-up and request timeout must not be negative")
+	case c.Settle < 0:
+		return errors.New("settling must not be negative")
 	case c.BodyBytes < stampBytes || c.BodyBytes > 64<<20:
 		return fmt.Errorf("bodies of %d bytes: want %d bytes to 64 MiB", c.BodyBytes, stampBytes)
 	}

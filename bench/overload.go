@@ -88,6 +88,7 @@ type storm struct {
 	once     sync.Once // starts pacer
 	fail     failures
 	offered  atomic.Int64
+	began    time.Time // the load, when all were connected
 	refused  *meter
 	accepted atomic.Pointer[meter] // of the window that runs
 }
@@ -128,6 +129,7 @@ func (s *storm) run(ctx context.Context) (Side, error) {
 	}
 	connected.Wait()
 	begin := time.Now()
+	s.began = begin
 	var all []window
 	hist := newHistogram()
 	err := error(nil)
@@ -163,12 +165,19 @@ func (s *storm) run(ctx context.Context) (Side, error) {
 // window lets the load go on for a twelfth of its time.
 func (s *storm) window(ctx context.Context) (w window, err error) {
 	begin := time.Now()
+	m := s.accepted.Load()
+	defer s.o.tell(func(now time.Time) Progress {
+		p := Progress{Side: "load", Doing: "offering", Elapsed: now.Sub(s.began), Length: s.o.Round}
+		p.Done, p.P50, p.P99 = m.glance(0)
+		p.Rate, p.Failed = float64(p.Done)/now.Sub(begin).Seconds(), s.fail.count.Load()
+		return p
+	})()
 	for length := s.o.Round / windows; time.Since(begin) < length && err == nil; {
 		now, _, _ := resident(s.server.PID)
 		w.resident = max(w.resident, now)
 		err = errors.Join(pause(ctx, min(usageEvery, length)), s.delivery.sink.damaged())
 	}
-	h := s.accepted.Load().take()
+	h := m.take()
 	w.Round = Round{
 		Rate: float64(h.TotalCount()) / time.Since(begin).Seconds(), Messages: h.TotalCount(),
 		P50: quantile(h, 50), P99: quantile(h, 99),

@@ -89,14 +89,14 @@ func (p *pacer) run() {
 		if measured {
 			p.sent++
 			p.behind = max(p.behind, time.Since(moment))
-			own := ready.Sub(later(moment, free))
+			own := ready.Sub(laterOf(moment, free))
 			_ = p.overslept.RecordValue(min(max(int64(own), 0), latencyMax)) // in its range
 		}
 	}
 }
 
-// later is the later of both.
-func later(a, b time.Time) time.Time {
+// laterOf is the later of both.
+func laterOf(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}

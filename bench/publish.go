@@ -26,6 +26,9 @@ func Publish(ctx context.Context, o PublishOptions) (report *Report, err error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := o.settle(ctx, server); err != nil {
+		return nil, err
+	}
 	echo, err := procs.start(ctx, RoleEcho)
 	if err != nil {
 		return nil, err
@@ -45,12 +48,21 @@ func Publish(ctx context.Context, o PublishOptions) (report *Report, err error) 
 	if sides[1], err = publisher("echo", echo, &o); err != nil {
 		return nil, err
 	}
+	more, err := newExtras(ctx, &o.Common, server)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, more.close()) }()
+	sides = more.sides(sides)
 	for _, c := range o.Concurrency {
+		sides[0].runtime = more.runtime()
 		results, err := runRounds(ctx, &o.Common, c, sides)
 		if err != nil {
 			return nil, err
 		}
 		report.add(c, results, [2]int{0, 1})
+		report.addWritten()
+		report.figures(sides[0].runtime.figures("publish")...)
 	}
 	return report, nil
 }
@@ -87,11 +99,16 @@ func publisher(name string, s Server, o *PublishOptions) (contender, error) {
 
 // publishHead is the head of a publish to a destination.
 func publishHead(s Server, addr, destination string, bodyBytes int, headers ...string) []byte {
+	return targetHead(s, addr, publishPrefix+destination, bodyBytes, headers...)
+}
+
+// targetHead is the head of a request that carries a message to any route.
+func targetHead(s Server, addr, target string, bodyBytes int, headers ...string) []byte {
 	headers = append(headers, octetStream)
 	if s.Token != "" {
 		headers = append(headers, "Authorization: Bearer "+s.Token)
 	}
-	return postHead(addr, publishPrefix+destination, bodyBytes, headers...)
+	return postHead(addr, target, bodyBytes, headers...)
 }
 
 func closeWires(wires []*wire) {

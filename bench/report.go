@@ -6,11 +6,19 @@ import (
 	"time"
 )
 
-// Report is what a run found out.
+// reportFormat is the version of a report's JSON. Fields are added without a new one.
+const reportFormat = 1
+
+// Report is what a run found out. A saved one is read with ReadReport.
 type Report struct {
+	Format    int           `json:"format"`
 	Scenario  string        `json:"scenario"` // publish, deliver, batch, delayed, ...: what comes after "bench"
 	Unit      string        `json:"unit"`     // of the rates
 	Started   time.Time     `json:"started"`
+	Took      time.Duration `json:"took_ns"`
+	Build     string        `json:"build,omitempty"` // of the harness and of the server that it started
+	Fsync     string        `json:"fsync,omitempty"` // the server's
+	Machine   Machine       `json:"machine"`
 	GOOS      string        `json:"goos"`
 	GOARCH    string        `json:"goarch"`
 	CPUs      int           `json:"cpus"`
@@ -18,10 +26,14 @@ type Report struct {
 	Rounds    int           `json:"rounds"`
 	Round     time.Duration `json:"round_ns"`
 	Runs      []Run         `json:"runs"`
+	Peers     []PeerInfo    `json:"peers,omitempty"` // those that were looked for
+
+	began time.Time // with its monotonic clock
 }
 
 // Run is a comparison at one number of producers.
 type Run struct {
+	Name        string   `json:"name,omitempty"` // what is compared, in a report of several comparisons
 	Concurrency int      `json:"concurrency"`
 	Sides       []Side   `json:"sides"`
 	Ratios      []Ratio  `json:"ratios"`
@@ -44,14 +56,21 @@ type Side struct {
 	P50        time.Duration `json:"p50_ns"` // this and the next two: 0 if not known
 	P99        time.Duration `json:"p99_ns"`
 	Max        time.Duration `json:"max_ns"`
-	CPU        time.Duration `json:"cpu_per_message_ns,omitempty"` // of its process; 0: not known
+	CPU        time.Duration `json:"cpu_per_message_ns,omitempty"`         // of its process; 0: not known
+	Harness    time.Duration `json:"harness_cpu_per_message_ns,omitempty"` // of producers and sink; 0: not known
 	Messages   int64         `json:"messages"`
-	Failed     int64         `json:"failed"`     // requests, the warm-ups' included
-	Duplicates int64         `json:"duplicates"` // arrivals of what had arrived
+	Failed     int64         `json:"failed"`                  // requests, the warm-ups' included
+	Duplicates int64         `json:"duplicates"`              // arrivals of what had arrived
+	Lost       int64         `json:"lost,omitempty"`          // of a peer: acknowledged, and not there
+	Durability string        `json:"durability,omitempty"`    // of a peer: what it does before it acknowledges
+	Written    int64         `json:"bytes_to_disk,omitempty"` // by its process, from its first round to its last
 	Rounds     []Round       `json:"rounds"`
 	Held       *Usage        `json:"held,omitempty"`   // by its process at most, where that is known
 	Stress     *Stress       `json:"stress,omitempty"` // of Overload's loads
 	Pace       *Pace         `json:"pace,omitempty"`   // of an open loop
+
+	operations int64     // that succeeded, the warm-ups' included
+	written    []float64 // bytes for each of them, round by round
 }
 
 // Stress is what became of a load that is more than the server can deliver. Rates are
@@ -76,6 +95,7 @@ type Round struct {
 	P99      time.Duration `json:"p99_ns"`
 	Max      time.Duration `json:"max_ns"`
 	CPU      time.Duration `json:"cpu_per_message_ns,omitempty"`
+	Harness  time.Duration `json:"harness_cpu_per_message_ns,omitempty"`
 	Messages int64         `json:"messages"`
 }
 
@@ -87,19 +107,47 @@ type Ratio struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
+
+	Values []float64 `json:"values,omitempty"` // of each round, where there are several
+}
+
+// title is what is compared, in words.
+func (q *Ratio) title() string {
+	title := q.Of + " / " + q.Over
+	if q.What != "" {
+		title += ", " + q.What
+	}
+	return title
 }
 
 func newReport(scenario, unit string, o *Common) *Report {
+	began := o.began
+	if began.IsZero() {
+		began = time.Now()
+	}
 	return &Report{
+		Format:    reportFormat,
 		Scenario:  scenario,
 		Unit:      unit,
-		Started:   time.Now().UTC().Truncate(time.Second),
+		Started:   began.UTC().Truncate(time.Second),
+		Build:     o.Setting.Build,
+		Fsync:     o.Setting.Fsync,
+		Machine:   readMachine(&o.Setting),
+		began:     began,
 		GOOS:      runtime.GOOS,
 		GOARCH:    runtime.GOARCH,
 		CPUs:      runtime.NumCPU(),
 		BodyBytes: o.BodyBytes,
 		Rounds:    o.Rounds,
 		Round:     o.Round,
+	}
+}
+
+// End says that the run is over, which sets Took. Whoever called the scenario does so before
+// the report is written. One that was read keeps its own.
+func (r *Report) End() {
+	if !r.began.IsZero() {
+		r.Took = time.Since(r.began).Round(time.Millisecond)
 	}
 }
 
@@ -110,6 +158,12 @@ func (r *Report) add(c int, sides []Side, pairs ...[2]int) {
 		run.Ratios = append(run.Ratios, rates(&sides[p[0]], &sides[p[1]]))
 	}
 	r.Runs = append(r.Runs, run)
+}
+
+// figures adds to what the last comparison tells.
+func (r *Report) figures(all ...Figure) {
+	run := &r.Runs[len(r.Runs)-1]
+	run.Figures = append(run.Figures, all...)
 }
 
 // rates compares rates. No round has one of zero: such a round fails its run.
@@ -125,7 +179,7 @@ func ratio(what string, of, over *Side, value func(Round) float64) Ratio {
 	}
 	return Ratio{
 		What: what, Of: of.Name, Over: over.Name,
-		Median: median(each), Min: slices.Min(each), Max: slices.Max(each),
+		Median: median(each), Min: slices.Min(each), Max: slices.Max(each), Values: each,
 	}
 }
 

@@ -184,7 +184,7 @@ func (g *gale) storm() contender {
 	c.finish = func(ctx context.Context) error {
 		g.hosts.meter.Store(nil)
 		for _, l := range g.ledgers {
-			if err := l.await(ctx, g.hosts.damaged, g.o.DrainTimeout); err != nil {
+			if err := l.await(ctx, g.hosts.damaged, g.o.DrainTimeout, 0); err != nil {
 				return err
 			}
 		}

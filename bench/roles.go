@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -35,8 +36,11 @@ func RunRole(ctx context.Context, role Role, in io.Reader, out io.Writer) error 
 	play, ok := map[Role]func(context.Context, net.Listener) error{
 		RoleEcho: ServeEcho, RoleRelay: ServeRelay, RoleSink: ServeSink, RoleProbe: ServeProbe,
 	}[role]
+	if spec, is := strings.CutPrefix(string(role), bridgePrefix); is {
+		play, ok = func(ctx context.Context, ln net.Listener) error { return serveBridge(ctx, ln, spec) }, true
+	}
 	if !ok {
-		return fmt.Errorf("unknown role %q: want echo, relay, sink or probe", role)
+		return fmt.Errorf("unknown role %q: want echo, relay, sink, probe or a bridge", role)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -25,12 +25,17 @@ func newBench(environ []string) *cobra.Command {
 	c.AddCommand(newBenchPublish(environ), newBenchDeliver(environ), newBenchIsolation(environ), newBenchOverload(environ), newBenchPull(environ), newBenchRole())
 	c.AddCommand(newBenchDelayed(environ), newBenchLateness(environ))
 	c.AddCommand(newBenchBatch(environ), newBenchHerd(environ), newBenchRetries(environ), newBenchCron(environ))
+	c.AddCommand(newBenchQueues(environ), newBenchFlow(environ), newBenchFanout(environ), newBenchVerify())
+	c.AddCommand(newBenchRestart(environ), newBenchBacklog(environ), newBenchSoak(environ))
+	c.AddCommand(newBenchCeilings(environ), newBenchSingle(environ), newBenchPeers(environ))
+	c.AddCommand(newBenchCompare(), newBenchReport())
 	return c
 }
 
 func newBenchPublish(environ []string) *cobra.Command {
 	var o bench.PublishOptions
 	var b benchFlags
+	var x benchExtras
 	c := &cobra.Command{
 		Use:   "publish [-- SERVE-FLAGS]",
 		Args:  cobra.ArbitraryArgs, // the server's
@@ -41,11 +46,13 @@ func newBenchPublish(environ []string) *cobra.Command {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
 			}
+			x.apply(&b, &o.Common)
 			report, err := bench.Publish(c.Context(), o)
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
 	b.bind(c, environ, &o.Common)
+	x.bind(c, &o.Common)
 	c.Flags().Var((*config.DurationValue)(&o.Delay), "delay", "delay of the messages, so that none is delivered in the run (default 1d)")
 	c.Flags().StringVar(&o.Destination, "destination", "", "where the messages would go")
 	bindRate(c, &o.Rate)
@@ -55,6 +62,7 @@ func newBenchPublish(environ []string) *cobra.Command {
 func newBenchDeliver(environ []string) *cobra.Command {
 	var o bench.DeliverOptions
 	var b benchFlags
+	var x benchExtras
 	c := &cobra.Command{
 		Use:     "deliver [-- SERVE-FLAGS]",
 		Args:    cobra.ArbitraryArgs, // the server's
@@ -64,11 +72,13 @@ func newBenchDeliver(environ []string) *cobra.Command {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
 			}
+			x.apply(&b, &o.Common)
 			report, err := bench.Deliver(c.Context(), o)
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
 	b.bind(c, environ, &o.Common)
+	x.bind(c, &o.Common)
 	c.Flags().IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	c.Flags().IntVar(&o.Backlog, "backlog", 0, "most messages published and not arrived (default 4 for each producer)")
 	bindRate(c, &o.Rate)
@@ -190,6 +200,12 @@ type benchFlags struct {
 	body   int64
 	round  time.Duration
 	token  *client.Token
+
+	environ []string
+	machine string
+	files   benchFiles
+	quiet   bool
+	live    *liveLine
 }
 
 // bind defines the flags. Zero values mean bench's own defaults.
@@ -197,6 +213,7 @@ func (b *benchFlags) bind(c *cobra.Command, environ []string, o *bench.Common) {
 	f := c.Flags()
 	f.StringVar(&o.Server.URL, "url", "", "measure the server there (default: start one)")
 	b.token = client.BindToken(f, environ)
+	b.environ = environ
 	f.IntVar(&o.Server.PID, "pid", 0, "its process, for CPU time per message")
 	f.IntSliceVar(&o.Concurrency, "concurrency", nil, "numbers of producers, each with one request in flight (default publish 64,256; deliver 256)")
 	f.IntVar(&o.Rounds, "rounds", 0, "rounds of each side (default 5)")
@@ -204,6 +221,10 @@ func (b *benchFlags) bind(c *cobra.Command, environ []string, o *bench.Common) {
 	f.Var((*config.SizeValue)(&b.body), "body", "size of a body (default 1KiB)")
 	f.StringVar(&b.data, "data-parent", "", "where the server's data directory is made; it must be on the disk to be measured (default: the working directory)")
 	b.format = config.BindChoice(c, "format", "", "how to print the report (bench: for benchstat)", "text", "json", "bench")
+	b.files.bind(f)
+	f.Var((*config.DurationValue)(&o.Settle), "settle", "publish, deliver: wait that long at most for a server that has just started to have written what it prepares, which is half a GiB (default: not at all)")
+	f.StringVar(&b.machine, "machine", "", "a name for this machine, to be kept in the report")
+	f.BoolVarP(&b.quiet, "quiet", "q", false, "print nothing but the report")
 }
 
 // apply is called before a run, so that a wrong flag does not cost one.
@@ -215,8 +236,15 @@ func (b *benchFlags) apply(c *cobra.Command, args []string, o *bench.Common) err
 		}
 		o.Server.Token = token
 	}
+	if err := b.files.check(); err != nil {
+		return err
+	}
 	o.Round, o.BodyBytes = b.round, int(b.body)
-	o.Log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
+	b.live = newLiveLine(c.ErrOrStderr())
+	if !b.quiet {
+		o.Log, o.Progress = slog.New(slog.NewTextHandler(b.live, nil)), b.live.show
+	}
+	o.Setting = benchSetting(b.environ, args, b.machine, o.Server.URL, b.data)
 	o.Spawn = bench.Reexec{ServeArgs: append([]string{"serve"}, args...), DataParent: b.data}.Spawn
 	return nil
 }
@@ -227,10 +255,13 @@ var reportFormats = map[string]func(*bench.Report, io.Writer) error{
 	"bench": (*bench.Report).WriteBenchmarks,
 }
 
-// write prints a report, also the one of a run that failed, if there is one.
+// write ends a run: it prints the report, also the one of a run that failed, if there is
+// one, and writes it to the files that were named.
 func (b *benchFlags) write(w io.Writer, r *bench.Report, err error) error {
+	b.live.clear()
 	if r == nil {
 		return err
 	}
-	return errors.Join(err, reportFormats[*b.format](r, w))
+	r.End()
+	return errors.Join(err, reportFormats[*b.format](r, w), b.files.write(r))
 }
