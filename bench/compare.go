@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // ErrIncomparable says that two reports are not of the same measurement.
@@ -11,7 +12,7 @@ var ErrIncomparable = errors.New("these reports cannot be compared")
 
 // Comparison is what changed from one run of a scenario to another.
 type Comparison struct {
-	Scenario string
+	Scenario string   // and the name of the file, where that is another
 	Warnings []string // what differed beside the program
 	Rows     []Difference
 }
@@ -62,7 +63,7 @@ func Compare(before, after *Report) (*Comparison, error) {
 		return nil, fmt.Errorf("%w: %s with bodies of %d bytes, and with bodies of %d",
 			ErrIncomparable, before.Scenario, before.BodyBytes, after.BodyBytes)
 	}
-	c := &Comparison{Scenario: before.Scenario, Warnings: warnings(before, after)}
+	c := &Comparison{Scenario: after.title(), Warnings: warnings(before, after)}
 	was := findings(before)
 	for _, now := range findings(after) {
 		i := slices.IndexFunc(was, func(s finding) bool {
@@ -79,23 +80,18 @@ func Compare(before, after *Report) (*Comparison, error) {
 	return c, nil
 }
 
-// CompareAll compares two sets of reports, each with one of a scenario at most, by scenario.
-// Those that are in one set only are left out and named; if that is all of them, it fails.
+// CompareAll compares two sets of reports by scenario, and by the names of their files where
+// a set has several of one scenario. Those that are in one set only are left out and named; if
+// that is all of them, it fails.
 func CompareAll(before, after []*Report) (all []*Comparison, alone []string, err error) {
-	was, err := byScenario(before)
-	if err != nil {
-		return nil, nil, err
-	}
-	now, err := byScenario(after)
-	if err != nil {
-		return nil, nil, err
-	}
+	matched := make(map[*Report]bool)
 	for _, r := range after {
-		old := was[r.Scenario]
+		old := match(r, before, after)
 		if old == nil {
-			alone = append(alone, r.Scenario)
+			alone = append(alone, r.title())
 			continue
 		}
+		matched[old] = true
 		c, err := Compare(old, r)
 		if err != nil {
 			return nil, nil, err
@@ -103,8 +99,8 @@ func CompareAll(before, after []*Report) (all []*Comparison, alone []string, err
 		all = append(all, c)
 	}
 	for _, r := range before {
-		if now[r.Scenario] == nil {
-			alone = append(alone, r.Scenario)
+		if !matched[r] {
+			alone = append(alone, r.title())
 		}
 	}
 	if len(all) == 0 {
@@ -113,15 +109,27 @@ func CompareAll(before, after []*Report) (all []*Comparison, alone []string, err
 	return all, alone, nil
 }
 
-func byScenario(reports []*Report) (map[string]*Report, error) {
-	m := make(map[string]*Report, len(reports))
-	for _, r := range reports {
-		if m[r.Scenario] != nil {
-			return nil, fmt.Errorf("%w: two of them on one side are of %s", ErrIncomparable, r.Scenario)
-		}
-		m[r.Scenario] = r
+// match finds the report of before that one of after is to be compared with: the only one of
+// its scenario in both, or the one with the same name.
+func match(r *Report, before, after []*Report) *Report {
+	was, now := scenario(before, r.Scenario), scenario(after, r.Scenario)
+	if len(was) == 1 && len(now) == 1 {
+		return was[0]
 	}
-	return m, nil
+	if i := slices.IndexFunc(was, func(o *Report) bool { return o.file == r.file }); i >= 0 {
+		return was[i]
+	}
+	return nil
+}
+
+// scenario are those of one, and not empty: none of the peers may have been installed.
+func scenario(reports []*Report, name string) (some []*Report) {
+	for _, r := range reports {
+		if r.Scenario == name && len(r.Runs) > 0 {
+			some = append(some, r)
+		}
+	}
+	return some
 }
 
 // warnings name what differs and is not the program.
@@ -164,6 +172,9 @@ func findings(r *Report) []finding {
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		add := func(what, unit string, better int, values []float64) {
+			if run.Name != "" { // several comparisons have the same number of producers
+				what = run.Name + ": " + what
+			}
 			if len(values) > 0 {
 				out = append(out, finding{run.title(), what, unit, better, values})
 			}
@@ -194,10 +205,10 @@ func (q *Ratio) each() []float64 {
 }
 
 func (q *Ratio) better() int {
-	switch q.What {
-	case "", "goodput":
+	switch {
+	case q.What == "", q.What == "goodput":
 		return 1
-	case "p50", "p99", "CPU":
+	case q.What == "p50", q.What == "p99", strings.HasPrefix(q.What, "CPU"):
 		return -1
 	}
 	return 0

@@ -222,10 +222,23 @@ func TestCompareAll(t *testing.T) {
 	if err != nil || len(all) != 1 || all[0].Scenario != "publish" || fmt.Sprint(alone) != "[pull deliver]" {
 		t.Fatalf("%v, %v, %v", all, alone, err)
 	}
+	empty := &Report{Scenario: "peers"}
+	if all, alone, err := CompareAll([]*Report{pull, empty}, []*Report{pull, empty}); err != nil || len(all) != 1 || fmt.Sprint(alone) != "[peers peers]" {
+		t.Errorf("one without runs: %v, %v, %v", all, alone, err)
+	}
 	if _, _, err := CompareAll([]*Report{deliver}, []*Report{pull}); !errors.Is(err, ErrIncomparable) {
 		t.Errorf("nothing in both: %v", err)
 	}
-	if _, _, err := CompareAll([]*Report{pull, pull}, []*Report{pull}); !errors.Is(err, ErrIncomparable) || !strings.Contains(err.Error(), "two of them") {
-		t.Errorf("two of one scenario: %v", err)
+	named := func(file string, rate float64) *Report {
+		r := faster(rate, 1)
+		r.file = file
+		return r
+	}
+	all, alone, err = CompareAll([]*Report{named("publish", 1), named("small", 1), named("gone", 1)}, []*Report{named("small", 2), named("publish", 1)})
+	if err != nil || len(all) != 2 || fmt.Sprint(alone) != "[publish (gone)]" {
+		t.Fatalf("several of one scenario: %v, %v, %v", all, alone, err)
+	}
+	if all[0].Scenario != "publish (small)" || all[0].Rows[0].Verdict() != "better" || all[1].Rows[0].Verdict() != "" {
+		t.Errorf("they were mixed up: %+v", all[0])
 	}
 }

@@ -51,6 +51,10 @@
 // producers and the counting sink run in the harness. The few publishes beside a herd have a
 // process, too, since the sink's goroutines would hold them up.
 //
+// Peers are other people's programs. They are started here too, each so that what it
+// acknowledges is synced, and spoken to in their own protocols by the same producers;
+// where they do not push, a process of ours does (bridge.go), and its CPU time counts.
+//
 // # Reports
 //
 // A Report says where it was made (Machine, Setting), what each process cost (Side.CPU of

@@ -21,7 +21,8 @@ import (
 type fakeNATS struct {
 	queue  chan string
 	stored atomic.Int64
-	seq    atomic.Int64
+	seq    atomic.Int64 // of what is published
+	pulled atomic.Int64
 	handed sync.Map // positions that were given out and not acknowledged
 }
 
@@ -153,7 +154,7 @@ func (n *fakeNATS) answer(subject, body string) (reply, answer string, err error
 func (n *fakeNATS) next() (reply, body string) {
 	select {
 	case body = <-n.queue:
-		ack := fmt.Sprintf("$ACK.%d", n.seq.Add(1))
+		ack := fmt.Sprintf("$ACK.%d", n.pulled.Add(1))
 		n.handed.Store(ack, true)
 		return ack + " ", body
 	case <-time.After(time.Second):

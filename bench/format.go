@@ -74,10 +74,12 @@ func (run *Run) title() string {
 // writeNotes writes, a line each, what there is to say beside the table.
 func (run *Run) writeNotes(w io.Writer) {
 	for _, s := range run.Sides {
-		s.writePeer(w)
+		if worth := s.worth(); worth != "" {
+			fmt.Fprintf(w, "  %s\n", worth)
+		}
 	}
 	for _, q := range run.Ratios {
-		fmt.Fprintf(w, "  %s: %.2f (%.2f to %.2f)\n", q.title(), q.Median, q.Min, q.Max)
+		fmt.Fprintf(w, "  %s: %s\n", q.title(), q.text())
 	}
 	for _, f := range run.Figures {
 		fmt.Fprintf(w, "  %s: %s\n", f.Name, f.text())
@@ -104,6 +106,9 @@ func (s *Stress) write(w io.Writer, name string) {
 
 // text is the median of the values, with their range if there are several.
 func (f *Figure) text() string {
+	if len(f.Values) == 0 {
+		return "not known"
+	}
 	median := quantity(median(f.Values), f.Unit)
 	if len(f.Values) == 1 {
 		return median

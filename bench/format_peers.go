@@ -16,7 +16,7 @@ func WritePeers(w io.Writer, peers []PeerInfo) error {
 
 func writePeers(w io.Writer, peers []PeerInfo) {
 	for _, p := range peers {
-		fmt.Fprintf(w, "\n%s\n", strings.TrimSpace(p.Name+" "+p.Version))
+		fmt.Fprintf(w, "\n%s\n", p.title())
 		fmt.Fprintf(w, "  durability: %s\n", p.Durability)
 		if p.Missing != "" {
 			fmt.Fprintf(w, "  left out: %s\n  to install: %s\n", p.Missing, p.Install)
@@ -24,14 +24,18 @@ func writePeers(w io.Writer, peers []PeerInfo) {
 	}
 }
 
-// writePeer says below a table what a peer's acknowledgement is worth.
-func (s *Side) writePeer(w io.Writer) {
-	if s.Durability != "" {
-		fmt.Fprintf(w, "  %s: %s\n", s.Name, s.Durability)
+// title is the name, with the version if it is known.
+func (p *PeerInfo) title() string { return strings.TrimSpace(p.Name + " " + p.Version) }
+
+// worth says what a peer's acknowledgement is worth, and "" of what is no peer.
+func (s *Side) worth() string {
+	switch {
+	case s.Durability == "":
+		return ""
+	case s.Lost == 0:
+		return s.Name + ": " + s.Durability
 	}
-	if s.Lost > 0 {
-		fmt.Fprintf(w, "  %s: LOST %d messages that it had acknowledged\n", s.Name, s.Lost)
-	}
+	return fmt.Sprintf("%s: %s; LOST %d messages that it had acknowledged", s.Name, s.Durability, s.Lost)
 }
 
 // benchmark is the part of a benchmark's name that tells the runs of a report apart.

@@ -70,7 +70,7 @@ type page struct {
 // section is one report.
 type section struct {
 	*Report
-	ID            string
+	ID, Title     string
 	Circumstances []string
 	Chart         template.HTML // an SVG without scripts; "" if there are no ratios
 	Runs          []runSection
@@ -115,7 +115,7 @@ type series struct {
 }
 
 func newSection(i int, r *Report) section {
-	s := section{Report: r, ID: fmt.Sprintf("report-%d", i), Circumstances: r.circumstances(), Chart: inlineChart(r)}
+	s := section{Report: r, Title: r.title(), ID: fmt.Sprintf("report-%d", i), Circumstances: r.circumstances(), Chart: inlineChart(r)}
 	for k, run := range r.Runs {
 		s.Runs = append(s.Runs, runSection{run, run.title(), run.notes(), run.plots(fmt.Sprintf("plot-%d-%d", i, k), r.Unit)})
 	}

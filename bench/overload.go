@@ -169,7 +169,7 @@ func (s *storm) window(ctx context.Context) (w window, err error) {
 	defer s.o.tell(func(now time.Time) Progress {
 		p := Progress{Side: "load", Doing: "offering", Elapsed: now.Sub(s.began), Length: s.o.Round}
 		p.Done, p.P50, p.P99 = m.glance(0)
-		p.Rate, p.Failed = float64(p.Done)/now.Sub(begin).Seconds(), s.fail.count.Load()
+		p.Rate, p.Failed = float64(p.Done)/max(now.Sub(begin), time.Millisecond).Seconds(), s.fail.count.Load()
 		return p
 	})()
 	for length := s.o.Round / windows; time.Since(begin) < length && err == nil; {

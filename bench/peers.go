@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 )
 
 // Peers measures the server beside other systems that are installed here, by the same
@@ -109,18 +108,16 @@ func (m *matches) deliver(ctx context.Context, report *Report) (err error) {
 	if len(rivals) == 0 {
 		return nil
 	}
-	d := &delivery{o: m.o.deliver(), bodies: newBodies(m.o.BodyBytes)}
-	if d.sink, err = openSink(m.o.Hosts, 1+len(rivals), d.bodies); err != nil {
+	d, err := m.openDelivery(m.o.BodyBytes, len(rivals), nil)
+	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.sink.close()) }()
-	text := &delivery{o: d.o, bodies: newBodies(textBytes(m.o.BodyBytes))}
-	if text.sink, err = openSink(m.o.Hosts, 1+len(rivals), text.bodies); err != nil {
+	text, err := m.openDelivery(textBytes(m.o.BodyBytes), len(rivals), decodeText)
+	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, text.sink.close()) }()
-	text.sink.decode = decodeText
-
 	c := m.o.Delivering
 	server, err := d.through("server", 0, m.server, c)
 	if err != nil {
@@ -135,6 +132,17 @@ func (m *matches) deliver(ctx context.Context, report *Report) (err error) {
 		sides = append(sides, by.rival(r, uint64(1+i), c))
 	}
 	return m.compare(ctx, "end to end", c, sides, report)
+}
+
+// openDelivery is a delivery of bodies of so many bytes, to a sink that decodes them first. The
+// caller closes the sink.
+func (m *matches) openDelivery(size, rivals int, decode func([]byte) []byte) (d *delivery, err error) {
+	d = &delivery{o: m.o.deliver(), bodies: newBodies(size)}
+	d.sink, err = openSink(m.o.Hosts, 1+rivals, d.bodies)
+	if err == nil {
+		d.sink.decode = decode
+	}
+	return d, err
 }
 
 // publish compares what is acknowledged, with nothing delivered meanwhile.
@@ -171,93 +179,4 @@ func (m *matches) compare(ctx context.Context, name string, c int, sides []conte
 	report.add(c, results, pairs...)
 	report.Runs[len(report.Runs)-1].Name = name
 	return nil
-}
-
-// storer is a peer that is published to. After a round it is asked how many messages it has:
-// fewer than it acknowledged are lost.
-func storer(r rival, c int, o *PeersOptions) contender {
-	w, b := r.storing(c), newBodies(o.BodyBytes)
-	var acked, lost atomic.Int64
-	return contender{
-		name: w.name, processes: r.processes, durability: r.durability, acks: true, lost: lost.Load,
-		begin: func(ctx context.Context, _ *meter) error {
-			acked.Store(0)
-			return w.clear(ctx)
-		},
-		producers: func(ctx context.Context, c int) ([]operation, func()) {
-			return send(ctx, w, c, func(i int, to sender) operation {
-				body, seq := b.blank(), uint64(0)
-				return func(<-chan struct{}) error {
-					b.put(body, uint64(i), seq)
-					seq++
-					err := to.publish("", body)
-					if err == nil {
-						acked.Add(1)
-					}
-					return err
-				}
-			})
-		},
-		finish: func(ctx context.Context) error {
-			n, err := w.count(ctx)
-			lost.Add(max(0, acked.Load()-n))
-			return err
-		},
-	}
-}
-
-// send makes an operation for each of c connections.
-func send(ctx context.Context, w *way, c int, make1 func(i int, to sender) operation) ([]operation, func()) {
-	senders := make([]sender, c)
-	ops := make([]operation, c)
-	for i := range ops {
-		senders[i] = w.dial(ctx)
-		ops[i] = make1(i, senders[i])
-	}
-	return ops, func() {
-		for _, s := range senders {
-			s.close()
-		}
-	}
-}
-
-// rival is a peer that is published to and delivers. What has not arrived when a round has
-// been over for DrainTimeout is lost, and is not waited for again.
-func (d *delivery) rival(r rival, id uint64, c int) contender {
-	l := newLedger(d.o.backlog(c))
-	side := d.contender(r.delivering.name, id, l)
-	side.processes, side.durability = r.processes, r.durability
-	var lost atomic.Int64
-	side.lost = lost.Load
-	side.producers = func(ctx context.Context, c int) ([]operation, func()) {
-		return send(ctx, r.delivering, c, func(_ int, to sender) operation { return d.publishTo(to, l, id) })
-	}
-	side.finish = func(ctx context.Context) error {
-		defer d.sink.meter.Store(nil)
-		err := d.drainTo(ctx, l, lost.Load())
-		if errors.Is(err, ErrLost) {
-			lost.Store(l.missing())
-			return nil
-		}
-		return err
-	}
-	return side
-}
-
-// publishTo is a producer's operation: the next message, to the next host.
-func (d *delivery) publishTo(to sender, l *ledger, id uint64) operation {
-	body := d.bodies.blank()
-	return func(stop <-chan struct{}) error {
-		seq, err := l.open(stop)
-		if err != nil {
-			return err
-		}
-		d.bodies.put(body, id, seq)
-		if err := to.publish(d.sink.hosts[seq%uint64(len(d.sink.hosts))], body); err != nil {
-			l.abandon(seq)
-			return err
-		}
-		l.ack(seq)
-		return nil
-	}
 }

@@ -5,18 +5,20 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 )
 
 // endWithParent has a program killed when the harness is: unlike our own roles it does not
-// hold the harness's pipe.
+// hold the harness's pipe. A Ctrl-C is the harness's alone, which then stops the program.
 func endWithParent(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = new(syscall.SysProcAttr)
 	}
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	cmd.SysProcAttr.Setpgid = true
 }
 
 // notAsRoot has a program run as postgresUser if we are root, which it refuses to be, and
@@ -42,13 +44,16 @@ func notAsRoot(cmd *exec.Cmd, dir string) error {
 // process for each connection.
 func family(pid int) []int {
 	pids := []int{pid}
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // of each thread
 	if err != nil {
-		return pids
+		panic("bench: BUG: " + err.Error())
 	}
-	for field := range strings.FieldsSeq(string(children)) {
-		if child, err := strconv.Atoi(field); err == nil {
-			pids = append(pids, child)
+	for _, list := range lists {
+		children, _ := os.ReadFile(list) // fails if the thread has ended, and has none
+		for field := range strings.FieldsSeq(string(children)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, child)
+			}
 		}
 	}
 	return pids

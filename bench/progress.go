@@ -46,12 +46,13 @@ func (c *Common) follow(l *load, at Progress) (end func()) {
 	return c.tell(f.look)
 }
 
-// tell tells Progress what look says, twice a second from now until end is called. look is
-// called by another goroutine.
+// tell tells Progress what look says, now and twice a second until end is called: then by
+// another goroutine.
 func (c *Common) tell(look func(now time.Time) Progress) (end func()) {
 	if c.Progress == nil {
 		return func() {}
 	}
+	c.Progress(look(time.Now()))
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -111,16 +112,14 @@ func (m *meter) glance(turn int) (count int64, p50, p99 time.Duration) {
 	for i := range m.shards {
 		s := &m.shards[(turn+i)%meterShards]
 		s.Lock()
-		n := int64(0)
 		if s.hist != nil {
-			n = s.hist.TotalCount()
-		}
-		if n > 0 && !seen {
-			at := s.hist.ValueAtPercentilesSlice(glancePercentiles)
-			p50, p99, seen = time.Duration(at[0]), time.Duration(at[1]), true
+			count += s.hist.TotalCount()
+			if !seen {
+				at := s.hist.ValueAtPercentilesSlice(glancePercentiles)
+				p50, p99, seen = time.Duration(at[0]), time.Duration(at[1]), true
+			}
 		}
 		s.Unlock()
-		count += n
 	}
 	return count, p50, p99
 }

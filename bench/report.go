@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
 	"time"
@@ -29,6 +30,16 @@ type Report struct {
 	Peers     []PeerInfo    `json:"peers,omitempty"` // those that were looked for
 
 	began time.Time // with its monotonic clock
+	file  string    // that it was read from, without folder and extension
+}
+
+// title is the scenario, and the name of the file of one that is called otherwise: a scenario
+// with other flags.
+func (r *Report) title() string {
+	if r.file == "" || r.file == r.Scenario {
+		return r.Scenario
+	}
+	return r.Scenario + " (" + r.file + ")"
 }
 
 // Run is a comparison at one number of producers.
@@ -171,16 +182,28 @@ func rates(of, over *Side) Ratio {
 	return ratio("", of, over, func(r Round) float64 { return r.Rate })
 }
 
-// ratio divides round by round, so that what changes between rounds cancels out.
+// ratio divides round by round, so that what changes between rounds cancels out. A round in
+// which there is nothing to divide by is left out.
 func ratio(what string, of, over *Side, value func(Round) float64) Ratio {
-	each := make([]float64, len(of.Rounds))
-	for i := range each {
-		each[i] = value(of.Rounds[i]) / value(over.Rounds[i])
+	q := Ratio{What: what, Of: of.Name, Over: over.Name}
+	for i := range of.Rounds {
+		// CPU time of a short round may be none: it comes in ticks.
+		if under := value(over.Rounds[i]); under > 0 {
+			q.Values = append(q.Values, value(of.Rounds[i])/under)
+		}
 	}
-	return Ratio{
-		What: what, Of: of.Name, Over: over.Name,
-		Median: median(each), Min: slices.Min(each), Max: slices.Max(each), Values: each,
+	if len(q.Values) > 0 {
+		q.Median, q.Min, q.Max = median(q.Values), slices.Min(q.Values), slices.Max(q.Values)
 	}
+	return q
+}
+
+// text is the median of the rounds with their range.
+func (q *Ratio) text() string {
+	if q.Max == 0 {
+		return "not known"
+	}
+	return fmt.Sprintf("%.2f (%.2f to %.2f)", q.Median, q.Min, q.Max)
 }
 
 func pick(rounds []Round, f func(Round) float64) []float64 {

@@ -109,7 +109,7 @@ func (d *crash) load(ctx context.Context, s Server, found *restarted) error {
 	}
 	begin := time.Now()
 	m.on.Store(true)
-	err = pause(ctx, d.o.Round)
+	err = p.load.measure(ctx)
 	m.on.Store(false)
 	out := outcome{elapsed: time.Since(begin), failed: p.load.fail.count.Load()}
 	if err == nil {
@@ -193,7 +193,7 @@ func (d *crash) produce(ctx context.Context, s Server, m *meter) (*producing, er
 	}
 	p := &producing{stop: make(chan struct{})}
 	l := &p.load
-	l.meter = m
+	l.meter, l.length, l.patience = m, d.o.Round, d.o.RequestTimeout
 	for i := range d.o.Concurrency[0] {
 		w := newWire(ctx, addr, d.o.RequestTimeout)
 		op := d.publish(w, &heads)

@@ -294,8 +294,10 @@ func TestExtras(t *testing.T) {
 	if len(run.Sides) != 3 || run.Sides[2].Name != "fdatasync-16KiB" || len(run.Ratios) != 1 {
 		t.Fatalf("run %+v", run)
 	}
-	for _, v := range figure(t, run, "heap allocations") { // the fake counts three for each message it has
-		if v < 2 || v > 9 {
+	// The fake counts three for each message it has. On a busy machine many come between the
+	// end of a round and the look at it.
+	for _, v := range figure(t, run, "heap allocations") {
+		if v < 2 {
 			t.Errorf("%v allocations for each message", v)
 		}
 	}

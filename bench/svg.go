@@ -106,7 +106,7 @@ func (c *chart) draw(b *strings.Builder) {
 	if len(c.bars) == 0 {
 		return
 	}
-	title := fmt.Sprintf("%s, %d-byte bodies, %d CPUs", c.report.Scenario, c.report.BodyBytes, c.report.CPUs)
+	title := fmt.Sprintf("%s, %d-byte bodies, %d CPUs", c.report.title(), c.report.BodyBytes, c.report.CPUs)
 	svgText(b, "tm-t", svgMargin, c.y+16, "", shorten(title, 2*labelRunes))
 	top, bottom := c.y+svgHead-8, c.y+svgHead+svgRow*len(c.bars)
 	step, most := c.axis()

@@ -222,7 +222,6 @@ func (b *benchFlags) bind(c *cobra.Command, environ []string, o *bench.Common) {
 	f.StringVar(&b.data, "data-parent", "", "where the server's data directory is made; it must be on the disk to be measured (default: the working directory)")
 	b.format = config.BindChoice(c, "format", "", "how to print the report (bench: for benchstat)", "text", "json", "bench")
 	b.files.bind(f)
-	f.Var((*config.DurationValue)(&o.Settle), "settle", "publish, deliver: wait that long at most for a server that has just started to have written what it prepares, which is half a GiB (default: not at all)")
 	f.StringVar(&b.machine, "machine", "", "a name for this machine, to be kept in the report")
 	f.BoolVarP(&b.quiet, "quiet", "q", false, "print nothing but the report")
 }

@@ -25,7 +25,8 @@ func newBenchPeers(environ []string) *cobra.Command {
 			"that delivers, Quirrel, which delivers itself, and one-row commits of Postgres. It takes those that\n" +
 			"are on PATH, says how to install the others, and runs each on 127.0.0.1, on a fresh directory, so that\n" +
 			"what it acknowledges is synced. All have the same producers and the same sink, one request of each\n" +
-			"producer at a time, in rounds that take turns. What the server loses fails the run.\n" +
+			"producer at a time, in rounds that take turns; Quirrel takes JSON, so its bodies are text of the same\n" +
+			"size. What the server loses fails the run, and what a peer loses is told.\n" +
 			"With all four it takes a minute; longer rounds give steadier figures.",
 		Example: "  tidemill bench peers --list\n  tidemill bench peers --peers redis,quirrel --round 2s",
 		RunE: func(c *cobra.Command, args []string) error {
