@@ -12,7 +12,7 @@ import (
 
 // Cron measures how late the ticks of many schedules of every second arrive, or of every
 // minute, and what processor time a tick takes. A tick that is early fails the run with
-// ErrEarly, one that comes twice with ErrDouble, and one that is missed with ErrLost: that
+// ErrEarly, one that comes twice with ErrTwice, and one that is missed with ErrLost: that
 // shows when the schedules have been deleted and no more can come. Their number stands in the
 // report where other scenarios have that of the producers.
 func Cron(ctx context.Context, o CronOptions) (report *Report, err error) {

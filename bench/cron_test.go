@@ -120,7 +120,7 @@ func TestCronFindsFaults(t *testing.T) {
 		want  error
 	}{
 		"missed": {&metronome{miss: true}, ErrLost},
-		"twice":  {&metronome{double: true}, ErrDouble},
+		"twice":  {&metronome{double: true}, ErrTwice},
 		"early":  {&metronome{early: 150 * time.Millisecond}, ErrEarly},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -161,7 +161,7 @@ func TestTicks(t *testing.T) {
 		{turn - 1, 0.6, nil}, // of another definition
 		{turn, 0.9, ErrEarly},
 		{turn, 1, nil},
-		{turn, 1.1, ErrDouble},
+		{turn, 1.1, ErrTwice},
 		{turn, 2.9, nil}, // late
 		{turn, 2.95, ErrEarly},
 		{turn, 3, nil},

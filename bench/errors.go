@@ -15,7 +15,8 @@ var (
 	// ErrNoPeer says that there is nothing to compare with.
 	ErrNoPeer = errors.New("no peer that could be measured is installed")
 
-	// ErrTwice says that a message came again which had been answered 2xx.
+	// ErrTwice says that a message came again which had been answered 2xx, or a second one
+	// for a tick.
 	ErrTwice = errors.New("a message arrived twice")
 
 	// ErrOrder says that a message of a queue came before it was its turn.
@@ -23,9 +24,6 @@ var (
 
 	// ErrLimit says that there were more attempts than a flow-control key allows.
 	ErrLimit = errors.New("a flow-control limit was exceeded")
-
-	// ErrDouble says that what was to come once came twice.
-	ErrDouble = errors.New("a tick came twice")
 
 	// ErrRetries says that a message was tried more often, or sooner again, than it asked
 	// for.

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -56,7 +57,7 @@ func openOutage(o *RetriesOptions, b *bodies) (*outage, error) {
 	g.out.Store(true)
 	listeners, err := listenLoopback("127.4.0", o.Hosts)
 	if err != nil {
-		return nil, fmt.Errorf("%w, %w", err, s.close())
+		return nil, errors.Join(err, s.close())
 	}
 	for _, ln := range listeners {
 		g.of = append(g.of, ln.Addr().String())
@@ -96,7 +97,8 @@ func (g *outage) attempt(ctx *fasthttp.RequestCtx) {
 		err = g.look(ctx, stampKey{s.side, s.seq}, s.from, now, out)
 	}
 	if err != nil {
-		g.damage.CompareAndSwap(nil, &err)
+		g.spoil(ctx, err)
+		return
 	}
 	if out {
 		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)

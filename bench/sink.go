@@ -38,19 +38,13 @@ func openSink(hosts, sides int, b *bodies) (*sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newSink(sides, b)
+	s := &sink{bodies: b, clock: b.elapsed, ledgers: make([]atomic.Pointer[ledger], sides)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, ln := range listeners {
 		s.hosts = append(s.hosts, ln.Addr().String())
 		s.serve(ln, s.handle)
 	}
 	return s, nil
-}
-
-// newSink makes a sink without hosts. The caller closes it.
-func newSink(sides int, b *bodies) *sink {
-	s := &sink{bodies: b, clock: b.elapsed, ledgers: make([]atomic.Pointer[ledger], sides)}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	return s
 }
 
 // serve serves ln until the sink is closed. It takes ln over.
@@ -109,9 +103,6 @@ func (s *sink) spoil(ctx *fasthttp.RequestCtx, err error) {
 	ctx.SetStatusCode(fasthttp.StatusBadRequest)
 }
 
-// arrivalShards is how many parts of a meter arrivals are spread over.
-const arrivalShards = 16
-
 func (s *sink) arrive(body []byte) error {
 	now := s.clock() // before anything else: it is the arrival
 	if s.decode != nil {
@@ -123,6 +114,9 @@ func (s *sink) arrive(body []byte) error {
 	}
 	return s.take(stamp, now)
 }
+
+// arrivalShards is how many parts of a meter arrivals are spread over.
+const arrivalShards = 16
 
 // take notes the arrival of a message of this run.
 func (s *sink) take(stamp stamp, now time.Duration) (err error) {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -25,12 +26,15 @@ type ticker struct {
 
 // openTicks starts to listen. The caller closes it.
 func openTicks(o *CronOptions, b *bodies) (*ticks, error) {
+	s, err := openSink(0, 0, b)
+	if err != nil {
+		return nil, err
+	}
 	every, _ := o.rhythm()
-	t := &ticks{sink: newSink(0, b), every: every, all: make([]ticker, o.Schedules)}
+	t := &ticks{sink: s, every: every, all: make([]ticker, o.Schedules)}
 	listeners, err := listenLoopback("127.0.0", o.Hosts)
 	if err != nil {
-		t.cancel()
-		return nil, err
+		return nil, errors.Join(err, s.close())
 	}
 	for _, ln := range listeners {
 		t.hosts = append(t.hosts, ln.Addr().String())
@@ -74,8 +78,7 @@ func (t *ticks) arrive(ctx *fasthttp.RequestCtx) {
 		err = t.tick(s.seq, s.side, now)
 	}
 	if err != nil {
-		t.damage.CompareAndSwap(nil, &err)
-		ctx.SetStatusCode(fasthttp.StatusBadRequest)
+		t.spoil(ctx, err)
 	}
 }
 
@@ -91,7 +94,7 @@ func (t *ticks) tick(i, turn uint64, now time.Time) error {
 	late := now.Sub(k.next)
 	switch {
 	case late < -t.every/2:
-		return fmt.Errorf("%w: schedule %d, %v after it was due", ErrDouble, i, late+t.every)
+		return fmt.Errorf("%w: schedule %d, %v after it was due", ErrTwice, i, late+t.every)
 	case late < 0:
 		return fmt.Errorf("%w: schedule %d, by %v", ErrEarly, i, -late)
 	}
