@@ -59,7 +59,7 @@ func newCatalogue(t *testing.T, o PolicyOptions) *catalogue {
 		}
 	})
 	o.Allow = append(slices.Clone(o.Allow), k.public.ln.Addr().String())
-	k.c = newClient(t, Options{Policy: mustPolicy(t, o), Resolver: k.r, ConnectTimeout: 200 * time.Millisecond})
+	k.c = newClient(t, Options{Policy: mustPolicy(t, o), Resolver: k.r, ConnectTimeout: 5 * time.Second})
 	return k
 }
 

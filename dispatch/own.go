@@ -39,6 +39,11 @@ func (o *own) has(addr netip.Addr, port uint16) bool {
 	return false
 }
 
+// listens says whether a listener has this port, on whatever address.
+func (o *own) listens(port uint16) bool {
+	return slices.ContainsFunc(o.listeners, func(l netip.AddrPort) bool { return l.Port() == port })
+}
+
 func (o *own) reaches(addr, listener netip.Addr) bool {
 	if addr.IsUnspecified() { // Linux connects to the loopback address of that family
 		return listener.IsUnspecified() || listener.IsLoopback()

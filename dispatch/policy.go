@@ -29,13 +29,14 @@ type PolicyOptions struct {
 	Own []netip.AddrPort
 }
 
-// A Policy decides which destinations may be called. It is immutable and safe for
-// concurrent use.
+// A Policy decides which destinations may be called. Its rules are immutable: other ones
+// are another Policy, which remembers nothing of this one's. It is safe for concurrent use.
 type Policy struct {
 	rules         ruleSet
 	own           own
 	allowPrivate  bool
 	allowMetadata bool
+	passed        OriginMemo[struct{}] // what CheckURL let through
 }
 
 // NewPolicy checks the rules. Its error names each bad one and its option.
@@ -63,10 +64,23 @@ func (e *RefusedError) Error() string { return e.Reason }
 // the address if the host is one. It asks no DNS; what a name resolves to is
 // checked when it is dialled. The error text is for the producer.
 func (p *Policy) CheckURL(rawURL string) error {
+	if _, ok := p.passed.Get(rawURL); ok {
+		return nil
+	}
 	t, err := parseURL(rawURL)
 	if err != nil {
 		return err
 	}
+	if err := p.checkTarget(&t); err != nil {
+		return err
+	}
+	if !t.addr.IsValid() || !p.own.listens(t.port) { // which addresses are ours changes
+		p.passed.Put(rawURL, struct{}{})
+	}
+	return nil
+}
+
+func (p *Policy) checkTarget(t *target) error {
 	if t.addr.IsValid() {
 		return p.checkAddr(t.host, netip.AddrPortFrom(t.addr, t.port))
 	}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine/index"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -61,6 +62,7 @@ type Engine struct {
 	claims    claims
 	admission admission
 	users     users
+	hostIDs   dispatch.OriginMemo[uint64] // of the URLs of publishes, for hostKey
 	groups    groups
 	queues    queueBook
 	pulls     pullBook

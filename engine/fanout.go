@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"time"
-
 	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
@@ -16,12 +14,12 @@ import (
 // receipts of the original, whatever endpoints the group has by now; one of a message
 // to a single URL is one receipt, and may lack the URL. The engine keeps nothing of p.
 func (e *Engine) PublishGroup(p *Publish) (out []MemberReceipt, err error) {
-	start := time.Now()
+	w := startWatch(p.Untimed)
 	s, err := e.submit(p)
 	if err == nil {
-		start = e.tally.append.Since(start)
+		w.end(&e.tally.append)
 		out, err = e.settleMembers(&s)
-		e.tally.durable.Since(start)
+		w.end(&e.tally.durable)
 	}
 	e.tally.publish(len(out) > 0 && out[0].Deduplicated, err)
 	return out, err

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/big"
+	"math/bits"
 	"strconv"
 	"strings"
 )
@@ -32,18 +33,26 @@ func appendMessageID(dst []byte, seq, nonce uint64) []byte {
 	return append(append(dst, idPrefix...), out[:]...)
 }
 
-// putBase58 writes hi·2^64+lo as exactly len(dst) digits. It divides the
-// 128 bits as four 32-bit limbs.
+// Base 58 is written ten digits at a time: as many as fit a word, so that 128 bits are
+// divided three times and not once for every digit.
+const (
+	chunkDigits = 10
+	chunk       = 58 * 58 * 58 * 58 * 58 * 58 * 58 * 58 * 58 * 58
+)
+
+// putBase58 writes hi·2^64+lo as exactly len(dst) digits; those before them are left out.
 func putBase58(dst []byte, hi, lo uint64) {
-	limbs := [4]uint32{uint32(hi >> 32), uint32(hi), uint32(lo >> 32), uint32(lo)}
-	for i := len(dst) - 1; i >= 0; i-- {
-		var rem uint64
-		for j := range limbs {
-			cur := rem<<32 | uint64(limbs[j])
-			limbs[j] = uint32(cur / 58)
-			rem = cur % 58
+	for len(dst) > 0 {
+		var digits uint64
+		rest := hi % chunk
+		hi /= chunk
+		lo, digits = bits.Div64(rest, lo, chunk)
+		at := max(len(dst)-chunkDigits, 0)
+		for i := len(dst) - 1; i >= at; i-- {
+			dst[i] = alphabet[digits%58]
+			digits /= 58
 		}
-		dst[i] = alphabet[rem]
+		dst = dst[:at]
 	}
 }
 

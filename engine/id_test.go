@@ -19,6 +19,33 @@ func TestMessageIDRoundTrip(t *testing.T) {
 	})
 }
 
+// TestPutBase58 compares it with arithmetic of any length, for all widths that are written.
+func TestPutBase58(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		hi, lo := rapid.Uint64().Draw(t, "hi"), rapid.Uint64().Draw(t, "lo")
+		dst := make([]byte, rapid.IntRange(0, idDigits+2).Draw(t, "digits"))
+		putBase58(dst, hi, lo)
+		n := new(big.Int).SetUint64(hi)
+		n.Add(n.Lsh(n, 64), new(big.Int).SetUint64(lo))
+		for i := len(dst) - 1; i >= 0; i-- {
+			var d big.Int
+			if n.DivMod(n, big.NewInt(58), &d); alphabet[d.Int64()] != dst[i] {
+				t.Fatalf("digit %d of %q is wrong", i, dst)
+			}
+		}
+	})
+}
+
+// BenchmarkMessageID is what an id costs a publish.
+func BenchmarkMessageID(b *testing.B) {
+	b.ReportAllocs()
+	for seq := uint64(1 << 32); b.Loop(); seq++ {
+		if len(MessageID(seq, seq*0x9e3779b97f4a7c15)) == 0 {
+			b.Fatal("no id")
+		}
+	}
+}
+
 // TestMessageIDOrder: ids sort as their messages were accepted.
 func TestMessageIDOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

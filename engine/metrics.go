@@ -132,6 +132,23 @@ func refusalOf(err error) Refusal {
 	return RefusedOther
 }
 
+// watch takes the times of stages that follow each other. The zero value takes none.
+type watch struct{ at time.Time }
+
+func startWatch(off bool) (w watch) {
+	if !off {
+		w.at = time.Now()
+	}
+	return w
+}
+
+// end ends a stage, and begins the next one.
+func (w *watch) end(h *histogram.Durations) {
+	if !w.at.IsZero() {
+		w.at = h.Since(w.at)
+	}
+}
+
 // publish counts a publish that was answered. Refusals for overload are counted where
 // their reason is known (admission).
 func (t *tally) publish(duplicate bool, err error) {
@@ -207,7 +224,7 @@ type Tally struct {
 	Panics uint64        // in attempts, recovered (P50); anything but 0 is a bug
 	Apply  time.Duration // that the applier was at work
 
-	// A call that publishes: until its records are in the open group of the log, and from
+	// A call that publishes, but for those with Publish.Untimed: until its records are in the open group of the log, and from
 	// there until they are durable.
 	Append, Durable histogram.Snapshot
 	// An attempt, in whole milliseconds: after its message was due, what it waited for its

@@ -29,12 +29,12 @@ type submission struct {
 // does what PublishGroup does, and answers for the first endpoint. The engine keeps
 // nothing of p.
 func (e *Engine) Publish(p *Publish) (r Receipt, err error) {
-	start := time.Now()
+	w := startWatch(p.Untimed)
 	s, err := e.submit(p)
 	if err == nil {
-		start = e.tally.append.Since(start)
+		w.end(&e.tally.append)
 		r, err = e.settle(&s)
-		e.tally.durable.Since(start)
+		w.end(&e.tally.durable)
 	}
 	e.tally.publish(r.Deduplicated, err)
 	return r, err
@@ -186,7 +186,7 @@ func (e *Engine) build(p *Publish, m *scratchMessage) error {
 	if err := e.buildShared(p, m); err != nil {
 		return err
 	}
-	host, err := hostKey(p.URL)
+	host, err := e.hostKey(p.URL)
 	if err != nil {
 		return limitError("invalid destination url: %v", err)
 	}
@@ -203,7 +203,10 @@ func (e *Engine) buildShared(p *Publish, m *scratchMessage) error {
 	if err := e.checkLimits(p); err != nil {
 		return err
 	}
-	now := e.opts.Wall()
+	now := p.Accepted
+	if now.IsZero() {
+		now = e.opts.Wall()
+	}
 	due, err := e.dueTime(p, now)
 	if err != nil {
 		return err
@@ -350,6 +353,19 @@ func (e *Engine) dueTime(p *Publish, now time.Time) (int64, error) {
 func hostKey(url string) (uint64, error) {
 	host, err := dispatch.HostKey(url)
 	return hostID(host), err
+}
+
+// hostKey is the function of this name, for the URLs of publishes: of the usual one it
+// knows the answer.
+func (e *Engine) hostKey(url string) (uint64, error) {
+	if id, ok := e.hostIDs.Get(url); ok {
+		return id, nil
+	}
+	id, err := hostKey(url)
+	if err == nil {
+		e.hostIDs.Put(url, id)
+	}
+	return id, err
 }
 
 // hostID names a host pool, and the lane of its messages, by 64 bits. Two hosts

@@ -37,7 +37,7 @@ type Publish struct {
 	Header     []Header // what the destination gets besides the contract's own headers
 	Body       []byte
 	CallerIP   string
-	Delay      time.Duration // from acceptance; used when NotBefore is zero
+	Delay      time.Duration // from Accepted; used when NotBefore is zero
 	NotBefore  time.Time     // zero: now, or after Delay; the past means now
 	Retries    int           // attempts after the first; DefaultRetries unless asked otherwise
 	RetryDelay string        // expression (QSTASH.md §3.5) that delay.Parse accepts, or ""
@@ -45,6 +45,11 @@ type Publish struct {
 	DedupID    string        // "": none
 	// DedupContent derives the deduplication id from destination, body and forwarded headers (QSTASH.md §3.6).
 	DedupContent bool
+
+	// Accepted is the wall clock's time, for who has just looked at it. Zero: the engine looks.
+	Accepted time.Time
+	// Untimed leaves this one out of Tally.Append and Tally.Durable: each costs a look at the clock.
+	Untimed bool
 
 	Queue    string // its name; "": none
 	Ordering string // key within the queue: messages with the same one are in order, others run on; "": none

@@ -30,6 +30,7 @@ type conn struct {
 	state atomic.Int32
 
 	served   bool      // a request was answered before
+	answered time.Time // when that was, zero if nobody has looked at the clock
 	requests uint8     // that were begun, around
 	unread   bool      // the last request was answered before it was read to its end
 	known    bool      // its token was good
@@ -90,7 +91,11 @@ func (c *conn) await() bool {
 		if c.served {
 			idle = c.srv.opt.IdleTimeout
 		}
-		c.readWithin(idle)
+		now := c.answered
+		if c.answered = (time.Time{}); now.IsZero() {
+			now = time.Now()
+		}
+		c.readWithin(now, idle)
 		if _, err := c.br.Peek(1); err != nil {
 			return false
 		}
@@ -107,10 +112,10 @@ func (c *conn) closeIn(state int32) bool {
 	return true
 }
 
-// readWithin sets the read deadline, to an eighth: moving a timer for every
+// readWithin sets the read deadline to d from now, to an eighth: moving a timer for every
 // request costs more than it is worth.
-func (c *conn) readWithin(d time.Duration) {
-	by := time.Now().Add(d)
+func (c *conn) readWithin(now time.Time, d time.Duration) {
+	by := now.Add(d)
 	if later := by.Sub(c.readBy); later >= 0 && later < d/8 {
 		return
 	}
@@ -120,9 +125,12 @@ func (c *conn) readWithin(d time.Duration) {
 
 // Write sends p within WriteTimeout, so that a slow reader of a long answer is
 // measured by its progress.
-func (c *conn) Write(p []byte) (int, error) {
+func (c *conn) Write(p []byte) (int, error) { return c.writeAt(time.Now(), p) }
+
+// writeAt is Write by who has just looked at the clock.
+func (c *conn) writeAt(now time.Time, p []byte) (int, error) {
 	d := c.srv.opt.WriteTimeout
-	by := time.Now().Add(d)
+	by := now.Add(d)
 	if by.Sub(c.writeBy) >= d/8 {
 		c.writeBy = by
 		if err := c.nc.SetWriteDeadline(by); err != nil {
@@ -132,8 +140,6 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.nc.Write(p)
 }
 
-var crlfcrlf = []byte("\r\n\r\n")
-
 // fill reads until a whole head is buffered and returns its length. The reader
 // grows by four, up to HeaderMax: a client pays with bytes for memory.
 func (c *conn) fill() (int, error) {
@@ -141,22 +147,22 @@ func (c *conn) fill() (int, error) {
 	seen := 0
 	for {
 		b, _ := c.br.Peek(c.br.Buffered())
-		if i := bytes.Index(b[seen:], crlfcrlf); i >= 0 {
-			return c.checkHead(b[:seen+i+len(crlfcrlf)])
-		}
-		if bareLineFeed(b, seen) {
-			return 0, errLineFeed
-		}
-		if len(b) >= c.srv.opt.HeaderMax {
+		n, fail := headEnd(b, seen)
+		switch {
+		case fail != nil:
+			return 0, fail
+		case n > c.srv.opt.HeaderMax || n == 0 && len(b) >= c.srv.opt.HeaderMax:
 			return 0, errHeadSize
+		case n > 0:
+			return n, nil
 		}
 		if len(b) == c.br.Size() {
 			c.grow()
 		}
 		if seen == 0 {
-			c.readWithin(c.srv.opt.ReadTimeout)
+			c.readWithin(time.Now(), c.srv.opt.ReadTimeout)
 		}
-		seen = max(len(b)-len(crlfcrlf)+1, 0)
+		seen = len(b)
 		if _, err := c.br.Peek(len(b) + 1); err != nil {
 			return 0, err
 		}
@@ -168,32 +174,6 @@ func (c *conn) fill() (int, error) {
 func (c *conn) skipBlankLine() {
 	if b, _ := c.br.Peek(min(2, c.br.Buffered())); string(b) == "\r\n" {
 		c.br.Discard(2) //nolint:errcheck // it is buffered
-	}
-}
-
-// checkHead checks what fasthttp does not tell apart: the first line's end, and
-// an empty first line, after which it would read a head that was not measured.
-func (c *conn) checkHead(b []byte) (int, error) {
-	if len(b) > c.srv.opt.HeaderMax {
-		return 0, errHeadSize
-	}
-	if i := bytes.IndexByte(b, '\n'); i < 2 || b[i-1] != '\r' {
-		return 0, errLineFeed
-	}
-	return len(b), nil
-}
-
-// bareLineFeed says whether a line of b that ends at or after from ends without CR.
-func bareLineFeed(b []byte, from int) bool {
-	for {
-		i := bytes.IndexByte(b[from:], '\n')
-		if i < 0 {
-			return false
-		}
-		if from+i == 0 || b[from+i-1] != '\r' {
-			return true
-		}
-		from += i + 1
 	}
 }
 

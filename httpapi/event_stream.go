@@ -63,7 +63,7 @@ func (x *exchange) lastEventID() []byte {
 // follow sends what q selects until the client goes away, its token is no longer good, or
 // the server stops.
 func (x *exchange) follow(q *engine.EventQuery) error {
-	h := &x.ctx.Response.Header
+	h := &x.context().Response.Header
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // a proxy that collects answers would hold it back
 	if err := x.beginStream("text/event-stream"); err != nil || x.flush() != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -20,7 +21,9 @@ import (
 type exchange struct {
 	srv    *Server
 	c      *conn
-	ctx    fasthttp.RequestCtx // parsed head and response; complete only for Fallback
+	ctx    fasthttp.RequestCtx // for context
+	useCtx bool                // context was called
+	raw    []byte              // the request's head; its reader's memory is the body's by and by
 	head   head
 	route  *route
 	family Family
@@ -37,6 +40,7 @@ type exchange struct {
 	allow  string // for a 405
 	limit  int    // for a 429
 	out    []byte // JSON of the answer
+	wire   []byte // a whole answer, for writePlain
 	stream stream // how it is sent if it is large
 	listed int    // bytes of Server.listed that it holds
 }
@@ -57,16 +61,28 @@ func (s *Server) release(x *exchange) {
 	x.pub.reset()
 	s.listed.give(x.listed)
 	x.listed = 0
-	x.ctx.Request.Reset()
-	x.ctx.Response.Reset()
+	if x.useCtx {
+		x.ctx.Request.Reset()
+		x.ctx.Response.Reset()
+	}
 	if cap(x.out) > outPooledMax {
 		x.out = nil
 	}
+	if cap(x.raw) > outPooledMax {
+		x.raw, x.head.fields = nil, nil
+	}
 	x.srv, x.c, x.route, x.arg, x.query, x.who = nil, nil, nil, nil, nil, nil
 	x.family, x.timing = FamilyOther, timing{}
-	x.user, x.status, x.retry, x.allow, x.limit, x.out = 0, 0, false, "", 0, x.out[:0]
+	x.user, x.status, x.retry, x.allow, x.limit, x.out, x.useCtx = 0, 0, false, "", 0, x.out[:0], false
 	x.head = head{fields: x.head.fields[:0]}
 	exchanges.Put(x)
+}
+
+// context returns what fasthttp knows of the exchange: the head of an answer that is more
+// than the usual one, and for Fallback the request.
+func (x *exchange) context() *fasthttp.RequestCtx {
+	x.useCtx = true
+	return &x.ctx
 }
 
 // run reads one request, answers it, and says whether another may follow on
@@ -87,11 +103,11 @@ func (x *exchange) run() (keep bool) {
 	}
 	keep = whole && x.head.keepAlive && !x.srv.draining.Load()
 	x.c.unread = !whole
+	x.answered()
 	err := x.write(keep)
 	if x.timing.handled {
 		x.timing.end(&x.srv.counters.answer)
 	}
-	x.answered()
 	return err == nil && keep
 }
 
@@ -107,14 +123,16 @@ func (x *exchange) read() error {
 	if !x.c.state.CompareAndSwap(connHead, connActive) {
 		return net.ErrClosed
 	}
-	before := x.c.br.Buffered()
-	if err := x.ctx.Request.Header.Read(x.c.br); err != nil || before-x.c.br.Buffered() != n {
-		return errHead // the error quotes the head, and so the token: it is told to nobody
-	}
-	if fail := x.head.scan(&x.ctx.Request.Header); fail != nil {
+	b, _ := x.c.br.Peek(n)
+	x.raw = append(x.raw[:0], b...)
+	if fail := x.head.parse(x.raw); fail != nil {
 		return fail
 	}
-	return nil
+	if x.head.trailers && !x.legacy() {
+		return errHead
+	}
+	_, err = x.c.br.Discard(n)
+	return err
 }
 
 // serve answers a request with a good head. It says whether the body was read,
@@ -125,7 +143,7 @@ func (x *exchange) serve() (whole bool) {
 	r, arg, fail := find(x.head.method, path)
 	x.route, x.arg, x.family = r, arg, familyOf(path)
 	if r == nil || !r.public {
-		if outside(path) {
+		if r == nil && outside(path) {
 			return x.fallback()
 		}
 		if x.c.known = x.authenticate(); !x.c.known {
@@ -190,7 +208,7 @@ func (x *exchange) readBody(b *budget, limit int64) *failure {
 		if err := x.proceed(); err != nil {
 			return errTruncated
 		}
-		x.c.readWithin(bodyDeadline(x.srv.opt.ReadTimeout, x.head.length))
+		x.c.readWithin(time.Now(), bodyDeadline(x.srv.opt.ReadTimeout, x.head.length))
 	}
 	switch err := x.body.read(x.c.br, x.head.length); {
 	case err == nil:
@@ -264,7 +282,10 @@ func (x *exchange) write(keep bool) error {
 	if x.stream.begun() {
 		return x.endStream()
 	}
-	r := &x.ctx.Response
+	if x.isPlain(keep) {
+		return x.writePlain()
+	}
+	r := &x.context().Response
 	if x.status != 0 { // else Fallback has filled it in
 		r.ResetBody()
 		r.SetStatusCode(x.status)
@@ -309,6 +330,10 @@ func (x *exchange) fallback() (whole bool) {
 	}
 	if fail := x.readBody(&x.srv.strange, int64(x.srv.opt.Engine.Limits().MessageMax)); fail != nil {
 		x.fail(fail)
+		return false
+	}
+	if !x.legacy() {
+		x.fail(errHead)
 		return false
 	}
 	x.ctx.Request.SetBodyRaw(x.body.b)

@@ -1,11 +1,10 @@
 package httpapi
 
 import (
+	"bufio"
 	"bytes"
+	"math"
 	"net/http"
-	"unsafe"
-
-	"github.com/valyala/fasthttp"
 )
 
 // field is one header line; both slices alias the request's head.
@@ -13,23 +12,24 @@ type field struct {
 	name, value []byte
 }
 
-// head is what the strict reading of a request's head found. fasthttp has parsed
-// the same bytes before; scan refuses what it lets through and what another
-// parser might read differently (P43):
+// head is what the reading of a request's head found. It is read once, by this parser,
+// which is stricter than fasthttp's; that one reads it again only for a Fallback
+// (exchange.legacy), and is the oracle of FuzzHead: what is taken here it takes as well,
+// and understands the same. Refused is whatever another parser might read differently
+// (P43), among it:
 //
 //	Content-Length with Transfer-Encoding   400   (fasthttp runs the smuggled request)
 //	a transfer coding other than chunked    400   (fasthttp ignores identity)
-//	two Authorization, two Host             400   (fasthttp takes the first)
+//	two Authorization                       400   (fasthttp takes the first)
+//	two Host, two Content-Length            400
 //	a folded line, a bare line feed         400   (fasthttp joins, or waits)
 //	a name that is no token                 400   (fasthttp allows spaces inside)
+//	a control character                     400
 //	an absolute or asterisk target          400   (fasthttp lets it replace Host)
 //	bytes outside ASCII in the target       400
 //	a version other than 1.0 and 1.1        505
 //	an unknown method                       405
 //	an expectation other than 100-continue  417
-//
-// What remains wrong (bad lengths, spaces before a colon, no Host) fasthttp
-// refuses itself.
 type head struct {
 	method string // one of the known methods, a literal of this package
 	target []byte // as sent, starts with a slash
@@ -40,6 +40,9 @@ type head struct {
 	http10    bool
 	keepAlive bool // the connection may serve another request afterwards
 	expect    bool // the client waits for 100 Continue
+	trailers  bool // it announces some
+
+	hosts, lengths, codings bool // header lines that may be there once
 }
 
 var (
@@ -82,56 +85,83 @@ func knownMethod(m []byte) string {
 	return ""
 }
 
-// scan fills in h from a head that fasthttp has parsed. h.fields keeps its
-// memory. Everything h refers to is valid until rh is read again.
-func (h *head) scan(rh *fasthttp.RequestHeader) *failure {
-	*h = head{fields: h.fields[:0], target: rh.RequestURI(), length: int64(rh.ContentLength())}
-	if h.length == -2 { // fasthttp's word for: neither length nor coding
-		h.length = 0
+// headEnd returns the length of the head that b begins with, or 0 while its end is not
+// there; before from there is no line feed. A first line that is empty, and a line that
+// ends without CR, are refused at once: who sends such waits for an answer.
+func headEnd(b []byte, from int) (n int, fail *failure) {
+	for {
+		i := bytes.IndexByte(b[from:], '\n')
+		if i < 0 {
+			return 0, nil
+		}
+		at := from + i
+		if at < 2 || b[at-1] != '\r' {
+			return 0, errLineFeed
+		}
+		if b[at-2] == '\n' {
+			return at + 1, nil
+		}
+		from = at + 1
 	}
-	switch string(rh.Protocol()) {
-	case "HTTP/1.1":
+}
+
+// parse fills in h from raw, a whole head of which headEnd has found the end. h.fields
+// keeps its memory. Everything h refers to is part of raw.
+func (h *head) parse(raw []byte) *failure {
+	*h = head{fields: h.fields[:0]}
+	i := bytes.IndexByte(raw, '\n')
+	if fail := h.parseLine(raw[:i-1]); fail != nil {
+		return fail
+	}
+	if fail := h.parseFields(raw[i+1:]); fail != nil {
+		return fail
+	}
+	if !h.hosts && !h.http10 {
+		return errHead
+	}
+	return nil
+}
+
+// parseLine parses the request line.
+func (h *head) parseLine(line []byte) *failure {
+	method, rest, _ := bytes.Cut(line, []byte{' '})
+	target, version, _ := bytes.Cut(rest, []byte{' '})
+	switch {
+	case string(version) == "HTTP/1.1":
 		h.keepAlive = true
-	case "HTTP/1.0":
+	case string(version) == "HTTP/1.0":
 		h.http10 = true
-	default:
+	case isVersion(version) && isToken(method):
 		return errVersion
+	default:
+		return errHead
 	}
-	if h.method = knownMethod(rh.Method()); h.method == "" {
-		return errMethod
+	if h.method = knownMethod(method); h.method == "" {
+		if isToken(method) {
+			return errMethod
+		}
+		return errHead
 	}
-	if !legalTarget(h.target) {
+	if !legalTarget(target) {
 		return errTarget
 	}
-	return h.scanFields(rh.RawHeaders())
+	h.target = target
+	return nil
 }
 
-func legalTarget(t []byte) bool {
-	if len(t) == 0 || t[0] != '/' {
-		return false
-	}
-	for _, c := range t {
-		if c <= ' ' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
+func isVersion(v []byte) bool {
+	digit := func(c byte) bool { return '0' <= c && c <= '9' }
+	return len(v) == len("HTTP/1.1") && string(v[:5]) == "HTTP/" && digit(v[5]) && v[6] == '.' && digit(v[7])
 }
 
-// scanFields walks the header lines up to and including the empty one.
-func (h *head) scanFields(raw []byte) *failure {
-	var hosts, framings int
+// parseFields parses the header lines up to the empty one.
+func (h *head) parseFields(raw []byte) *failure {
 	for {
 		i := bytes.IndexByte(raw, '\n')
-		if i < 1 || raw[i-1] != '\r' {
-			return errLineFeed
+		if i == len("\r") {
+			return nil
 		}
-		line := raw[:i-1]
-		raw = raw[i+1:]
-		if len(line) == 0 {
-			break
-		}
-		f, fail := cutField(line)
+		f, fail := cutField(raw[:i-1])
 		if fail != nil {
 			return fail
 		}
@@ -139,45 +169,46 @@ func (h *head) scanFields(raw []byte) *failure {
 			return errFields
 		}
 		h.fields = append(h.fields, f)
-		if fail := h.special(f, &hosts, &framings); fail != nil {
+		if fail := h.special(f); fail != nil {
 			return fail
 		}
+		raw = raw[i+1:]
 	}
-	if len(raw) != 0 { // a blank line before the end that fasthttp saw
-		return errHead
-	}
-	return nil
 }
 
-// cutField relies on fasthttp for the bytes of names and values: it has refused
-// control characters in both, and what is no token but for spaces (FuzzHead).
 func cutField(line []byte) (field, *failure) {
-	if line[0] == ' ' || line[0] == '\t' {
-		return field{}, errFolded
-	}
-	colon := bytes.IndexByte(line, ':')
-	if colon < 1 || bytes.IndexByte(line[:colon], ' ') >= 0 {
+	colon := tokenLen(line)
+	if colon == 0 || colon == len(line) || line[colon] != ':' {
+		if line[0] == ' ' || line[0] == '\t' {
+			return field{}, errFolded
+		}
 		return field{}, errHead
 	}
-	return field{name: line[:colon], value: trimSpace(line[colon+1:])}, nil
+	value := trimSpace(line[colon+1:])
+	if !isFieldValue(value) {
+		return field{}, errHead
+	}
+	return field{name: line[:colon], value: value}, nil
 }
 
 // special handles the fields that decide about the connection. The switch on
 // the length keeps the usual line at one comparison.
-func (h *head) special(f field, hosts, framings *int) *failure {
+func (h *head) special(f field) *failure {
 	switch len(f.name) {
 	case len("Host"):
 		if equalFold(f.name, "host") {
-			if *hosts++; *hosts > 1 {
-				return errTwoHosts
-			}
+			return h.host(f.value)
 		}
 	case len("Expect"):
 		if equalFold(f.name, "expect") {
+			h.expect = !h.http10
 			if !equalFold(f.value, "100-continue") {
 				return errExpect
 			}
-			h.expect = !h.http10
+		}
+	case len("Trailer"):
+		if equalFold(f.name, "trailer") {
+			h.trailers = true
 		}
 	case len("Connection"):
 		if equalFold(f.name, "connection") {
@@ -192,19 +223,55 @@ func (h *head) special(f field, hosts, framings *int) *failure {
 		}
 	case len("Content-Length"):
 		if equalFold(f.name, "content-length") {
-			*framings++
+			return h.contentLength(f.value)
 		}
 	case len("Transfer-Encoding"):
 		if equalFold(f.name, "transfer-encoding") {
-			*framings++
-			if !equalFold(f.value, "chunked") {
-				return errCoding
-			}
+			return h.coding(f.value)
 		}
 	}
-	if *framings > 1 {
+	return nil
+}
+
+func (h *head) host(v []byte) *failure {
+	switch {
+	case h.hosts:
+		return errTwoHosts
+	case len(v) == 0 && !h.http10:
+		return errHead
+	}
+	h.hosts = true
+	return nil
+}
+
+func (h *head) contentLength(v []byte) *failure {
+	switch {
+	case h.lengths || len(v) == 0:
+		return errHead
+	case h.codings:
 		return errFraming
 	}
+	h.lengths = true
+	for _, c := range v {
+		d := int64(c) - '0'
+		if d < 0 || d > 9 || h.length > (math.MaxInt64-d)/10 {
+			return errHead
+		}
+		h.length = 10*h.length + d
+	}
+	return nil
+}
+
+func (h *head) coding(v []byte) *failure {
+	switch {
+	case h.http10 || h.codings:
+		return errHead
+	case !equalFold(v, "chunked"):
+		return errCoding
+	case h.lengths:
+		return errFraming
+	}
+	h.codings, h.length = true, -1
 	return nil
 }
 
@@ -221,84 +288,9 @@ func (h *head) connection(v []byte) {
 	}
 }
 
-// equalFold compares b with an ASCII text in lower case.
-func equalFold(b []byte, lower string) bool {
-	if len(b) != len(lower) {
-		return false
-	}
-	for i := range b {
-		if lowerByte(b[i]) != lower[i] {
-			return false
-		}
-	}
-	return true
+// legacy has fasthttp read the head, for what knows nothing else: a Fallback, and its
+// list of trailers that nobody may announce. It says whether fasthttp takes it.
+func (x *exchange) legacy() bool {
+	br := bufio.NewReaderSize(bytes.NewReader(x.raw), len(x.raw))
+	return x.context().Request.Header.Read(br) == nil && br.Buffered() == 0
 }
-
-func lowerByte(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + ('a' - 'A')
-	}
-	return c
-}
-
-func hasPrefixFold(b []byte, lower string) bool {
-	return len(b) >= len(lower) && equalFold(b[:len(lower)], lower)
-}
-
-func trimSpace(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
-		b = b[1:]
-	}
-	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
-		b = b[:len(b)-1]
-	}
-	return b
-}
-
-// tokenByte marks the bytes of RFC 9110's token.
-var tokenByte = func() (t [256]bool) {
-	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
-		t[c] = true
-	}
-	return t
-}()
-
-func isToken(b []byte) bool {
-	for _, c := range b {
-		if !tokenByte[c] {
-			return false
-		}
-	}
-	return len(b) > 0
-}
-
-// isFieldValue says whether b can stand in a header line: no control byte but
-// the tab, so no CR, LF or NUL (P47).
-func isFieldValue(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// canonical turns a token into canonical case, in place: a-b into A-B.
-func canonical(name []byte) []byte {
-	upper := true
-	for i, c := range name {
-		switch {
-		case upper && 'a' <= c && c <= 'z':
-			name[i] = c - ('a' - 'A')
-		case !upper:
-			name[i] = lowerByte(c)
-		}
-		upper = c == '-'
-	}
-	return name
-}
-
-// view returns b as a string without copying it. The string is valid as long as
-// b's bytes stay as they are; it may be passed to the engine, which keeps
-// nothing, and to nobody who does.
-func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -137,7 +137,7 @@ func (t *timing) begin(c *conn) {
 // end ends a stage, and begins the next one.
 func (t *timing) end(h *histogram.Durations) { t.at = h.Since(t.at) }
 
-// answered counts an answer that was sent, or that nobody was there for any more.
+// answered counts an answer that is about to be sent: who has it, finds it counted.
 func (x *exchange) answered() {
 	status := x.status
 	if status == 0 { // Fallback's

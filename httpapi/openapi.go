@@ -34,7 +34,7 @@ var routeDocument = &route{name: "document", access: accessRead, public: true, s
 // document is GET /openapi.json. It is public: it tells nothing about this server.
 func (x *exchange) document() error {
 	text, tag := document()
-	x.ctx.Response.Header.Set("ETag", tag)
+	x.context().Response.Header.Set("ETag", tag)
 	if string(x.field("if-none-match")) == tag {
 		x.out = x.out[:0]
 		return x.ok(http.StatusNotModified)

@@ -216,15 +216,21 @@ func (p *publisher) add(name, value []byte, from int) *failure {
 // addBare takes a header line without our prefix. In a query such a name is the
 // destination's.
 func (p *publisher) addBare(name, value []byte, from int) *failure {
-	switch {
-	case from == fromQuery:
+	if from == fromQuery || len(name) == 0 {
 		return nil
-	case equalFold(name, "content-type"):
-		return p.set(optContentType, value, from)
-	case hasPrefixFold(name, extensionPrefix):
-		return p.addExtension(name[len(extensionPrefix):], value, from)
-	case from == fromHeader:
-		p.trace.add(name, value)
+	}
+	switch lowerByte(name[0]) { // most lines are for others than us
+	case 'c':
+		if equalFold(name, "content-type") {
+			return p.set(optContentType, value, from)
+		}
+	case 't':
+		if hasPrefixFold(name, extensionPrefix) {
+			return p.addExtension(name[len(extensionPrefix):], value, from)
+		}
+		if from == fromHeader {
+			p.trace.add(name, value)
+		}
 	}
 	return nil
 }

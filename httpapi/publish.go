@@ -84,6 +84,7 @@ func (x *exchange) complete(to target, fields []field, b *bounds) *failure {
 	m := &p.message
 	if !p.scheduled() { // a trace is of one request: the ticks to come are not part of it
 		m.Trace = p.trace.engine()
+		m.Accepted, m.Untimed = b.now, !x.timing.on
 	}
 	m.User, m.CallerIP, m.URL, m.Group = x.user, x.c.ip, view(to.url), view(to.group)
 	if to.group == nil {

@@ -24,6 +24,7 @@ type Server struct {
 	boot     string               // distinguishes the request ids of two starts
 	requests atomic.Uint64
 	counters counters
+	date     httpDate
 	streams  waiters        // of events
 	listing  chan struct{}  // a place for each list of events that is being made
 	listed   budget         // bytes of those that are being sent

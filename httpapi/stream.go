@@ -47,7 +47,7 @@ func (x *exchange) spill() error {
 
 func (x *exchange) beginStream(contentType string) error {
 	x.head.keepAlive = false
-	h := &x.ctx.Response.Header
+	h := &x.context().Response.Header
 	h.SetContentType(contentType)
 	h.SetConnectionClose()
 	length := -1 // fasthttp's word for chunked

@@ -15,7 +15,7 @@ var (
 var (
 	publishMetric   = counter("publishes_total", "Publishes that were answered with a message id: new ones, and duplicates of an earlier one.", "result")
 	refusedMetric   = counter("publishes_refused_total", "Publishes that the engine refused, by reason and class of the HTTP status.", "reason", "class")
-	stageMetric     = histo("publish_stage_duration_seconds", "Stages of a call that publishes: append, until its records are in the open group of the log; durable, from there until they are on disk.", "stage")
+	stageMetric     = histo("publish_stage_duration_seconds", "Stages of a call that publishes, and of one in eight requests to publish a single message on each connection: append, until its records are in the open group of the log; durable, from there until they are on disk.", "stage")
 	httpStageMetric = histo("http_publish_stage_duration_seconds", "Stages of an HTTP request that publishes, of one in eight on each connection: receive, until all of it was read; handle, until the engine has stored or refused it; answer, until that was written.", "stage")
 	publishedMetric = counter("messages_published_total", "Messages that became durable, whatever their origin: publishes, members of URL groups, ticks, callbacks, retried dead letters.")
 	callbackMetric  = counter("callbacks_published_total", "Callbacks among the messages that became durable.")
