@@ -9,9 +9,10 @@ SECONDS ?= 60
 MODE ?= kill
 MILLION ?= 1000000
 RESTARTS ?= 50
+comma := ,
 
 .DEFAULT_GOAL := help
-.PHONY: help run build deb test race lint format check crash simulate simulate-teeth restarts isolation overload scale soak time bench bench-wheel
+.PHONY: help run build deb test race lint format check crash simulate simulate-teeth restarts isolation overload scale soak time bench bench-full bench-wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -93,11 +94,54 @@ soak: ## a mixed load with restarts and kills: memory, descriptors, goroutines, 
 
 time: build ## an idle server, a million messages due at once, 100,000 schedules, and lateness at 100 and 2,000 a second; takes 20 minutes and 3 GB (make time MILLION=50000: a small one)
 	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestTime' ./cmd/tidemill
-	bin/tidemill bench lateness
+	bin/tidemill bench delayed --round 1m
 
-bench: build ## publish and deliver, beside an echo and a relay that keep nothing
-	bin/tidemill bench publish
-	bin/tidemill bench deliver
+# A line of the two targets below: the scenario with its flags, and what its report is called.
+# The files of the last run go first, so that no two runs are taken for one.
+BENCH := dist/bench
+bench-one = bin/tidemill bench $(1) --json $(BENCH)/$(2).json $(if $(BASELINE),--machine $(BASELINE))
+bench-begin = @[[ "$(BASELINE)" =~ ^[A-Za-z0-9][A-Za-z0-9.-]*$$|^$$ ]] || { echo "BASELINE names a machine with letters, digits, dots and dashes"; exit 1; }; rm -rf $(BENCH) && mkdir -p $(BENCH)
+define bench-end
+bin/tidemill bench report $(BENCH) --html $(BENCH)/index.html --svg $(BENCH)/ratios.svg
+@echo "The reports are in $(BENCH): open $(BENCH)/index.html"
+$(if $(BASELINE),@mkdir -p bench/baselines/$(BASELINE) && cp $(BENCH)/*.json bench/baselines/$(BASELINE) && echo "They are kept in bench/baselines/$(BASELINE) too")
+endef
+
+bench: build ## the ratios of the product to what bounds it, in dist/bench; takes six minutes (BASELINE=machine: keep them in bench/baselines)
+	$(bench-begin)
+	$(call bench-one,publish --rounds 7 --settle 45s --runtime,publish)
+	$(call bench-one,single,single)
+	$(call bench-one,batch,batch)
+	$(call bench-one,deliver --rounds 7 --settle 45s --runtime,deliver)
+	$(call bench-one,delayed,delayed)
+	$(call bench-one,delayed --rate 100 --background half,delayed-half)
+	$(bench-end)
+
+bench-full: build ## all scenarios, with a million messages; takes an hour (BASELINE=machine: as with bench; MILLION=100000: a smaller one)
+	$(bench-begin)
+	$(call bench-one,ceilings,ceilings)
+	$(call bench-one,publish --concurrency 1$(comma)16$(comma)64$(comma)256 --rounds 9 --settle 45s --runtime --ceilings,publish)
+	$(call bench-one,publish --rate half,publish-half)
+	$(call bench-one,single --rounds 9,single)
+	$(call bench-one,batch --rounds 9,batch)
+	$(call bench-one,deliver --concurrency 64$(comma)256 --rounds 9 --settle 45s --runtime,deliver)
+	$(call bench-one,deliver --rate 100 --round 10s,deliver-idle)
+	$(call bench-one,deliver --rate half,deliver-half)
+	$(call bench-one,pull --rounds 9,pull)
+	$(call bench-one,delayed --round 1m,delayed)
+	$(call bench-one,delayed --rate 100 --background half --round 1m,delayed-half)
+	$(call bench-one,herd --messages $(MILLION),herd)
+	$(call bench-one,retries,retries)
+	$(call bench-one,isolation,isolation)
+	$(call bench-one,overload --factor 2,overload)
+	$(call bench-one,queues,queues)
+	$(call bench-one,flow,flow)
+	$(call bench-one,fanout,fanout)
+	$(call bench-one,backlog --pending 1000$(comma)$(MILLION),backlog)
+	$(call bench-one,restart --pending 1000$(comma)$(MILLION),restart)
+	$(call bench-one,soak --round 2m,soak)
+	$(call bench-one,peers,peers) || [ $$? = 66 ] # 66: none is installed
+	$(bench-end)
 
 bench-wheel: ## the timing wheel beside container/heap, RussellLuo/timingwheel and Go's timers, 1 k to 10 M timers; takes 3 minutes and 4 GB
 	go test -run '^$$' -bench . ./timerwheel

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -24,6 +25,7 @@ type bodies struct {
 	run    uint64 // so that a message of an earlier run is not taken for ours
 	begin  time.Time
 	filler []byte // the rest of every body; random, so it does not compress
+	text   bool   // the stamp is in hex, and the rest letters
 }
 
 func newBodies(size int) *bodies {
@@ -33,11 +35,34 @@ func newBodies(size int) *bodies {
 	return b
 }
 
-func (b *bodies) size() int { return stampBytes + len(b.filler) }
+// newTextBodies makes bodies that are letters and digits, as they can stand in JSON. They
+// compress by a quarter at most.
+func newTextBodies(size int) *bodies {
+	b := newBodies(size - stampBytes)
+	b.text = true
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	for i, c := range b.filler {
+		b.filler[i] = letters[c%64]
+	}
+	return b
+}
+
+// textStampBytes is how long a stamp is in hex.
+const textStampBytes = 2 * stampBytes
+
+// head is how long a stamp is.
+func (b *bodies) head() int {
+	if b.text {
+		return textStampBytes
+	}
+	return stampBytes
+}
+
+func (b *bodies) size() int { return b.head() + len(b.filler) }
 
 // blank is a body to be stamped, again and again, by one producer.
 func (b *bodies) blank() []byte {
-	return append(make([]byte, stampBytes), b.filler...)
+	return append(make([]byte, b.head()), b.filler...)
 }
 
 // elapsed is the time since the run began, on the monotonic clock.
@@ -53,10 +78,16 @@ func (b *bodies) put(body []byte, side, seq uint64) { b.putAt(body, side, seq, b
 
 // putAt stamps a body with another time.
 func (b *bodies) putAt(body []byte, side, seq uint64, from time.Duration) {
-	binary.LittleEndian.PutUint64(body[0:], b.run)
-	binary.LittleEndian.PutUint64(body[8:], side)
-	binary.LittleEndian.PutUint64(body[16:], seq)
-	binary.LittleEndian.PutUint64(body[24:], uint64(from))
+	var raw [stampBytes]byte
+	binary.LittleEndian.PutUint64(raw[0:], b.run)
+	binary.LittleEndian.PutUint64(raw[8:], side)
+	binary.LittleEndian.PutUint64(raw[16:], seq)
+	binary.LittleEndian.PutUint64(raw[24:], uint64(from))
+	if b.text {
+		hex.Encode(body, raw[:])
+		return
+	}
+	copy(body, raw[:])
 }
 
 // read checks every byte of a body that arrived. ours is false for a message of
@@ -65,11 +96,19 @@ func (b *bodies) read(body []byte) (s stamp, ours bool, err error) {
 	if len(body) != b.size() {
 		return s, false, fmt.Errorf("%w: %d bytes, want %d", ErrCorrupt, len(body), b.size())
 	}
-	if !bytes.Equal(body[stampBytes:], b.filler) {
+	if !bytes.Equal(body[b.head():], b.filler) {
 		return s, false, fmt.Errorf("%w: the bytes after the stamp differ", ErrCorrupt)
 	}
-	s.side = binary.LittleEndian.Uint64(body[8:])
-	s.seq = binary.LittleEndian.Uint64(body[16:])
-	s.from = time.Duration(binary.LittleEndian.Uint64(body[24:]))
-	return s, binary.LittleEndian.Uint64(body) == b.run, nil
+	raw := body[:stampBytes]
+	if b.text {
+		var decoded [stampBytes]byte
+		if _, err := hex.Decode(decoded[:], body[:textStampBytes]); err != nil {
+			return s, false, fmt.Errorf("%w: the stamp: %w", ErrCorrupt, err)
+		}
+		raw = decoded[:]
+	}
+	s.side = binary.LittleEndian.Uint64(raw[8:])
+	s.seq = binary.LittleEndian.Uint64(raw[16:])
+	s.from = time.Duration(binary.LittleEndian.Uint64(raw[24:]))
+	return s, binary.LittleEndian.Uint64(raw) == b.run, nil
 }

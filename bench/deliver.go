@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -15,6 +14,9 @@ import (
 // Latencies are from the moment before the publish to the arrival. A message that
 // was acknowledged and did not arrive fails the run with ErrLost; one that arrived
 // twice is counted.
+//
+// With DeliverOptions.Rate server and relay are sent that many messages a second, and
+// latencies count from the moment at which each was to be sent (open loop): row 22.
 func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
@@ -24,6 +26,9 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 	defer func() { err = errors.Join(err, procs.stop()) }()
 	server, err := procs.server(ctx, o.Server)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.settle(ctx, server); err != nil {
 		return nil, err
 	}
 	relay, err := procs.start(ctx, RoleRelay)
@@ -36,7 +41,17 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.sink.close()) }()
+	if d.more, err = newExtras(ctx, &o.Common, server); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, d.more.close()) }()
 	report = newReport("deliver", "delivered/s", &o.Common)
+	if o.Rate.given() {
+		if err := d.measureRate(ctx, server, relay, report); err != nil {
+			return nil, err
+		}
+		return report, nil
+	}
 	for _, c := range o.Concurrency {
 		if err := d.measure(ctx, c, server, relay, report); err != nil {
 			return nil, err
@@ -50,6 +65,7 @@ type delivery struct {
 	o      *DeliverOptions
 	bodies *bodies
 	sink   *sink
+	more   extras
 }
 
 func (d *delivery) measure(ctx context.Context, c int, server, relay Server, report *Report) error {
@@ -64,11 +80,14 @@ func (d *delivery) measure(ctx context.Context, c int, server, relay Server, rep
 		return err
 	}
 	sides[2] = d.direct("client", 2)
-	results, err := runRounds(ctx, &d.o.Common, c, sides[:])
+	sides[0].runtime = d.more.runtime()
+	results, err := runRounds(ctx, &d.o.Common, c, d.more.sides(sides[:]))
 	if err != nil {
 		return err
 	}
 	report.add(c, results, [2]int{0, 1}, [2]int{0, 2})
+	report.addWritten()
+	report.figures(sides[0].runtime.figures("message, publish and delivery")...)
 	return nil
 }
 
@@ -179,14 +198,10 @@ func (d *delivery) contender(name string, id uint64, l *ledger) contender {
 // drain waits for what is under way.
 func (d *delivery) drain(ctx context.Context, l *ledger) error {
 	defer d.sink.meter.Store(nil)
-	deadline := time.Now().Add(d.o.DrainTimeout)
-	for l.missing() > 0 && d.sink.damaged() == nil {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%w: %d of %d had not arrived after %v", ErrLost, l.missing(), l.acked.Load(), d.o.DrainTimeout)
-		}
-		if err := pause(ctx, pollEvery); err != nil {
-			return err
-		}
-	}
-	return d.sink.damaged()
+	return d.drainTo(ctx, l, 0)
+}
+
+// drainTo waits until no more than the messages that were given up are missing.
+func (d *delivery) drainTo(ctx context.Context, l *ledger, givenUp int64) error {
+	return l.await(ctx, d.sink.damaged, d.o.DrainTimeout, givenUp)
 }

@@ -12,8 +12,30 @@ var (
 	// ErrEarly says that a message arrived before it was due.
 	ErrEarly = errors.New("a message arrived before it was due")
 
+	// ErrNoPeer says that there is nothing to compare with.
+	ErrNoPeer = errors.New("no peer that could be measured is installed")
+
+	// ErrTwice says that a message came again which had been answered 2xx.
+	ErrTwice = errors.New("a message arrived twice")
+
+	// ErrOrder says that a message of a queue came before it was its turn.
+	ErrOrder = errors.New("a message of a queue arrived before its turn")
+
+	// ErrLimit says that there were more attempts than a flow-control key allows.
+	ErrLimit = errors.New("a flow-control limit was exceeded")
+
+	// ErrDouble says that what was to come once came twice.
+	ErrDouble = errors.New("a tick came twice")
+
+	// ErrRetries says that a message was tried more often, or sooner again, than it asked
+	// for.
+	ErrRetries = errors.New("a message was not retried as it asked")
+
 	// ErrFailing says that so many requests failed that the rates mean nothing.
 	ErrFailing = errors.New("too many requests failed")
+
+	// ErrNothingToDraw says that no report has a ratio.
+	ErrNothingToDraw = errors.New("no ratio is in these reports: there is nothing to draw")
 )
 
 // errStopped ends a producer that was waiting when the round ended. It is not a

@@ -72,14 +72,16 @@ func (d *isolation) measure(ctx context.Context, rate int, report *Report) error
 	}
 	report.add(c, results, [2]int{0, 1})
 	if run := &report.Runs[len(report.Runs)-1]; rate > 0 {
-		run.Ratios = append(run.Ratios, ratio("p99", &results[0], &results[1], func(r Round) float64 { return float64(r.P99) }))
+		if r, ok := latencies("p99", &results[0], &results[1], p99); ok {
+			run.Ratios = append(run.Ratios, r)
+		}
 	}
 	return nil
 }
 
 // side is what self becomes: the healthy host with or without the others.
 func (d *isolation) side(self *contender, others bool, rate int, held *Usage, duplicates *int64) contender {
-	return contender{
+	c := contender{
 		begin: func(ctx context.Context, m *meter) error {
 			if err := d.begin(ctx, others, rate); err != nil {
 				return err
@@ -103,6 +105,10 @@ func (d *isolation) side(self *contender, others bool, rate int, held *Usage, du
 		damaged:    func() error { return d.stage.crowd.damaged() },
 		duplicates: func() int64 { return *duplicates },
 	}
+	if rate > 0 {
+		c.pace = func(elapsed, p99 time.Duration) Pace { return d.stage.pacer.pace(elapsed, p99) }
+	}
+	return c
 }
 
 // begin starts a server and the hosts of a round.
@@ -149,6 +155,7 @@ type stage struct {
 	addr    string
 	crowd   *crowd
 	watch   *watch
+	pacer   *pacer // nil in a closed loop
 	ledgers [kinds]*ledger
 	heads   [kinds][][]byte // of publishes, by host
 }
@@ -183,17 +190,21 @@ func (s *stage) prepare(others bool, rate int) {
 // producers keep rate messages a second to the healthy host, or have their next
 // request wait for the last if it is 0.
 func (s *stage) producers(ctx context.Context, c, rate int) ([]operation, func()) {
-	var p *pacer
 	if rate > 0 {
-		p = newPacer(rate * kinds)
+		s.pacer = newPacer(rate*kinds, &s.crowd.meter.Load().on).start()
 	}
 	wires := make([]*wire, c)
 	ops := make([]operation, c)
 	for i := range ops {
 		wires[i] = newWire(ctx, s.addr, s.o.RequestTimeout)
-		ops[i] = s.produce(i, wires[i], p)
+		ops[i] = s.produce(i, wires[i], s.pacer)
 	}
-	return ops, func() { closeWires(wires) }
+	return ops, func() {
+		if s.pacer != nil {
+			s.pacer.close()
+		}
+		closeWires(wires)
+	}
 }
 
 // produce is a producer's operation: a message to each kind in turn.
@@ -219,12 +230,7 @@ func (s *stage) produce(turn int, w *wire, p *pacer) operation {
 			from = moment.Sub(s.bodies.begin)
 		}
 		s.bodies.putAt(body, uint64(kind), seq, from)
-		if err := w.post(s.heads[kind][seq%uint64(len(s.heads[kind]))], body); err != nil {
-			l.abandon(seq)
-			return err
-		}
-		l.ack(seq)
-		return nil
+		return l.settle(seq, w.post(s.heads[kind][seq%uint64(len(s.heads[kind]))], body))
 	}
 }
 

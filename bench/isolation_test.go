@@ -69,8 +69,20 @@ func TestIsolation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Runs) != 2 || len(r.Runs[0].Ratios) != 2 || r.Runs[0].Ratios[1].What != "p99" || len(r.Runs[1].Ratios) != 1 {
+	if len(r.Runs) != 2 || len(r.Runs[1].Ratios) != 1 {
 		t.Fatalf("runs %+v", r.Runs)
+	}
+	known := 0 // sides whose latencies are the server's: the machine may be too busy for the rate
+	for _, s := range r.Runs[0].Sides {
+		if s.Pace.Rate != 800 {
+			t.Errorf("pace %+v of four kinds of hosts", s.Pace)
+		}
+		if !s.Pace.void() {
+			known++
+		}
+	}
+	if q := r.Runs[0].Ratios; known == 2 && (len(q) != 2 || q[1].What != "p99") {
+		t.Errorf("ratios %+v", q)
 	}
 	for i, names := range [][]string{{"all@200/s", "alone@200/s"}, {"all", "alone"}} {
 		for k, s := range r.Runs[i].Sides {

@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 )
 
 // States of a message, four bits each.
@@ -47,16 +49,23 @@ func newLedger(backlog int) *ledger {
 
 // open gives out a sequence number, when fewer messages than the backlog are under
 // way; it waits for that until stop is closed.
-func (l *ledger) open(stop <-chan struct{}) (uint64, error) {
-	if l.room != nil {
+func (l *ledger) open(stop <-chan struct{}) (uint64, error) { return l.openMany(1, stop) }
+
+// openMany gives out n sequence numbers in a row and returns the first of them. The backlog
+// must be at least n for each caller, or some wait for what others hold.
+func (l *ledger) openMany(n int, stop <-chan struct{}) (uint64, error) {
+	for held := 0; l.room != nil && held < n; held++ {
 		select {
 		case l.room <- struct{}{}:
 		case <-stop:
+			for range held {
+				l.release()
+			}
 			return 0, errStopped
 		}
 	}
-	seq := l.next.Add(1) - 1
-	if seq >= ledgerMax {
+	seq := l.next.Add(uint64(n)) - uint64(n)
+	if seq+uint64(n) > ledgerMax {
 		panic("bench: BUG: more messages in a run than a ledger holds")
 	}
 	return seq, nil
@@ -87,6 +96,16 @@ func (l *ledger) abandon(seq uint64) {
 	if l.set(seq, stateAbandoned)&stateArrived == 0 {
 		l.release()
 	}
+}
+
+// settle notes how a publish ended, and returns its error.
+func (l *ledger) settle(seq uint64, err error) error {
+	if err != nil {
+		l.abandon(seq)
+		return err
+	}
+	l.ack(seq)
+	return nil
 }
 
 // refuse notes a publish of which the server said that it stored nothing.
@@ -129,3 +148,17 @@ func (l *ledger) release() {
 
 // missing is how many acknowledged messages have not arrived.
 func (l *ledger) missing() int64 { return l.acked.Load() - l.settled.Load() }
+
+// await waits until no more than the messages that were given up are missing, for a while.
+// It fails early when damaged does.
+func (l *ledger) await(ctx context.Context, damaged func() error, timeout time.Duration, givenUp int64) error {
+	for deadline := time.Now().Add(timeout); l.missing() > givenUp && damaged() == nil; {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%w: %d of %d had not arrived after %v", ErrLost, l.missing(), l.acked.Load(), timeout)
+		}
+		if err := pause(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+	return damaged()
+}

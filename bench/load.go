@@ -28,7 +28,15 @@ type load struct {
 	acks           bool          // record operations; else the meter is fed elsewhere
 	patience       time.Duration // for the first event of a round
 	damaged        func() error  // whether the round is void already; may be nil
+	until          func() bool   // whether to go on beyond length; may be nil
 	pid            int           // whose CPU time is taken; 0: nobody's
+	processes      func() []int  // instead of pid, if there are several; may be nil
+	runtime        *goRuntime    // asked around what is measured; may be nil
+
+	fail  failures
+	done  atomic.Int64              // operations that succeeded, the warm-up's included
+	phase atomic.Int32              // for who follows the load
+	began atomic.Pointer[time.Time] // the measured part
 }
 
 // outcome is what a load did while it was measured.
@@ -36,47 +44,76 @@ type outcome struct {
 	elapsed time.Duration
 	cpu     time.Duration
 	cpuOK   bool
-	failed  int64 // requests, the warm-up's included
-	err     error // the first of them
+	harness time.Duration // CPU time of this process; 0: not known
+	failed  int64         // requests, the warm-up's included
+	done    int64         // operations that succeeded, the warm-up's included
+	err     error         // the first that failed
 }
 
 // run starts the producers, measures, stops them and waits for them. It returns
 // early, with the context's error, when ctx ends.
 func (l *load) run(ctx context.Context) (outcome, error) {
 	var (
-		wg   sync.WaitGroup
-		fail failures
-		out  outcome
+		wg  sync.WaitGroup
+		out outcome
 	)
 	stop := make(chan struct{})
 	for i, op := range l.ops {
-		wg.Go(func() { l.produce(uint64(i), op, stop, &fail) })
+		wg.Go(func() { l.produce(uint64(i), op, stop) })
 	}
+	l.phase.Store(phaseWarmUp)
 	err := pause(ctx, l.warmUp)
 	if err == nil {
-		cpu, ok := cpuTime(l.pid)
+		err = l.runtime.begin(ctx)
+	}
+	if err == nil {
+		l.phase.Store(phaseMeasure)
+		cpu, ok := l.cpuTime()
+		own, known := ownCPU()
 		begin := time.Now()
+		l.began.Store(&begin)
 		l.meter.on.Store(true)
-		err = l.measure(ctx, &fail)
+		err = l.measure(ctx)
 		l.meter.on.Store(false)
 		out.elapsed = time.Since(begin)
-		after, still := cpuTime(l.pid)
+		after, still := l.cpuTime()
 		out.cpu, out.cpuOK = after-cpu, ok && still
+		if now, _ := ownCPU(); known {
+			out.harness = now - own
+		}
+		err = errors.Join(err, l.runtime.end(ctx))
 	}
+	l.phase.Store(phaseDrain)
 	close(stop)
 	wg.Wait()
-	out.failed, out.err = fail.get()
+	out.failed, out.err = l.fail.get()
+	out.done = l.done.Load()
 	return out, err
+}
+
+// cpuTime is what the processes of what is measured have used; ok is false if one cannot tell.
+func (l *load) cpuTime() (used time.Duration, ok bool) {
+	if l.processes == nil {
+		return cpuTime(l.pid)
+	}
+	for _, pid := range l.processes() {
+		one, known := cpuTime(pid)
+		used, ok = used+one, ok || known // one that has just ended has nothing more to tell
+	}
+	return used, ok
 }
 
 // measure lets the load run for its length, and on until something has happened:
 // a rate of zero would only say that the round was too short for this machine.
 // It waits no further when requests fail, something arrived damaged, or patience is
 // at its end.
-func (l *load) measure(ctx context.Context, fail *failures) error {
+func (l *load) measure(ctx context.Context) error {
 	err := pause(ctx, l.length)
+	for err == nil && l.until != nil && l.until() {
+		err = pause(ctx, pollEvery)
+	}
 	for waited := time.Duration(0); err == nil && waited < l.patience; waited += pollEvery {
-		if !l.meter.empty() || fail.count.Load() > 0 || l.damaged != nil && l.damaged() != nil {
+		if !l.meter.empty() || l.fail.count.Load() > 0 || l.damaged != nil && l.damaged() != nil {
 			break
 		}
 		err = pause(ctx, pollEvery)
@@ -84,7 +121,9 @@ func (l *load) measure(ctx context.Context, fail *failures) error {
 	return err
 }
 
-func (l *load) produce(id uint64, op operation, stop <-chan struct{}, fail *failures) {
+func (l *load) produce(id uint64, op operation, stop <-chan struct{}) {
+	done := int64(0) // of this producer: all would meet on l.done
+	defer func() { l.done.Add(done) }()
 	for {
 		select {
 		case <-stop:
@@ -93,13 +132,16 @@ func (l *load) produce(id uint64, op operation, stop <-chan struct{}, fail *fail
 		}
 		begin := time.Now()
 		err := op(stop)
+		if err == nil {
+			done++
+		}
 		switch {
 		case err == nil && l.acks:
 			l.meter.record(id, time.Since(begin))
 		case errors.Is(err, errStopped):
 			return
 		case err != nil:
-			fail.add(err)
+			l.fail.add(err)
 			select {
 			case <-stop:
 			case <-time.After(errorPause):

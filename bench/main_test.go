@@ -21,6 +21,13 @@ import (
 const childEnv = "TIDEMILL_BENCH_TEST_CHILD"
 
 func TestMain(m *testing.M) {
+	if played, err := playProgram(); played {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if os.Getenv(childEnv) != "" {
 		if err := playChild(os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -69,7 +76,7 @@ func playServer(args []string) error {
 func inProcess(server func(context.Context, net.Listener) error) Spawn {
 	return func(_ context.Context, role Role) (*Child, error) {
 		play := map[Role]func(context.Context, net.Listener) error{
-			RoleEcho: ServeEcho, RoleRelay: ServeRelay, RoleServer: server,
+			RoleEcho: ServeEcho, RoleRelay: ServeRelay, RoleProbe: ServeProbe, RoleServer: server,
 		}[role]
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

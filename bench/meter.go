@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	meterShards  = 16
+	meterShards  = 64 // a worker has one of its own, up to so many
 	latencyMax   = int64(time.Minute)
 	latencyFine  = int64(time.Microsecond)
 	latencyExact = 3 // significant digits
@@ -25,17 +25,13 @@ type meter struct {
 	on     atomic.Bool
 	shards [meterShards]struct {
 		sync.Mutex
-		hist *hdrhistogram.Histogram
-		_    [40]byte // a cache line of its own
+		hist *hdrhistogram.Histogram // nil until there is an event
+		_    [40]byte                // a cache line of its own
 	}
 }
 
 func newMeter() *meter {
-	m := new(meter)
-	for i := range m.shards {
-		m.shards[i].hist = newHistogram()
-	}
-	return m
+	return new(meter)
 }
 
 // record notes an event; key spreads the events over the shards. What took longer
@@ -50,6 +46,9 @@ func (m *meter) recordAll(key uint64, latency time.Duration, n int) {
 	s := &m.shards[key%meterShards]
 	s.Lock()
 	defer s.Unlock()
+	if s.hist == nil {
+		s.hist = newHistogram()
+	}
 	if err := s.hist.RecordValues(min(max(int64(latency), 0), latencyMax), int64(n)); err != nil {
 		panic("bench: BUG: " + err.Error())
 	}
@@ -61,7 +60,9 @@ func (m *meter) take() *hdrhistogram.Histogram {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.Lock()
-		all.Merge(s.hist)
+		if s.hist != nil {
+			all.Merge(s.hist)
+		}
 		s.Unlock()
 	}
 	return all
@@ -72,9 +73,9 @@ func (m *meter) empty() bool {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.Lock()
-		n := s.hist.TotalCount()
+		some := s.hist != nil
 		s.Unlock()
-		if n > 0 {
+		if some {
 			return false
 		}
 	}

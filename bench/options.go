@@ -15,6 +15,8 @@ type Server struct {
 	URL   string // such as http://127.0.0.1:8080
 	Token string // its bearer token; "" sends none
 	PID   int    // its process, for CPU per message; 0: not known
+	Admin string // its admin listener, such as http://127.0.0.1:9080; "": not known
+	Data  string // its data directory, on this machine; "": not known
 }
 
 // Common is what all scenarios are told.
@@ -45,8 +47,30 @@ type Common struct {
 	// RequestTimeout bounds one request of a producer. Default: 10s.
 	RequestTimeout time.Duration
 
+	// Runtime has Publish and Deliver tell of the server's heap allocations and of its
+	// garbage collector, by its admin listener, which must be known.
+	Runtime bool
+
+	// Disk, if any, is a directory on the server's disk: Publish and Deliver measure a
+	// further side there, one writer that makes blocks of 16 KiB durable.
+	Disk string
+
 	// Log receives one line for each round. Default: nothing is logged.
 	Log *slog.Logger
+
+	// Progress, if any, is told how far the run is, twice a second. It is called by one
+	// goroutine at a time and must not block: the load goes on.
+	Progress func(Progress)
+
+	// Settle bounds a wait of Publish and Deliver, before their first round, for the server
+	// to write nothing any more: one that was just started prepares segments and a reserve,
+	// half a minute long. Default: no wait.
+	Settle time.Duration
+
+	// Setting is what a report says of the run that only its caller knows.
+	Setting Setting
+
+	began time.Time // set by withDefaults, which every run calls first
 }
 
 // PublishOptions are the options of Publish.
@@ -61,6 +85,10 @@ type PublishOptions struct {
 	// shorter than Delay. Default: http://127.0.0.1:9/ (a running server must
 	// allow it).
 	Destination string
+
+	// Rate makes the producers an open loop, on Concurrency's first number of
+	// connections (default 64). Default: a closed loop.
+	Rate Rate
 }
 
 // DeliverOptions are the options of Deliver.
@@ -80,36 +108,10 @@ type DeliverOptions struct {
 	// DrainTimeout bounds the wait for the last deliveries after a round. What has
 	// not arrived by then is lost. Default: 30s.
 	DrainTimeout time.Duration
-}
 
-// LatenessOptions are the options of Lateness. Of Common, Concurrency's first number
-// is the producers of each rate (default 32), a round lasts a minute by default and
-// there is one; WarmUp is not used.
-type LatenessOptions struct {
-	Common
-
-	// Rates are how many messages a second fall due, in one round after the other.
-	// Default: 100 and 2000.
-	Rates []int
-
-	// Delay is how long before its due time a message is published, at least.
-	// Default: 2s.
-	Delay time.Duration
-
-	// Spread is how much longer it may be: each message draws its own, so that they
-	// do not fall due in the order in which they came. Default: 3s.
-	Spread time.Duration
-
-	// Background is how many messages a second are published beside them and due at
-	// once, to the same hosts. They are not measured. Default: none.
-	Background int
-
-	// Hosts is as in DeliverOptions. Default: 32.
-	Hosts int
-
-	// DrainTimeout is as in DeliverOptions; it begins when the last message of a
-	// round is due. Default: 30s.
-	DrainTimeout time.Duration
+	// Rate makes the producers an open loop, as in PublishOptions. There is no bound on
+	// what is under way then.
+	Rate Rate
 }
 
 // IsolationOptions are the options of Isolation. Of Common, Concurrency's first number
@@ -197,6 +199,7 @@ func (c *Common) withDefaults(concurrency ...int) {
 	orDefault(&c.BodyBytes, 1024)
 	orDefault(&c.RequestTimeout, 10*time.Second)
 	orDefault(&c.Log, slog.New(slog.DiscardHandler))
+	c.began = time.Now()
 }
 
 func (c *Common) validate() error {
@@ -212,6 +215,8 @@ func (c *Common) validate() error {
 		return fmt.Errorf("%d rounds: want at least 1", c.Rounds)
 	case c.Round < 0 || c.WarmUp < 0 || c.RequestTimeout < 0:
 		return errors.New("round, warm-up and request timeout must not be negative")
+	case c.Settle < 0:
+		return errors.New("settling must not be negative")
 	case c.BodyBytes < stampBytes || c.BodyBytes > 64<<20:
 		return fmt.Errorf("bodies of %d bytes: want %d bytes to 64 MiB", c.BodyBytes, stampBytes)
 	}
@@ -228,6 +233,9 @@ func (c *Common) validate() error {
 }
 
 func (o PublishOptions) withDefaults() PublishOptions {
+	if o.Rate.given() {
+		o.Common.withDefaults(openProducers)
+	}
 	o.Common.withDefaults(64, 256)
 	orDefault(&o.Delay, 24*time.Hour)
 	orDefault(&o.Destination, "http://127.0.0.1:9/")
@@ -241,10 +249,13 @@ func (o PublishOptions) validate() error {
 	case strings.ContainsAny(o.Destination, " \r\n"):
 		return fmt.Errorf("destination %q: want a URL", o.Destination)
 	}
-	return o.Common.validate()
+	return errors.Join(o.Rate.validate(), o.Common.validate())
 }
 
 func (o DeliverOptions) withDefaults() DeliverOptions {
+	if o.Rate.given() {
+		o.Common.withDefaults(openProducers)
+	}
 	o.Common.withDefaults(256)
 	orDefault(&o.Hosts, 32)
 	orDefault(&o.DrainTimeout, 30*time.Second)
@@ -258,42 +269,7 @@ func (o DeliverOptions) validate() error {
 	case o.Backlog < 0 || o.DrainTimeout < 0:
 		return errors.New("backlog and drain timeout must not be negative")
 	}
-	return o.Common.validate()
-}
-
-func (o LatenessOptions) withDefaults() LatenessOptions {
-	orDefault(&o.Rounds, 1)
-	orDefault(&o.Round, time.Minute)
-	orDefault(&o.Delay, 2*time.Second)
-	orDefault(&o.Spread, 3*time.Second)
-	orDefault(&o.Hosts, 32)
-	orDefault(&o.DrainTimeout, 30*time.Second)
-	if len(o.Rates) == 0 {
-		o.Rates = []int{100, 2000}
-	}
-	o.Common.withDefaults(32)
-	// Not before all delays are past do as many fall due as are published, but for
-	// those at the turn of the next second.
-	o.WarmUp = o.Delay + o.Spread + time.Second
-	o.DrainTimeout += o.WarmUp
-	return o
-}
-
-func (o LatenessOptions) validate() error {
-	for _, r := range o.Rates {
-		if r < 1 || r > 1_000_000 {
-			return fmt.Errorf("rate %d: want 1 to 1000000 a second", r)
-		}
-	}
-	switch {
-	case o.Delay < time.Millisecond || o.Spread < 0:
-		return fmt.Errorf("delay %v, spread %v: want a delay of at least 1ms and no negative spread", o.Delay, o.Spread)
-	case o.Background < 0 || o.Background > 1_000_000:
-		return fmt.Errorf("background of %d a second: want 0 to 1000000", o.Background)
-	case o.Hosts < 1 || o.Hosts > 250:
-		return fmt.Errorf("%d hosts: want 1 to 250", o.Hosts)
-	}
-	return o.Common.validate()
+	return errors.Join(o.Rate.validate(), o.Common.validate())
 }
 
 func (o IsolationOptions) withDefaults() IsolationOptions {

@@ -39,9 +39,6 @@ func Overload(ctx context.Context, o OverloadOptions) (*Report, error) {
 	return report, nil
 }
 
-// peakProducers find the rate of a saturated server.
-const peakProducers = 256
-
 // overload measures the peak and one load, on a server of their own.
 func overload(ctx context.Context, o *OverloadOptions, factor int) (run Run, err error) {
 	common := o.Common
@@ -58,15 +55,11 @@ func overload(ctx context.Context, o *OverloadOptions, factor int) (run Run, err
 	if err != nil {
 		return Run{}, err
 	}
-	side, err := d.through("peak", 0, server, peakProducers)
+	peak, err := d.peak(ctx, common, 0, server)
 	if err != nil {
 		return Run{}, err
 	}
-	peak, err := runRounds(ctx, &common, peakProducers, []contender{side})
-	if err != nil {
-		return Run{}, err
-	}
-	s, err := newStorm(o, d, server, float64(factor)*peak[0].Rate)
+	s, err := newStorm(o, d, server, float64(factor)*peak.Rate)
 	if err != nil {
 		return Run{}, err
 	}
@@ -75,10 +68,10 @@ func overload(ctx context.Context, o *OverloadOptions, factor int) (run Run, err
 		return Run{}, err
 	}
 	storm.Name = strconv.Itoa(factor) + "x"
-	goodput := storm.Stress.Delivered / peak[0].Rate
+	goodput := storm.Stress.Delivered / peak.Rate
 	return Run{
 		Concurrency: o.Concurrency[0],
-		Sides:       []Side{peak[0], storm},
+		Sides:       []Side{peak, storm},
 		Ratios:      []Ratio{{What: "goodput", Of: storm.Name, Over: "peak", Median: goodput, Min: goodput, Max: goodput}},
 	}, nil
 }
@@ -95,6 +88,7 @@ type storm struct {
 	once     sync.Once // starts pacer
 	fail     failures
 	offered  atomic.Int64
+	began    time.Time // the load, when all were connected
 	refused  *meter
 	accepted atomic.Pointer[meter] // of the window that runs
 }
@@ -105,8 +99,8 @@ func newStorm(o *OverloadOptions, d *delivery, server Server, rate float64) (*st
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	s := &storm{o: o, delivery: d, server: server, addr: addr, ledger: newLedger(0), refused: newMeter()}
-	s.pacer = newPacer(max(int(rate), 1))
 	s.refused.on.Store(true)
+	s.pacer = newPacer(max(int(rate), 1), &s.refused.on) // everything is measured
 	for _, host := range d.sink.hosts {
 		s.heads = append(s.heads, publishHead(server, addr, "http://"+host+"/", o.BodyBytes))
 	}
@@ -135,6 +129,7 @@ func (s *storm) run(ctx context.Context) (Side, error) {
 	}
 	connected.Wait()
 	begin := time.Now()
+	s.began = begin
 	var all []window
 	hist := newHistogram()
 	err := error(nil)
@@ -150,6 +145,7 @@ func (s *storm) run(ctx context.Context) (Side, error) {
 	lasted, arrived := time.Since(begin), s.ledger.settled.Load()
 	close(stop)
 	producers.Wait()
+	s.pacer.close()
 	if err == nil {
 		err = s.judge(ctx)
 	}
@@ -158,7 +154,7 @@ func (s *storm) run(ctx context.Context) (Side, error) {
 		return Side{}, err
 	}
 	side := s.side(all, lasted, arrived)
-	side.P50, side.P99, side.Max = quantile(hist, 50), quantile(hist, 99), time.Duration(hist.Max())
+	side.P50, side.P99, side.Max = quantile(hist, 50), quantile(hist, 99), longest(hist)
 	side.Stress.Drained = time.Since(begin) - lasted
 	if known {
 		side.Held = &held
@@ -169,12 +165,19 @@ func (s *storm) run(ctx context.Context) (Side, error) {
 // window lets the load go on for a twelfth of its time.
 func (s *storm) window(ctx context.Context) (w window, err error) {
 	begin := time.Now()
+	m := s.accepted.Load()
+	defer s.o.tell(func(now time.Time) Progress {
+		p := Progress{Side: "load", Doing: "offering", Elapsed: now.Sub(s.began), Length: s.o.Round}
+		p.Done, p.P50, p.P99 = m.glance(0)
+		p.Rate, p.Failed = float64(p.Done)/max(now.Sub(begin), time.Millisecond).Seconds(), s.fail.count.Load()
+		return p
+	})()
 	for length := s.o.Round / windows; time.Since(begin) < length && err == nil; {
 		now, _, _ := resident(s.server.PID)
 		w.resident = max(w.resident, now)
 		err = errors.Join(pause(ctx, min(usageEvery, length)), s.delivery.sink.damaged())
 	}
-	h := s.accepted.Load().take()
+	h := m.take()
 	w.Round = Round{
 		Rate: float64(h.TotalCount()) / time.Since(begin).Seconds(), Messages: h.TotalCount(),
 		P50: quantile(h, 50), P99: quantile(h, 99),
@@ -225,16 +228,16 @@ func (s *storm) produce(ctx context.Context, connected *sync.WaitGroup, stop <-c
 	}
 	connected.Done()
 	connected.Wait()
-	s.once.Do(func() { s.pacer.begin = time.Now() })
+	s.once.Do(func() { s.pacer.start() })
 	body := s.delivery.bodies.blank()
 	for {
-		if _, err := s.pacer.wait(stop); err != nil {
-			return
-		}
 		select {
-		case <-stop:
+		case <-stop: // wait would as well give a moment
 			return
 		default:
+		}
+		if _, err := s.pacer.wait(stop); err != nil {
+			return
 		}
 		if err := s.offer(w, body); err != nil {
 			s.fail.add(err)

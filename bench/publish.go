@@ -12,6 +12,9 @@ const octetStream = "Content-Type: application/octet-stream"
 // Publish measures how many publishes per second the server acknowledges, beside a
 // bare fasthttp server that answers the same requests and keeps nothing. The
 // messages are delayed (PublishOptions.Delay), so that no delivery takes part.
+//
+// With PublishOptions.Rate both sides are sent that many a second, and latencies count
+// from the moment at which each was to be sent (open loop).
 func Publish(ctx context.Context, o PublishOptions) (report *Report, err error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
@@ -23,11 +26,21 @@ func Publish(ctx context.Context, o PublishOptions) (report *Report, err error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := o.settle(ctx, server); err != nil {
+		return nil, err
+	}
 	echo, err := procs.start(ctx, RoleEcho)
 	if err != nil {
 		return nil, err
 	}
 	echo.Token = server.Token // the same requests, byte for byte but for the host
+	report = newReport("publish", "acked/s", &o.Common)
+	if o.Rate.given() {
+		if err := o.measureRate(ctx, server, echo, report); err != nil {
+			return nil, err
+		}
+		return report, nil
+	}
 	sides := make([]contender, 2)
 	if sides[0], err = publisher("server", server, &o); err != nil {
 		return nil, err
@@ -35,13 +48,21 @@ func Publish(ctx context.Context, o PublishOptions) (report *Report, err error) 
 	if sides[1], err = publisher("echo", echo, &o); err != nil {
 		return nil, err
 	}
-	report = newReport("publish", "acked/s", &o.Common)
+	more, err := newExtras(ctx, &o.Common, server)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, more.close()) }()
+	sides = more.sides(sides)
 	for _, c := range o.Concurrency {
+		sides[0].runtime = more.runtime()
 		results, err := runRounds(ctx, &o.Common, c, sides)
 		if err != nil {
 			return nil, err
 		}
 		report.add(c, results, [2]int{0, 1})
+		report.addWritten()
+		report.figures(sides[0].runtime.figures("publish")...)
 	}
 	return report, nil
 }
@@ -78,11 +99,16 @@ func publisher(name string, s Server, o *PublishOptions) (contender, error) {
 
 // publishHead is the head of a publish to a destination.
 func publishHead(s Server, addr, destination string, bodyBytes int, headers ...string) []byte {
+	return targetHead(s, addr, publishPrefix+destination, bodyBytes, headers...)
+}
+
+// targetHead is the head of a request that carries a message to any route.
+func targetHead(s Server, addr, target string, bodyBytes int, headers ...string) []byte {
 	headers = append(headers, octetStream)
 	if s.Token != "" {
 		headers = append(headers, "Authorization: Bearer "+s.Token)
 	}
-	return postHead(addr, publishPrefix+destination, bodyBytes, headers...)
+	return postHead(addr, target, bodyBytes, headers...)
 }
 
 func closeWires(wires []*wire) {

@@ -1,16 +1,25 @@
 package bench
 
 import (
+	"fmt"
 	"runtime"
 	"slices"
 	"time"
 )
 
-// Report is what a run found out.
+// reportFormat is the version of a report's JSON. Fields are added without a new one.
+const reportFormat = 1
+
+// Report is what a run found out. A saved one is read with ReadReport.
 type Report struct {
-	Scenario  string        `json:"scenario"` // publish, deliver, lateness, isolation, overload or pull
+	Format    int           `json:"format"`
+	Scenario  string        `json:"scenario"` // publish, deliver, batch, delayed, ...: what comes after "bench"
 	Unit      string        `json:"unit"`     // of the rates
 	Started   time.Time     `json:"started"`
+	Took      time.Duration `json:"took_ns"`
+	Build     string        `json:"build,omitempty"` // of the harness and of the server that it started
+	Fsync     string        `json:"fsync,omitempty"` // the server's
+	Machine   Machine       `json:"machine"`
 	GOOS      string        `json:"goos"`
 	GOARCH    string        `json:"goarch"`
 	CPUs      int           `json:"cpus"`
@@ -18,10 +27,24 @@ type Report struct {
 	Rounds    int           `json:"rounds"`
 	Round     time.Duration `json:"round_ns"`
 	Runs      []Run         `json:"runs"`
+	Peers     []PeerInfo    `json:"peers,omitempty"` // those that were looked for
+
+	began time.Time // with its monotonic clock
+	file  string    // that it was read from, without folder and extension
+}
+
+// title is the scenario, and the name of the file of one that is called otherwise: a scenario
+// with other flags.
+func (r *Report) title() string {
+	if r.file == "" || r.file == r.Scenario {
+		return r.Scenario
+	}
+	return r.Scenario + " (" + r.file + ")"
 }
 
 // Run is a comparison at one number of producers.
 type Run struct {
+	Name        string   `json:"name,omitempty"` // what is compared, in a report of several comparisons
 	Concurrency int      `json:"concurrency"`
 	Sides       []Side   `json:"sides"`
 	Ratios      []Ratio  `json:"ratios"`
@@ -40,17 +63,25 @@ type Figure struct {
 // Side is one side of a comparison, over all rounds.
 type Side struct {
 	Name       string        `json:"name"`
-	Rate       float64       `json:"rate"` // median of the rounds, messages per second
-	P50        time.Duration `json:"p50_ns"`
+	Rate       float64       `json:"rate"`   // median of the rounds, messages per second
+	P50        time.Duration `json:"p50_ns"` // this and the next two: 0 if not known
 	P99        time.Duration `json:"p99_ns"`
 	Max        time.Duration `json:"max_ns"`
-	CPU        time.Duration `json:"cpu_per_message_ns,omitempty"` // of its process; 0: not known
+	CPU        time.Duration `json:"cpu_per_message_ns,omitempty"`         // of its process; 0: not known
+	Harness    time.Duration `json:"harness_cpu_per_message_ns,omitempty"` // of producers and sink; 0: not known
 	Messages   int64         `json:"messages"`
-	Failed     int64         `json:"failed"`     // requests, the warm-ups' included
-	Duplicates int64         `json:"duplicates"` // arrivals of what had arrived
+	Failed     int64         `json:"failed"`                  // requests, the warm-ups' included
+	Duplicates int64         `json:"duplicates"`              // arrivals of what had arrived
+	Lost       int64         `json:"lost,omitempty"`          // of a peer: acknowledged, and not there
+	Durability string        `json:"durability,omitempty"`    // of a peer: what it does before it acknowledges
+	Written    int64         `json:"bytes_to_disk,omitempty"` // by its process, from its first round to its last
 	Rounds     []Round       `json:"rounds"`
 	Held       *Usage        `json:"held,omitempty"`   // by its process at most, where that is known
 	Stress     *Stress       `json:"stress,omitempty"` // of Overload's loads
+	Pace       *Pace         `json:"pace,omitempty"`   // of an open loop
+
+	operations int64     // that succeeded, the warm-ups' included
+	written    []float64 // bytes for each of them, round by round
 }
 
 // Stress is what became of a load that is more than the server can deliver. Rates are
@@ -73,7 +104,9 @@ type Round struct {
 	Rate     float64       `json:"rate"`
 	P50      time.Duration `json:"p50_ns"`
 	P99      time.Duration `json:"p99_ns"`
+	Max      time.Duration `json:"max_ns"`
 	CPU      time.Duration `json:"cpu_per_message_ns,omitempty"`
+	Harness  time.Duration `json:"harness_cpu_per_message_ns,omitempty"`
 	Messages int64         `json:"messages"`
 }
 
@@ -85,19 +118,47 @@ type Ratio struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
+
+	Values []float64 `json:"values,omitempty"` // of each round, where there are several
+}
+
+// title is what is compared, in words.
+func (q *Ratio) title() string {
+	title := q.Of + " / " + q.Over
+	if q.What != "" {
+		title += ", " + q.What
+	}
+	return title
 }
 
 func newReport(scenario, unit string, o *Common) *Report {
+	began := o.began
+	if began.IsZero() {
+		began = time.Now()
+	}
 	return &Report{
+		Format:    reportFormat,
 		Scenario:  scenario,
 		Unit:      unit,
-		Started:   time.Now().UTC().Truncate(time.Second),
+		Started:   began.UTC().Truncate(time.Second),
+		Build:     o.Setting.Build,
+		Fsync:     o.Setting.Fsync,
+		Machine:   readMachine(&o.Setting),
+		began:     began,
 		GOOS:      runtime.GOOS,
 		GOARCH:    runtime.GOARCH,
 		CPUs:      runtime.NumCPU(),
 		BodyBytes: o.BodyBytes,
 		Rounds:    o.Rounds,
 		Round:     o.Round,
+	}
+}
+
+// End says that the run is over, which sets Took. Whoever called the scenario does so before
+// the report is written. One that was read keeps its own.
+func (r *Report) End() {
+	if !r.began.IsZero() {
+		r.Took = time.Since(r.began).Round(time.Millisecond)
 	}
 }
 
@@ -110,21 +171,39 @@ func (r *Report) add(c int, sides []Side, pairs ...[2]int) {
 	r.Runs = append(r.Runs, run)
 }
 
+// figures adds to what the last comparison tells.
+func (r *Report) figures(all ...Figure) {
+	run := &r.Runs[len(r.Runs)-1]
+	run.Figures = append(run.Figures, all...)
+}
+
 // rates compares rates. No round has one of zero: such a round fails its run.
 func rates(of, over *Side) Ratio {
 	return ratio("", of, over, func(r Round) float64 { return r.Rate })
 }
 
-// ratio divides round by round, so that what changes between rounds cancels out.
+// ratio divides round by round, so that what changes between rounds cancels out. A round in
+// which there is nothing to divide by is left out.
 func ratio(what string, of, over *Side, value func(Round) float64) Ratio {
-	each := make([]float64, len(of.Rounds))
-	for i := range each {
-		each[i] = value(of.Rounds[i]) / value(over.Rounds[i])
+	q := Ratio{What: what, Of: of.Name, Over: over.Name}
+	for i := range of.Rounds {
+		// CPU time of a short round may be none: it comes in ticks.
+		if under := value(over.Rounds[i]); under > 0 {
+			q.Values = append(q.Values, value(of.Rounds[i])/under)
+		}
 	}
-	return Ratio{
-		What: what, Of: of.Name, Over: over.Name,
-		Median: median(each), Min: slices.Min(each), Max: slices.Max(each),
+	if len(q.Values) > 0 {
+		q.Median, q.Min, q.Max = median(q.Values), slices.Min(q.Values), slices.Max(q.Values)
 	}
+	return q
+}
+
+// text is the median of the rounds with their range.
+func (q *Ratio) text() string {
+	if q.Max == 0 {
+		return "not known"
+	}
+	return fmt.Sprintf("%.2f (%.2f to %.2f)", q.Median, q.Min, q.Max)
 }
 
 func pick(rounds []Round, f func(Round) float64) []float64 {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -16,11 +17,12 @@ import (
 // Role is what a child process is to the harness.
 type Role string
 
-// The roles. The first three are played by RunRole in a process of their own.
+// The roles. All but the last are played by RunRole in a process of their own.
 const (
 	RoleEcho   Role = "echo"   // answers a publish at once: what HTTP alone costs
 	RoleRelay  Role = "relay"  // accepts, acks, forwards, forgets: what two exchanges cost
 	RoleSink   Role = "sink"   // answers 200 to anything
+	RoleProbe  Role = "probe"  // publishes at a rate and says how long that took
 	RoleServer Role = "server" // the server to be measured
 )
 
@@ -32,10 +34,13 @@ const shutdownTimeout = time.Second
 // its end: a child holds its parent's pipe as in, and so does not outlive it.
 func RunRole(ctx context.Context, role Role, in io.Reader, out io.Writer) error {
 	play, ok := map[Role]func(context.Context, net.Listener) error{
-		RoleEcho: ServeEcho, RoleRelay: ServeRelay, RoleSink: ServeSink,
+		RoleEcho: ServeEcho, RoleRelay: ServeRelay, RoleSink: ServeSink, RoleProbe: ServeProbe,
 	}[role]
+	if spec, is := strings.CutPrefix(string(role), bridgePrefix); is {
+		play, ok = func(ctx context.Context, ln net.Listener) error { return serveBridge(ctx, ln, spec) }, true
+	}
 	if !ok {
-		return fmt.Errorf("unknown role %q: want echo, relay or sink", role)
+		return fmt.Errorf("unknown role %q: want echo, relay, sink, probe or a bridge", role)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -16,6 +17,12 @@ type contender struct {
 	pid  int  // its process; 0: it has none, or it is not known
 	acks bool // a message counts when its request is answered; else when it arrives
 
+	// processes, if any, are all that work for this side now, instead of pid.
+	processes func() []int
+
+	// durability is what an acknowledgement means, where that is another's promise.
+	durability string
+
 	// producers makes the operations of c producers, and a function that closes
 	// their connections.
 	producers func(ctx context.Context, c int) (ops []operation, closeAll func())
@@ -26,11 +33,24 @@ type contender struct {
 	begin  func(ctx context.Context, m *meter) error
 	finish func(ctx context.Context) error
 
+	// until, if any, is asked when the length of a round has passed: it goes on until
+	// there is no more to wait for.
+	until func() (more bool)
+
 	// damaged, if any, is why what was measured is void.
 	damaged func() error
 
+	// runtime, if any, follows the process's Go runtime.
+	runtime *goRuntime
+
 	// duplicates, if any, counts messages that came again.
 	duplicates func() int64
+
+	// lost, if any, counts acknowledged messages that are not there, of a side that may lose.
+	lost func() int64
+	// pace, if any, ends the open loop of a round and tells how far it kept its rate.
+	// It is called once for each round, when its producers have ended.
+	pace func(elapsed, p99 time.Duration) Pace
 }
 
 // tally adds up a contender's rounds.
@@ -39,7 +59,10 @@ type tally struct {
 	hist  *hdrhistogram.Histogram
 	cpu   time.Duration
 	timed int64 // messages of the rounds whose CPU time is known
+	own   time.Duration
+	disk  writes
 	err   error // the first failed request's
+	void  bool  // the present round's latencies are not what they should be
 }
 
 // runRounds lets the contenders take turns. The order rotates, so that none always
@@ -52,7 +75,8 @@ func runRounds(ctx context.Context, o *Common, c int, sides []contender) ([]Side
 	for round := range o.Rounds {
 		for i := range sides {
 			k := (round + i) % len(sides)
-			if err := tallies[k].round(ctx, o, c, &sides[k]); err != nil {
+			at := Progress{Side: sides[k].name, Concurrency: c, Step: round*len(sides) + i + 1, Steps: o.Rounds * len(sides)}
+			if err := tallies[k].round(ctx, o, &sides[k], at); err != nil {
 				return nil, fmt.Errorf("%s, c=%d, round %d: %w", sides[k].name, c, round+1, err)
 			}
 		}
@@ -64,31 +88,39 @@ func runRounds(ctx context.Context, o *Common, c int, sides []contender) ([]Side
 	return out, nil
 }
 
-func (t *tally) round(ctx context.Context, o *Common, c int, s *contender) error {
+func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress) error {
 	l := load{
 		warmUp: o.WarmUp, length: o.Round, patience: o.RequestTimeout,
-		meter: newMeter(), acks: s.acks, damaged: s.damaged,
+		meter: newMeter(), acks: s.acks, damaged: s.damaged, until: s.until,
 	}
+	defer o.follow(&l, at)()
 	if s.begin != nil {
 		if err := s.begin(ctx, l.meter); err != nil {
 			return err
 		}
 	}
-	ops, closeAll := s.producers(ctx, c)
+	ops, closeAll := s.producers(ctx, at.Concurrency)
 	defer closeAll()
-	l.ops, l.pid = ops, s.pid
+	l.ops, l.pid, l.processes, l.runtime = ops, s.pid, s.processes, s.runtime
+	t.disk.look(s.pid)
 	out, err := l.run(ctx)
 	if err != nil {
 		return err
+	}
+	hist := l.meter.take()
+	if s.pace != nil {
+		t.paced(s.pace(out.elapsed, quantile(hist, 99)))
 	}
 	if s.finish != nil {
 		if err := s.finish(ctx); err != nil {
 			return err
 		}
 	}
-	t.add(l.meter.take(), out)
+	t.disk.round(s.pid, out.done)
+	t.add(hist, out)
+	s.runtime.share(t.side.Rounds[len(t.side.Rounds)-1].Messages)
 	r := t.side.Rounds[len(t.side.Rounds)-1]
-	o.Log.Info("round", "side", s.name, "c", c, "rate", int64(r.Rate),
+	o.Log.Info("round", "side", s.name, "c", at.Concurrency, "rate", int64(r.Rate),
 		slog.Duration("p50", r.P50), slog.Duration("p99", r.P99))
 	if t.side.Failed*100 > t.side.Messages {
 		return fmt.Errorf("%w: %d, and %d did not; the first: %w", ErrFailing, t.side.Failed, t.side.Messages, t.err)
@@ -99,22 +131,42 @@ func (t *tally) round(ctx context.Context, o *Common, c int, s *contender) error
 	return nil
 }
 
+// paced notes how an open loop went.
+func (t *tally) paced(p Pace) {
+	t.void = p.void()
+	if t.side.Pace == nil {
+		t.side.Pace = &p
+		return
+	}
+	t.side.Pace.add(p)
+}
+
 func (t *tally) add(h *hdrhistogram.Histogram, out outcome) {
 	r := Round{
 		Messages: h.TotalCount(),
 		Rate:     float64(h.TotalCount()) / out.elapsed.Seconds(),
 		P50:      quantile(h, 50),
 		P99:      quantile(h, 99),
+		Max:      longest(h),
+	}
+	if t.void { // the rate stands, but these latencies are not the side's
+		r.P50, r.P99, r.Max = 0, 0, 0
+	} else {
+		t.hist.Merge(h)
 	}
 	if out.cpuOK && r.Messages > 0 {
 		r.CPU = out.cpu / time.Duration(r.Messages)
 		t.cpu += out.cpu
 		t.timed += r.Messages
 	}
-	t.hist.Merge(h)
+	if r.Messages > 0 {
+		r.Harness = out.harness / time.Duration(r.Messages)
+	}
+	t.own += out.harness
 	t.side.Rounds = append(t.side.Rounds, r)
 	t.side.Messages += r.Messages
 	t.side.Failed += out.failed
+	t.side.operations += out.done
 	if t.err == nil {
 		t.err = out.err
 	}
@@ -125,18 +177,34 @@ func (t *tally) close(s *contender) Side {
 	side := t.side
 	side.Rate = median(pick(side.Rounds, func(r Round) float64 { return r.Rate }))
 	side.P50, side.P99 = quantile(t.hist, 50), quantile(t.hist, 99)
-	side.Max = time.Duration(t.hist.Max())
+	side.Max = longest(t.hist)
 	if t.timed > 0 {
 		side.CPU = t.cpu / time.Duration(t.timed)
 	}
+	if side.Messages > 0 {
+		side.Harness = t.own / time.Duration(side.Messages)
+	}
+	side.Written, side.written = t.disk.total, t.disk.each
 	if s.duplicates != nil {
 		side.Duplicates = s.duplicates()
 	}
+	if s.lost != nil {
+		side.Lost = s.lost()
+	}
+	side.Durability = s.durability
 	return side
 }
 
 func quantile(h *hdrhistogram.Histogram, percent float64) time.Duration {
 	return time.Duration(h.ValueAtPercentile(percent))
+}
+
+// longest is the largest value, 0 if there is none.
+func longest(h *hdrhistogram.Histogram) time.Duration {
+	if h.TotalCount() == 0 {
+		return 0
+	}
+	return time.Duration(h.Max())
 }
 
 // hostOf is the address to dial for a URL.
@@ -175,4 +243,24 @@ func (c *children) server(ctx context.Context, given Server) (Server, error) {
 		return given, nil
 	}
 	return c.start(ctx, RoleServer)
+}
+
+// kill ends the youngest child as a crash does.
+func (c *children) kill() error {
+	child := c.all[len(c.all)-1]
+	if child.life == nil {
+		return errors.New("this Spawn cannot kill a server")
+	}
+	return child.life.Kill()
+}
+
+// again starts the youngest child, which was killed, on the data that it has left.
+func (c *children) again(ctx context.Context) (*Child, error) {
+	last := &c.all[len(c.all)-1]
+	child, err := (*last).life.Start(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start it again: %w", err)
+	}
+	*last = child
+	return child, nil
 }

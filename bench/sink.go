@@ -21,6 +21,7 @@ type sink struct {
 	ledgers []atomic.Pointer[ledger] // by side
 	meter   atomic.Pointer[meter]    // of the round that is measured; may be nil
 	answer  time.Duration            // how long each request takes
+	decode  func([]byte) []byte      // what bodies travel in, if anything
 
 	damage atomic.Pointer[error] // the first
 	ctx    context.Context       // until close
@@ -36,13 +37,19 @@ func openSink(hosts, sides int, b *bodies) (*sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sink{bodies: b, clock: b.elapsed, ledgers: make([]atomic.Pointer[ledger], sides)}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s := newSink(sides, b)
 	for _, ln := range listeners {
 		s.hosts = append(s.hosts, ln.Addr().String())
 		s.serve(ln, s.handle)
 	}
 	return s, nil
+}
+
+// newSink makes a sink without hosts. The caller closes it.
+func newSink(sides int, b *bodies) *sink {
+	s := &sink{bodies: b, clock: b.elapsed, ledgers: make([]atomic.Pointer[ledger], sides)}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
 }
 
 // serve serves ln until the sink is closed. It takes ln over.
@@ -84,31 +91,47 @@ func (s *sink) close() error {
 
 func (s *sink) handle(ctx *fasthttp.RequestCtx) {
 	if err := s.arrive(ctx.Request.Body()); err != nil {
-		s.damage.CompareAndSwap(nil, &err)
-		ctx.SetStatusCode(fasthttp.StatusBadRequest)
+		s.spoil(ctx, err)
 	}
 	if s.answer > 0 {
 		_ = pause(s.ctx, s.answer)
 	}
 }
 
+// spoil notes that something arrived which voids the run.
+func (s *sink) spoil(ctx *fasthttp.RequestCtx, err error) {
+	s.damage.CompareAndSwap(nil, &err)
+	ctx.SetStatusCode(fasthttp.StatusBadRequest)
+}
+
+// arrivalShards is how many parts of a meter arrivals are spread over.
+const arrivalShards = 16
+
 func (s *sink) arrive(body []byte) error {
 	now := s.clock() // before anything else: it is the arrival
+	if s.decode != nil {
+		body = s.decode(body)
+	}
 	stamp, ours, err := s.bodies.read(body)
 	if err != nil || !ours {
 		return err
 	}
+	return s.note(stamp, stamp.side, now)
+}
+
+// note notes the arrival of a message in the ledger of a side.
+func (s *sink) note(stamp stamp, side uint64, now time.Duration) error {
 	latency := now - stamp.from
 	var l *ledger
-	if stamp.side < uint64(len(s.ledgers)) {
-		l = s.ledgers[stamp.side].Load()
+	if side < uint64(len(s.ledgers)) {
+		l = s.ledgers[side].Load()
 	}
 	if l == nil {
-		return fmt.Errorf("%w: side %d does not exist", ErrCorrupt, stamp.side)
+		return fmt.Errorf("%w: side %d does not exist", ErrCorrupt, side)
 	}
 	first, err := l.arrive(stamp.seq)
 	if m := s.meter.Load(); first && m != nil && !l.unmeasured {
-		m.record(stamp.seq, latency)
+		m.record(stamp.seq%arrivalShards, latency)
 	}
 	if latency < 0 {
 		err = errors.Join(err, fmt.Errorf("%w: number %d, by %v", ErrEarly, stamp.seq, -latency))

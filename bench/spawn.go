@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	startTimeout = 30 * time.Second
+	startTimeout = 2 * time.Minute // a server may have a gigabyte of log to replay
 	stopTimeout  = 20 * time.Second
 	stderrKept   = 4 << 10
 )
@@ -27,7 +27,22 @@ type Spawn func(ctx context.Context, role Role) (*Child, error)
 // Child is a running process.
 type Child struct {
 	Server
+	life *Life // nil: it can only be stopped
 	stop func() error
+}
+
+// Life is what can be done with a server beside stopping it. Each function is called
+// once at most, but for Said.
+type Life struct {
+	// Kill ends the process as SIGKILL does and waits for it. Its data stay.
+	Kill func() error
+
+	// Start starts it again on the same data, after a Kill. The child that it returns
+	// has taken them over, and is the one to be stopped.
+	Start func(ctx context.Context) (*Child, error)
+
+	// Said returns the end of what it has logged so far, 4 KiB at most.
+	Said func() string
 }
 
 // NewChild makes a Child for a Spawn of the caller's own. stop ends the process
@@ -36,13 +51,21 @@ func NewChild(s Server, stop func() error) *Child {
 	return &Child{Server: s, stop: stop}
 }
 
-// Stop ends the process and waits for it. An unclean exit is an error.
+// WithLife makes c one that can be killed and started again.
+func (c *Child) WithLife(l Life) *Child {
+	c.life = &l
+	return c
+}
+
+// Stop ends the process and waits for it. An unclean exit is an error, but for that of a
+// process that was killed by its Life.
 func (c *Child) Stop() error { return c.stop() }
 
 // Reexec starts children from an executable, by default the one that is running.
 // A child says on standard output where it listens, in a line that ends in
 // "running at <url>"; a server's first start prints its token before that, in a
-// line "export QSTASH_TOKEN=<token>".
+// line "export QSTASH_TOKEN=<token>", and where its admin listener is, in a line
+// "Admin: <url>/healthz, ...".
 type Reexec struct {
 	// Path of the executable. Default: os.Executable.
 	Path string
@@ -50,7 +73,7 @@ type Reexec struct {
 	// RoleArgs come before a role's name. Default: bench role.
 	RoleArgs []string
 
-	// ServeArgs start the server; --data, --listen 127.0.0.1:0, --admin.listen off
+	// ServeArgs start the server; --data, --listen and --admin.listen 127.0.0.1:0
 	// and --destinations.allow 127.0.0.0/8 are put behind the first of them, so
 	// that later ones win. Default: serve.
 	ServeArgs []string
@@ -93,20 +116,31 @@ func (r Reexec) serve(ctx context.Context, path string) (*Child, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the server's data directory: %w", err)
 	}
+	return r.serveOn(ctx, path, data, "")
+}
+
+// serveOn starts the server on a data directory, which goes when the server is stopped.
+// token is what an earlier start on it has said.
+func (r Reexec) serveOn(ctx context.Context, path, data, token string) (*Child, error) {
 	args := r.ServeArgs
 	if len(args) == 0 {
 		args = []string{"serve"}
 	}
 	full := append([]string{
 		args[0], "--data", data, "--listen", "127.0.0.1:0",
-		"--admin.listen", "off", "--destinations.allow", "127.0.0.0/8",
+		"--admin.listen", "127.0.0.1:0", "--destinations.allow", "127.0.0.0/8",
 	}, args[1:]...)
 	child, err := r.start(ctx, RoleServer, path, full)
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(data))
 	}
-	stop := child.stop
+	child.Data = data
+	if child.Token == "" {
+		child.Token = token
+	}
+	stop, kept := child.stop, child.Token
 	child.stop = func() error { return errors.Join(stop(), os.RemoveAll(data)) }
+	child.life.Start = func(ctx context.Context) (*Child, error) { return r.serveOn(ctx, path, data, kept) }
 	return child, nil
 }
 
@@ -133,7 +167,7 @@ func (r Reexec) start(ctx context.Context, role Role, path string, args []string
 		return nil, errors.Join(err, p.stop())
 	}
 	server.PID = p.cmd.Process.Pid
-	return NewChild(server, p.stop), nil
+	return NewChild(server, p.stop).WithLife(Life{Kill: p.kill, Said: p.stderr.String}), nil
 }
 
 // process is a child and the goroutine that reads its output and waits for it.
@@ -142,6 +176,7 @@ type process struct {
 	role   Role
 	stdin  io.Closer
 	stderr tail
+	killed bool          // by kill
 	done   chan struct{} // closed when it has ended
 	err    error         // valid then
 }
@@ -154,6 +189,9 @@ func (p *process) watch(stdout io.Reader, ready chan<- Server) {
 		line := strings.TrimSpace(lines.Text())
 		if token, ok := strings.CutPrefix(line, "export QSTASH_TOKEN="); ok {
 			s.Token = strings.Trim(token, `"'`)
+		}
+		if urls, ok := strings.CutPrefix(line, "Admin: "); ok {
+			s.Admin, _, _ = strings.Cut(urls, "/healthz")
 		}
 		if _, url, ok := strings.Cut(line, "running at "); ok && s.URL == "" {
 			s.URL = strings.TrimSuffix(url, "/")
@@ -195,9 +233,19 @@ func (p *process) stop() error {
 		_ = p.cmd.Process.Kill()
 		<-p.done
 	}
-	if p.err != nil {
+	if p.err != nil && !p.killed {
 		return fmt.Errorf("the %s ended with %w: %s", p.role, p.err, p.stderr.String())
 	}
+	return nil
+}
+
+// kill ends the child as a crash does. It must not run beside stop.
+func (p *process) kill() error {
+	p.killed = true
+	if err := p.cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("kill the %s: %w: %s", p.role, err, p.stderr.String())
+	}
+	<-p.done
 	return nil
 }
 

@@ -14,16 +14,14 @@ type Attempt struct {
 	// URL is absolute, http or https. The bytes after the authority become the
 	// request target unchanged: no path is cleaned, nothing is decoded.
 	URL string
-	// Host is the pool key, as HostKey(URL) returns it. Empty or not matching
-	// the URL: Do computes it.
-	Host string
 	// Header is sent in order between Host and Content-Length, which Do adds.
 	// A name for which ForbiddenHeader is true fails the attempt.
 	Header []Header
 	// Body is sent with every method if it is not empty. Do does not keep it.
 	Body []byte
 	// Timeout bounds everything: look-up, connecting, TLS, writing, and reading
-	// the answer to its end. Default: Options.Timeout.
+	// the answer to its end. Default: Options.Timeout. An attempt may end late by an
+	// eighth of it, at most by 250 ms.
 	Timeout time.Duration
 }
 

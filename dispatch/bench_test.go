@@ -65,9 +65,8 @@ func BenchmarkDo(b *testing.B) {
 		b.Run(fmt.Sprintf("client=dispatch/goroutines=%d", n), func(b *testing.B) {
 			url := newEcho(b) + "/hook?x=1"
 			c := newClient(b, Options{})
-			key, _ := HostKey(url)
 			spread(b, n, func() func() error {
-				a := &Attempt{Method: "POST", URL: url, Host: key, Header: benchHeader, Body: body, Timeout: time.Minute}
+				a := &Attempt{Method: "POST", URL: url, Header: benchHeader, Body: body, Timeout: time.Minute}
 				r := new(Result)
 				return func() error {
 					c.Do(a, r)

@@ -55,22 +55,27 @@ func New(o Options) (*Client, error) {
 func (c *Client) Do(a *Attempt, r *Result) {
 	start := time.Now()
 	r.reset()
-	err := c.do(a, r, start)
-	r.Timing.Total = time.Since(start)
+	end, err := c.do(a, r, start)
+	if err != nil || end.IsZero() {
+		end = time.Now()
+	}
+	r.Timing.Total = end.Sub(start)
 	if err != nil {
 		c.fail(r, err)
 	}
 	c.counters.count(r)
 }
 
-func (c *Client) do(a *Attempt, r *Result, start time.Time) error {
+// do returns when the answer was complete.
+func (c *Client) do(a *Attempt, r *Result, start time.Time) (end time.Time, err error) {
 	if !c.enter() {
-		return fail(Canceled, ErrClosed, "the server is shutting down")
+		return end, fail(Canceled, ErrClosed, "the server is shutting down")
 	}
 	defer c.wg.Done()
 	x := acquireExchange(c, a, r, start)
 	defer releaseExchange(x)
-	return x.run()
+	err = x.run()
+	return x.end, err
 }
 
 // fail leaves nothing of an answer in r that did not come whole.

@@ -18,6 +18,7 @@ type conn struct {
 	tcp      *net.TCPConn
 	madeAt   time.Time
 	idleAt   time.Time
+	until    time.Time // the deadline of both reading and writing; zero: not known
 	raw      syscall.RawConn
 	peek     func(fd uintptr) bool // sets quiet; made once to keep get free of allocations
 	quiet    bool
@@ -34,18 +35,34 @@ func newConn(nc net.Conn, tcp *net.TCPConn) *conn {
 	return c
 }
 
+// lateMax bounds how late an attempt on a kept connection may time out.
+const lateMax = 250 * time.Millisecond
+
+// arm sees to it that the connection gives up after deadline, of an attempt that may take
+// timeout. Moving a deadline costs more than it should on each attempt: one that was set a
+// little later stands for those of a while.
+func (c *conn) arm(deadline time.Time, timeout time.Duration) {
+	slack := min(timeout/8, lateMax)
+	if late := c.until.Sub(deadline); late >= 0 && late <= slack {
+		return
+	}
+	c.until = deadline
+	if !c.idleAt.IsZero() { // it was kept, and others will follow
+		c.until = deadline.Add(slack)
+	}
+	_ = c.SetDeadline(c.until)
+}
+
 // usable is true if a kept connection is still open and silent. A server that
 // closed it left an end of stream there, and one that timed it out may have left
-// a 408 that would be read as the answer to our next request. It comes with
-// deadline set: the one of the previous attempt may have passed.
-func (c *conn) usable(deadline time.Time) bool {
-	_ = c.SetDeadline(deadline)
+// a 408 that would be read as the answer to our next request.
+func (c *conn) usable() bool {
 	c.quiet = false
 	if c.raw == nil || c.raw.Read(c.peek) != nil || !c.quiet {
 		return false
 	}
 	if tc, ok := c.Conn.(*tls.Conn); ok {
-		return c.drained(tc, deadline)
+		return c.drained(tc)
 	}
 	return true
 }
@@ -53,10 +70,10 @@ func (c *conn) usable(deadline time.Time) bool {
 // drained is true if TLS holds nothing for us either. It reads ahead of what it is
 // asked for, so bytes that follow an answer in the same segment are not in the
 // socket any more when that is peeked at.
-func (c *conn) drained(tc *tls.Conn, deadline time.Time) bool {
+func (c *conn) drained(tc *tls.Conn) bool {
 	_ = tc.SetReadDeadline(time.Unix(1, 0)) // only what is there, no system call
 	n, err := tc.Read(c.probe[:])
-	_ = tc.SetReadDeadline(deadline)
+	_ = tc.SetReadDeadline(c.until)
 	return n == 0 && isTimeout(err)
 }
 

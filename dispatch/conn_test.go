@@ -77,8 +77,7 @@ func TestCloseGoesToTCP(t *testing.T) {
 	})
 	c := newClient(t, Options{})
 	do(t, c, Attempt{URL: s.URL}).want(t, OK, 200, "")
-	key, _ := HostKey(s.URL)
-	p, _ := c.registry.pools.Load(key)
+	p := poolOf(c, s.URL)
 	idle := p.mu.idle[0]
 	idle.Conn = noClose{idle.Conn, t}
 	do(t, c, Attempt{URL: s.URL}).want(t, Closed, 0, "in the middle of the response body")
@@ -130,8 +129,7 @@ func TestPanic(t *testing.T) {
 			c := newClient(t, Options{})
 			a := Attempt{URL: s.URL, Body: make([]byte, tc.body), Timeout: time.Minute}
 			do(t, c, a).want(t, OK, 200, "")
-			key, _ := HostKey(s.URL)
-			p, _ := c.registry.pools.Load(key)
+			p := poolOf(c, s.URL)
 			idle := p.mu.idle[0]
 			idle.Conn = &panicking{idle.Conn, tc.read, tc.write}
 			func() {

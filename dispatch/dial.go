@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/netip"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -36,8 +35,8 @@ type endpoint struct {
 	port uint16
 }
 
-func (tr *trust) endpoint(t *target) endpoint {
-	e := endpoint{host: strings.ToLower(t.host), addr: t.addr, port: t.port}
+func (tr *trust) endpoint(t *target, host string) endpoint {
+	e := endpoint{host: host, addr: t.addr, port: t.port}
 	if t.tls {
 		e.tls = tr.tls.Clone()
 		e.tls.ServerName = e.host

@@ -239,18 +239,3 @@ func TestNoProxy(t *testing.T) {
 		t.Error("the proxy was used")
 	}
 }
-
-// TestWrongKey: a pool key that does not belong to the URL sends nothing astray.
-func TestWrongKey(t *testing.T) {
-	a, b := newRawServer(t, serveOK), newRawServer(t, serveOK)
-	c := newClient(t, Options{})
-	do(t, c, Attempt{URL: a.URL}).want(t, OK, 200, "")
-	for _, key := range []string{a.URL, "", "nonsense"} {
-		var r Result
-		c.Do(&Attempt{Method: "POST", URL: b.URL + "/", Host: key, Timeout: 5 * time.Second}, &r)
-		r.want(t, OK, 200, "")
-	}
-	if a.reqs.Load() != 1 || b.reqs.Load() != 3 || c.Stats().Hosts != 2 {
-		t.Errorf("%d and %d requests, stats %+v", a.reqs.Load(), b.reqs.Load(), c.Stats())
-	}
-}

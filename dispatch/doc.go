@@ -4,7 +4,7 @@
 //	c, err := dispatch.New(dispatch.Options{Policy: policy})
 //	...
 //	var r dispatch.Result
-//	c.Do(&dispatch.Attempt{Method: "POST", URL: u, Host: key, Body: body, Timeout: time.Minute}, &r)
+//	c.Do(&dispatch.Attempt{Method: "POST", URL: u, Body: body, Timeout: time.Minute}, &r)
 //	if r.Class == dispatch.OK && r.Status/100 == 2 { ... }
 //
 // # One attempt

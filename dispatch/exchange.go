@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"sync"
@@ -11,8 +10,10 @@ import (
 )
 
 const (
-	writeBuffer     = 4 << 10
 	readBufferSmall = 4 << 10
+	// inlineBytes is the size up to which a body is copied behind the headers, so that
+	// one write sends both.
+	inlineBytes = 8 << 10
 	// earlyAnswerBytes is the body size from which the answer is awaited while
 	// the request is still being written. A smaller request fits into the
 	// socket's buffers, so that writing it cannot block on a server that answers
@@ -47,6 +48,9 @@ const (
 )
 
 var (
+	// errStale: a kept connection was closed, or has something to read, before anything
+	// was written.
+	errStale   = errors.New("dispatch: connection is stale")
 	errTrickle = errors.New("headers came in too many pieces")
 	errFlood   = errors.New("more was sent than is read")
 )
@@ -60,30 +64,52 @@ type exchange struct {
 	r *Result
 	t target
 
-	req  fasthttp.Request
-	resp fasthttp.Response
+	resp fasthttp.Response // of an answer that is not plain
 
 	start, deadline time.Time
 	timeout         time.Duration
 	phase           phase
 
-	conn *conn
+	conn   *conn
+	kept   bool   // conn was kept: it may have been closed, or answered without being asked
+	volley volley // how the request goes out, if conn is plain TCP
 	// What reading from conn has shown, see Read.
-	got     int // bytes
-	budget  int // bytes: got does not exceed it
+	ahead   []byte // read and not parsed: what Read returns first
+	got     int    // bytes
+	budget  int    // bytes: got does not exceed it
 	reads   int
 	inBody  bool
 	readErr error
 	fixed   fixedBody
 	keep    int  // bytes of a body, Options.MaxResponse
+	parsed  bool // resp is in use
 	large   bool // resp may hold much memory
 
-	err error // result of roundTrip
+	answer     plainAnswer
+	first, end time.Time // when the answer began, and when it was complete, if it was
 }
 
-type exchangeKey struct{}
+var exchangePool = sync.Pool{New: func() any {
+	x := new(exchange)
+	discreet(&x.resp)
+	x.volley.init()
+	return x
+}}
 
-var exchangePool = sync.Pool{New: func() any { return new(exchange) }}
+// discreet has fasthttp leave what a server sent out of its errors. There is no way to
+// say so but to be a HostClient's response once.
+func discreet(resp *fasthttp.Response) {
+	hc := fasthttp.HostClient{Transport: noTransport{}, SecureErrorLogMessage: true, MaxIdemponentCallAttempts: 1}
+	var req fasthttp.Request
+	_ = hc.Do(&req, resp)
+}
+
+// noTransport sends nothing.
+type noTransport struct{}
+
+func (noTransport) RoundTrip(*fasthttp.HostClient, *fasthttp.Request, *fasthttp.Response) (retry bool, err error) {
+	return false, nil
+}
 
 func acquireExchange(c *Client, a *Attempt, r *Result, start time.Time) *exchange {
 	x := exchangePool.Get().(*exchange)
@@ -102,70 +128,58 @@ func releaseExchange(x *exchange) {
 	if x.large {
 		return // not kept for an attempt that needs a fraction of it
 	}
-	x.req.Reset()
-	x.resp.Reset()
+	if x.parsed {
+		x.resp.Reset()
+		x.parsed = false
+	}
 	x.c, x.p, x.a, x.r, x.conn = nil, nil, nil, nil, nil
-	x.t, x.phase = target{}, ""
-	x.fixed = fixedBody{}
-	x.got, x.reads, x.inBody, x.readErr, x.err = 0, 0, false, nil, nil
+	x.t, x.phase, x.kept, x.end = target{}, "", false, time.Time{}
+	x.fixed, x.ahead = fixedBody{}, nil
+	x.got, x.reads, x.inBody, x.readErr = 0, 0, false, nil
 	exchangePool.Put(x)
 }
 
-// run prepares the request and hands it to the host's fasthttp client, which
-// calls roundTrip.
+// run checks the request, finds the host's connections and makes the attempt.
 func (x *exchange) run() (err error) {
 	if x.t, err = parseURL(x.a.URL); err != nil {
 		return fail(Protocol, err, "%s", err)
 	}
-	if err = buildRequest(&x.req, x.a, &x.t); err != nil {
+	if err = checkRequest(x.a); err != nil {
 		return err
 	}
-	x.p = x.c.registry.acquire(x.a.Host, &x.t, x.start)
+	x.p = x.c.registry.acquire(&x.t, x.start)
 	defer x.c.registry.release(x.p)
-	x.req.SetRequestURI("/")
-	if x.t.tls {
-		x.req.URI().SetScheme("https")
-	}
-	x.req.SetUserValue(exchangeKey{}, x)
-	if err = x.p.hc.Do(&x.req, &x.resp); x.err == nil && err != nil {
-		return protocolFailure(err, x.c.opts.MaxHeader)
-	}
-	return x.err
+	return x.roundTrip()
 }
 
-// transport gives a fasthttp.HostClient the connections of our pools.
-type transport struct{}
-
-// RoundTrip never asks fasthttp to retry.
-func (transport) RoundTrip(_ *fasthttp.HostClient, req *fasthttp.Request, _ *fasthttp.Response) (retry bool, err error) {
-	x := req.UserValue(exchangeKey{}).(*exchange)
-	// Only now: HostClient.Do has parsed the URI, and a request whose URI was
-	// parsed is written with fasthttp's spelling of it.
-	req.SetRequestURI(x.t.uri)
-	x.err = x.roundTrip()
-	return false, x.err
-}
-
-// roundTrip runs the exchange on a kept connection if there is one, and on a
-// fresh one if there is none or if it turns out to be closed without a byte of an
+// roundTrip runs the exchange on a kept connection if there is one that is still good,
+// and on a fresh one if there is none or if it turns out to be closed without a byte of an
 // answer. The latter happens once: a fresh connection is never replaced.
 func (x *exchange) roundTrip() error {
-	if c := x.p.get(x.start, x.deadline); c != nil {
-		x.c.counters.reused.Add(1)
-		x.r.Timing.Reused = true
-		x.conn = c
+	for c := x.p.get(x.start); c != nil; c = x.p.get(x.start) {
+		x.use(c, true)
 		err := x.attempt()
+		if err == errStale {
+			continue // nothing was sent on it
+		}
+		x.c.counters.reused.Add(1)
 		if err == nil || !x.lostRace(err) {
+			x.r.Timing.Reused = true
 			return x.explain(err)
 		}
 		x.c.counters.redials.Add(1)
-		x.r.Timing.Reused = false
 		x.readErr, x.reads = nil, 0
+		break
 	}
 	if err := x.connect(); err != nil {
 		return x.explain(err)
 	}
 	return x.explain(x.attempt())
+}
+
+func (x *exchange) use(c *conn, kept bool) {
+	x.conn, x.kept, x.end = c, kept, time.Time{}
+	c.arm(x.deadline, x.timeout)
 }
 
 // lostRace is true if the server closed a kept connection before it can have
@@ -197,8 +211,7 @@ func (x *exchange) connect() error {
 		}
 		return err
 	}
-	x.conn = newConn(nc, tcp)
-	_ = x.conn.SetDeadline(x.deadline)
+	x.use(newConn(nc, tcp), false)
 	if err := x.p.add(x.conn); err != nil {
 		x.p.discard(x.conn)
 		return err
@@ -215,19 +228,28 @@ func (x *exchange) attempt() error {
 			x.p.discard(x.conn)
 		}
 	}()
+	if x.kept && !x.volleys() && !x.conn.usable() {
+		return errStale
+	}
 	keep, err := x.sendReceive()
+	if x.end.IsZero() {
+		x.end = time.Now()
+	}
 	if keep {
-		x.p.put(x.conn)
+		x.p.put(x.conn, x.end)
 	}
 	return err
 }
 
-// sendReceive writes and reads, one after the other if the request is small. A
+// sendReceive writes and reads, at once or one after the other if the request is small. A
 // large body is written by a second goroutine, so that an early answer counts
 // although the server reads no further; that goroutine has ended before
 // sendReceive returns or panics, since the body is the caller's.
 func (x *exchange) sendReceive() (keep bool, err error) {
 	x.phase = sending
+	if x.volleys() {
+		return x.sendVolley()
+	}
 	if len(x.a.Body) < earlyAnswerBytes {
 		sendErr := x.send()
 		x.phase = waiting
@@ -240,6 +262,7 @@ func (x *exchange) sendReceive() (keep bool, err error) {
 	// A server that has read everything has let the write finish; anything else
 	// is cut off here.
 	sendErr := w.stop()
+	x.conn.until = time.Time{} // stop has moved one of its deadlines
 	if x.phase == sending && sendErr == nil {
 		x.phase = waiting
 	}
@@ -258,14 +281,19 @@ func (x *exchange) settle(keep bool, readErr, sendErr error) (bool, error) {
 // send writes the request. If that fails for another reason than time, an answer
 // may still be on its way, and reading gets lastWords to find it.
 func (x *exchange) send() error {
-	w := writers.Get().(*bufio.Writer)
-	w.Reset(x.conn)
-	err := x.req.Write(w)
-	if err == nil {
-		err = w.Flush()
+	buf := requests.Get().(*[]byte)
+	body := x.fill(buf)
+	_, err := x.conn.Write(*buf)
+	putRequest(buf)
+	if err == nil && len(body) > 0 {
+		_, err = x.conn.Write(body)
 	}
-	w.Reset(nil)
-	writers.Put(w)
+	return x.lastRead(err)
+}
+
+// lastRead moves the deadline of reading to lastWords if writing failed, unless that was
+// for want of time. It returns err.
+func (x *exchange) lastRead(err error) error {
 	if err != nil && !isTimeout(err) {
 		if soon := time.Now().Add(lastWords); soon.Before(x.deadline) {
 			_ = x.conn.SetReadDeadline(soon)
@@ -274,7 +302,27 @@ func (x *exchange) send() error {
 	return err
 }
 
-var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, writeBuffer) }}
+// requests are buffers for the headers of a request, and a body up to inlineBytes. None
+// above requestMax is kept.
+var requests = sync.Pool{New: func() any { return new(make([]byte, 0, 2<<10)) }}
+
+const requestMax = 16 << 10
+
+func putRequest(buf *[]byte) {
+	if cap(*buf) <= requestMax {
+		requests.Put(buf)
+	}
+}
+
+// fill renders the request into buf and returns what of the body is to be sent after it.
+func (x *exchange) fill(buf *[]byte) (rest []byte) {
+	*buf = appendHead((*buf)[:0], x.a, &x.t)
+	if len(x.a.Body) > inlineBytes {
+		return x.a.Body
+	}
+	*buf = append(*buf, x.a.Body...)
+	return nil
+}
 
 // pickError prefers what reading showed, unless reading only gave up because
 // writing had failed before.
@@ -317,7 +365,7 @@ func (x *exchange) explainClosed(err error) error {
 	case x.got == 0:
 		return fail(Closed, err, "connection closed before the response")
 	case x.inBody:
-		return fail(Closed, err, "connection closed in the middle of the response body (status %d)", x.resp.StatusCode())
+		return fail(Closed, err, "connection closed in the middle of the response body (status %d)", x.r.Status)
 	}
 	return fail(Closed, err, "connection closed in the middle of the response headers")
 }

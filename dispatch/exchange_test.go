@@ -360,3 +360,20 @@ func (r slowResolver) LookupNetIP(context.Context, string, string) ([]netip.Addr
 	time.Sleep(r.pause)
 	return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
 }
+
+// TestRoomForAPart: a socket that takes only a part of the request at once gets the rest,
+// on a fresh connection and on a kept one.
+func TestRoomForAPart(t *testing.T) {
+	s, reqs := capture(t)
+	c := newClient(t, Options{})
+	long := strings.Repeat("v", 1<<20)
+	for i := range 3 {
+		do(t, c, Attempt{URL: s.URL, Header: []Header{{"X-Long", long}}, Body: []byte("body")}).want(t, OK, 200, "")
+		if req := <-reqs; !strings.HasSuffix(req, "\r\nX-Long: "+long+"\r\nContent-Length: 4\r\n\r\nbody") {
+			t.Fatalf("attempt %d: %d bytes arrived, or others", i, len(req))
+		}
+		if err := poolOf(c, s.URL).mu.idle[0].tcp.SetWriteBuffer(4 << 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

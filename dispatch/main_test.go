@@ -48,7 +48,7 @@ func newClient(t testing.TB, o Options) *Client {
 	return c
 }
 
-// do makes an attempt with defaults filled in: POST, the URL's key, 10 s.
+// do makes an attempt with defaults filled in: POST, 10 s.
 func do(t testing.TB, c *Client, a Attempt) *Result {
 	t.Helper()
 	if a.Method == "" {
@@ -57,7 +57,6 @@ func do(t testing.TB, c *Client, a Attempt) *Result {
 	if a.Timeout == 0 {
 		a.Timeout = 10 * time.Second
 	}
-	a.Host, _ = HostKey(a.URL)
 	r := new(Result)
 	c.Do(&a, r)
 	if (r.Err == nil) != (r.Class == OK) {
@@ -67,6 +66,13 @@ func do(t testing.TB, c *Client, a Attempt) *Result {
 		t.Fatalf("failed attempt left an answer: %+v", r)
 	}
 	return r
+}
+
+// poolOf returns the pool of a URL's host, which is there.
+func poolOf(c *Client, url string) *pool {
+	t, _ := parseURL(url)
+	p, _ := c.registry.pools.Load(t.hostKey())
+	return p
 }
 
 // A rawServer speaks TCP by script, so that tests see and send exact bytes.

@@ -2,10 +2,10 @@ package dispatch
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 var (
@@ -13,48 +13,31 @@ var (
 	errBusy      = errors.New("dispatch: too many connections to the host")
 )
 
-// A pool holds the connections to one host. hc is the fasthttp client that writes
-// and parses; it gets its connections from here, through transport.
+// A pool holds the connections to one host.
 type pool struct {
 	c    *Client
-	key  string
+	key  hostKey
 	by   *trust // by which its connections are made
 	ep   endpoint
-	hc   fasthttp.HostClient
 	kept bool // in the registry; false: over MaxHosts, nothing is kept
 	mu   struct {
 		sync.Mutex
-		idle    []*conn // oldest first; taken from the end
-		active  map[*conn]struct{}
-		users   int // attempts that hold the pool
-		open    int // connections, those being dialled included
+		idle    []*conn            // oldest first; taken from the end
+		conns   map[*conn]struct{} // all of them, for cut
+		users   int                // attempts that hold the pool
+		open    int                // connections, those being dialled included
 		lastUse time.Time
 		dead    bool // evicted or closed: takes no users, keeps no connection
 		retired bool // stale: the same, but those that it has go on
 	}
 }
 
-func newPool(c *Client, key string, t *target, kept bool) *pool {
+func newPool(c *Client, key hostKey, t *target, kept bool) *pool {
 	by := c.trust.Load()
-	p := &pool{c: c, key: key, by: by, ep: by.endpoint(t), kept: kept}
-	p.mu.active = make(map[*conn]struct{})
-	p.hc = fasthttp.HostClient{
-		Addr:                          p.ep.host,
-		IsTLS:                         t.tls,
-		Transport:                     transport{},
-		MaxIdemponentCallAttempts:     1,
-		RetryIfErr:                    neverRetry,
-		NoDefaultUserAgentHeader:      true,
-		DisableHeaderNamesNormalizing: true,
-		DisablePathNormalizing:        true,
-		SecureErrorLogMessage:         true,
-	}
+	p := &pool{c: c, key: key, by: by, ep: by.endpoint(t, key.host), kept: kept}
+	p.mu.conns = make(map[*conn]struct{})
 	return p
 }
-
-// neverRetry is the second lock on fasthttp's habit of sending a GET or PUT up to
-// five times by itself (LIBRARIES.md §4.1); one attempt is the first.
-func neverRetry(*fasthttp.Request, int, error) (resetTimeout, retry bool) { return false, false }
 
 // stale reports whether the rules by which p makes connections were replaced.
 func (p *pool) stale() bool { return p.by != p.c.trust.Load() }
@@ -79,15 +62,12 @@ func (p *pool) leave() (forget bool) {
 	return !p.kept || p.mu.retired && p.mu.users == 0
 }
 
-// get returns the kept connection used last that is still good, or nil. The most
-// recently used one is the least likely to have been closed by the server.
-func (p *pool) get(now, deadline time.Time) *conn {
+// get returns the kept connection used last, or nil. The most recently used one is the
+// least likely to have been closed by the server, which the caller finds out.
+func (p *pool) get(now time.Time) *conn {
 	for {
 		c := p.pop()
-		if c == nil {
-			return nil
-		}
-		if now.Sub(c.idleAt) < p.c.opts.IdleTimeout && !p.stale() && c.usable(deadline) {
+		if c == nil || now.Sub(c.idleAt) < p.c.opts.IdleTimeout && !p.stale() {
 			return c
 		}
 		p.discard(c)
@@ -104,7 +84,6 @@ func (p *pool) pop() *conn {
 	c := p.mu.idle[n-1]
 	p.mu.idle[n-1] = nil
 	p.mu.idle = p.mu.idle[:n-1]
-	p.mu.active[c] = struct{}{}
 	p.c.counters.idle.Add(-1)
 	return c
 }
@@ -139,20 +118,21 @@ func (p *pool) add(c *conn) error {
 	if p.mu.dead {
 		return errStalePool
 	}
-	p.mu.active[c] = struct{}{}
+	p.mu.conns[c] = struct{}{}
 	return nil
 }
 
-// put keeps c for a later attempt, or closes it if there is no room.
-func (p *pool) put(c *conn) {
-	if !p.keep(c) {
+// put keeps c, which was used until now, for a later attempt, or closes it if there is no
+// room.
+func (p *pool) put(c *conn, now time.Time) {
+	if !p.keep(c, now) {
 		p.discard(c)
 	}
 }
 
-func (p *pool) keep(c *conn) bool {
+func (p *pool) keep(c *conn, now time.Time) bool {
 	idle := &p.c.counters.idle
-	c.idleAt = time.Now()
+	c.idleAt = now
 	if !p.kept || c.idleAt.Sub(c.madeAt) > maxConnAge {
 		return false
 	}
@@ -166,15 +146,14 @@ func (p *pool) keep(c *conn) bool {
 		idle.Add(-1)
 		return false
 	}
-	delete(p.mu.active, c)
 	p.mu.idle = append(p.mu.idle, c)
 	return true
 }
 
-// discard closes an active connection and returns its permit.
+// discard closes a connection that is not idle and returns its permit.
 func (p *pool) discard(c *conn) {
 	p.mu.Lock()
-	delete(p.mu.active, c)
+	delete(p.mu.conns, c)
 	p.mu.Unlock()
 	p.unreserve()
 	_ = c.Close()
@@ -190,6 +169,7 @@ func (p *pool) expire(before, evict time.Time) (dead bool) {
 		n++
 	}
 	old = append(old, p.mu.idle[:n]...)
+	p.forgetLocked(old)
 	rest := copy(p.mu.idle, p.mu.idle[n:])
 	clear(p.mu.idle[rest:])
 	p.mu.idle = p.mu.idle[:rest]
@@ -201,6 +181,13 @@ func (p *pool) expire(before, evict time.Time) (dead bool) {
 	p.mu.Unlock()
 	p.closeIdle(old)
 	return dead
+}
+
+// forgetLocked takes connections out of those that are known.
+func (p *pool) forgetLocked(conns []*conn) {
+	for _, c := range conns {
+		delete(p.mu.conns, c)
+	}
 }
 
 func (p *pool) closeIdle(conns []*conn) {
@@ -218,6 +205,7 @@ func (p *pool) retire() (idle []*conn, users int) {
 	defer p.mu.Unlock()
 	p.mu.retired = true
 	idle, p.mu.idle = p.mu.idle, nil
+	p.forgetLocked(idle)
 	p.mu.open -= len(idle)
 	return idle, p.mu.users
 }
@@ -228,11 +216,9 @@ func (p *pool) cut() {
 	p.mu.dead = true
 	idle := p.mu.idle
 	p.mu.idle = nil
+	p.forgetLocked(idle)
 	p.mu.open -= len(idle)
-	active := make([]*conn, 0, len(p.mu.active))
-	for c := range p.mu.active {
-		active = append(active, c)
-	}
+	active := slices.Collect(maps.Keys(p.mu.conns))
 	p.mu.Unlock()
 	p.closeIdle(idle)
 	for _, c := range active {

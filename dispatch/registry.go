@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ const poolIdle = time.Minute
 // different hosts do not meet; this is the only file that knows xsync.
 type registry struct {
 	c     *Client
-	pools *xsync.MapOf[string, *pool]
+	pools *xsync.MapOf[hostKey, *pool]
 	// loose holds the pools that are in use and not among pools, for Close to cut: those
 	// over MaxHosts, and those that were set aside.
 	mu struct {
@@ -25,25 +26,34 @@ type registry struct {
 
 func (g *registry) init(c *Client) {
 	g.c = c
-	g.pools = xsync.NewMapOf[string, *pool]()
+	g.pools = xsync.NewMapOf[hostKey, *pool]()
 	g.mu.loose = make(map[*pool]struct{})
 }
 
 func (g *registry) size() int { return g.pools.Size() }
 
-// acquire returns the pool of t and counts the attempt in. key is a hint: the
-// pool it names is used only if it is for t.
-func (g *registry) acquire(key string, t *target, now time.Time) *pool {
-	if p, ok := g.pools.Load(key); ok && p.ep.serves(t) && p.enter(now) {
-		return p
-	}
-	key = t.key()
+// A hostKey is what a pool is known by: equal for URLs that may share connections.
+type hostKey struct {
+	host string // lower case
+	port uint16
+	tls  bool
+}
+
+// hostKey returns the key of t's pool. It aliases the URL, unless that has capital letters.
+func (t *target) hostKey() hostKey {
+	return hostKey{strings.ToLower(t.host), t.port, t.tls}
+}
+
+// acquire returns the pool of t and counts the attempt in.
+func (g *registry) acquire(t *target, now time.Time) *pool {
+	key := t.hostKey()
 	for {
 		p, ok := g.pools.Load(key)
 		if !ok {
 			if g.pools.Size() >= g.c.opts.MaxHosts {
 				return g.acquireLoose(key, t, now)
 			}
+			key.host = strings.Clone(key.host) // it outlives the attempt, which may be the owner of its URL
 			p, _ = g.pools.LoadOrStore(key, newPool(g.c, key, t, true))
 		}
 		if p.enter(now) {
@@ -67,7 +77,7 @@ func (g *registry) setAside(p *pool) {
 }
 
 // acquireLoose returns a pool for one attempt, when there are MaxHosts already.
-func (g *registry) acquireLoose(key string, t *target, now time.Time) *pool {
+func (g *registry) acquireLoose(key hostKey, t *target, now time.Time) *pool {
 	p := newPool(g.c, key, t, false)
 	p.enter(now)
 	g.mu.Lock()
@@ -91,28 +101,6 @@ func (g *registry) remove(p *pool) {
 	})
 }
 
-// serves is true if connections to e may carry a request for t.
-func (e *endpoint) serves(t *target) bool {
-	return e.port == t.port && (e.tls != nil) == t.tls && equalFoldASCII(e.host, t.host)
-}
-
-// equalFoldASCII compares a lower-case host with one of any case.
-func equalFoldASCII(lower, s string) bool {
-	if len(lower) != len(s) {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // janitor closes connections that were idle too long and forgets idle pools.
 func (g *registry) janitor() {
 	every := min(max(g.c.opts.IdleTimeout/2, 10*time.Millisecond), 5*time.Second)
@@ -131,7 +119,7 @@ func (g *registry) janitor() {
 func (g *registry) sweep(now time.Time) {
 	before, evict := now.Add(-g.c.opts.IdleTimeout), now.Add(-poolIdle)
 	full := g.pools.Size() >= g.c.opts.MaxHosts
-	g.pools.Range(func(_ string, p *pool) bool {
+	g.pools.Range(func(_ hostKey, p *pool) bool {
 		if p.expire(before, evict) {
 			g.remove(p)
 		}
@@ -146,7 +134,7 @@ func (g *registry) sweep(now time.Time) {
 // closeAll cuts every pool. Attempts that entered before the client was closed
 // may still be making one; they find its connections refused by ctx.
 func (g *registry) closeAll() {
-	g.pools.Range(func(_ string, p *pool) bool {
+	g.pools.Range(func(_ hostKey, p *pool) bool {
 		p.cut()
 		return true
 	})

@@ -3,8 +3,6 @@ package dispatch
 import (
 	"strconv"
 	"strings"
-
-	"github.com/valyala/fasthttp"
 )
 
 // ForbiddenHeader is true for names that decide where a message ends, who is
@@ -33,21 +31,12 @@ func ForbiddenHeader(name string) bool {
 	return false
 }
 
-// buildRequest fills req so that fasthttp writes exactly: the request line, Host,
-// the caller's headers in order under their names, Content-Length. Everything is
-// checked first, since whatever passes here is on the wire.
-func buildRequest(req *fasthttp.Request, a *Attempt, t *target) error {
+// checkRequest refuses an attempt of which something would end a header line, or frame
+// the request: whatever passes is on the wire as it stands.
+func checkRequest(a *Attempt) error {
 	if !isToken(a.Method) {
 		return fail(Protocol, nil, "invalid method %q", a.Method)
 	}
-	h := &req.Header
-	// With special headers disabled fasthttp invents no User-Agent or
-	// Content-Type and keeps the order in which names were added.
-	h.DisableSpecialHeader()
-	h.DisableNormalizing()
-	h.SetNoDefaultContentType(true)
-	h.SetMethod(a.Method)
-	h.Add("Host", t.authority)
 	for i := range a.Header {
 		name, value := a.Header[i].Name, a.Header[i].Value
 		if !isToken(name) || ForbiddenHeader(name) {
@@ -56,14 +45,34 @@ func buildRequest(req *fasthttp.Request, a *Attempt, t *target) error {
 		if !isFieldValue(value) {
 			return fail(Protocol, nil, "header %s has a value that cannot be sent", name)
 		}
-		h.Add(name, value)
+	}
+	return nil
+}
+
+// appendHead appends what goes before the body, of an attempt that was checked: the
+// request line, Host, the caller's headers in order under their names, Content-Length.
+func appendHead(dst []byte, a *Attempt, t *target) []byte {
+	dst = append(dst, a.Method...)
+	dst = append(dst, ' ')
+	dst = append(dst, t.uri...)
+	dst = append(dst, " HTTP/1.1\r\n"...)
+	dst = appendLine(dst, "Host", t.authority)
+	for i := range a.Header {
+		dst = appendLine(dst, a.Header[i].Name, a.Header[i].Value)
 	}
 	if len(a.Body) > 0 || sendsLength(a.Method) {
-		var b [20]byte
-		h.AddBytesV("Content-Length", strconv.AppendInt(b[:0], int64(len(a.Body)), 10))
+		dst = append(dst, "Content-Length: "...)
+		dst = strconv.AppendInt(dst, int64(len(a.Body)), 10)
+		dst = append(dst, "\r\n"...)
 	}
-	req.SetBodyRaw(a.Body)
-	return nil
+	return append(dst, "\r\n"...)
+}
+
+func appendLine(dst []byte, name, value string) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, ": "...)
+	dst = append(dst, value...)
+	return append(dst, "\r\n"...)
 }
 
 // sendsLength is true for methods whose request says "Content-Length: 0" when it

@@ -12,13 +12,24 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// smallReaders are shared by all hosts and cost 4 KiB per attempt in flight; large
-// ones hold Options.MaxHeader and are taken only for an answer that needs one.
-var smallReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBufferSmall) }}
+// readBuffers and smallReaders are shared by all hosts. The former cost 4 KiB per answer
+// that is being read; the latter, as much again, are taken only for one that is not plain,
+// and large ones, which hold Options.MaxHeader, only for one that needs one.
+var (
+	readBuffers  = sync.Pool{New: func() any { return new(readBuffer) }}
+	smallReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBufferSmall) }}
+)
+
+type readBuffer [readBufferSmall]byte
 
 // Read implements io.Reader for the parser: it reads from the connection within the
 // attempt's budget and notes what explains a failure later.
 func (x *exchange) Read(p []byte) (int, error) {
+	if len(x.ahead) > 0 {
+		n := copy(p, x.ahead)
+		x.ahead = x.ahead[n:]
+		return n, nil
+	}
 	if x.reads++; x.reads > maxHeaderReads && !x.inBody {
 		return 0, errTrickle
 	}
@@ -26,9 +37,14 @@ func (x *exchange) Read(p []byte) (int, error) {
 		x.readErr = errFlood
 		return 0, errFlood
 	}
-	n, err := x.conn.Read(p[:min(len(p), x.budget-x.got)])
+	return x.took(x.conn.Read(p[:min(len(p), x.budget-x.got)]))
+}
+
+// took notes what came of a read.
+func (x *exchange) took(n int, err error) (int, error) {
 	if n > 0 && x.got == 0 {
-		x.r.Timing.FirstByte = time.Since(x.start)
+		x.first = time.Now()
+		x.r.Timing.FirstByte = x.first.Sub(x.start)
 		x.phase = reading
 	}
 	x.got += n
@@ -44,6 +60,27 @@ func (x *exchange) Read(p []byte) (int, error) {
 // receive reads one answer into x.r. keep says that the connection stands at the
 // beginning of the next one.
 func (x *exchange) receive() (keep bool, err error) {
+	buf := readBuffers.Get().(*readBuffer)
+	defer readBuffers.Put(buf)
+	n, err := x.Read(buf[:])
+	if err != nil {
+		return false, err
+	}
+	return x.parse(buf[:n])
+}
+
+// parse is receive of an answer that begins with b, which it may change.
+func (x *exchange) parse(b []byte) (keep bool, err error) {
+	if keep, ok := x.plain(b); ok {
+		x.end = x.first
+		return keep, nil
+	}
+	x.parsed, x.ahead = true, b
+	return x.receiveAny()
+}
+
+// receiveAny is receive by fasthttp, of an answer of any shape.
+func (x *exchange) receiveAny() (keep bool, err error) {
 	br := smallReaders.Get().(*bufio.Reader)
 	br.Reset(x)
 	defer func() {
@@ -101,7 +138,7 @@ func (x *exchange) receiveBody(br *bufio.Reader) (keep bool, err error) {
 	resp, r := &x.resp, x.r
 	r.Status = resp.StatusCode()
 	r.Header = appendHeader(r.Header[:0], &resp.Header)
-	if x.hasBody() {
+	if hasBody(x.a.Method, r.Status) {
 		src, length, err := x.bodySource(br)
 		if err != nil {
 			return false, err
@@ -140,9 +177,8 @@ func saysClose(h *fasthttp.ResponseHeader) bool {
 }
 
 // hasBody follows RFC 9112 §6.3: some answers have none whatever they announce.
-func (x *exchange) hasBody() bool {
-	s := x.resp.StatusCode()
-	return x.a.Method != "HEAD" && s >= 200 && s != fasthttp.StatusNoContent && s != fasthttp.StatusNotModified
+func hasBody(method string, status int) bool {
+	return method != "HEAD" && status >= 200 && status != fasthttp.StatusNoContent && status != fasthttp.StatusNotModified
 }
 
 // bodySource returns a reader that ends where the body does; length is -1 if that
@@ -239,16 +275,22 @@ func appendHeader(dst []Header, h *fasthttp.ResponseHeader) []Header {
 
 // appendCanonical writes a name as Like-This.
 func appendCanonical(dst, name []byte) []byte {
+	at := len(dst)
+	dst = append(dst, name...)
+	canonical(dst[at:])
+	return dst
+}
+
+// canonical makes a name one that is written Like-This.
+func canonical(name []byte) {
 	upper := true
-	for _, c := range name {
+	for i, c := range name {
 		switch {
 		case upper && c >= 'a' && c <= 'z':
-			c -= 'a' - 'A'
+			name[i] = c - ('a' - 'A')
 		case !upper && c >= 'A' && c <= 'Z':
-			c += 'a' - 'A'
+			name[i] = c + ('a' - 'A')
 		}
-		dst = append(dst, c)
 		upper = c == '-'
 	}
-	return dst
 }

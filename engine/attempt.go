@@ -18,15 +18,14 @@ const userAgent = "Upstash-QStash"
 // request builds the attempt's request: the contract's headers and what the
 // publish wants forwarded (L7, QSTASH.md §4). The contract's own names always
 // win; httpapi drops forwarded ones of these names at publish.
-func (a *attempter) request(cmd *startCommand, body []byte) error {
+func (a *attempter) request(cmd *startCommand, body []byte, now time.Time) error {
 	m := &a.message
 	keys, ok := a.e.users.signing(UserID(m.User))
 	if !ok {
 		return errors.New("the account of this message does not exist")
 	}
-	now := a.e.opts.Wall()
 	at := &a.attempt
-	at.Method, at.URL, at.Host, at.Body = m.Method.String(), m.URL, "", body
+	at.Method, at.URL, at.Body = m.Method.String(), m.URL, body
 	at.Timeout = a.e.limits.Load().AttemptTimeout
 	if m.Timeout > 0 {
 		at.Timeout = min(time.Duration(m.Timeout)*time.Millisecond, a.e.limits.Load().AttemptMax)
@@ -39,12 +38,15 @@ func (a *attempter) request(cmd *startCommand, body []byte) error {
 	if !agent {
 		hs = append(hs, dispatch.Header{Name: "User-Agent", Value: userAgent})
 	}
-	id := MessageID(cmd.row.Seq, m.Nonce)
+	a.text = appendMessageID(a.text[:0], cmd.row.Seq, m.Nonce)
+	end := len(a.text)
+	a.text = a.signer.append(a.text, keys, m.URL, body, now, a.rand.draw(a.e.opts.Rand))
+	text := string(a.text) // one allocation for both
 	hs = append(hs,
-		dispatch.Header{Name: "Upstash-Message-Id", Value: id},
+		dispatch.Header{Name: "Upstash-Message-Id", Value: text[:end]},
 		dispatch.Header{Name: "Upstash-Retried", Value: strconv.Itoa(cmd.attempt - 1)},
 		dispatch.Header{Name: "Upstash-Region", Value: a.e.opts.Region},
-		dispatch.Header{Name: "Upstash-Signature", Value: a.signer.sign(keys, m.URL, body, now, a.rand.draw(a.e.opts.Rand))},
+		dispatch.Header{Name: "Upstash-Signature", Value: text[end:]},
 	)
 	if m.CallerIP != "" {
 		hs = append(hs, dispatch.Header{Name: "Upstash-Caller-Ip", Value: m.CallerIP})
@@ -82,8 +84,8 @@ func (a *attempter) classify(r *attemptResult, attempt int) {
 	if r.success && len(m.Callback) == 0 {
 		keep = min(keep, historyMax)
 	}
-	r.outcome.Body = append([]byte(nil), res.Body[:keep]...)
-	r.outcome.Header = make([]record.Header, 0, len(res.Header))
+	r.outcome.Body = append(r.outcome.Body[:0], res.Body[:keep]...)
+	r.outcome.Header = r.outcome.Header[:0]
 	for i, room := 0, metaMax/2; i < len(res.Header); i++ {
 		h := record.Header(res.Header[i])
 		if room -= len(h.Name) + len(h.Value) + 12; room < 0 {

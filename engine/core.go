@@ -210,8 +210,12 @@ func (c *commands) reset() {
 	c.moves, c.moveRows, c.moved = c.moves[:0], c.moveRows[:0], c.moved[:0]
 }
 
-// appendCommand asks for an outcome to be logged with the next group.
-type appendCommand struct{ outcome *record.Outcome }
+// appendCommand asks for an outcome to be logged with the next group. From then on nobody
+// looks at from, which it is of, if that is not nil.
+type appendCommand struct {
+	outcome *record.Outcome
+	from    *attemptResult
+}
 
 // startCommand asks for one attempt. slot comes back with the result.
 type startCommand struct {
@@ -221,6 +225,8 @@ type startCommand struct {
 	attempt int        // from 1
 	waited  int64      // ms since due, but for heldUp
 	heldUp  int64      // ms that it waited for its flow-control key
+
+	into *attemptResult // memory for the result, or nil
 }
 
 // pageCommand asks for a slice of a lane's rows, from an index that has applied

@@ -12,7 +12,6 @@ import (
 
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine/index"
-	"github.com/tidemill/tidemill/engine/record"
 	"github.com/tidemill/tidemill/wal"
 )
 
@@ -46,8 +45,8 @@ type Engine struct {
 	inbox   inbox
 	coreLag atomic.Int64 // bytes of the group buffers in inbox
 
-	inHand []*record.Outcome // decided, and not logged for want of room; owned by loop
-	stuck  bool              // there are such; owned by loop
+	inHand []appendCommand // decided, and not logged for want of room; owned by loop
+	stuck  bool            // there are such; owned by loop
 
 	applier   applierQueue
 	visible   visible
@@ -220,11 +219,12 @@ func (e *Engine) shutdown(ctx context.Context) error {
 	}
 	close(e.stop)
 	e.inbox.wake()
+	e.workers.end()
 	ended := make(chan error, 1)
 	go func() {
 		e.wg.Wait()
 		if !cut {
-			e.workers.wait()
+			e.workers.wg.Wait()
 		}
 		ended <- e.closeFiles()
 	}()

@@ -24,9 +24,13 @@ var errBadID = errors.New("not a message id")
 // MessageID returns the id of the message with this seq and nonce.
 func MessageID(seq, nonce uint64) string {
 	var out [len(idPrefix) + idDigits]byte
-	copy(out[:], idPrefix)
-	putBase58(out[len(idPrefix):], seq, nonce)
-	return string(out[:])
+	return string(appendMessageID(out[:0], seq, nonce))
+}
+
+func appendMessageID(dst []byte, seq, nonce uint64) []byte {
+	var out [idDigits]byte
+	putBase58(out[:], seq, nonce)
+	return append(append(dst, idPrefix...), out[:]...)
 }
 
 // Base 58 is written ten digits at a time: as many as fit a word, so that 128 bits are

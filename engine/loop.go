@@ -300,18 +300,17 @@ func (e *Engine) logOrRefuse(cmd *moveCommand) error {
 // hand; the core is told, so that nothing starts, and the loop tries again (W8:
 // only a write that was begun and failed is final).
 func (e *Engine) logOutcomes(cmds []appendCommand) error {
-	for i := range cmds {
-		e.inHand = append(e.inHand, cmds[i].outcome)
-	}
+	e.inHand = append(e.inHand, cmds...)
 	was, n := e.stuck, 0
 	for e.stuck = false; n < len(e.inHand); n++ {
-		err := e.logOutcome(e.inHand[n])
+		err := e.logOutcome(e.inHand[n].outcome)
 		if e.stuck = errors.Is(err, wal.ErrNoSpace); e.stuck {
 			break
 		}
 		if err != nil {
 			return err
 		}
+		e.workers.reuse(e.inHand[n].from)
 	}
 	e.inHand = slices.Delete(e.inHand, 0, n)
 	if e.stuck != was {

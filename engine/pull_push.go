@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/tidemill/tidemill/dispatch"
 	"github.com/tidemill/tidemill/engine/record"
@@ -18,7 +19,7 @@ var errNoWebhook = errors.New("the queue of this message has no webhook any more
 
 // pushRequest builds the call of the webhook that the message's queue has now (QUEUES.md
 // B.5). The names of the contract win over those of the message's own headers.
-func (a *attempter) pushRequest(cmd *startCommand, body []byte) error {
+func (a *attempter) pushRequest(cmd *startCommand, body []byte, now time.Time) error {
 	m := &a.message
 	keys, ok := a.e.users.signing(UserID(m.User))
 	if !ok {
@@ -30,8 +31,9 @@ func (a *attempter) pushRequest(cmd *startCommand, body []byte) error {
 	}
 	m.URL, m.RetryDelay, m.Retries, m.Timeout = d.URL, d.RetryDelay, d.Retries, d.Timeout
 	at := &a.attempt
-	at.Method, at.URL, at.Host, at.Body = m.Method.String(), d.URL, "", body
+	at.Method, at.URL, at.Body = m.Method.String(), d.URL, body
 	at.Timeout = min(millis(int64(d.Timeout)), a.e.limits.Load().AttemptMax)
+	a.text = a.signer.append(a.text[:0], keys, d.URL, body, now, a.rand.draw(a.e.opts.Rand))
 	mac := hmac.New(sha256.New, []byte(d.Secret))
 	mac.Write(body)
 	hs := at.Header[:0]
@@ -47,7 +49,7 @@ func (a *attempter) pushRequest(cmd *startCommand, body []byte) error {
 		dispatch.Header{Name: "Qstash-Message-Id", Value: MessageID(cmd.row.Seq, m.Nonce)},
 		dispatch.Header{Name: "Qstash-Queue", Value: d.Name},
 		dispatch.Header{Name: "Qstash-Attempt", Value: strconv.Itoa(cmd.attempt)},
-		dispatch.Header{Name: "Upstash-Signature", Value: a.signer.sign(keys, d.URL, body, a.e.opts.Wall(), a.rand.draw(a.e.opts.Rand))},
+		dispatch.Header{Name: "Upstash-Signature", Value: string(a.text)},
 	)
 	return nil
 }

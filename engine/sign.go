@@ -23,12 +23,12 @@ type signer struct {
 	key   string
 	mac   hash.Hash
 	claim []byte
-	token []byte
+	sum   [sha256.Size]byte
 }
 
-// sign returns the JWT of one attempt: a fresh jti, the body's hash with its
+// append appends the JWT of one attempt to dst: a fresh jti, the body's hash with its
 // padding, nbf 0 (§6.1).
-func (s *signer) sign(key, url string, body []byte, now time.Time, unique uint64) string {
+func (s *signer) append(dst []byte, key, url string, body []byte, now time.Time, unique uint64) []byte {
 	sum := sha256.Sum256(body)
 	iat := now.Unix()
 	b := append(s.claim[:0], `{"iss":"Upstash","sub":`...)
@@ -46,16 +46,14 @@ func (s *signer) sign(key, url string, body []byte, now time.Time, unique uint64
 	b = append(b, `"}`...)
 	s.claim = b
 
-	t := append(s.token[:0], jwtHeader...)
-	t = append(t, '.')
-	t = base64.RawURLEncoding.AppendEncode(t, b)
+	at := len(dst)
+	dst = append(dst, jwtHeader...)
+	dst = append(dst, '.')
+	dst = base64.RawURLEncoding.AppendEncode(dst, b)
 	mac := s.keyed(key)
-	mac.Write(t)
-	var sig [sha256.Size]byte
-	t = append(t, '.')
-	t = base64.RawURLEncoding.AppendEncode(t, mac.Sum(sig[:0]))
-	s.token = t
-	return string(t)
+	mac.Write(dst[at:])
+	dst = append(dst, '.')
+	return base64.RawURLEncoding.AppendEncode(dst, mac.Sum(s.sum[:0]))
 }
 
 func (s *signer) keyed(key string) hash.Hash {
@@ -72,6 +70,10 @@ func (s *signer) keyed(key string) hash.Hash {
 func appendJSONString(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
+	if plainJSON(s) {
+		b = append(b, s...)
+		return append(b, '"')
+	}
 	for _, r := range s {
 		switch {
 		case r == '"' || r == '\\':
@@ -83,4 +85,14 @@ func appendJSONString(b []byte, s string) []byte {
 		}
 	}
 	return append(b, '"')
+}
+
+// plainJSON says whether s stands in JSON as it is.
+func plainJSON(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }

@@ -21,6 +21,11 @@ type attemptResult struct {
 	reason    DeadReason     // why it is a dead letter, if it becomes one
 }
 
+// reset clears r and keeps the memory of its outcome.
+func (r *attemptResult) reset() {
+	*r = attemptResult{outcome: record.Outcome{Header: r.outcome.Header[:0], Body: r.outcome.Body[:0]}}
+}
+
 // commit takes one record of a committed group, in log order. Live traffic only:
 // recovery applies to the index, and the core then starts from there.
 func (c *core) commit(lsn uint64, p []byte) error {
@@ -271,6 +276,7 @@ func (c *core) conclude(i uint32, r *attemptResult) {
 	}
 	e.state = stDeciding
 	c.decided(o)
+	c.out.appends[len(c.out.appends)-1].from = r
 }
 
 // ceilMillis returns a delay that is to be added to the clock's last full
@@ -301,7 +307,7 @@ func (c *core) decided(o *record.Outcome) {
 	}
 	c.undurable++
 	c.undurableBytes += o.Size()
-	c.out.appends = append(c.out.appends, appendCommand{o})
+	c.out.appends = append(c.out.appends, appendCommand{outcome: o})
 }
 
 // cancel takes a request to cancel a message (P24: once it is answered, no

@@ -18,58 +18,104 @@ import (
 // workers make attempts: goroutines that stay, since starting one per attempt
 // costs a third of the rate (PERFORMANCE.md, lesson 20). There are as many as
 // attempts were ever in flight at once, at most Limits.Parallelism.
+//
+// The one that ended last is the next to work: its memory is still in the processor's
+// caches, and those that a peak has left behind stay asleep.
 type workers struct {
 	e       *Engine
-	jobs    chan startCommand
-	staged  func() // run, labelled for profiles
-	started int    // owned by the loop, like the core's count of attempts in flight
 	flights flights
 	wg      sync.WaitGroup
+
+	mu struct {
+		sync.Mutex
+		parked []*worker // the next one last
+		ended  bool      // nothing is started any more
+	}
+
+	spare []*attemptResult // memory for results to come, at most spareMax; owned by the loop
 }
 
-func (w *workers) init(e *Engine) {
-	w.e = e
-	w.staged = stage("deliver", w.run)
-	w.jobs = make(chan startCommand, e.limits.Load().Parallelism)
+// worker is a goroutine that makes attempts. Whoever takes it from among the parked sets
+// cmd and wakes it.
+type worker struct {
+	cmd  startCommand
+	wake chan struct{} // cap 1; closed to end it
 }
 
-// start hands an attempt to a worker. It does not block while the core keeps no more
-// attempts in flight than the channel holds, which is until the parallelism is raised;
-// then it may wait for a worker to look: there is one for each attempt.
+const spareMax = 1024
+
+func (w *workers) init(e *Engine) { w.e = e }
+
+// start hands an attempt to a worker and does not block. A worker parks before the core
+// hears of the end of its attempt, so there are no more than attempts in flight.
 func (w *workers) start(cmd startCommand) {
-	if w.started < w.e.core.inflight {
-		w.started++
-		w.wg.Go(w.staged)
+	one := w.take()
+	if one == nil {
+		return
 	}
-	select {
-	case w.jobs <- cmd:
-	default:
-		select {
-		case w.jobs <- cmd:
-		case <-w.e.stop: // and with it the workers
-		}
+	if n := len(w.spare); n > 0 {
+		cmd.into, w.spare = w.spare[n-1], w.spare[:n-1]
 	}
+	one.cmd = cmd
+	one.wake <- struct{}{}
 }
 
-// wait blocks until the workers have ended; nothing may be started any more.
-func (w *workers) wait() {
-	close(w.jobs)
-	w.wg.Wait()
+// take returns the worker that parked last, or a new one; nil once they have ended.
+func (w *workers) take() *worker {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mu.ended {
+		return nil
+	}
+	if n := len(w.mu.parked); n > 0 {
+		one := w.mu.parked[n-1]
+		w.mu.parked = w.mu.parked[:n-1]
+		return one
+	}
+	one := &worker{wake: make(chan struct{}, 1)}
+	w.wg.Go(stage("deliver", func() { w.run(one) }))
+	return one
 }
 
-func (w *workers) run() {
+// park makes a worker the next one to be taken, unless they have ended.
+func (w *workers) park(one *worker) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mu.ended {
+		return false
+	}
+	w.mu.parked = append(w.mu.parked, one)
+	return true
+}
+
+// end has the workers end, those that make an attempt when that has ended.
+func (w *workers) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mu.ended = true
+	for _, one := range w.mu.parked {
+		close(one.wake)
+	}
+	w.mu.parked = nil
+}
+
+func (w *workers) run(one *worker) {
 	a := newAttempter(w.e)
 	w.flights.add(&a.flight)
-	for {
-		select {
-		case cmd, ok := <-w.jobs:
-			if !ok {
-				return
-			}
-			w.e.inbox.push(event{kind: evFinished, slot: cmd.slot, result: a.run(&cmd)})
-		case <-w.e.stop:
+	for range one.wake {
+		slot, r := one.cmd.slot, a.run(&one.cmd)
+		more := w.park(one)
+		w.e.inbox.push(event{kind: evFinished, slot: slot, result: r})
+		if !more {
 			return
 		}
+	}
+}
+
+// reuse takes the memory of a result that nobody looks at any more.
+func (w *workers) reuse(r *attemptResult) {
+	if r != nil && len(w.spare) < spareMax && cap(r.outcome.Body) <= historyMax {
+		w.spare = append(w.spare, r)
 	}
 }
 
@@ -83,6 +129,7 @@ type attempter struct {
 	attempt dispatch.Attempt
 	result  dispatch.Result
 	signer  signer
+	text    []byte // the values of headers
 	rand    chance
 	flight  flight // what others see of it
 }
@@ -100,7 +147,11 @@ func newAttempter(e *Engine) *attempter { return &attempter{e: e} }
 // an outcome.
 func (a *attempter) run(cmd *startCommand) *attemptResult {
 	start := time.Now()
-	r := new(attemptResult)
+	r := cmd.into
+	if r == nil {
+		r = new(attemptResult)
+	}
+	r.reset()
 	a.try(cmd, r)
 	a.flight.set(flightInfo{})
 	r.outcome.Took = uint32(min(time.Since(start).Milliseconds(), 1<<32-1))
@@ -119,14 +170,19 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 			r.outcome.Error = "internal error of the server during the attempt"
 		}
 	}()
-	body, err := a.prepare(cmd)
+	body, err := a.read(cmd)
 	if err != nil {
 		a.unprepared(r, err)
 		return
 	}
-	now := a.e.wallMillis()
+	wall := a.e.opts.Wall()
+	now := wall.UnixMilli()
 	if now < cmd.due {
 		r.interrupt = true // the clock was set back since the core looked: it waits again (T3)
+		return
+	}
+	if err := a.prepare(cmd, body, wall); err != nil {
+		a.unprepared(r, err)
 		return
 	}
 	a.flight.set(flightInfo{
@@ -147,8 +203,8 @@ func (a *attempter) try(cmd *startCommand, r *attemptResult) {
 	}
 }
 
-// prepare reads the message, builds the request and returns its body.
-func (a *attempter) prepare(cmd *startCommand) (body []byte, err error) {
+// read reads and decodes the message and returns its body.
+func (a *attempter) read(cmd *startCommand) (body []byte, err error) {
 	if need := int(cmd.row.Len) + readSlack; cap(a.record) < need {
 		a.record = make([]byte, need+need/4)
 	}
@@ -166,10 +222,15 @@ func (a *attempter) prepare(cmd *startCommand) (body []byte, err error) {
 			body = a.message.Body
 		}
 	}
+	return body, nil
+}
+
+// prepare builds the request.
+func (a *attempter) prepare(cmd *startCommand, body []byte, now time.Time) error {
 	if a.message.Flags&record.FlagPull != 0 {
-		return body, a.pushRequest(cmd, body)
+		return a.pushRequest(cmd, body, now)
 	}
-	return body, a.request(cmd, body)
+	return a.request(cmd, body, now)
 }
 
 // readRetry is how long a message waits of which no attempt could be made for a

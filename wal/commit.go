@@ -178,7 +178,7 @@ func (l *Log) write(g *Group) error {
 	}
 	data := g.seal(t.synced, t.end.Chain)
 	outer := l.enter(time.Now())
-	_, err := t.file.WriteAt(data, g.seg.offset(g.start))
+	_, err := t.file.WriteAt(g.toPage(data), g.seg.offset(g.start))
 	l.leave(outer)
 	if err != nil {
 		return fmt.Errorf("write %d bytes at %v in segment %s: %w", len(data), g.start, g.seg.name(), err)

@@ -18,6 +18,7 @@ const (
 
 	segmentHeaderSize = 4096 // one page, so that data starts on a page of its own
 	groupAlign        = 512  // the smallest unit a disk writes whole
+	pageSize          = 4096 // what the page cache keeps and writes, and alignment enough for a direct write
 	stride            = 1 << strideBits
 
 	minSegmentSize = 64 << 10

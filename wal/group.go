@@ -109,3 +109,14 @@ func (g *Group) seal(mark LSN, chain uint32) []byte {
 	h.encode(g.buf, g.seg.seed)
 	return g.buf[:end]
 }
+
+// toPage returns a sealed group with zeros up to the end of its last page, where the
+// buffer has room: a page that is written in part and is not in the page cache, as that of
+// a new spare, would have to be read first. What stands there has no meaning, and the
+// next group will be written over it.
+func (g *Group) toPage(sealed []byte) []byte {
+	inPage := int(g.seg.offset(g.start) % pageSize)
+	end := min(alignUp(inPage+len(sealed), pageSize)-inPage, len(g.buf))
+	clear(g.buf[len(sealed):end])
+	return g.buf[:end]
+}

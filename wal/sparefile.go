@@ -1,7 +1,9 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -73,9 +75,33 @@ func (s *spares) paced(pause func(time.Duration) error) func() error {
 	}
 }
 
-// zeroFill writes and syncs a file of size bytes.
+// zeroFill writes and syncs a file of size bytes, past the page cache where that can be
+// done. The cache then knows nothing of its pages: see Group.seal.
 func zeroFill(f vfs.File, size int64, pause func() error) error {
-	zeros := make([]byte, min(size, spareChunk))
+	zeros := alignedZeros(int(min(size, spareChunk)))
+	undo, direct := writeDirect(f)
+	if direct {
+		_, err := f.WriteAt(zeros, 0)
+		direct = !errors.Is(err, syscall.EINVAL)
+		if !direct {
+			err = undo()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	err := writeZeros(f, zeros, size, pause)
+	if direct {
+		err = errors.Join(err, undo())
+	}
+	if err != nil {
+		return err
+	}
+	return f.Sync() // not SyncData: the size is what a crash must not take back
+}
+
+// writeZeros fills a file with what zeros holds.
+func writeZeros(f vfs.File, zeros []byte, size int64, pause func() error) error {
 	for off := int64(0); off < size; {
 		n := min(int64(len(zeros)), size-off)
 		if _, err := f.WriteAt(zeros[:n], off); err != nil {
@@ -92,5 +118,5 @@ func zeroFill(f vfs.File, size int64, pause func() error) error {
 			}
 		}
 	}
-	return f.Sync() // not SyncData: the size is what a crash must not take back
+	return nil
 }

@@ -22,13 +22,20 @@ func newBench(environ []string) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newBenchPublish(environ), newBenchDeliver(environ), newBenchLateness(environ), newBenchIsolation(environ), newBenchOverload(environ), newBenchPull(environ), newBenchRole())
+	c.AddCommand(newBenchPublish(environ), newBenchDeliver(environ), newBenchIsolation(environ), newBenchOverload(environ), newBenchPull(environ), newBenchRole())
+	c.AddCommand(newBenchDelayed(environ), newBenchLateness(environ))
+	c.AddCommand(newBenchBatch(environ), newBenchHerd(environ), newBenchRetries(environ), newBenchCron(environ))
+	c.AddCommand(newBenchQueues(environ), newBenchFlow(environ), newBenchFanout(environ), newBenchVerify())
+	c.AddCommand(newBenchRestart(environ), newBenchBacklog(environ), newBenchSoak(environ))
+	c.AddCommand(newBenchCeilings(environ), newBenchSingle(environ), newBenchPeers(environ))
+	c.AddCommand(newBenchCompare(), newBenchReport())
 	return c
 }
 
 func newBenchPublish(environ []string) *cobra.Command {
 	var o bench.PublishOptions
 	var b benchFlags
+	var x benchExtras
 	c := &cobra.Command{
 		Use:   "publish [-- SERVE-FLAGS]",
 		Args:  cobra.ArbitraryArgs, // the server's
@@ -39,64 +46,42 @@ func newBenchPublish(environ []string) *cobra.Command {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
 			}
+			x.apply(&b, &o.Common)
 			report, err := bench.Publish(c.Context(), o)
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
 	b.bind(c, environ, &o.Common)
+	x.bind(c, &o.Common)
 	c.Flags().Var((*config.DurationValue)(&o.Delay), "delay", "delay of the messages, so that none is delivered in the run (default 1d)")
 	c.Flags().StringVar(&o.Destination, "destination", "", "where the messages would go")
+	bindRate(c, &o.Rate)
 	return c
 }
 
 func newBenchDeliver(environ []string) *cobra.Command {
 	var o bench.DeliverOptions
 	var b benchFlags
+	var x benchExtras
 	c := &cobra.Command{
 		Use:     "deliver [-- SERVE-FLAGS]",
 		Args:    cobra.ArbitraryArgs, // the server's
 		Short:   "Delivered messages per second, beside a relay that keeps them in memory",
-		Example: "  tidemill bench deliver\n  tidemill bench deliver --hosts 1 --format bench",
+		Example: "  tidemill bench deliver\n  tidemill bench deliver --hosts 1 --format bench\n  tidemill bench deliver --rate half",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
 			}
+			x.apply(&b, &o.Common)
 			report, err := bench.Deliver(c.Context(), o)
 			return b.write(c.OutOrStdout(), report, err)
 		},
 	}
 	b.bind(c, environ, &o.Common)
+	x.bind(c, &o.Common)
 	c.Flags().IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	c.Flags().IntVar(&o.Backlog, "backlog", 0, "most messages published and not arrived (default 4 for each producer)")
-	return c
-}
-
-func newBenchLateness(environ []string) *cobra.Command {
-	var o bench.LatenessOptions
-	var b benchFlags
-	c := &cobra.Command{
-		Use:     "lateness [-- SERVE-FLAGS]",
-		Args:    cobra.ArbitraryArgs, // the server's
-		Short:   "How late delayed messages arrive at fixed rates; one that is early fails the run",
-		Example: "  tidemill bench lateness --rate 100 --round 1m",
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := b.apply(c, args, &o.Common); err != nil {
-				return err
-			}
-			report, err := bench.Lateness(c.Context(), o)
-			return b.write(c.OutOrStdout(), report, err)
-		},
-	}
-	b.bind(c, environ, &o.Common)
-	f := c.Flags()
-	f.Lookup("concurrency").Usage = "producers that keep each rate (default 32)"
-	f.Lookup("rounds").Usage = "rounds at each rate (default 1)"
-	f.Lookup("round").Usage = "how long messages fall due in a round (default 1m)"
-	f.IntSliceVar(&o.Rates, "rate", nil, "messages that fall due a second, one round after the other (default 100,2000)")
-	f.Var((*config.DurationValue)(&o.Delay), "delay", "least time from publish to due time (default 2s)")
-	f.Var((*config.DurationValue)(&o.Spread), "spread", "how much longer it may be (default 3s)")
-	f.IntVar(&o.Background, "background", 0, "messages a second that are due at once, published beside them")
-	f.IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
+	bindRate(c, &o.Rate)
 	return c
 }
 
@@ -191,6 +176,11 @@ func newBenchPull(environ []string) *cobra.Command {
 	return c
 }
 
+// bindRate defines --rate, which makes closed loops open ones.
+func bindRate(c *cobra.Command, r *bench.Rate) {
+	c.Flags().Var(r, "rate", "send that many messages a second on 64 connections, and count latencies from the moment at which each was to be sent; half: half of the peak, which is measured first (default: as many as possible)")
+}
+
 // newBenchRole is what the harness starts as a child.
 func newBenchRole() *cobra.Command {
 	return &cobra.Command{
@@ -210,6 +200,12 @@ type benchFlags struct {
 	body   int64
 	round  time.Duration
 	token  *client.Token
+
+	environ []string
+	machine string
+	files   benchFiles
+	quiet   bool
+	live    *liveLine
 }
 
 // bind defines the flags. Zero values mean bench's own defaults.
@@ -217,6 +213,7 @@ func (b *benchFlags) bind(c *cobra.Command, environ []string, o *bench.Common) {
 	f := c.Flags()
 	f.StringVar(&o.Server.URL, "url", "", "measure the server there (default: start one)")
 	b.token = client.BindToken(f, environ)
+	b.environ = environ
 	f.IntVar(&o.Server.PID, "pid", 0, "its process, for CPU time per message")
 	f.IntSliceVar(&o.Concurrency, "concurrency", nil, "numbers of producers, each with one request in flight (default publish 64,256; deliver 256)")
 	f.IntVar(&o.Rounds, "rounds", 0, "rounds of each side (default 5)")
@@ -224,6 +221,9 @@ func (b *benchFlags) bind(c *cobra.Command, environ []string, o *bench.Common) {
 	f.Var((*config.SizeValue)(&b.body), "body", "size of a body (default 1KiB)")
 	f.StringVar(&b.data, "data-parent", "", "where the server's data directory is made; it must be on the disk to be measured (default: the working directory)")
 	b.format = config.BindChoice(c, "format", "", "how to print the report (bench: for benchstat)", "text", "json", "bench")
+	b.files.bind(f)
+	f.StringVar(&b.machine, "machine", "", "a name for this machine, to be kept in the report")
+	f.BoolVarP(&b.quiet, "quiet", "q", false, "print nothing but the report")
 }
 
 // apply is called before a run, so that a wrong flag does not cost one.
@@ -235,8 +235,15 @@ func (b *benchFlags) apply(c *cobra.Command, args []string, o *bench.Common) err
 		}
 		o.Server.Token = token
 	}
+	if err := b.files.check(); err != nil {
+		return err
+	}
 	o.Round, o.BodyBytes = b.round, int(b.body)
-	o.Log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
+	b.live = newLiveLine(c.ErrOrStderr())
+	if !b.quiet {
+		o.Log, o.Progress = slog.New(slog.NewTextHandler(b.live, nil)), b.live.show
+	}
+	o.Setting = benchSetting(b.environ, args, b.machine, o.Server.URL, b.data)
 	o.Spawn = bench.Reexec{ServeArgs: append([]string{"serve"}, args...), DataParent: b.data}.Spawn
 	return nil
 }
@@ -247,10 +254,13 @@ var reportFormats = map[string]func(*bench.Report, io.Writer) error{
 	"bench": (*bench.Report).WriteBenchmarks,
 }
 
-// write prints a report, also the one of a run that failed, if there is one.
+// write ends a run: it prints the report, also the one of a run that failed, if there is
+// one, and writes it to the files that were named.
 func (b *benchFlags) write(w io.Writer, r *bench.Report, err error) error {
+	b.live.clear()
 	if r == nil {
 		return err
 	}
-	return errors.Join(err, reportFormats[*b.format](r, w))
+	r.End()
+	return errors.Join(err, reportFormats[*b.format](r, w), b.files.write(r))
 }

@@ -10,7 +10,7 @@
 //	tidemill top, stats, hosts                 what a running server does
 //	tidemill queues|groups|schedules|flow|keys manage what it has
 //	tidemill cron next "EXPRESSION"            when a schedule would publish
-//	tidemill bench publish|deliver|lateness    measure it
+//	tidemill bench publish|deliver|delayed     measure it; compare and report: look at what was measured
 //	tidemill profile cpu|heap|mutex|trace|...  what a running server does
 //	tidemill sink                              receive messages, and fail as told
 //

@@ -29,8 +29,8 @@ import (
 //   - idle after all that, the last process has as many goroutines, and descriptors of
 //     each kind, as the first had when it was idle after a warm-up (idleState);
 //   - in runs of five minutes and more: resident memory. Compared are medians over the
-//     last minute of long lives of the same length: the last one's is within 5 % of the
-//     second's. The first is left out, since history and index begin empty there.
+//     last minute of long lives of the same length: the last two's are within 5 % of the
+//     first two's.
 //
 // Memory is not asserted in the short form: it lasts too short to settle.
 func TestSoak(t *testing.T) {

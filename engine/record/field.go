@@ -82,17 +82,22 @@ func appendHeadOf(dst []byte, tag Tag, n int) []byte {
 
 // fields walks the tagged section. The value aliases p.
 func fields(p []byte, fn func(tag Tag, v []byte) error) error {
-	for len(p) > 0 {
-		tag := Tag(p[0])
-		n, w := binary.Uvarint(p[1:])
-		if w <= 0 || n > uint64(len(p)-1-w) {
+	return fieldsAt(p, func(tag Tag, v []byte, _ int) error { return fn(tag, v) })
+}
+
+// fieldsAt is fields that also says where the value stands: v is p[at:at+len(v)].
+func fieldsAt(p []byte, fn func(tag Tag, v []byte, at int) error) error {
+	for i := 0; i < len(p); {
+		tag := Tag(p[i])
+		n, w := binary.Uvarint(p[i+1:])
+		at := i + 1 + w
+		if w <= 0 || n > uint64(len(p)-at) {
 			return ErrTruncated
 		}
-		end := 1 + w + int(n)
-		if err := fn(tag, p[1+w:end]); err != nil {
+		i = at + int(n)
+		if err := fn(tag, p[at:i], at); err != nil {
 			return err
 		}
-		p = p[end:]
 	}
 	return nil
 }
@@ -123,21 +128,21 @@ type headerReader struct {
 	open bool
 }
 
-func (r *headerReader) name(v []byte) error {
+func (r *headerReader) name(v string) error {
 	if r.open {
 		return fmt.Errorf("%w: a header name without its value", ErrTruncated)
 	}
 	r.open = true
-	r.hs = append(r.hs, Header{Name: string(v)})
+	r.hs = append(r.hs, Header{Name: v})
 	return nil
 }
 
-func (r *headerReader) value(v []byte) error {
+func (r *headerReader) value(v string) error {
 	if !r.open {
 		return fmt.Errorf("%w: a header value without its name", ErrTruncated)
 	}
 	r.open = false
-	r.hs[len(r.hs)-1].Value = string(v)
+	r.hs[len(r.hs)-1].Value = v
 	return nil
 }
 

@@ -85,9 +85,9 @@ func (g *Group) decodeFields(p []byte) error {
 		case tagEndpoint:
 			g.Endpoints[len(g.Endpoints)-1].Name = string(v)
 		case tagHeaderName:
-			return r.name(v)
+			return r.name(string(v))
 		case tagHeaderVal:
-			return r.value(v)
+			return r.value(string(v))
 		default:
 			return unknownTag(TypeGroup, tag)
 		}

@@ -201,19 +201,20 @@ func (m *Message) appendLine(dst []byte) []byte {
 	return dst
 }
 
-// decodeLine takes the fields that appendLine writes, and refuses any other.
-func (m *Message) decodeLine(tag Tag, v []byte) error {
+// decodeLine takes the fields that appendLine writes, and refuses any other. s says the
+// same as v.
+func (m *Message) decodeLine(tag Tag, v []byte, s string) error {
 	switch tag {
 	case tagLine:
 		return m.Line.decode(v)
 	case tagQueue:
-		m.QueueName = string(v)
+		m.QueueName = s
 	case tagOrdering:
-		m.Ordering = string(v)
+		m.Ordering = s
 	case tagTopic:
-		m.Topic = string(v)
+		m.Topic = s
 	case tagEndpoint:
-		m.Endpoint = string(v)
+		m.Endpoint = s
 	case tagFlow:
 		rule, key, err := cutFlow(v)
 		m.FlowRule, m.FlowKey = rule, string(key)
@@ -225,9 +226,9 @@ func (m *Message) decodeLine(tag Tag, v []byte) error {
 		m.Failure = v
 		return checkTemplate(v)
 	case tagPullQueue:
-		m.PullName = string(v)
+		m.PullName = s
 	case tagPullGroup:
-		m.PullGroup = string(v)
+		m.PullGroup = s
 	default:
 		return unknownTag(TypeMessage, tag)
 	}

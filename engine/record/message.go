@@ -296,7 +296,8 @@ func (h MessageHead) fields() []byte {
 	return h[messageHead : messageHead+int(le.Uint32(h[60:]))]
 }
 
-// DecodeMessage decodes a payload. Strings are copied; Body, Callback and Failure alias
+// DecodeMessage decodes a payload. Strings are copied, all in one piece: who keeps one of
+// them for long clones it. Body, Callback and Failure alias
 // p. The memory of m.Header is used again: a caller that decodes into the same Message twice
 // must not keep the first one's Header. On an error m holds nothing of use.
 func DecodeMessage(p []byte, m *Message) error {
@@ -319,18 +320,20 @@ func DecodeMessage(p []byte, m *Message) error {
 
 func (m *Message) decodeFields(fs []byte) error {
 	r := headerReader{hs: m.Header}
-	err := fields(fs, func(tag Tag, v []byte) error {
+	text := string(fs) // one allocation for all
+	err := fieldsAt(fs, func(tag Tag, v []byte, at int) error {
+		s := text[at : at+len(v)]
 		switch tag {
 		case tagURL:
-			m.URL = string(v)
+			m.URL = s
 		case tagHeaderName:
-			return r.name(v)
+			return r.name(s)
 		case tagHeaderVal:
-			return r.value(v)
+			return r.value(s)
 		case tagCallerIP:
-			m.CallerIP = string(v)
+			m.CallerIP = s
 		case tagRetryDelay:
-			m.RetryDelay = string(v)
+			m.RetryDelay = s
 		case tagDedupKey:
 			if len(v) != len(m.DedupKey) {
 				return ErrTruncated
@@ -339,18 +342,18 @@ func (m *Message) decodeFields(fs []byte) error {
 		case tagFromDead:
 			return m.FromDead.decode(v)
 		case tagSchedule:
-			m.Schedule = string(v)
+			m.Schedule = s
 		case tagTick:
 			return m.Tick.decode(v)
 		case tagLabel:
 			if err := checkLabel(len(m.Labels), v); err != nil {
 				return err
 			}
-			m.Labels = append(m.Labels, string(v))
+			m.Labels = append(m.Labels, s)
 		case tagRedact:
 			return m.Redact.decode(v)
 		default:
-			return m.decodeLine(tag, v)
+			return m.decodeLine(tag, v, s)
 		}
 		return nil
 	})

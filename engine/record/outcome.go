@@ -287,9 +287,9 @@ func DecodeOutcome(p []byte, o *Outcome) error {
 		case tagError:
 			o.Error = string(v)
 		case tagResName:
-			return r.name(v)
+			return r.name(string(v))
 		case tagResVal:
-			return r.value(v)
+			return r.value(string(v))
 		case tagCallback:
 			o.Callbacks = append(o.Callbacks, v)
 			return checkCallback(v)

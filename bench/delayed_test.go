@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strconv"
 	"strings"
@@ -65,21 +66,24 @@ func (f *clockwork) wait(h *fasthttp.RequestHeader) time.Duration {
 	return d
 }
 
-func quickLateness(f *clockwork) LatenessOptions {
-	o := LatenessOptions{Common: quick(inProcess(f.serve), 4), Rates: []int{200}, Hosts: 2, Background: 100}
+func quickDelayed(f *clockwork) DelayedOptions {
+	o := DelayedOptions{Common: quick(inProcess(f.serve), 4), Rates: []int{200}, Hosts: 2, Background: Rate{PerSecond: 100}}
 	o.Rounds, o.Delay, o.Spread = 1, 5*time.Millisecond, 10*time.Millisecond
 	return o
 }
 
-func TestLateness(t *testing.T) {
+func TestDelayed(t *testing.T) {
 	f := new(clockwork)
-	r, err := Lateness(t.Context(), quickLateness(f))
+	r, err := Delayed(t.Context(), quickDelayed(f))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := r.Runs[0].Sides[0]
-	if s.Name != "200/s" || s.Messages == 0 || s.Failed != 0 || s.Duplicates != 0 || s.P50 <= 0 || s.P50 > s.P99 {
+	if s.Name != "200/s beside 100/s" || s.Messages == 0 || s.Failed != 0 || s.Duplicates != 0 || s.P50 > s.P99 {
 		t.Fatalf("side %+v", s)
+	}
+	if s.Pace == nil || s.Pace.Rate != 200 || s.Pace.void() != (s.P99 == 0) || s.Pace.void() != (len(r.Runs[0].Figures) == 0) {
+		t.Fatalf("pace %+v, p99 %v, figures %+v", s.Pace, s.P99, r.Runs[0].Figures)
 	}
 	if f.exact.Load() == 0 || f.delays.Load() == 0 || f.now.Load() == 0 {
 		t.Fatalf("%d publishes with a time, %d with a delay, %d with neither: want all three", f.exact.Load(), f.delays.Load(), f.now.Load())
@@ -89,42 +93,43 @@ func TestLateness(t *testing.T) {
 	}
 }
 
+// TestDelayedBesideALoad: the background is half of a peak that is measured before.
+func TestDelayedBesideALoad(t *testing.T) {
+	f := new(clockwork)
+	o := quickDelayed(f)
+	o.Background = Rate{Half: true}
+	r, err := Delayed(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Runs) != 2 || r.Runs[0].Sides[0].Name != "peak" || r.Runs[0].Sides[0].Rate <= 0 {
+		t.Fatalf("runs %+v", r.Runs)
+	}
+	half := int(r.Runs[0].Sides[0].Rate / 2)
+	if want := fmt.Sprintf("200/s beside %d/s", half); r.Runs[1].Sides[0].Name != want {
+		t.Fatalf("side %q, want %q", r.Runs[1].Sides[0].Name, want)
+	}
+}
+
 func TestEarlyFailsTheRun(t *testing.T) {
-	if _, err := Lateness(t.Context(), quickLateness(&clockwork{early: 2 * time.Millisecond})); !errors.Is(err, ErrEarly) {
+	if _, err := Delayed(t.Context(), quickDelayed(&clockwork{early: 2 * time.Millisecond})); !errors.Is(err, ErrEarly) {
 		t.Fatalf("error %v, want %v", err, ErrEarly)
 	}
 }
 
-func TestLatenessOptionsRefused(t *testing.T) {
-	for want, spoil := range map[string]func(*LatenessOptions){
-		"rate 0":        func(o *LatenessOptions) { o.Rates = []int{0} },
-		"delay -1ns":    func(o *LatenessOptions) { o.Delay = -1 },
-		"spread -1ns":   func(o *LatenessOptions) { o.Spread = -1 },
-		"background of": func(o *LatenessOptions) { o.Background = -1 },
-		"251 hosts":     func(o *LatenessOptions) { o.Hosts = 251 },
-		"no Spawn":      func(o *LatenessOptions) { o.Spawn = nil },
+func TestDelayedOptionsRefused(t *testing.T) {
+	for want, spoil := range map[string]func(*DelayedOptions){
+		"rate 0":      func(o *DelayedOptions) { o.Rates = []int{0} },
+		"delay -1ns":  func(o *DelayedOptions) { o.Delay = -1 },
+		"spread -1ns": func(o *DelayedOptions) { o.Spread = -1 },
+		"rate -1":     func(o *DelayedOptions) { o.Background.PerSecond = -1 },
+		"251 hosts":   func(o *DelayedOptions) { o.Hosts = 251 },
+		"no Spawn":    func(o *DelayedOptions) { o.Spawn = nil },
 	} {
-		o := quickLateness(new(clockwork))
+		o := quickDelayed(new(clockwork))
 		spoil(&o)
-		if _, err := Lateness(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Delayed(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
-	}
-}
-
-// A pacer that was held up gives out what it owes at once, and then keeps its rate.
-func TestPacerCatchesUp(t *testing.T) {
-	p := newPacer(1000)
-	p.begin = p.begin.Add(-time.Second)
-	for range 1000 {
-		if _, err := p.wait(nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	stopped := make(chan struct{})
-	close(stopped)
-	p.next.Add(1_000_000)
-	if _, err := p.wait(stopped); !errors.Is(err, errStopped) {
-		t.Fatalf("error %v", err)
 	}
 }
