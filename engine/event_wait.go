@@ -11,13 +11,21 @@ type visible struct {
 	more chan struct{} // closed when it does; nil: nobody waits
 }
 
-func (v *visible) wait() <-chan struct{} {
+// wait returns what is closed then. first says that nobody has waited until now.
+func (v *visible) wait() (more <-chan struct{}, first bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.more == nil {
+	if first = v.more == nil; first {
 		v.more = make(chan struct{})
 	}
-	return v.more
+	return v.more, first
+}
+
+// watched says whether somebody waits.
+func (v *visible) watched() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.more != nil
 }
 
 func (v *visible) tell() {
@@ -39,7 +47,10 @@ func (e *Engine) WaitEvents(cursor string, d time.Duration, stop <-chan struct{}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
-		more := e.visible.wait()
+		more, first := e.visible.wait()
+		if first {
+			e.applier.wake() // the batch is to end sooner
+		}
 		if placeOf(e.idx.Applied(), 0) > from {
 			return true, nil
 		}
