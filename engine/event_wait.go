@@ -7,25 +7,26 @@ import (
 
 // visible tells those who wait that the index shows more than before.
 type visible struct {
-	mu   sync.Mutex
-	more chan struct{} // closed when it does; nil: nobody waits
+	mu      sync.Mutex
+	more    chan struct{} // closed when it does; nil: nobody has asked since it last did
+	waiting int           // how many wait
 }
 
-// wait returns what is closed then. first says that nobody has waited until now.
-func (v *visible) wait() (more <-chan struct{}, first bool) {
+func (v *visible) wait() <-chan struct{} {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if first = v.more == nil; first {
+	if v.more == nil {
 		v.more = make(chan struct{})
 	}
-	return v.more, first
+	return v.more
 }
 
-// watched says whether somebody waits.
-func (v *visible) watched() bool {
+// count counts n in who wait, or out, and returns how many do.
+func (v *visible) count(n int) int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.more != nil
+	v.waiting += n
+	return v.waiting
 }
 
 func (v *visible) tell() {
@@ -44,13 +45,14 @@ func (e *Engine) WaitEvents(cursor string, d time.Duration, stop <-chan struct{}
 	if err != nil {
 		return false, err
 	}
+	if e.visible.count(1) == 1 {
+		e.applier.wake() // the open batch is to end sooner
+	}
+	defer e.visible.count(-1)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
-		more, first := e.visible.wait()
-		if first {
-			e.applier.wake() // the batch is to end sooner
-		}
+		more := e.visible.wait()
 		if placeOf(e.idx.Applied(), 0) > from {
 			return true, nil
 		}

@@ -137,6 +137,7 @@ func pebbleOptions(o *Options) *pebble.Options {
 	// most of what an idle server would do. With one compaction at a time one that waits
 	// is granted when the other ends, and there is nothing to look for.
 	po.CompactionConcurrencyRange = func() (lower, upper int) { return 1, 1 }
+	po.Experimental.SpanPolicyFunc = spanOf
 	po.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	return po
 }

@@ -20,6 +20,22 @@ import (
 // runKinds are the kinds that have a run, in the order of keys.
 var runKinds = [...]byte{kindPullDue, kindDedup, kindEvent, kindHistory, kindMessage, kindPending}
 
+// spanOf has Pebble end a table where a kind of runKinds begins or ends. So the tables of
+// history, which only ever grows at its end, overlap none that are there already, and
+// compactions move most of them from level to level without reading them; with other kinds
+// at their ends, each flush would overlap all history, and have it written again.
+func spanOf(key []byte) (policy pebble.SpanPolicy, end []byte, err error) {
+	for _, kind := range runKinds {
+		if len(key) == 0 || key[0] < kind {
+			return policy, []byte{kind}, nil
+		}
+		if key[0] == kind {
+			return policy, []byte{kind + 1}, nil
+		}
+	}
+	return policy, nil, nil
+}
+
 // runs are the rows of the open batch that are not in it yet.
 type runs [len(runKinds)]run
 

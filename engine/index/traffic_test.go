@@ -17,7 +17,7 @@ type traffic struct {
 	rate  int           // messages per second
 	life  time.Duration // from publish to delivery; 0: they stay pending
 	delay time.Duration // after which a batch ends
-	limit int           // bytes of log after which a batch ends, 0: none
+	limit int           // bytes of log after which a batch ends; 0: when it is full
 }
 
 // BenchmarkTraffic is what a message costs the index in the long run: the applier's work,
@@ -120,7 +120,7 @@ func (r *trafficRun) step(now int64) {
 	if r.open == 0 {
 		r.open = now + 1
 	}
-	if now-r.open >= r.delay.Microseconds() || r.limit > 0 && r.a.Pending() >= r.limit {
+	if now-r.open >= r.delay.Microseconds() || r.limit > 0 && r.a.Pending() >= r.limit || r.limit == 0 && r.a.Full() {
 		r.end()
 	}
 	if r.lsn-r.last >= 256<<20 {
