@@ -142,9 +142,6 @@ func (a *Applier) readable(lsn uint64) bool { return lsn >= a.first }
 // by anyone.
 func (a *Applier) PendingMessages() int64 { return a.pendingSeen.Load() }
 
-// Pending returns the number of log bytes in the open batch.
-func (a *Applier) Pending() int { return a.bytes }
-
 // Full says that the batch should end: that it takes as much memory as it may, or that
 // applying it again would take long.
 func (a *Applier) Full() bool { return a.bytes >= batchLogMax || a.size() >= a.x.batchMax }

@@ -100,7 +100,7 @@ func TestBatchEndsFull(t *testing.T) {
 	}{
 		{"messages that stay", 0, false, (*Applier).size, batchMemory},
 		{"messages that end", 0, true, (*Applier).size, batchMemory},
-		{"large messages", 1 << 20, false, (*Applier).Pending, batchLogMax},
+		{"large messages", 1 << 20, false, func(a *Applier) int { return a.bytes }, batchLogMax},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)

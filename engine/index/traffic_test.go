@@ -120,7 +120,7 @@ func (r *trafficRun) step(now int64) {
 	if r.open == 0 {
 		r.open = now + 1
 	}
-	if now-r.open >= r.delay.Microseconds() || r.limit > 0 && r.a.Pending() >= r.limit || r.limit == 0 && r.a.Full() {
+	if now-r.open >= r.delay.Microseconds() || r.limit > 0 && r.a.bytes >= r.limit || r.limit == 0 && r.a.Full() {
 		r.end()
 	}
 	if r.lsn-r.last >= 256<<20 {
