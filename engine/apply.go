@@ -11,21 +11,14 @@ import (
 	"github.com/tidemill/tidemill/wal"
 )
 
-// A batch of the index ends at batchBytes of log, batchDelay after its first
-// group, or as soon as a read waits for it (X1). The longer a batch, the more
-// messages end inside it and are never written (X3).
-const (
-	batchBytes = 1 << 20
-	batchDelay = 20 * time.Millisecond
-
-	// lagMax is how many bytes of group buffers may wait for the applier, or for
-	// the core, before publishes are refused.
-	lagMax = 64 << 20
-)
+// lagMax is how many bytes of group buffers may wait for the applier, or for the core,
+// before publishes are refused.
+const lagMax = 64 << 20
 
 // applierQueue holds the committed groups that the index has not applied.
 type applierQueue struct {
 	a      *index.Applier // owned by applyLoop once it runs
+	timer  batchTimer     // applyLoop's
 	lag    atomic.Int64   // bytes of the buffers queued
 	forget atomic.Uint64  // not zero: where the log begins now, and the index does not know
 
@@ -101,10 +94,8 @@ func (e *Engine) applyLoop() {
 	q := &e.applier
 	defer q.release()
 	defer e.claims.release()
+	q.timer.init()
 	var groups []*wal.Group
-	timer := time.NewTimer(time.Hour)
-	timer.Stop()
-	armed := false
 	for {
 		var waiting bool
 		groups, waiting = q.take(groups)
@@ -115,23 +106,16 @@ func (e *Engine) applyLoop() {
 		}
 		if err == nil && open && waiting {
 			err = e.flushBatch()
-			open = false
+		} else if err == nil && open {
+			q.timer.set(e.batchDelay())
 		}
 		if err != nil {
 			e.fatal(err)
 			return
 		}
-		if open && !armed {
-			timer.Reset(batchDelay)
-			armed = true
-		} else if !open && armed {
-			timer.Stop()
-			armed = false
-		}
 		select {
 		case <-q.signal:
-		case <-timer.C:
-			armed = false
+		case <-q.timer.C:
 			if err := e.flushBatch(); err != nil {
 				e.fatal(err)
 				return
@@ -168,7 +152,7 @@ func (e *Engine) applyGroups(groups []*wal.Group) (open bool, err error) {
 		e.applier.lag.Add(-int64(g.Buffer()))
 		g.Release()
 		open = true
-		if a.Pending() >= batchBytes {
+		if a.Full() {
 			if err := e.flushBatch(); err != nil {
 				return false, err
 			}
@@ -181,6 +165,7 @@ func (e *Engine) applyGroups(groups []*wal.Group) (open bool, err error) {
 // flushBatch ends the batch and tells everyone who waits for it.
 func (e *Engine) flushBatch() error {
 	q := &e.applier
+	q.timer.stop()
 	if err := q.forgetBelow(); err != nil {
 		return err
 	}

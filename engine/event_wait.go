@@ -7,8 +7,9 @@ import (
 
 // visible tells those who wait that the index shows more than before.
 type visible struct {
-	mu   sync.Mutex
-	more chan struct{} // closed when it does; nil: nobody waits
+	mu      sync.Mutex
+	more    chan struct{} // closed when it does; nil: nobody has asked since it last did
+	waiting int           // how many wait
 }
 
 func (v *visible) wait() <-chan struct{} {
@@ -18,6 +19,14 @@ func (v *visible) wait() <-chan struct{} {
 		v.more = make(chan struct{})
 	}
 	return v.more
+}
+
+// count counts n in who wait, or out, and returns how many do.
+func (v *visible) count(n int) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.waiting += n
+	return v.waiting
 }
 
 func (v *visible) tell() {
@@ -36,6 +45,10 @@ func (e *Engine) WaitEvents(cursor string, d time.Duration, stop <-chan struct{}
 	if err != nil {
 		return false, err
 	}
+	if e.visible.count(1) == 1 {
+		e.applier.wake() // the open batch is to end sooner
+	}
+	defer e.visible.count(-1)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {

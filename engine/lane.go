@@ -393,7 +393,6 @@ func (c *core) paged(li uint32, p *index.Page) {
 	l.frontier, l.behind = next, false
 	c.armLane(li)
 	c.paging(li)
-	c.retire()
 	c.dropLane(li)
 }
 

@@ -143,8 +143,8 @@ func (e *Engine) loop() {
 	}
 }
 
-// step takes what happened up to now and decides. It reports whether timers are
-// due that it left for the next step.
+// step takes what happened up to now and decides. It reports whether it left timers that
+// are due, or entries to be freed, for the next step.
 func (c *core) step(now int64, events []event) (more bool, err error) {
 	c.out.reset()
 	c.setNow(now)
@@ -154,6 +154,7 @@ func (c *core) step(now int64, events []event) (more bool, err error) {
 		}
 	}
 	more = c.tick()
+	more = c.retire() || more
 	c.pump()
 	return more, nil
 }

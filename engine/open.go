@@ -391,7 +391,7 @@ func (e *Engine) replay() (bytes int64, err error) {
 		}
 		bytes += int64(g.Bytes())
 		p.add(int64(g.End().LSN - g.Start()))
-		if a.Pending() < batchBytes {
+		if !a.Full() {
 			return nil
 		}
 		return a.Flush()
@@ -425,6 +425,9 @@ func (e *Engine) replay() (bytes int64, err error) {
 	return bytes, e.readCheckpoint()
 }
 
+// tellBytes is how much log is replayed between two reports of progress.
+const tellBytes = 1 << 20
+
 // replayProgress tells Options.Progress how far the replay has come.
 type replayProgress struct {
 	e                 *Engine
@@ -432,7 +435,7 @@ type replayProgress struct {
 }
 
 func (p *replayProgress) add(n int64) {
-	if p.done += n; p.done-p.told >= batchBytes {
+	if p.done += n; p.done-p.told >= tellBytes {
 		p.tell()
 	}
 }

@@ -32,14 +32,17 @@ func (q *retireQueue) len() int {
 	return len(q.waiting) - q.wHead + len(q.reading) - q.rHead
 }
 
-// setApplied notes how far the applier is and frees what nothing can show any
-// more.
-func (c *core) setApplied(lsn uint64) {
-	c.applied = max(c.applied, lsn)
-	c.retire()
-}
+// retireMax bounds the entries that one step frees, so that the end of a large batch of
+// the applier, of some ten thousand messages, holds up nothing else for milliseconds.
+const retireMax = 512
 
-func (c *core) retire() {
+// setApplied notes how far the applier is. What nothing can show any more is freed at the
+// end of the step.
+func (c *core) setApplied(lsn uint64) { c.applied = max(c.applied, lsn) }
+
+// retire frees what nothing can show any more. It reports whether it left some of that
+// for the next step.
+func (c *core) retire() (more bool) {
 	q := &c.retiring
 	for q.wHead < len(q.waiting) && q.waiting[q.wHead].lsn < c.applied {
 		r := q.waiting[q.wHead]
@@ -49,12 +52,16 @@ func (c *core) retire() {
 		q.reading = append(q.reading, r)
 		q.wHead++
 	}
-	for q.rHead < len(q.reading) && q.reading[q.rHead].pages <= c.pagesDone {
+	for n := 0; q.rHead < len(q.reading) && q.reading[q.rHead].pages <= c.pagesDone; n++ {
+		if more = n == retireMax; more {
+			break
+		}
 		c.let(q.reading[q.rHead])
 		q.rHead++
 	}
 	q.waiting, q.wHead = compact(q.waiting, q.wHead)
 	q.reading, q.rHead = compact(q.reading, q.rHead)
+	return more
 }
 
 // let frees an entry unless a page has brought it back meanwhile.

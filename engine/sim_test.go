@@ -409,14 +409,14 @@ func (s *sim) settle(m *simMessage) error {
 	return err
 }
 
-// apply hands some of the queued groups to the applier and ends its batch.
+// apply hands some of the queued groups to the applier. Its batch ends now and then.
 func (s *sim) apply() {
 	s.groups = append(s.groups, s.take()...)
 	n := len(s.groups)
 	if n > 1 {
 		n = 1 + s.rng.IntN(n)
 	}
-	s.applyN(n)
+	s.applyN(n, s.rng.IntN(3) > 0)
 }
 
 func (s *sim) take() []*wal.Group {
@@ -424,13 +424,14 @@ func (s *sim) take() []*wal.Group {
 	return groups
 }
 
-func (s *sim) applyN(n int) {
+// applyN applies the first n groups and, if end says so, ends the batch.
+func (s *sim) applyN(n int, end bool) {
 	if err := s.e.applier.obey(); err != nil {
 		s.fail("apply: %v", err)
 	}
 	open, err := s.e.applyGroups(s.groups[:n])
 	s.groups = slices.Delete(s.groups, 0, n)
-	if err == nil && open {
+	if err == nil && open && end {
 		err = s.e.flushBatch()
 	}
 	if err != nil {
@@ -440,7 +441,7 @@ func (s *sim) applyN(n int) {
 
 func (s *sim) applyAll() {
 	s.groups = append(s.groups, s.take()...)
-	s.applyN(len(s.groups))
+	s.applyN(len(s.groups), true)
 }
 
 // advance moves the clock and steps the core.

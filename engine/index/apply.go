@@ -13,6 +13,15 @@ import (
 	"github.com/tidemill/tidemill/engine/record"
 )
 
+// A batch is full with batchMemory of rows, less where Pebble's memtables are small, which
+// would take a batch of half their size as a table of its own; or with batchLogMax of log.
+// A read that waits for a full one waits for some 10 ms.
+const (
+	batchMemory   = 4 << 20
+	batchMemtable = 8 // a memtable holds as many batches
+	batchLogMax   = 64 << 20
+)
+
 // Applier turns committed groups into batches. It has one owner: live traffic
 // and recovery go through the same Record, in log order.
 type Applier struct {
@@ -21,11 +30,8 @@ type Applier struct {
 	bytes int // log bytes in the open batch
 	pos   Position
 
-	// rows are the pending rows this batch leaves behind: a message that ends in
-	// the batch that published it is taken out again and never written (X3).
-	rows  map[uint64]*pending
-	order []uint64 // their seqs, in the order first seen: no map order reaches the disk
-	free  []*pending
+	runs runs // what is to be in batch besides
+	rows rows
 
 	// first is where the log began when an empty index was opened, until the log was
 	// replayed: the records of what was published below it are found in moves
@@ -56,14 +62,6 @@ type Applier struct {
 	key, val    []byte
 }
 
-// pending is one message's rows as the open batch will leave them.
-type pending struct {
-	row    record.Row
-	stored bool // an 'm' row of an earlier batch exists
-	live   bool
-	life   lifetime
-}
-
 // deadChange is a dead letter as the open batch will leave it.
 type deadChange struct {
 	row  Dead
@@ -81,9 +79,9 @@ type lane struct {
 // position. It loads the summaries of lanes, queues and flow-control keys.
 func (x *Index) NewApplier() (*Applier, error) {
 	a := &Applier{
-		x: x, pos: x.start, rows: map[uint64]*pending{}, lanes: map[uint64]*lane{}, deads: map[DeadKey]deadChange{},
+		x: x, pos: x.start, rows: newRows(), lanes: map[uint64]*lane{}, deads: map[DeadKey]deadChange{},
 		queues: map[uint64]*queue{}, flows: map[uint64]*flow{},
-		batch: x.db.NewBatch(), raiser: raiser{every: x.opts.RaiseEvery},
+		batch: x.newBatch(), raiser: raiser{every: x.opts.RaiseEvery},
 	}
 	err := x.Lanes(func(l Lane) error {
 		a.lanes[l.ID] = &lane{Lane: l, low: math.MaxInt64, stored: true}
@@ -144,8 +142,18 @@ func (a *Applier) readable(lsn uint64) bool { return lsn >= a.first }
 // by anyone.
 func (a *Applier) PendingMessages() int64 { return a.pendingSeen.Load() }
 
-// Pending returns the number of log bytes in the open batch.
-func (a *Applier) Pending() int { return a.bytes }
+// Full says that the batch should end: that it takes as much memory as it may, or that
+// applying it again would take long.
+func (a *Applier) Full() bool { return a.bytes >= batchLogMax || a.size() >= a.x.batchMax }
+
+// size returns about how much memory the open batch takes, bytes.
+func (a *Applier) size() int {
+	n := a.batch.Len() + len(a.history.buf) + len(a.history.ends)*historyEndSize + a.rows.size()
+	for i := range a.runs {
+		n += a.runs[i].size()
+	}
+	return n
+}
 
 // Open says whether there is something that no Flush has made visible.
 func (a *Applier) Open() bool {
@@ -206,12 +214,10 @@ func (a *Applier) Record(lsn uint64, p []byte) error {
 
 // add notes a row to be written and widens its lane's summary.
 func (a *Applier) add(r record.Row, stored bool) *pending {
-	p := a.rows[r.Seq]
+	p := a.rows.of(r.Seq)
 	if p == nil {
-		p = a.newPending()
+		p = a.rows.add(r.Seq)
 		p.stored = stored
-		a.rows[r.Seq] = p
-		a.order = append(a.order, r.Seq)
 	}
 	p.row, p.live = r, true
 	l, order := a.lane(r.Lane), r.Order()
@@ -220,16 +226,6 @@ func (a *Applier) add(r record.Row, stored bool) *pending {
 	}
 	l.First, l.low = min(l.First, order), min(l.low, order)
 	return p
-}
-
-func (a *Applier) newPending() *pending {
-	if n := len(a.free); n > 0 {
-		p := a.free[n-1]
-		a.free = a.free[:n-1]
-		*p = pending{}
-		return p
-	}
-	return &pending{}
 }
 
 // laneWith returns the summary of a lane whose first row is r, before that is counted.
@@ -276,7 +272,7 @@ func (a *Applier) outcome(lsn uint64, p []byte) error {
 
 // outcomeOf applies what an outcome says of its own message.
 func (a *Applier) outcomeOf(lsn uint64, p []byte, o *record.Outcome) error {
-	prev := a.rows[o.Seq]
+	prev := a.rows.of(o.Seq)
 	if tells(o) {
 		if err := a.ended(prev, o, lsn, p); err != nil {
 			return err
@@ -284,9 +280,7 @@ func (a *Applier) outcomeOf(lsn uint64, p []byte, o *record.Outcome) error {
 	}
 	if prev == nil {
 		a.raiser.consumed++
-		if err := a.deleteRow(&o.Row, o.Step.Op != 0); err != nil {
-			return err
-		}
+		a.deleteRow(&o.Row, o.Step.Op != 0)
 	}
 	if !o.Kind.Final() {
 		next := o.NextRow()
@@ -305,9 +299,7 @@ func (a *Applier) outcomeOf(lsn uint64, p []byte, o *record.Outcome) error {
 	if o.Step.Op != 0 {
 		a.stepPull(o)
 	}
-	if err := a.remove(prev, o.Seq); err != nil {
-		return err
-	}
+	a.remove(prev, o.Seq)
 	a.part(&o.Row)
 	if o.Kind != record.Dead {
 		a.lose(o.Pos, o.Len)
@@ -330,15 +322,19 @@ func (a *Applier) outcomeBelow(lsn uint64, p []byte, o *record.Outcome) error {
 
 // remove takes a message's rows away: out of the batch, and out of Pebble if an
 // earlier batch wrote them.
-func (a *Applier) remove(p *pending, seq uint64) error {
+func (a *Applier) remove(p *pending, seq uint64) {
 	if p != nil {
 		p.live = false
-		if !p.stored || plant.Bug("row-of-the-ended-stays") {
-			return nil
+		if !p.stored {
+			a.elide(p)
+			return
+		}
+		if plant.Bug("row-of-the-ended-stays") {
+			return
 		}
 	}
 	a.key = messageKey(a.key, seq)
-	return a.batch.Delete(a.key, nil)
+	a.unset(a.key)
 }
 
 func (a *Applier) user(p []byte) error {
@@ -396,23 +392,11 @@ func (a *Applier) write() error {
 }
 
 func (a *Applier) fill() error {
-	for _, seq := range a.order {
-		p := a.rows[seq]
-		if p.live {
-			if err := a.setRow(&p.row); err != nil {
-				return err
-			}
-		}
-		if p.life.first.to > 0 {
-			if err := a.closeHistory(p); err != nil {
-				return err
-			}
-		}
-		a.free = append(a.free, p)
+	a.fillRows()
+	if err := a.fillRuns(); err != nil {
+		return err
 	}
-	clear(a.rows)
 	clear(a.deads)
-	a.order = a.order[:0]
 	a.history.buf, a.history.ends = a.history.buf[:0], a.history.ends[:0]
 	for _, id := range a.dirty {
 		if err := a.setLane(a.lanes[id]); err != nil {
@@ -428,21 +412,6 @@ func (a *Applier) fill() error {
 	}
 	a.val = appendPosition(a.val[:0], &a.pos)
 	return a.batch.Set([]byte{kindApplied}, a.val, nil)
-}
-
-func (a *Applier) setRow(r *record.Row) error {
-	a.val = appendRow(a.val[:0], r)
-	a.key = messageKey(a.key, r.Seq)
-	if err := a.batch.Set(a.key, a.val, nil); err != nil {
-		return err
-	}
-	a.key = pendingKey(a.key, r.Lane, r.Order(), r.Seq)
-	err := a.batch.Set(a.key, a.val, nil)
-	if err == nil && r.Pull.Published != 0 && r.Queue != 0 {
-		a.key = pullDueKey(a.key, r.Host, r.Due, r.Seq)
-		err = a.batch.Set(a.key, a.val, nil)
-	}
-	return err
 }
 
 func (a *Applier) setLane(l *lane) error {

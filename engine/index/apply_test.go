@@ -80,12 +80,12 @@ func TestRow(t *testing.T) {
 	if _, ok, err := b.x.Row(want.Seq); ok || err != nil {
 		t.Fatalf("a row before its batch was written: %v", err)
 	}
-	if !b.a.Open() || b.a.Pending() == 0 {
+	if !b.a.Open() || b.a.bytes == 0 {
 		t.Fatal("the applier has nothing to write")
 	}
 	b.flush()
-	if b.a.Open() || b.a.Pending() != 0 || b.x.Applied() != b.lsn {
-		t.Fatalf("after a batch: open %v, %d bytes, applied %d", b.a.Open(), b.a.Pending(), b.x.Applied())
+	if b.a.Open() || b.a.bytes != 0 || b.x.Applied() != b.lsn {
+		t.Fatalf("after a batch: open %v, %d bytes, applied %d", b.a.Open(), b.a.bytes, b.x.Applied())
 	}
 	for i := range 3 {
 		got, ok, err := b.x.Row(want.Seq)

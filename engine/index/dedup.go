@@ -41,7 +41,7 @@ func (a *Applier) dedup(user uint32, hash *[16]byte, at int64, val []byte) error
 	b := uint64(max(at, 0) / a.x.opts.DedupWindow.Milliseconds())
 	if b > a.dedupBucket && b > 1 {
 		var zero [16]byte
-		if err := a.batch.DeleteRange(dedupKey(nil, 0, 0, &zero), dedupKey(nil, b-1, 0, &zero), nil); err != nil {
+		if err := a.deleteRange(dedupKey(nil, 0, 0, &zero), dedupKey(nil, b-1, 0, &zero)); err != nil {
 			return err
 		}
 	}
@@ -49,7 +49,8 @@ func (a *Applier) dedup(user uint32, hash *[16]byte, at int64, val []byte) error
 		a.dedupBucket = b
 	}
 	a.key = dedupKey(a.key, b, user, hash)
-	return a.batch.Set(a.key, val, nil)
+	a.set(a.key, val)
+	return nil
 }
 
 // appendDedup encodes a row, up to what depends on its kind.

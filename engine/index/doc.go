@@ -12,7 +12,9 @@
 // batch exactly, and replay of the log starts at the position found there.
 //
 // A message that is published and ended within one batch leaves no pending rows
-// at all, and one history row (X3).
+// at all, and one history row (X3). The longer a batch, the more do: its owner ends it when
+// a read waits, and has to when it is Full, which bounds its memory. The rows of the kinds
+// that every message has enter Pebble in the order of their keys (run.go).
 //
 // # Keys
 //

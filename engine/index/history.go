@@ -3,6 +3,7 @@ package index
 import (
 	"math"
 	"slices"
+	"unsafe"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -53,6 +54,8 @@ type historyEnd struct {
 	at   int64
 	prev int // the one before of the same message, -1 for none
 }
+
+const historyEndSize = int(unsafe.Sizeof(historyEnd{}))
 
 // lifetime is what a pending message remembers of its history in the open batch.
 type lifetime struct {
@@ -109,7 +112,8 @@ func (a *Applier) ended(p *pending, o *record.Outcome, lsn uint64, payload []byt
 		return err
 	}
 	if p == nil || p.life.first.to == 0 && !plant.Bug("history-in-no-row") {
-		return a.laterRow(&o.Row, lsn, o.At, buf[from:])
+		a.laterRow(&o.Row, lsn, o.At, buf[from:])
+		return nil
 	}
 	h.buf = buf
 	h.ends = append(h.ends, historyEnd{piece{from, len(buf)}, lsn, o.At, p.life.end})
@@ -118,7 +122,7 @@ func (a *Applier) ended(p *pending, o *record.Outcome, lsn uint64, payload []byt
 }
 
 // closeHistory writes the rows of a message that this batch published.
-func (a *Applier) closeHistory(p *pending) error {
+func (a *Applier) closeHistory(p *pending) {
 	h := &a.history
 	h.chain = h.chain[:0]
 	for i := p.life.end; i >= 0; i = h.ends[i].prev {
@@ -130,23 +134,21 @@ func (a *Applier) closeHistory(p *pending) error {
 	for _, e := range h.chain {
 		if elided {
 			h.row = append(h.row, h.buf[e.from:e.to]...)
-		} else if err := a.laterRow(&p.row, e.lsn, e.at, h.buf[e.from:e.to]); err != nil {
-			return err
+		} else {
+			a.laterRow(&p.row, e.lsn, e.at, h.buf[e.from:e.to])
 		}
 	}
 	a.key = historyKey(a.key, p.row.Seq)
-	return a.batch.Set(a.key, h.row, nil)
+	a.set(a.key, h.row)
 }
 
 // laterRow writes a row of one outcome and its entry under the message.
-func (a *Applier) laterRow(r *record.Row, lsn uint64, at int64, outcome []byte) error {
+func (a *Applier) laterRow(r *record.Row, lsn uint64, at int64, outcome []byte) {
 	a.val = append(appendLater(a.val[:0], r, lsn), outcome...)
 	a.key = historyKey(a.key, lsn)
-	if err := a.batch.Set(a.key, a.val, nil); err != nil {
-		return err
-	}
+	a.set(a.key, a.val)
 	a.key = eventKey(a.key, dayOf(at), r.Seq, lsn)
-	return a.batch.Set(a.key, nil, nil)
+	a.set(a.key, nil)
 }
 
 // missed writes a row of ticks that published nothing.
@@ -157,7 +159,8 @@ func (a *Applier) missed(lsn uint64, k *record.Tick) error {
 	short := *k
 	short.Error = string(beginning([]byte(k.Error), historyErrorMax))
 	a.key, a.val = historyKey(a.key, lsn), short.Append(append(a.val[:0], historyTicks))
-	return a.batch.Set(a.key, a.val, nil)
+	a.set(a.key, a.val)
+	return nil
 }
 
 // timeRow says where a second begins. A clock that was set back adds none until it

@@ -58,6 +58,8 @@ type Index struct {
 	closing sync.RWMutex // held for reading by reads: Pebble panics when it is used after Close
 	closed  bool
 	seconds seconds
+
+	batchMax int // bytes of memory with which a batch is full
 }
 
 // ErrClosed is returned by reads after Close.
@@ -106,7 +108,7 @@ func Open(o Options) (*Index, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open index %s: %w", o.Dir, err)
 	}
-	x := &Index{db: db, opts: o}
+	x := &Index{db: db, opts: o, batchMax: int(min(batchMemory, o.Memtable/batchMemtable))}
 	if err := x.loadPosition(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -135,6 +137,7 @@ func pebbleOptions(o *Options) *pebble.Options {
 	// most of what an idle server would do. With one compaction at a time one that waits
 	// is granted when the other ends, and there is nothing to look for.
 	po.CompactionConcurrencyRange = func() (lower, upper int) { return 1, 1 }
+	po.Experimental.SpanPolicyFunc = spanOf
 	po.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
 	return po
 }
@@ -160,6 +163,11 @@ func (x *Index) loadPosition() error {
 	_, err := get(x.db, []byte{kindApplied}, func(v []byte) error { return decodePosition(v, &x.start) })
 	x.applied.Store(x.start.LSN)
 	return err
+}
+
+// newBatch returns a batch that keeps its memory from use to use.
+func (x *Index) newBatch() *pebble.Batch {
+	return x.db.NewBatch(pebble.WithMaxRetainedSizeBytes(2 * x.batchMax))
 }
 
 // Start returns the position that was on disk when the index was opened. Its

@@ -105,7 +105,7 @@ func (a *Applier) Forget(first uint64) error {
 			a.live.add(s<<32, -n) // what a count may have missed
 		}
 	}
-	return a.batch.DeleteRange(standKey(nil, 0), standKey(nil, first), nil)
+	return a.deleteRange(standKey(nil, 0), standKey(nil, first))
 }
 
 // Standing walks, in log order, what the index says of the messages that were

@@ -47,10 +47,8 @@ func (a *Applier) movePending(lsn uint64, n uint32, m *record.Move) error {
 	}
 	a.gain(lsn, n)
 	row.Pos, row.Len = lsn, n
-	if a.rows[m.Seq] == nil { // what ends it in this batch will not look into Pebble for it
-		if err := a.deleteRow(&row, row.Pull.Published != 0); err != nil {
-			return err
-		}
+	if a.rows.of(m.Seq) == nil { // what ends it in this batch will not look into Pebble for it
+		a.deleteRow(&row, row.Pull.Published != 0)
 	}
 	a.add(row, ok)
 	if ok {
@@ -65,7 +63,7 @@ func (a *Applier) movePending(lsn uint64, n uint32, m *record.Move) error {
 
 // current returns a message's row as the open batch has it.
 func (a *Applier) current(seq uint64) (row record.Row, ok bool, err error) {
-	if p := a.rows[seq]; p != nil {
+	if p := a.rows.of(seq); p != nil {
 		return p.row, p.live, nil
 	}
 	a.key = messageKey(a.key, seq)

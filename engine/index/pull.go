@@ -209,14 +209,13 @@ func (q *PullQueue) count(o *record.Outcome) {
 }
 
 // deleteRow takes a row out of its order. ofPull says that it is one of a pull queue.
-func (a *Applier) deleteRow(r *record.Row, ofPull bool) error {
+func (a *Applier) deleteRow(r *record.Row, ofPull bool) {
 	a.key = pendingKey(a.key, r.Lane, r.Order(), r.Seq)
-	err := a.batch.Delete(a.key, nil)
-	if err == nil && ofPull && r.Queue != 0 {
+	a.unset(a.key)
+	if ofPull && r.Queue != 0 {
 		a.key = pullDueKey(a.key, r.Host, r.Due, r.Seq)
-		err = a.batch.Delete(a.key, nil)
+		a.unset(a.key)
 	}
-	return err
 }
 
 // fillPulls writes the queues that the batch changed.

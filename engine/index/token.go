@@ -45,7 +45,7 @@ func (a *Applier) dropUser(lsn uint64, p []byte) error {
 			return err
 		}
 		lower, upper := namedRange(kindToken, d.User)
-		if err := a.batch.DeleteRange(lower, upper, nil); err != nil {
+		if err := a.deleteRange(lower, upper); err != nil {
 			return err
 		}
 	}

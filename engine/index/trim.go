@@ -111,7 +111,7 @@ func (a *Applier) Trim(t Trim) error {
 		if bytes.Equal(r[0], r[1]) {
 			continue
 		}
-		if err := a.batch.DeleteRange(r[0], r[1], nil); err != nil {
+		if err := a.deleteRange(r[0], r[1]); err != nil {
 			return fmt.Errorf("trim history: %w", err)
 		}
 	}
