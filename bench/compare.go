@@ -172,9 +172,6 @@ func findings(r *Report) []finding {
 	for i := range r.Runs {
 		run := &r.Runs[i]
 		add := func(what, unit string, better int, values []float64) {
-			if run.Name != "" { // several comparisons have the same number of producers
-				what = run.Name + ": " + what
-			}
 			if len(values) > 0 {
 				out = append(out, finding{run.title(), what, unit, better, values})
 			}

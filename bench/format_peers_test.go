@@ -58,13 +58,14 @@ func TestPeersAreCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]float64{
-		"end to end: server / redis": 2, "publish: server / redis": 0.5,
-		"end to end: server rate": 2, "publish: server rate": 0.5,
-		"end to end: redis rate": 1, "publish: redis rate": 1,
+		"end to end c=64: server / redis": 2, "publish c=64: server / redis": 0.5,
+		"end to end c=64: server rate": 2, "publish c=64: server rate": 0.5,
+		"end to end c=64: redis rate": 1, "publish c=64: redis rate": 1,
 	}
 	for _, d := range c.Rows {
-		if ratio, ok := want[d.What]; ok && d.Known && d.Ratio == ratio {
-			delete(want, d.What)
+		name := d.Run + ": " + d.What
+		if ratio, ok := want[name]; ok && d.Known && d.Ratio == ratio {
+			delete(want, name)
 		}
 	}
 	if len(want) > 0 {
