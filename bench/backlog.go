@@ -208,7 +208,7 @@ func (l *level) publish(w *wire, heads [][]byte) operation {
 func (l *level) drain(ctx context.Context) error {
 	before, ok := cpuTime(l.server.PID)
 	missing := l.ledger.missing()
-	if err := l.gate.await(ctx, l.ledger, 0, l.o.DrainTimeout+l.o.delay()); err != nil {
+	if err := l.ledger.await(ctx, l.gate.damaged, l.o.DrainTimeout+l.o.delay(), 0); err != nil {
 		return err
 	}
 	if after, still := cpuTime(l.server.PID); ok && still && missing > 0 {

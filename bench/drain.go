@@ -51,7 +51,7 @@ func (l *level) fillAndDrain(ctx context.Context, pending int) error {
 	}
 	began := time.Now()
 	kept := int64((pending + drainKeeps - 1) / drainKeeps)
-	if err := d.gate.await(ctx, f.ledger, kept, d.o.DrainDelay+d.o.DrainTimeout); err != nil {
+	if err := f.ledger.await(ctx, d.gate.damaged, d.o.DrainDelay+d.o.DrainTimeout, kept); err != nil {
 		return err
 	}
 	d.o.Log.Info("drained", "messages", int64(pending)-kept, "in", time.Since(began).String(), "settle", d.o.Settle.String())

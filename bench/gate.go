@@ -1,9 +1,7 @@
 package bench
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -101,17 +99,4 @@ func (g *gate) mark() { g.first.Store(0) }
 func (g *gate) firstSince() (at time.Duration, came bool) {
 	n := g.first.Load()
 	return time.Duration(n - 1), n != 0
-}
-
-// await waits until all of a ledger that was acknowledged has arrived, but for so many.
-func (g *gate) await(ctx context.Context, l *ledger, but int64, timeout time.Duration) error {
-	for begin := time.Now(); l.missing() > but && g.damaged() == nil; {
-		if time.Since(begin) > timeout {
-			return fmt.Errorf("%w: %d of %d had not arrived after %v", ErrLost, l.missing()-but, l.acked.Load(), timeout)
-		}
-		if err := pause(ctx, pollEvery); err != nil {
-			return err
-		}
-	}
-	return g.damaged()
 }

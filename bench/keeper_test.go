@@ -39,6 +39,7 @@ type keeper struct {
 	pending map[string]*kept
 	groups  map[string][]string
 	file    *os.File
+	made    time.Time
 }
 
 type kept struct {
@@ -50,7 +51,7 @@ type kept struct {
 }
 
 func newKeeper(t *testing.T) *keeper {
-	k := &keeper{dir: t.TempDir(), pending: map[string]*kept{}, groups: map[string][]string{}}
+	k := &keeper{dir: t.TempDir(), pending: map[string]*kept{}, groups: map[string][]string{}, made: time.Now()}
 	var err error
 	if k.file, err = os.Create(filepath.Join(k.dir, "log")); err != nil {
 		t.Fatal(err)
@@ -153,8 +154,9 @@ func (l *keeperLife) metrics(req *fasthttp.RequestCtx) {
 	if l.uncount {
 		waiting = 0
 	}
+	up := time.Since(l.made).Seconds()
 	fmt.Fprintf(req, "tidemill_messages_pending %d\ngo_goroutines 7\ngo_cpu_classes_gc_total_cpu_seconds_total %v\nprocess_cpu_seconds_total %v\n",
-		waiting, float64(time.Now().UnixMicro()%1e9)/1e9, float64(time.Now().UnixMicro()%1e9)/1e7)
+		waiting, up, 100*up)
 }
 
 func (l *keeperLife) count() int {

@@ -156,7 +156,7 @@ func (d *crash) recover(ctx context.Context, far *fill, found *restarted) error 
 		return err
 	}
 	r := reopened{listening: d.gate.clock() - began}
-	if err := d.gate.await(ctx, d.ledgers[restartNow], 0, d.o.DrainTimeout); err != nil {
+	if err := d.ledgers[restartNow].await(ctx, d.gate.damaged, d.o.DrainTimeout, 0); err != nil {
 		return err
 	}
 	r.caughtUp = d.gate.clock() - began
@@ -166,7 +166,7 @@ func (d *crash) recover(ctx context.Context, far *fill, found *restarted) error 
 	if r.opening, err = awaitOpening(ctx, child.life.Said); err != nil {
 		return err
 	}
-	if err := d.gate.await(ctx, d.ledgers[restartSoon], 0, d.o.Round+d.o.DrainTimeout); err != nil {
+	if err := d.ledgers[restartSoon].await(ctx, d.gate.damaged, d.o.Round+d.o.DrainTimeout, 0); err != nil {
 		return err
 	}
 	found.add(r, d.ledgers[:])

@@ -8,7 +8,8 @@ import (
 // Replay calls fn with every durable group at or above the boundary from, in
 // order, marks included; zero means from the start of the log. The groups are
 // like those of OnCommit: fn retains what it keeps. Replay must be called before
-// the first Reserve. An error of fn ends it and is returned.
+// the first Reserve. An error of fn ends it and is returned. The log is read some
+// megabytes ahead of fn (readAhead).
 //
 // A from that is no group boundary is a *CorruptionError, one outside the log
 // ErrNotFound.
@@ -29,12 +30,14 @@ func (l *Log) Replay(from LSN, fn func(*Group) error) error {
 	if i < 0 || from > list.end(i, head) {
 		return fmt.Errorf("%w: replay from %v", ErrNotFound, from)
 	}
-	for ; i < len(list); i++ {
-		if err := l.replaySegment(list[i], max(from, list[i].first), list.end(i, head), fn); err != nil {
-			return err
+	return readAhead(func(give func(*Group) error) error {
+		for ; i < len(list); i++ {
+			if err := l.replaySegment(list[i], max(from, list[i].first), list.end(i, head), give); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	}, fn)
 }
 
 // Ahead returns how many bytes Replay goes through from a boundary; zero means, as
@@ -45,9 +48,9 @@ func (l *Log) Ahead(from LSN) int64 {
 	return list.bytesAbove(max(list.find(from), 0), from, l.Durable().LSN)
 }
 
-// replaySegment replays [from, end) of one segment. The end may lie below a last
-// segment that holds nothing yet.
-func (l *Log) replaySegment(seg *segment, from, end LSN, fn func(*Group) error) error {
+// replaySegment gives out the groups of [from, end) of one segment. The end may lie
+// below a last segment that holds nothing yet.
+func (l *Log) replaySegment(seg *segment, from, end LSN, give func(*Group) error) error {
 	if from >= end {
 		return nil
 	}
@@ -65,9 +68,7 @@ func (l *Log) replaySegment(seg *segment, from, end LSN, fn func(*Group) error) 
 		at.Chain = seg.cut.Chain
 	}
 	at, err = s.walk(at, func(h groupHeader, data []byte) error {
-		g := l.replayedGroup(seg, h, data)
-		defer g.Release()
-		return fn(g)
+		return give(l.replayedGroup(seg, h, data))
 	})
 	return asCorruption(seg, at.LSN, "a group below the durable end is damaged", err)
 }
