@@ -23,10 +23,10 @@ func Backlog(ctx context.Context, o BacklogOptions) (report *Report, err error) 
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("bench backlog: %w", err)
 	}
-	d := &backlog{o: &o, texts: newTexts(o.BodyBytes), procs: children{spawn: o.Spawn}}
+	d := &backlog{o: &o, bodies: newTextBodies(o.BodyBytes), procs: children{spawn: o.Spawn}}
 	defer func() { err = errors.Join(err, d.procs.stop()) }()
 	// A side for each level's publishes, one for all backlogs, and two for Drain.
-	if d.gate, err = openGate(o.Hosts, len(o.Pending)+2, d.texts); err != nil {
+	if d.gate, err = openGate(o.Hosts, len(o.Pending)+2, d.bodies); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.gate.close()) }()
@@ -42,10 +42,10 @@ func Backlog(ctx context.Context, o BacklogOptions) (report *Report, err error) 
 
 // backlog is what the levels of one Backlog share.
 type backlog struct {
-	o     *BacklogOptions
-	texts *texts
-	gate  *gate
-	procs children
+	o      *BacklogOptions
+	bodies *bodies
+	gate   *gate
+	procs  children
 }
 
 // level is a server with so many pending messages.
@@ -120,8 +120,8 @@ func (d *backlog) raise(ctx context.Context, id, pending int) (*level, error) {
 	if l.empty, err = l.steady(ctx); err != nil {
 		return nil, err
 	}
-	url := "http://" + d.gate.hosts[0] + textPath
-	l.fill, err = newFill(l.server, d.texts, uint64(len(d.o.Pending)), func(seq uint64) (string, time.Duration) { return url, later(seq) })
+	url := "http://" + d.gate.hosts[0] + "/"
+	l.fill, err = newFill(l.server, d.bodies, uint64(len(d.o.Pending)), func(seq uint64) (string, time.Duration) { return url, farOff(seq) })
 	if err != nil {
 		return nil, err
 	}
@@ -175,20 +175,14 @@ func (l *level) contender() contender {
 	delay := delayHeader(d.o.delay())
 	heads := make([][]byte, len(d.gate.hosts))
 	for i, host := range d.gate.hosts {
-		heads[i] = publishHead(l.server, l.addr, "http://"+host+textPath, d.texts.size(), delay)
+		heads[i] = publishHead(l.server, l.addr, "http://"+host+"/", d.bodies.size(), delay)
 	}
 	return contender{
 		name: l.name,
 		pid:  l.server.PID,
 		acks: true,
 		producers: func(ctx context.Context, c int) ([]operation, func()) {
-			wires := make([]*wire, c)
-			ops := make([]operation, c)
-			for i := range ops {
-				wires[i] = newWire(ctx, l.addr, d.o.RequestTimeout)
-				ops[i] = l.publish(wires[i], heads)
-			}
-			return ops, func() { closeWires(wires) }
+			return connect(ctx, c, l.addr, &d.o.Common, func(_ int, w *wire) operation { return l.publish(w, heads) })
 		},
 		finish:     l.drain,
 		damaged:    d.gate.damaged,
@@ -198,21 +192,15 @@ func (l *level) contender() contender {
 
 // publish is a producer's operation.
 func (l *level) publish(w *wire, heads [][]byte) operation {
-	stamped, body := l.texts.blank(), []byte(nil)
+	body := l.bodies.blank()
 	delay := l.o.delay()
 	return func(stop <-chan struct{}) error {
 		seq, err := l.ledger.open(stop)
 		if err != nil {
 			return err
 		}
-		l.texts.putAt(stamped, uint64(l.id), seq, l.gate.clock()+delay)
-		body = l.texts.appendTo(body[:0], stamped)
-		if err := w.post(heads[seq%uint64(len(heads))], body); err != nil {
-			l.ledger.abandon(seq)
-			return err
-		}
-		l.ledger.ack(seq)
-		return nil
+		l.bodies.putAt(body, uint64(l.id), seq, l.gate.clock()+delay)
+		return l.ledger.settle(seq, w.post(heads[seq%uint64(len(heads))], body))
 	}
 }
 

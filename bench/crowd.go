@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -17,45 +18,52 @@ const (
 	kindDead           // refuses connections
 	kindHole           // accepts them, takes in what comes, and never answers
 	kindSlow           // answers after a while
-	kinds
+	kinds              // of Isolation
+
+	kindReset   = iota - 1 // takes in a request and resets the connection
+	kindFailing            // answers 503
+	kindHuge               // answers with more than anybody wants
+	kindsAll
 )
 
-var kindNames = [kinds]string{"healthy", "dead", "black hole", "slow"}
+var kindNames = [kindsAll]string{"healthy", "dead", "black hole", "slow", "resetting", "failing", "huge"}
 
-// crowd is one healthy host among many that are not. Each has an address of its own.
+// crowd is healthy hosts among others that are not. Each has an address of its own.
 type crowd struct {
 	*sink // of what arrives, at whatever host
-	of    [kinds][]string
+	of    [kindsAll][]string
 	holes []*hole
 	slow  time.Duration
+	huge  int // bytes of a huge answer
 
 	// revived is done once all hosts are to be healthy.
 	revived context.Context
 	revive  context.CancelFunc
 }
 
-// openCrowd makes one healthy host and each of the other kinds. The caller closes it.
-func openCrowd(each int, slow time.Duration, b *bodies) (c *crowd, err error) {
-	s, err := openSink(1, kinds, b)
+// openCrowd makes so many hosts of each kind. The caller closes it.
+func openCrowd(counts [kindsAll]int, slow time.Duration, huge int, b *bodies) (c *crowd, err error) {
+	s, err := openSink(counts[kindHealthy], kindsAll, b)
 	if err != nil {
 		return nil, err
 	}
-	c = &crowd{sink: s, slow: slow}
+	c = &crowd{sink: s, slow: slow, huge: huge}
 	c.revived, c.revive = context.WithCancel(context.Background())
 	c.of[kindHealthy] = s.hosts
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, c.close())
+	for kind, open := range [kindsAll]func(net.Listener) error{
+		kindDead:    func(ln net.Listener) error { return ln.Close() },
+		kindHole:    func(ln net.Listener) error { return c.openHole(ln, swallow) },
+		kindSlow:    func(ln net.Listener) error { c.serve(ln, c.dawdle); return nil },
+		kindReset:   func(ln net.Listener) error { return c.openHole(ln, reset) },
+		kindFailing: func(ln net.Listener) error { c.serve(ln, c.fail); return nil },
+		kindHuge:    func(ln net.Listener) error { c.serve(ln, c.ramble); return nil },
+	} {
+		if kind == kindHealthy {
+			continue
 		}
-	}()
-	if err := c.listen(kindDead, "127.1.0", each, func(ln net.Listener) error { return ln.Close() }); err != nil {
-		return nil, err
-	}
-	if err := c.listen(kindHole, "127.2.0", each, c.openHole); err != nil {
-		return nil, err
-	}
-	if err := c.listen(kindSlow, "127.3.0", each, func(ln net.Listener) error { c.serve(ln, c.dawdle); return nil }); err != nil {
-		return nil, err
+		if err := c.listen(kind, fmt.Sprintf("127.%d.0", kind), counts[kind], open); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
 	}
 	return c, nil
 }
@@ -72,8 +80,8 @@ func (c *crowd) listen(kind int, net24 string, n int, open func(net.Listener) er
 	return err
 }
 
-func (c *crowd) openHole(ln net.Listener) error {
-	h := &hole{Listener: ln, filled: c.revived}
+func (c *crowd) openHole(ln net.Listener, treat func(net.Conn)) error {
+	h := &hole{Listener: ln, filled: c.revived, treat: treat}
 	c.holes = append(c.holes, h)
 	c.serve(h, c.handle)
 	return nil
@@ -85,6 +93,31 @@ func (c *crowd) dawdle(ctx *fasthttp.RequestCtx) {
 	_ = pause(c.revived, c.slow) // revived: at once
 }
 
+// fail is the handler of a failing host. What it refuses has not arrived.
+func (c *crowd) fail(ctx *fasthttp.RequestCtx) {
+	if c.revived.Err() == nil {
+		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
+		return
+	}
+	c.handle(ctx)
+}
+
+// ramble is the handler of a host with huge answers: they are as good as others.
+func (c *crowd) ramble(ctx *fasthttp.RequestCtx) {
+	c.handle(ctx)
+	if c.revived.Err() == nil {
+		ctx.SetBodyStream(io.LimitReader(zeros{}, int64(c.huge)), c.huge)
+	}
+}
+
+// zeros is read without end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
 // heal makes all hosts healthy, so that everything that waits for them can arrive.
 func (c *crowd) heal() error {
 	c.revive()
@@ -94,6 +127,15 @@ func (c *crowd) heal() error {
 			return fmt.Errorf("revive a dead host: %w", err)
 		}
 		c.serve(ln, c.handle)
+	}
+	return nil
+}
+
+// await waits until all that was acknowledged to a kind of hosts has arrived, for a while
+// that began before.
+func (c *crowd) await(ctx context.Context, kind int, begin time.Time, most time.Duration) error {
+	if err := c.ledgers[kind].Load().await(ctx, c.damaged, most-time.Since(begin), 0); err != nil {
+		return fmt.Errorf("%s hosts: %w", kindNames[kind], err)
 	}
 	return nil
 }
@@ -112,6 +154,7 @@ func (c *crowd) close() error {
 type hole struct {
 	net.Listener
 	filled context.Context
+	treat  func(net.Conn) // what it does with one; its end closes it
 	held   sync.WaitGroup
 }
 
@@ -121,19 +164,32 @@ func (h *hole) Accept() (net.Conn, error) {
 		if err != nil || h.filled.Err() != nil {
 			return conn, err
 		}
-		h.held.Go(func() { h.swallow(conn) })
+		h.held.Go(func() { h.keep(conn) })
 	}
 }
 
-// swallow reads until the client gives up or the hole is filled.
-func (h *hole) swallow(conn net.Conn) {
+func (h *hole) keep(conn net.Conn) {
 	stop := context.AfterFunc(h.filled, func() { conn.Close() })
 	defer stop()
 	defer conn.Close()
+	h.treat(conn)
+}
+
+// swallow reads until the client gives up or the hole is filled.
+func swallow(conn net.Conn) {
 	buf := make([]byte, 512)
 	for {
 		if _, err := conn.Read(buf); err != nil {
 			return
 		}
+	}
+}
+
+// reset reads the beginning of a request, or all of it, and has the connection end with an
+// error, and not with the end of the stream.
+func reset(conn net.Conn) {
+	_, err := conn.Read(make([]byte, 4096))
+	if tcp, ok := conn.(*net.TCPConn); ok && err == nil {
+		_ = tcp.SetLinger(0) // if not, it ends in the usual way
 	}
 }

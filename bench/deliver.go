@@ -41,6 +41,16 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.sink.close()) }()
+	if o.Verify > 0 {
+		if d.sink.signed, err = askSignatures(server, 0, o.Verify, o.RequestTimeout); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if report != nil {
+				report.figures(d.sink.signed.figure())
+			}
+		}()
+	}
 	if d.more, err = newExtras(ctx, &o.Common, server); err != nil {
 		return nil, err
 	}

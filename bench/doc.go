@@ -16,6 +16,8 @@
 //	tidemill bench queues    many FIFO queues, over deliveries without a queue
 //	tidemill bench flow      how exactly flow-control keys are kept, and what they cost
 //	tidemill bench fanout    a URL group's deliveries, over those of single publishes
+//	tidemill bench hostile   healthy hosts among a share of bad ones
+//	tidemill bench fair      a tenant's first message behind another's backlog
 //	tidemill bench verify    recordings of queues, flow and fanout, once more
 //	tidemill bench single    one producer's acks, over a sync of the disk and an exchange
 //	tidemill bench backlog   what waiting messages cost: memory, disk, CPU of the others
@@ -67,9 +69,11 @@
 //
 // Each body carries a sequence number. Deliver checks every body that arrives byte
 // for byte, counts duplicates, and after each round waits for all acknowledged
-// messages: one that is missing fails the run with ErrLost. Isolation revives its bad
-// hosts for that, so that what they missed can arrive. In overload a message that
-// was refused and arrives is an error as well. What batch stores it looks up in part.
+// messages: one that is missing fails the run with ErrLost. Isolation and hostile
+// revive their bad hosts for that, so that what they missed can arrive. In overload a message
+// that was refused and arrives is an error as well. What batch stores it looks up in part.
+// In queues, flow and fanout the receiver records each attempt (RECORDING.md), and order,
+// limits and copies are checked after each round.
 //
 // What is not due in a run cannot arrive: restart and backlog ask the server for a sample
 // of it, and for the number of messages that wait where an admin listener tells that.

@@ -33,14 +33,14 @@ func (d *backlog) drainAll(ctx context.Context, run *Run) error {
 func (l *level) fillAndDrain(ctx context.Context, pending int) error {
 	d := l.backlog
 	item := func(seq uint64) (string, time.Duration) {
-		url := "http://" + d.gate.hosts[seq%uint64(len(d.gate.hosts))] + textPath
+		url := "http://" + d.gate.hosts[seq%uint64(len(d.gate.hosts))] + "/"
 		if seq%drainKeeps == 0 {
-			return url, later(seq)
+			return url, farOff(seq)
 		}
 		return url, d.o.DrainDelay
 	}
 	side := len(d.o.Pending) + 1
-	f, err := newFill(l.server, d.texts, uint64(side), item)
+	f, err := newFill(l.server, d.bodies, uint64(side), item)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (l *level) fillAndDrain(ctx context.Context, pending int) error {
 // weighDrained adds the figures. What the empty server has made ahead is no part of them:
 // the row allows for two segments.
 func (l *level) weighDrained(ctx context.Context, run *Run, kept int) error {
-	live := float64(kept * l.texts.size())
+	live := float64(kept * l.bodies.size())
 	look := func(when string) error {
 		used, err := l.used()
 		run.Figures = append(run.Figures, Figure{

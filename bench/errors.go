@@ -29,6 +29,9 @@ var (
 	// for.
 	ErrRetries = errors.New("a message was not retried as it asked")
 
+	// ErrSignature says that a delivery was not signed as the contract has it.
+	ErrSignature = errors.New("a delivery was not signed as it must be")
+
 	// ErrFailing says that so many requests failed that the rates mean nothing.
 	ErrFailing = errors.New("too many requests failed")
 

@@ -1,12 +1,23 @@
 package bench
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // extras are what Common adds to Publish and Deliver: a side for the disk, and a look at
 // the server's runtime.
 type extras struct {
 	disk  *slab  // nil: no such side
 	admin string // "": no look
+}
+
+// closedOnly refuses extras in an open loop: they say something of a peak.
+func (c *Common) closedOnly(r Rate) error {
+	if r.given() && (c.Runtime || c.Disk != "") {
+		return errors.New("the runtime and the disk are measured in a closed loop: leave out the rate")
+	}
+	return nil
 }
 
 // extrasBlock is a group of records under load.

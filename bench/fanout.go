@@ -108,14 +108,10 @@ func (f *fanout) measure(ctx context.Context, lane, c int, report *Report) error
 
 func (f *fanout) producers(ctx context.Context, lane, c int) ([]operation, func()) {
 	head := targetHead(f.server, f.addr, publishPrefix+f.name("g", 0), f.o.BodyBytes)
-	wires := make([]*wire, c)
-	ops := make([]operation, c)
-	for i := range ops {
-		w, body := newWire(ctx, f.addr, f.o.RequestTimeout), f.bodies.blank()
-		wires[i] = w
-		ops[i] = func(stop <-chan struct{}) error {
+	return connect(ctx, c, f.addr, &f.o.Common, func(_ int, w *wire) operation {
+		body := f.bodies.blank()
+		return func(stop <-chan struct{}) error {
 			return f.publish(uint64(lane), f.o.Endpoints, w, head, body, stop)
 		}
-	}
-	return ops, func() { closeWires(wires) }
+	})
 }

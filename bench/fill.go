@@ -21,9 +21,6 @@ const (
 	// fillPatience is how long a filler whose calls bring in nothing goes on: a server
 	// may refuse for a while, when its index lags.
 	fillPatience = 30 * time.Second
-
-	// sampleMax bounds the ids that a fill remembers.
-	sampleMax = 1000
 )
 
 // fill publishes messages by POST /v2/batch, far faster than one by one. Their stamps have
@@ -31,30 +28,29 @@ const (
 type fill struct {
 	server Server
 	addr   string
-	texts  *texts
+	bodies *bodies
 	side   uint64
 	ledger *ledger
 
 	// item is where a message goes and after how many full milliseconds.
 	item func(seq uint64) (url string, delay time.Duration)
 
-	mu  sync.Mutex
-	ids []string // of a sample of those that are not due in the run; guarded by mu while run runs
+	samples samples // of what is not due in the run
 }
 
-func newFill(s Server, t *texts, side uint64, item func(uint64) (string, time.Duration)) (*fill, error) {
+func newFill(s Server, t *bodies, side uint64, item func(uint64) (string, time.Duration)) (*fill, error) {
 	addr, err := hostOf(s.URL)
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	return &fill{server: s, addr: addr, texts: t, side: side, ledger: newLedger(0), item: item}, nil
+	return &fill{server: s, addr: addr, bodies: t, side: side, ledger: newLedger(0), item: item}, nil
 }
 
 // run publishes n messages and returns when all are acknowledged.
 func (f *fill) run(ctx context.Context, n int, timeout time.Duration) error {
 	var left atomic.Int64
 	left.Store(int64(n))
-	every := n/sampleMax/fillBatch + 1 // calls for each of which some ids are kept
+	every := n/(4*samplesMax)/fillBatch + 1 // calls for each one that is offered as samples
 	errs := make([]error, fillers)
 	var wg sync.WaitGroup
 	for i := range errs {
@@ -62,7 +58,7 @@ func (f *fill) run(ctx context.Context, n int, timeout time.Duration) error {
 			w := newWire(ctx, f.addr, timeout)
 			defer w.close()
 			w.most = fillAnswerMax
-			c := &filling{fill: f, w: w, stamped: f.texts.blank(), every: every}
+			c := &filling{fill: f, w: w, blank: f.bodies.blank(), every: every}
 			for errs[i] == nil {
 				k := left.Add(-fillBatch) + fillBatch
 				if k <= 0 {
@@ -80,13 +76,14 @@ func (f *fill) run(ctx context.Context, n int, timeout time.Duration) error {
 // filling is one connection of a fill. Not safe for concurrent use.
 type filling struct {
 	*fill
-	w       *wire
-	stamped []byte // a body
-	head    []byte
-	body    []byte
-	seqs    []uint64 // of the call
-	calls   int
-	every   int
+	w     *wire
+	blank []byte // a body
+	head  []byte
+	body  []byte   // of the call
+	seqs  []uint64 // of its messages
+	at    []int    // where their bodies are in it
+	calls int
+	every int
 }
 
 // fillAnswer is an element of the answer to a batch.
@@ -129,6 +126,7 @@ func (c *filling) call() (refused bool, err error) {
 	}
 	c.calls++
 	again := c.seqs[:0]
+	offer := c.calls%c.every == 0
 	for i, a := range answers {
 		seq := c.seqs[i]
 		if a.ID == "" {
@@ -136,28 +134,17 @@ func (c *filling) call() (refused bool, err error) {
 			continue
 		}
 		c.ledger.ack(seq)
-		if c.calls%c.every == 0 {
-			c.remember(seq, a.ID)
+		if _, delay := c.item(seq); offer && delay >= farLeast {
+			c.samples.add(a.ID, string(c.body[c.at[i]:][:c.bodies.size()]))
 		}
 	}
 	c.seqs = again
 	return true, err
 }
 
-// remember keeps the id of a message that is not due in the run.
-func (c *filling) remember(seq uint64, id string) {
-	if _, delay := c.item(seq); delay < laterLeast {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.ids) < sampleMax {
-		c.ids = append(c.ids, id)
-	}
-}
-
 func (c *filling) encode() {
 	b := append(c.body[:0], '[')
+	c.at = c.at[:0]
 	for i, seq := range c.seqs {
 		if i > 0 {
 			b = append(b, ',')
@@ -167,8 +154,9 @@ func (c *filling) encode() {
 		b = append(b, `","headers":{"Upstash-Delay":"`...)
 		b = strconv.AppendInt(b, delay.Milliseconds(), 10)
 		b = append(b, `ms"},"body":"`...)
-		c.texts.putAt(c.stamped, c.side, seq, c.texts.wall()+delay)
-		b = append(c.texts.appendTo(b, c.stamped), `"}`...)
+		c.bodies.putAt(c.blank, c.side, seq, c.bodies.wall()+delay)
+		c.at = append(c.at, len(b))
+		b = append(append(b, c.blank...), `"}`...)
 	}
 	c.body = append(b, ']')
 	headers := []string{"Content-Type: application/json"}
@@ -183,36 +171,25 @@ func delayHeader(d time.Duration) string {
 	return "Upstash-Delay: " + strconv.FormatInt(d.Milliseconds(), 10) + "ms"
 }
 
-// laterLeast is longer than any run.
-const laterLeast = time.Hour
+// farLeast is longer than any run.
+const farLeast = time.Hour
 
-// later is a delay of an hour to a day: each message has one of its own, so that they are
+// farOff is a delay of an hour to a day: each message has one of its own, so that they are
 // spread as those of many users are.
-func later(seq uint64) time.Duration {
+func farOff(seq uint64) time.Duration {
 	const scatter = 0x9E3779B97F4A7C15 // 2^64 by the golden ratio: Fibonacci hashing
-	return laterLeast + time.Duration(seq*scatter>>32%82_800)*time.Second
+	return farLeast + time.Duration(seq*scatter>>32%82_800)*time.Second
 }
 
-// known asks for the messages of the sample, and how many wait in all, where the server
-// tells that: least did before. What it does not know any more is lost.
+// known looks up the samples, and how many messages wait in all, where the server tells
+// that: least did before. What it does not know any more is lost.
 func (f *fill) known(ctx context.Context, s Server, least int, timeout time.Duration) error {
 	addr, err := hostOf(s.URL)
 	if err != nil {
 		return err
 	}
-	w := newWire(ctx, addr, timeout)
-	defer w.close()
-	for _, id := range f.ids {
-		err := w.get("/v2/messages/"+id, s.Token)
-		if no, ok := errors.AsType[*refusal](err); ok && no.status == fasthttp.StatusNotFound {
-			return fmt.Errorf("%w: message %s is not due yet, and not known any more: %w", ErrLost, id, err)
-		}
-		if err != nil {
-			return fmt.Errorf("look for message %s: %w", id, err)
-		}
-	}
-	if s.Admin == "" {
-		return nil
+	if err := f.samples.check(ctx, s, addr, f.bodies, timeout); err != nil || s.Admin == "" {
+		return err
 	}
 	text, err := askAdmin(ctx, s.Admin, "/metrics")
 	if err != nil {

@@ -88,12 +88,9 @@ func newFlow(r *recorded, o *FlowOptions) *flow {
 // producers share the keys out among themselves. One that finds a key's backlog full waits
 // for it: the others drain as fast, and hold enough for some periods.
 func (f *flow) producers(ctx context.Context, c int) ([]operation, func()) {
-	wires := make([]*wire, c)
-	ops := make([]operation, c)
-	for i := range ops {
-		w, body, next, n := newWire(ctx, f.addr, f.o.RequestTimeout), f.bodies.blank(), i, 0
-		wires[i] = w
-		ops[i] = func(stop <-chan struct{}) error {
+	return connect(ctx, c, f.addr, &f.o.Common, func(i int, w *wire) operation {
+		body, next, n := f.bodies.blank(), i, 0
+		return func(stop <-chan struct{}) error {
 			key := next
 			if next += c; next >= f.o.Keys {
 				next = i
@@ -101,8 +98,7 @@ func (f *flow) producers(ctx context.Context, c int) ([]operation, func()) {
 			n++
 			return f.publish(uint64(key), 1, w, f.heads[key][n%len(f.heads[key])], body, stop)
 		}
-	}
-	return ops, func() { closeWires(wires) }
+	})
 }
 
 // plain is the side without keys, at the rate that the keys allow.

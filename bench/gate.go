@@ -16,7 +16,6 @@ import (
 // meanwhile has something to deliver afterwards.
 type gate struct {
 	*sink
-	texts *texts // of what comes to textPath
 
 	held  atomic.Int64
 	first atomic.Int64 // since the run began, on the sink's clock, plus 1; 0: nothing came since mark
@@ -26,20 +25,20 @@ type gate struct {
 }
 
 // openGate starts to listen and serve. The caller closes it.
-func openGate(hosts, sides int, t *texts) (*gate, error) {
-	s, err := openSink(0, sides, t.bodies)
+func openGate(hosts, sides int, b *bodies) (*gate, error) {
+	s, err := openSink(0, sides, b)
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{sink: s, texts: t}
-	s.clock = t.wall
+	g := &gate{sink: s}
+	s.clock = b.wall
 	listeners, err := listenLoopback("127.0.0", hosts)
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	for _, ln := range listeners {
 		s.hosts = append(s.hosts, ln.Addr().String())
-		s.serve(ln, g.take)
+		s.serve(ln, g.receive)
 	}
 	return g, nil
 }
@@ -49,24 +48,14 @@ func (g *gate) close() error {
 	return g.sink.close()
 }
 
-// take is the handler.
-func (g *gate) take(ctx *fasthttp.RequestCtx) {
+// receive is the handler.
+func (g *gate) receive(ctx *fasthttp.RequestCtx) {
 	if g.wait() {
 		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
 		return
 	}
 	g.first.CompareAndSwap(0, int64(g.clock())+1)
-	body := ctx.Request.Body()
-	if string(ctx.Path()) == textPath {
-		var err error
-		if body, err = g.texts.parse(body); err != nil {
-			g.spoil(ctx, err)
-			return
-		}
-	}
-	if err := g.arrive(body); err != nil {
-		g.spoil(ctx, err)
-	}
+	g.handle(ctx)
 }
 
 // wait returns true after it has held a request.

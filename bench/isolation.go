@@ -121,7 +121,8 @@ func (d *isolation) begin(ctx context.Context, others bool, rate int) (err error
 	if s.addr, err = hostOf(s.server.URL); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
-	if s.crowd, err = openCrowd(d.o.Hosts, d.o.Slow, d.bodies); err != nil {
+	each := [kindsAll]int{kindHealthy: 1, kindDead: d.o.Hosts, kindHole: d.o.Hosts, kindSlow: d.o.Hosts}
+	if s.crowd, err = openCrowd(each, d.o.Slow, 0, d.bodies); err != nil {
 		return err
 	}
 	s.watch = newWatch(s.server.PID)
@@ -171,7 +172,7 @@ func (s *stage) prepare(others bool, rate int) {
 	if !others {
 		header = append(header, "Upstash-Delay: 1h")
 	}
-	for kind, hosts := range s.crowd.of {
+	for kind, hosts := range s.crowd.of[:kinds] {
 		s.ledgers[kind] = newUnmeasuredLedger()
 		s.crowd.ledgers[kind].Store(s.ledgers[kind])
 		for _, host := range hosts {
@@ -238,31 +239,17 @@ func (s *stage) produce(turn int, w *wire, p *pacer) operation {
 func (s *stage) drain(ctx context.Context, others bool) error {
 	begin := time.Now()
 	s.crowd.meter.Store(nil)
-	if err := s.await(ctx, kindHealthy, begin); err != nil || !others {
+	if err := s.crowd.await(ctx, kindHealthy, begin, s.o.DrainTimeout); err != nil || !others {
 		return err
 	}
 	if err := s.crowd.heal(); err != nil {
 		return err
 	}
 	for kind := kindHealthy + 1; kind < kinds; kind++ {
-		if err := s.await(ctx, kind, begin); err != nil {
+		if err := s.crowd.await(ctx, kind, begin, s.o.DrainTimeout); err != nil {
 			return err
 		}
 	}
 	s.o.Log.Info("all arrived", "each", s.ledgers[kindDead].acked.Load(), slog.Duration("within", time.Since(begin)))
 	return nil
-}
-
-func (s *stage) await(ctx context.Context, kind int, begin time.Time) error {
-	l := s.ledgers[kind]
-	for l.missing() > 0 && s.crowd.damaged() == nil {
-		if time.Since(begin) > s.o.DrainTimeout {
-			return fmt.Errorf("%w: %d of %d to %s hosts had not arrived after %v", ErrLost,
-				l.missing(), l.acked.Load(), kindNames[kind], s.o.DrainTimeout)
-		}
-		if err := pause(ctx, pollEvery); err != nil {
-			return err
-		}
-	}
-	return s.crowd.damaged()
 }

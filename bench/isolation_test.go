@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strconv"
@@ -137,7 +138,7 @@ func TestIsolationOptionsRefused(t *testing.T) {
 // TestCrowd: each kind behaves as it is called, until it is revived.
 func TestCrowd(t *testing.T) {
 	b := newBodies(100)
-	c, err := openCrowd(2, time.Hour, b)
+	c, err := openCrowd([kindsAll]int{1, 2, 2, 2, 2, 2, 2}, time.Hour, 1000, b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,22 +156,30 @@ func TestCrowd(t *testing.T) {
 		req.SetRequestURI("http://" + c.of[kind][0] + "/")
 		req.Header.SetMethod(fasthttp.MethodPost)
 		req.SetBodyRaw(body)
-		return clients.of(c.of[kind][0]).DoTimeout(&req, nil, timeout)
+		var resp fasthttp.Response
+		err = clients.of(c.of[kind][0]).DoTimeout(&req, &resp, timeout)
+		if huge := len(resp.Body()) == 1000; err == nil && huge != (kind == kindHuge && c.revived.Err() == nil) {
+			t.Errorf("%s: an answer of %d bytes", kindNames[kind], len(resp.Body()))
+		}
+		if err == nil && resp.StatusCode() != fasthttp.StatusOK {
+			return fmt.Errorf("status %d", resp.StatusCode())
+		}
+		return err
 	}
-	for kind, short := range map[int]bool{kindHealthy: false, kindDead: false, kindHole: true, kindSlow: true} {
+	for kind, short := range [kindsAll]bool{kindHole: true, kindSlow: true} {
 		timeout := 5 * time.Second
 		if short {
 			timeout = 20 * time.Millisecond
 		}
 		err := call(kind, timeout)
-		if ok := err == nil; ok != (kind == kindHealthy) || short && !errors.Is(err, fasthttp.ErrTimeout) {
+		if ok := err == nil; ok != (kind == kindHealthy || kind == kindHuge) || short && !errors.Is(err, fasthttp.ErrTimeout) {
 			t.Errorf("%s: %v", kindNames[kind], err)
 		}
 	}
 	if err := c.heal(); err != nil {
 		t.Fatal(err)
 	}
-	for kind := range kinds {
+	for kind := range kindsAll {
 		if err := call(kind, 5*time.Second); err != nil {
 			t.Errorf("%s, revived: %v", kindNames[kind], err)
 		}

@@ -133,9 +133,12 @@ func (l *keeperLife) handle(req *fasthttp.RequestCtx) {
 	case strings.HasPrefix(target, "/v2/topics/"):
 		l.group(req, strings.Split(target, "/")[3])
 	case strings.HasPrefix(target, "/v2/messages/"):
-		if l.find(target[len("/v2/messages/"):]) == nil {
+		m := l.find(target[len("/v2/messages/"):])
+		if m == nil {
 			req.SetStatusCode(http.StatusNotFound)
+			return
 		}
+		fmt.Fprintf(req, `{"body":"%s"}`, m.body)
 	case strings.HasPrefix(target, "/v2/enqueue/"):
 		l.publish(req, strings.SplitN(target, "/", 5)[4])
 	case strings.HasPrefix(target, publishPrefix):
@@ -225,7 +228,7 @@ func (l *keeperLife) batch(req *fasthttp.RequestCtx) {
 
 func (l *keeperLife) keep(m *kept, delay string) (id string) {
 	wait, _ := time.ParseDuration(delay)
-	if l.hasty && wait < laterLeast {
+	if l.hasty && wait < farLeast {
 		wait = 0
 	}
 	m.due = time.Now().Add(wait)
@@ -234,7 +237,7 @@ func (l *keeperLife) keep(m *kept, delay string) (id string) {
 	l.n++
 	id = "msg_" + strconv.Itoa(l.n)
 	_, _ = l.file.Write(m.body)
-	if l.lose == 0 || wait >= laterLeast || l.n%l.lose > 0 {
+	if l.lose == 0 || wait >= farLeast || l.n%l.lose > 0 {
 		l.pending[id] = m
 	}
 	return id

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -42,7 +43,8 @@ type fakeFaults struct {
 type fakeLane struct {
 	in     chan fakeMessage
 	slots  chan struct{}
-	rate   int // 0: no limit
+	paused chan struct{} // closed when it goes on; nil: it is not paused
+	rate   int           // 0: no limit
 	period time.Duration
 }
 
@@ -76,6 +78,9 @@ func (f *fakeLine) handle(in *fasthttp.RequestCtx) {
 	m := fakeMessage{rest, append([]byte(nil), in.Request.Body()...)}
 	err := error(nil)
 	switch {
+	case strings.HasSuffix(rest, "/pause") || strings.HasSuffix(rest, "/resume"):
+		name, what, _ := strings.Cut(rest, "/")
+		f.hold(map[bool]string{true: "key "}[route == "flowControl"]+name, what == "pause")
 	case route == "queues":
 		err = f.makeQueue(m.body)
 	case route == "topics":
@@ -129,10 +134,12 @@ func (f *fakeLine) makeGroup(name string, body []byte) error {
 func (f *fakeLine) publishKey(key, value string, m fakeMessage) error {
 	var rate, parallelism int
 	var period string
-	if _, err := fmt.Sscanf(strings.ReplaceAll(value, ",", " "), "rate=%d period=%s parallelism=%d", &rate, &period, &parallelism); err != nil {
-		return fmt.Errorf("%q: %w", value, err)
+	if n, _ := fmt.Sscanf(value, "parallelism=%d", &parallelism); n == 0 {
+		if _, err := fmt.Sscanf(strings.ReplaceAll(value, ",", " "), "rate=%d period=%s parallelism=%d", &rate, &period, &parallelism); err != nil {
+			return fmt.Errorf("%q: %w", value, err)
+		}
 	}
-	d, err := time.ParseDuration(period)
+	d, err := time.ParseDuration(cmp.Or(period, "0s"))
 	f.lane("key "+key, parallelism, rate, d).in <- m
 	return err
 }
@@ -152,11 +159,37 @@ func (f *fakeLine) lane(name string, parallelism, rate int, period time.Duration
 	defer f.mu.Unlock()
 	l := f.lanes[name]
 	if l == nil {
-		l = &fakeLane{make(chan fakeMessage, 1<<12), make(chan struct{}, parallelism), rate, period}
+		l = &fakeLane{in: make(chan fakeMessage, 1<<12), slots: make(chan struct{}, parallelism), rate: rate, period: period}
 		f.lanes[name] = l
 		f.wg.Go(func() { f.run(l) })
 	}
 	return l
+}
+
+// hold pauses a lane, or has it go on.
+func (f *fakeLine) hold(name string, pause bool) {
+	l := f.lane(name, 1, 0, 0)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if pause {
+		l.paused = make(chan struct{})
+	} else {
+		close(l.paused)
+	}
+}
+
+// await waits for the end of a pause.
+func (f *fakeLine) await(l *fakeLane) {
+	f.mu.Lock()
+	paused := l.paused
+	f.mu.Unlock()
+	if paused == nil {
+		return
+	}
+	select {
+	case <-paused:
+	case <-f.ctx.Done():
+	}
 }
 
 // run starts a lane's messages, one after the other.
@@ -171,6 +204,7 @@ func (f *fakeLine) run(l *fakeLane) {
 		case <-f.ctx.Done():
 			return
 		}
+		f.await(l)
 		if f.faults.swap && n == 0 {
 			held = &m
 			continue

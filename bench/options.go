@@ -112,6 +112,11 @@ type DeliverOptions struct {
 	// Rate makes the producers an open loop, as in PublishOptions. There is no bound on
 	// what is under way then.
 	Rate Rate
+
+	// Verify checks every n-th signature of the server's deliveries, with the key that it
+	// tells at GET /v2/keys; a wrong one fails the run with ErrSignature. It takes the
+	// harness some microseconds each. Default: none.
+	Verify int
 }
 
 // IsolationOptions are the options of Isolation. Of Common, Concurrency's first number
@@ -249,7 +254,7 @@ func (o PublishOptions) validate() error {
 	case strings.ContainsAny(o.Destination, " \r\n"):
 		return fmt.Errorf("destination %q: want a URL", o.Destination)
 	}
-	return errors.Join(o.Rate.validate(), o.Common.validate())
+	return errors.Join(o.Rate.validate(), o.Common.closedOnly(o.Rate), o.Common.validate())
 }
 
 func (o DeliverOptions) withDefaults() DeliverOptions {
@@ -266,10 +271,10 @@ func (o DeliverOptions) validate() error {
 	switch {
 	case o.Hosts < 1 || o.Hosts > 250:
 		return fmt.Errorf("%d hosts: want 1 to 250", o.Hosts)
-	case o.Backlog < 0 || o.DrainTimeout < 0:
-		return errors.New("backlog and drain timeout must not be negative")
+	case o.Backlog < 0 || o.DrainTimeout < 0 || o.Verify < 0:
+		return errors.New("backlog, drain timeout and verify must not be negative")
 	}
-	return errors.Join(o.Rate.validate(), o.Common.validate())
+	return errors.Join(o.Rate.validate(), o.Common.closedOnly(o.Rate), o.Common.validate())
 }
 
 func (o IsolationOptions) withDefaults() IsolationOptions {

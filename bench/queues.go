@@ -109,18 +109,14 @@ func (q *queues) measure(ctx context.Context, c int, report *Report) error {
 
 // producers share the queues out among themselves.
 func (q *queues) producers(ctx context.Context, c int) ([]operation, func()) {
-	wires := make([]*wire, c)
-	ops := make([]operation, c)
-	for i := range ops {
-		w, body, next := newWire(ctx, q.addr, q.o.RequestTimeout), q.bodies.blank(), i
-		wires[i] = w
-		ops[i] = func(stop <-chan struct{}) error {
+	return connect(ctx, c, q.addr, &q.o.Common, func(i int, w *wire) operation {
+		body, next := q.bodies.blank(), i
+		return func(stop <-chan struct{}) error {
 			lane := next
 			if next += c; next >= q.o.Queues {
 				next = i
 			}
 			return q.publish(uint64(lane), 1, w, q.heads[lane], body, stop)
 		}
-	}
-	return ops, func() { closeWires(wires) }
+	})
 }

@@ -28,8 +28,9 @@ func Restart(ctx context.Context, o RestartOptions) (report *Report, err error) 
 		found[i] = newRestarted(pending)
 	}
 	for round := range o.Rounds {
-		for _, f := range found {
-			if err := restartRound(ctx, &o, f); err != nil {
+		for i, f := range found {
+			at := Progress{Side: f.side.Name, Concurrency: o.Concurrency[0], Step: round*len(found) + i + 1, Steps: o.Rounds * len(found)}
+			if err := restartRound(ctx, &o, f, at); err != nil {
 				return nil, fmt.Errorf("%s, round %d: %w", f.side.Name, round+1, err)
 			}
 		}
@@ -58,18 +59,21 @@ const soonEvery = 8
 // crash is one round: a life of a server and the beginning of the next.
 type crash struct {
 	o       *RestartOptions
-	texts   *texts
+	bodies  *bodies
 	gate    *gate
+	run     load // before the kill
 	procs   children
 	ledgers [restartSides]*ledger
 }
 
-func restartRound(ctx context.Context, o *RestartOptions, found *restarted) (err error) {
-	d := &crash{o: o, texts: newTexts(o.BodyBytes), procs: children{spawn: o.Spawn}}
-	if d.gate, err = openGate(o.Hosts, restartSides, d.texts); err != nil {
+func restartRound(ctx context.Context, o *RestartOptions, found *restarted, at Progress) (err error) {
+	d := &crash{o: o, bodies: newTextBodies(o.BodyBytes), procs: children{spawn: o.Spawn}}
+	if d.gate, err = openGate(o.Hosts, restartSides, d.bodies); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.procs.stop(), d.gate.close()) }()
+	d.run.meter, d.run.length, d.run.patience, d.run.damaged = newMeter(), o.Round, o.RequestTimeout, d.gate.damaged
+	defer o.follow(&d.run, at)()
 	server, err := d.procs.start(ctx, RoleServer)
 	if err != nil {
 		return err
@@ -86,8 +90,8 @@ func restartRound(ctx context.Context, o *RestartOptions, found *restarted) (err
 
 // fill publishes what is not due in the run.
 func (d *crash) fill(ctx context.Context, s Server, pending int) (*fill, error) {
-	url := "http://" + d.gate.hosts[0] + textPath
-	f, err := newFill(s, d.texts, restartFar, func(seq uint64) (string, time.Duration) { return url, later(seq) })
+	url := "http://" + d.gate.hosts[0] + "/"
+	f, err := newFill(s, d.bodies, restartFar, func(seq uint64) (string, time.Duration) { return url, farOff(seq) })
 	if err != nil {
 		return nil, err
 	}
@@ -100,18 +104,21 @@ func (d *crash) fill(ctx context.Context, s Server, pending int) (*fill, error) 
 
 // load publishes for a while and kills the server among that.
 func (d *crash) load(ctx context.Context, s Server, found *restarted) error {
-	m := newMeter()
+	m := d.run.meter
 	d.gate.meter.Store(m)
 	defer d.gate.meter.Store(nil)
-	p, err := d.produce(ctx, s, m)
+	p, err := d.produce(ctx, s)
 	if err != nil {
 		return err
 	}
 	begin := time.Now()
+	d.run.began.Store(&begin)
+	d.run.phase.Store(phaseMeasure)
 	m.on.Store(true)
-	err = p.load.measure(ctx)
+	err = d.run.measure(ctx)
 	m.on.Store(false)
-	out := outcome{elapsed: time.Since(begin), failed: p.load.fail.count.Load()}
+	d.run.phase.Store(phaseDrain)
+	out := outcome{elapsed: time.Since(begin), failed: d.run.fail.count.Load()}
 	if err == nil {
 		err = d.kill(ctx)
 	}
@@ -120,7 +127,7 @@ func (d *crash) load(ctx context.Context, s Server, found *restarted) error {
 		return err
 	}
 	if out.failed > 0 { // before the kill
-		_, out.err = p.load.fail.get()
+		_, out.err = d.run.fail.get()
 	}
 	return found.loaded(m, out)
 }
@@ -172,7 +179,6 @@ func (d *crash) recover(ctx context.Context, far *fill, found *restarted) error 
 type producing struct {
 	stop chan struct{}
 	wg   sync.WaitGroup
-	load load
 }
 
 func (p *producing) end() {
@@ -180,26 +186,24 @@ func (p *producing) end() {
 	p.wg.Wait()
 }
 
-func (d *crash) produce(ctx context.Context, s Server, m *meter) (*producing, error) {
+func (d *crash) produce(ctx context.Context, s Server) (*producing, error) {
 	addr, err := hostOf(s.URL)
 	if err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	var heads [2][][]byte // due at once and soon, by host
 	for _, host := range d.gate.hosts {
-		url := "http://" + host + textPath
-		heads[restartNow] = append(heads[restartNow], publishHead(s, addr, url, d.texts.size()))
-		heads[restartSoon] = append(heads[restartSoon], publishHead(s, addr, url, d.texts.size(), delayHeader(d.o.Round)))
+		url := "http://" + host + "/"
+		heads[restartNow] = append(heads[restartNow], publishHead(s, addr, url, d.bodies.size()))
+		heads[restartSoon] = append(heads[restartSoon], publishHead(s, addr, url, d.bodies.size(), delayHeader(d.o.Round)))
 	}
 	p := &producing{stop: make(chan struct{})}
-	l := &p.load
-	l.meter, l.length, l.patience = m, d.o.Round, d.o.RequestTimeout
 	for i := range d.o.Concurrency[0] {
 		w := newWire(ctx, addr, d.o.RequestTimeout)
 		op := d.publish(w, &heads)
 		p.wg.Go(func() {
 			defer w.close()
-			l.produce(uint64(i), op, p.stop)
+			d.run.produce(uint64(i), op, p.stop)
 		})
 	}
 	return p, nil
@@ -207,7 +211,7 @@ func (d *crash) produce(ctx context.Context, s Server, m *meter) (*producing, er
 
 // publish is a producer's operation.
 func (d *crash) publish(w *wire, heads *[2][][]byte) operation {
-	stamped, body, turn := d.texts.blank(), []byte(nil), 0
+	body, turn := d.bodies.blank(), 0
 	return func(stop <-chan struct{}) error {
 		turn++
 		side, due := restartNow, time.Duration(0)
@@ -219,13 +223,7 @@ func (d *crash) publish(w *wire, heads *[2][][]byte) operation {
 		if err != nil {
 			return err
 		}
-		d.texts.putAt(stamped, uint64(side), seq, d.gate.clock()+due)
-		body = d.texts.appendTo(body[:0], stamped)
-		if err := w.post(heads[side][seq%uint64(len(heads[side]))], body); err != nil {
-			l.abandon(seq)
-			return err
-		}
-		l.ack(seq)
-		return nil
+		d.bodies.putAt(body, uint64(side), seq, d.gate.clock()+due)
+		return l.settle(seq, w.post(heads[side][seq%uint64(len(heads[side]))], body))
 	}
 }

@@ -60,6 +60,6 @@ func overBoth(of, a, b *Side) Ratio {
 	}
 	return Ratio{
 		What: "p50", Of: of.Name, Over: a.Name + "+" + b.Name,
-		Median: median(each), Min: slices.Min(each), Max: slices.Max(each),
+		Median: median(each), Min: slices.Min(each), Max: slices.Max(each), Values: each,
 	}
 }

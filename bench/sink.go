@@ -22,6 +22,7 @@ type sink struct {
 	meter   atomic.Pointer[meter]    // of the round that is measured; may be nil
 	answer  time.Duration            // how long each request takes
 	decode  func([]byte) []byte      // what bodies travel in, if anything
+	signed  *signatures              // looks at some of them; may be nil
 
 	damage atomic.Pointer[error] // the first
 	ctx    context.Context       // until close
@@ -84,7 +85,11 @@ func (s *sink) close() error {
 }
 
 func (s *sink) handle(ctx *fasthttp.RequestCtx) {
-	if err := s.arrive(ctx.Request.Body()); err != nil {
+	err := s.arrive(ctx.Request.Body())
+	if err == nil && s.signed != nil {
+		err = s.signed.check(&ctx.Request)
+	}
+	if err != nil {
 		s.spoil(ctx, err)
 	}
 	if s.answer > 0 {
@@ -107,21 +112,21 @@ func (s *sink) arrive(body []byte) error {
 	if err != nil || !ours {
 		return err
 	}
-	return s.note(stamp, stamp.side, now)
+	return s.take(stamp, now)
 }
 
 // arrivalShards is how many parts of a meter arrivals are spread over.
 const arrivalShards = 16
 
-// note notes the arrival of a message in the ledger of a side.
-func (s *sink) note(stamp stamp, side uint64, now time.Duration) error {
+// take notes the arrival of a message of this run.
+func (s *sink) take(stamp stamp, now time.Duration) (err error) {
 	latency := now - stamp.from
 	var l *ledger
-	if side < uint64(len(s.ledgers)) {
-		l = s.ledgers[side].Load()
+	if stamp.side < uint64(len(s.ledgers)) {
+		l = s.ledgers[stamp.side].Load()
 	}
 	if l == nil {
-		return fmt.Errorf("%w: side %d does not exist", ErrCorrupt, side)
+		return fmt.Errorf("%w: side %d does not exist", ErrCorrupt, stamp.side)
 	}
 	first, err := l.arrive(stamp.seq)
 	if m := s.meter.Load(); first && m != nil && !l.unmeasured {

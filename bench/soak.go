@@ -95,11 +95,8 @@ const soakQueues = 10
 // prepare renders the requests.
 func (d *soak) prepare() {
 	add := func(kind int, target string, headers ...string) {
-		if d.server.Token != "" {
-			headers = append(headers, "Authorization: Bearer "+d.server.Token)
-		}
 		k := &d.kinds[kind]
-		k.heads = append(k.heads, postHead(d.addr, target, d.o.BodyBytes, append(headers, octetStream)...))
+		k.heads = append(k.heads, targetHead(d.server, d.addr, target, d.o.BodyBytes, headers...))
 	}
 	for i, host := range d.sink.hosts {
 		url := "http://" + host
@@ -114,10 +111,12 @@ func (d *soak) prepare() {
 }
 
 func (d *soak) contender() contender {
+	var m *meter
 	side := contender{
 		name: "server",
 		pid:  d.server.PID,
-		begin: func(ctx context.Context, m *meter) error {
+		begin: func(ctx context.Context, next *meter) error {
+			m = next
 			d.sink.meter.Store(m)
 			d.watch(ctx)
 			return nil
@@ -130,8 +129,7 @@ func (d *soak) contender() contender {
 		damaged:    d.sink.damaged,
 		duplicates: d.sink.duplicates,
 	}
-	on := func() *atomic.Bool { return &d.sink.meter.Load().on }
-	side.paced(d.o.Rate, on, func(ctx context.Context, c int, p *pacer) ([]operation, func()) {
+	side.paced(d.o.Rate, func() *atomic.Bool { return &m.on }, func(ctx context.Context, c int, p *pacer) ([]operation, func()) {
 		return connect(ctx, c, d.addr, &d.o.Common, func(i int, w *wire) operation { return d.publish(i, w, p) })
 	})
 	return side
@@ -156,12 +154,9 @@ func (d *soak) publish(turn int, w *wire, pace *pacer) operation {
 			from = now - max(time.Since(moment), 0)
 		}
 		d.bodies.putAt(body, uint64(kind), seq, from)
-		if err := w.post(k.heads[seq%uint64(len(k.heads))], body); err != nil {
-			d.sink.settle(kind, seq, (*ledger).abandon)
-			return err
-		}
-		d.sink.settle(kind, seq, (*ledger).ack)
-		return nil
+		err = w.post(k.heads[seq%uint64(len(k.heads))], body)
+		d.sink.settle(kind, seq, err)
+		return err
 	}
 }
 

@@ -22,7 +22,8 @@ func (d *soak) makeGroup(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.ask(ctx, "POST", "/v2/topics/"+d.group+"/endpoints", text); err != nil {
+	head := targetHead(d.server, d.addr, "/v2/topics/"+d.group+"/endpoints", len(text))
+	if err := d.ask(ctx, head, text); err != nil {
 		return fmt.Errorf("make a URL group: %w", err)
 	}
 	return nil
@@ -33,21 +34,23 @@ func (d *soak) dropGroup(ctx context.Context) error {
 	if d.o.Server.URL == "" {
 		return nil
 	}
-	err := d.ask(ctx, "DELETE", "/v2/topics/"+d.group, nil)
-	for i := 0; i < soakQueues && err == nil; i++ {
-		err = d.ask(ctx, "DELETE", fmt.Sprintf("/v2/queues/%s-%d", d.group, i), nil)
+	targets := []string{"/v2/topics/" + d.group}
+	for i := range soakQueues {
+		targets = append(targets, fmt.Sprintf("/v2/queues/%s-%d", d.group, i))
 	}
-	return err
+	for _, target := range targets {
+		if err := d.ask(ctx, requestHead("DELETE", d.server, d.addr, target), nil); err != nil {
+			return fmt.Errorf("clean up: %w", err)
+		}
+	}
+	return nil
 }
 
-func (d *soak) ask(ctx context.Context, method, target string, body []byte) error {
+// ask makes one request on a connection of its own.
+func (d *soak) ask(ctx context.Context, head, body []byte) error {
 	w := newWire(ctx, d.addr, d.o.RequestTimeout)
 	defer w.close()
-	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\nContent-Type: application/json\r\n", method, target, d.addr, len(body))
-	if d.server.Token != "" {
-		head += "Authorization: Bearer " + d.server.Token + "\r\n"
-	}
-	return w.post([]byte(head+"\r\n"), body)
+	return w.post(head, body)
 }
 
 // raise sets v to n if it is less.

@@ -79,7 +79,7 @@ func openSoakSink(hosts int, b *bodies) (*soakSink, error) {
 	}
 	for _, ln := range listeners {
 		s.hosts = append(s.hosts, ln.Addr().String())
-		s.serve(ln, k.take)
+		s.serve(ln, k.receive)
 	}
 	return k, nil
 }
@@ -94,10 +94,10 @@ func (k *soakSink) open(kind int) uint64 {
 	return seq
 }
 
-// settle does to a message's ledgers what its publish ended in.
-func (k *soakSink) settle(kind int, seq uint64, how func(*ledger, uint64)) {
+// settle notes in a message's ledgers how its publish ended.
+func (k *soakSink) settle(kind int, seq uint64, err error) {
 	for _, i := range soakWants[kind] {
-		how(k.all[i], seq)
+		_ = k.all[i].settle(seq, err) // which it returns
 	}
 }
 
@@ -119,8 +119,8 @@ func (k *soakSink) duplicates() (n int64) {
 	return n
 }
 
-// take is the handler.
-func (k *soakSink) take(ctx *fasthttp.RequestCtx) {
+// receive is the handler.
+func (k *soakSink) receive(ctx *fasthttp.RequestCtx) {
 	path := string(ctx.Path())
 	if path == flakyPath && string(ctx.Request.Header.Peek("Upstash-Retried")) == "0" {
 		ctx.SetStatusCode(fasthttp.StatusServiceUnavailable)
@@ -148,10 +148,10 @@ func (k *soakSink) note(path string, body []byte) error {
 	if err != nil || !ours {
 		return err
 	}
-	if side < 0 {
-		side = int(stamp.side)
+	if side >= 0 {
+		stamp.side = uint64(side)
 	}
-	return k.sink.note(stamp, uint64(side), now)
+	return k.sink.take(stamp, now)
 }
 
 // callbackSource is the body of the message that a callback tells of. It must have been

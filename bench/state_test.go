@@ -71,6 +71,7 @@ func TestRestartSeesFaults(t *testing.T) {
 			c.fault(k)
 			o := quickRestart(k)
 			o.Pending, o.DrainTimeout = []int{30}, 300*time.Millisecond
+			o.Round = 300 * time.Millisecond // so long are messages delayed, too
 			if _, err := Restart(t.Context(), o); !errors.Is(err, c.want) {
 				t.Fatalf("error %v, want %v", err, c.want)
 			}
@@ -217,7 +218,7 @@ func TestSoakSeesFaults(t *testing.T) {
 			k := newKeeper(t)
 			c.fault(k)
 			o := quickSoak(k)
-			o.DrainTimeout = 500 * time.Millisecond
+			o.Delay, o.DrainTimeout = 300*time.Millisecond, 500*time.Millisecond
 			_, err := Soak(t.Context(), o)
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {
 				t.Fatalf("error %v, want %v with %q", err, c.want, c.text)
@@ -262,9 +263,9 @@ func TestSingle(t *testing.T) {
 	if len(run.Sides) != 3 || run.Concurrency != 1 || run.Ratios[0].Over != "echo+fdatasync-4KiB" || run.Ratios[0].Min <= 0 {
 		t.Fatalf("run %+v", run)
 	}
-	side := func(p50 ...time.Duration) *Side {
+	side := func(each ...time.Duration) *Side {
 		s := new(Side)
-		for _, d := range p50 {
+		for _, d := range each {
 			s.Rounds = append(s.Rounds, Round{P50: d})
 		}
 		return s

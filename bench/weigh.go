@@ -18,7 +18,7 @@ func (l *level) figures(smallest *level) []Figure {
 		one("resident memory for each message more than the fewest", "B", float64(l.memory.resident-smallest.memory.resident)/more)
 	}
 	if l.disk > l.empty {
-		one("disk used beside that of the empty server, over bodies", "", float64(l.disk-l.empty)/float64(l.pending*l.texts.size()))
+		one("disk used beside that of the empty server, over bodies", "", float64(l.disk-l.empty)/float64(l.pending*l.bodies.size()))
 	}
 	return all
 }

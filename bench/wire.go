@@ -47,15 +47,6 @@ func postHead(host, target string, bodyBytes int, headers ...string) []byte {
 	return []byte(b.String())
 }
 
-// get asks for a path. Its answer and errors are those of post.
-func (w *wire) get(target, token string) error {
-	head := "GET " + target + " HTTP/1.1\r\nHost: " + w.addr + "\r\n"
-	if token != "" {
-		head += "Authorization: Bearer " + token + "\r\n"
-	}
-	return w.post([]byte(head+"\r\n"), nil)
-}
-
 // refusal is the error of a request that was answered with a status other than 2xx.
 type refusal struct {
 	status int

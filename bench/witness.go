@@ -48,7 +48,7 @@ func (w *witness) handle(host int, ctx *fasthttp.RequestCtx) {
 	stamp, ours, err := w.bodies.read(ctx.Request.Body())
 	if err == nil && ours {
 		copied := w.copyFor(host, stamp)
-		err = w.note(copied, copied.side, came)
+		err = w.take(copied, came)
 	}
 	if err != nil {
 		w.damage.CompareAndSwap(nil, &err)

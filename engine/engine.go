@@ -54,6 +54,7 @@ type Engine struct {
 	waits     processorWait // owned by loop
 	reads     chan pageCommand
 	workers   workers
+	recent    recent
 	scheduler scheduler
 	dedup     dedupTable
 	limiting  sync.Mutex // held by SetLimits
@@ -161,6 +162,10 @@ func (e *Engine) onCommit(g *wal.Group) {
 	e.applier.push(g)
 	if g.Len() == 0 {
 		return
+	}
+	if !e.opts.noRecent {
+		g.Retain()
+		e.recent.push(g)
 	}
 	g.Retain()
 	e.coreLag.Add(int64(g.Buffer()))

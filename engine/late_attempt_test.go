@@ -8,6 +8,7 @@ import "testing"
 func TestAttemptAfterItsSegment(t *testing.T) {
 	s := newSim(t, 1, simConfig{resident: 100})
 	defer s.abandon()
+	s.e.opts.noRecent = true
 	m := s.delayed("http://one.example/", 0)
 	s.advance(0)
 	if len(s.flights) != 1 {

@@ -178,6 +178,9 @@ func TestSetLimitsUnderLoad(t *testing.T) {
 	for w.done.Load() < published.Load() {
 		time.Sleep(time.Millisecond)
 	}
+	if n := len(e.workers.flights.all); n > 200 {
+		t.Errorf("%d workers, delivery.parallelism was at most 200", n)
+	}
 	closeEngine(t, e)
 	close(w.ended)
 	if err := e.SetLimits(e.Limits()); !errors.Is(err, ErrClosed) {

@@ -86,6 +86,8 @@ type Options struct {
 	manual bool
 	// scrubRest is a test's impatience with the scrub.
 	scrubRest time.Duration
+	// noRecent has attempts read their messages from the disk, for tests of what that does.
+	noRecent bool
 	// reclaimEvery is the time between rounds of reclaiming. Default: 1 s.
 	reclaimEvery time.Duration
 	// noHistory is index.Options.NoHistory.

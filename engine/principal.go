@@ -39,6 +39,7 @@ type Principal struct {
 	Queues, Groups, Hosts []string
 
 	hosts   *dispatch.HostSet // of Hosts
+	hash    [32]byte          // of the token
 	expires int64             // unix ms, 0: never
 	dev     bool
 }
@@ -76,10 +77,20 @@ func (p *Principal) AllowsURL(url string) bool {
 // It allocates nothing.
 func (e *Engine) Authenticate(token []byte) (*Principal, bool) {
 	p := e.users.set.Load().byHash[tokenHash(token)]
-	if p == nil || p.dev && !e.users.dev.Load() || p.expires != 0 && p.expires <= e.wallMillis() {
+	if p == nil || !e.inForce(p) {
 		return nil, false
 	}
 	return p, true
+}
+
+// Stands says whether the token that p was returned for is as good as it was then: neither
+// revoked nor expired, nor replaced by one that allows something else.
+func (e *Engine) Stands(p *Principal) bool {
+	return e.users.set.Load().byHash[p.hash] == p && e.inForce(p)
+}
+
+func (e *Engine) inForce(p *Principal) bool {
+	return (!p.dev || e.users.dev.Load()) && (p.expires == 0 || p.expires > e.wallMillis())
 }
 
 // ownerDigits are those bits of an account's number that tell the operator's account,
@@ -88,13 +99,13 @@ func (e *Engine) Authenticate(token []byte) (*Principal, bool) {
 const ownerDigits = 1<<31 - 1
 
 func principalOfUser(r *record.User) *Principal {
-	return &Principal{User: UserID(r.ID), Admin: r.ID&ownerDigits == 1, dev: r.Dev}
+	return &Principal{User: UserID(r.ID), Admin: r.ID&ownerDigits == 1, hash: r.TokenHash, dev: r.Dev}
 }
 
 func principalOfToken(t *record.Token, dev bool) (*Principal, error) {
 	p := &Principal{
 		User: UserID(t.User), Access: Access(t.Access), Admin: t.Flags&record.TokenAdmin != 0,
-		Queues: t.Queues, Groups: t.Groups, Hosts: t.Hosts, expires: t.Expires, dev: dev,
+		Queues: t.Queues, Groups: t.Groups, Hosts: t.Hosts, hash: t.Hash, expires: t.Expires, dev: dev,
 	}
 	if len(t.Hosts) == 0 {
 		return p, nil

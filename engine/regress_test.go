@@ -74,7 +74,9 @@ func TestPassingReadError(t *testing.T) {
 		return nil
 	}
 	w := newFakeWire()
-	e := open(t, testOptions(disk, w))
+	o := testOptions(disk, w)
+	o.noRecent = true
+	e := open(t, o)
 	broken.Store(true)
 	id := publish(t, e, Publish{Retries: 0})
 	eventually(t, func() bool { return refused.Load() > 0 })

@@ -12,7 +12,7 @@ import (
 func TestScrub(t *testing.T) {
 	fs, w := vfs.NewMem(), newFakeWire()
 	o := testOptions(fs, w)
-	o.scrubRest = time.Millisecond
+	o.scrubRest, o.noRecent = time.Millisecond, true
 	e := open(t, o)
 	publish(t, e, Publish{Delay: time.Hour, Body: []byte("in-the-first-segment")})
 	closeEngine(t, e)

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +42,49 @@ func mustUser(t *testing.T, e *Engine, name string) *NewAccount {
 func authentic(e *Engine, token string) *Principal {
 	p, _ := e.Authenticate([]byte(token))
 	return p
+}
+
+// TestStands: who was found by a token stands for as long as the token would find the same.
+func TestStands(t *testing.T) {
+	var now atomic.Int64
+	now.Store(1_700_000_000_000)
+	o := testOptions(powerfs.New(), newFakeWire())
+	o.Wall = func() time.Time { return time.UnixMilli(now.Load()) }
+	e := open(t, o)
+	check := func(p *Principal, token string) {
+		t.Helper()
+		if p == nil {
+			t.Fatal("nobody")
+		}
+		if got, want := e.Stands(p), authentic(e, token) == p; got != want {
+			t.Errorf("stands: %t; the token would find it: %t", got, want)
+		}
+	}
+	short, _ := mustToken(t, e, TokenSpec{Life: time.Hour})
+	long, info := mustToken(t, e, TokenSpec{})
+	s, l, first := authentic(e, short), authentic(e, long), authentic(e, testAccount.Token)
+	all := func() { t.Helper(); check(s, short); check(l, long); check(first, testAccount.Token) }
+	all()
+	mustUser(t, e, "another")
+	all()
+	if !e.Stands(s) || !e.Stands(l) || !e.Stands(first) {
+		t.Error("another account ended a token")
+	}
+	now.Add((2 * time.Hour).Milliseconds())
+	all()
+	if e.Stands(s) || !e.Stands(l) {
+		t.Error("expiry")
+	}
+	if err := e.RevokeToken(info.ID); err != nil {
+		t.Fatal(err)
+	}
+	all()
+	if e.Stands(l) || !e.Stands(first) {
+		t.Error("the revoked token stands")
+	}
+	if e.Stands(new(Principal)) {
+		t.Error("nobody stands")
+	}
 }
 
 // TestTokenForm: workflow clients take a token apart (QSTASH.md §1.2), and nobody guesses

@@ -208,9 +208,11 @@ func (a *attempter) read(cmd *startCommand) (body []byte, err error) {
 	if need := int(cmd.row.Len) + readSlack; cap(a.record) < need {
 		a.record = make([]byte, need+need/4)
 	}
-	p, err := a.e.readMoved(&cmd.row, a.record)
-	if err != nil {
-		return nil, asReadError(err)
+	p, ok := a.e.recent.read(&cmd.row, a.record)
+	if !ok {
+		if p, err = a.e.readMoved(&cmd.row, a.record); err != nil {
+			return nil, asReadError(err)
+		}
 	}
 	body, err = openMessage(p, &cmd.row, &a.message, a.body)
 	if err != nil {

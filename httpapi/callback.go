@@ -80,10 +80,8 @@ func (o *options) buildCallback(which option, b *bounds) (*engine.Callback, *fai
 		return c, nil
 	}
 	c.Header = in.forward
-	for opt := range optCount {
-		if in.values[opt] == nil {
-			continue
-		}
+	for given := in.given; given != 0; {
+		opt := given.next()
 		if fail := in.parseOfCallback(c, opt, in.values[opt], b); fail != nil {
 			return nil, fail
 		}

@@ -34,6 +34,7 @@ type conn struct {
 	requests uint8     // that were begun, around
 	unread   bool      // the last request was answered before it was read to its end
 	known    bool      // its token was good
+	shown    shown
 	readBy   time.Time // deadlines as they are set
 	writeBy  time.Time
 }

@@ -155,6 +155,29 @@ func urlFlaw(url []byte) string {
 	if len(url) > urlMax {
 		return "it is longer than 8192 bytes"
 	}
+	if !isVisible(url) || bytes.IndexByte(url, '#') >= 0 {
+		return byteFlaw(url)
+	}
+	_, authority, _ := bytes.Cut(url, []byte("://"))
+	for i, c := range authority {
+		if c == '/' || c == '?' {
+			authority = authority[:i]
+			break
+		}
+	}
+	switch {
+	case len(authority) == 0:
+		return "it has no host"
+	case bytes.IndexByte(authority, '@') >= 0:
+		return "it contains a user name or password; use an Upstash-Forward-Authorization header"
+	case bytes.IndexByte(authority, '\\') >= 0:
+		return "its host contains a backslash"
+	}
+	return ""
+}
+
+// byteFlaw says what is wrong with the first byte of a URL that cannot stand there.
+func byteFlaw(url []byte) string {
 	for _, c := range url {
 		switch {
 		case c <= ' ' || c == 0x7f:
@@ -164,19 +187,6 @@ func urlFlaw(url []byte) string {
 		case c == '#':
 			return "it contains a fragment (#...), which is never sent to a server"
 		}
-	}
-	_, rest, _ := bytes.Cut(url, []byte("://"))
-	authority := rest
-	if i := bytes.IndexAny(rest, "/?"); i >= 0 {
-		authority = rest[:i]
-	}
-	switch {
-	case len(authority) == 0:
-		return "it has no host"
-	case bytes.IndexByte(authority, '@') >= 0:
-		return "it contains a user name or password; use an Upstash-Forward-Authorization header"
-	case bytes.IndexByte(authority, '\\') >= 0:
-		return "its host contains a backslash"
 	}
 	return ""
 }

@@ -9,9 +9,11 @@
 //
 // # The connection loop
 //
-// fasthttp parses request heads and writes responses, and its RequestCtx is what
-// a Fallback handler gets (RequestCtx.Init2 exists for that). The loop between
-// them is ours (conn.go), because fasthttp.Server offers no hook where these can
+// fasthttp writes the responses that are more than the usual one (plain.go), and its
+// RequestCtx is what a Fallback handler gets (RequestCtx.Init2 exists for that). The loop
+// and the parser of heads are ours (conn.go, head.go): a head is read once, as strictly as
+// it has to be, where fasthttp's reading needed a second one behind it; and
+// fasthttp.Server offers no hook where these can
 // be had: it reserves a declared body, or waits for its first 8 KiB, before a
 // handler runs; it answers 100 Continue before it; it waits for a timeout on bare
 // line feeds; its buffer of the largest head is paid by every connection; and it
@@ -19,8 +21,8 @@
 // the answer. In the order of one request:
 //
 //  1. The head is collected, in a buffer that grows with what has arrived.
-//  2. scan refuses what two parsers may read differently (RELIABILITY.md P43) and
-//     what fasthttp would let through: see the table in head.go.
+//  2. parse refuses what two parsers may read differently (RELIABILITY.md P43): see the
+//     table in head.go.
 //  3. The route and the token are checked, from the head alone (P42).
 //  4. Only then the body is read, into memory that grows with what has arrived,
 //     within the limit of the route and Options.InflightBytes for all together.
@@ -40,7 +42,7 @@
 //
 // # Secrets
 //
-// A token lives in the request's buffers and nowhere else: it is not in a log
+// A token lives in the buffers of its connection and nowhere else: it is not in a log
 // line, an error, a stored message or a forwarded query (P45). Logs name the route
 // and a request id, never the target.
 package httpapi

@@ -141,7 +141,10 @@ func (x *exchange) serve() (whole bool) {
 	path, query := cutQuery(x.head.target)
 	x.query = query
 	r, arg, fail := find(x.head.method, path)
-	x.route, x.arg, x.family = r, arg, familyOf(path)
+	x.route, x.arg, x.family = r, arg, FamilyPublish
+	if r != routePublish {
+		x.family = familyOf(path)
+	}
 	if r == nil || !r.public {
 		if r == nil && outside(path) {
 			return x.fallback()

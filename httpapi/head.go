@@ -124,8 +124,8 @@ func (h *head) parse(raw []byte) *failure {
 
 // parseLine parses the request line.
 func (h *head) parseLine(line []byte) *failure {
-	method, rest, _ := bytes.Cut(line, []byte{' '})
-	target, version, _ := bytes.Cut(rest, []byte{' '})
+	method, rest, _ := cutByte(line, ' ')
+	target, version, _ := cutByte(rest, ' ')
 	switch {
 	case string(version) == "HTTP/1.1":
 		h.keepAlive = true
@@ -154,14 +154,10 @@ func isVersion(v []byte) bool {
 	return len(v) == len("HTTP/1.1") && string(v[:5]) == "HTTP/" && digit(v[5]) && v[6] == '.' && digit(v[7])
 }
 
-// parseFields parses the header lines up to the empty one.
+// parseFields parses the header lines; raw ends with the empty one.
 func (h *head) parseFields(raw []byte) *failure {
-	for {
-		i := bytes.IndexByte(raw, '\n')
-		if i == len("\r") {
-			return nil
-		}
-		f, fail := cutField(raw[:i-1])
+	for len(raw) > len("\r\n") {
+		f, rest, fail := cutField(raw)
 		if fail != nil {
 			return fail
 		}
@@ -172,23 +168,27 @@ func (h *head) parseFields(raw []byte) *failure {
 		if fail := h.special(f); fail != nil {
 			return fail
 		}
-		raw = raw[i+1:]
+		raw = rest
 	}
+	return nil
 }
 
-func cutField(line []byte) (field, *failure) {
-	colon := tokenLen(line)
-	if colon == 0 || colon == len(line) || line[colon] != ':' {
-		if line[0] == ' ' || line[0] == '\t' {
-			return field{}, errFolded
+// cutField cuts the first line off raw. Behind it there is at least the empty one, so what
+// is looked for is found.
+func cutField(raw []byte) (f field, rest []byte, fail *failure) {
+	colon := tokenLen(raw)
+	if colon == 0 || raw[colon] != ':' {
+		if raw[0] == ' ' || raw[0] == '\t' {
+			return f, nil, errFolded
 		}
-		return field{}, errHead
+		return f, nil, errHead
 	}
-	value := trimSpace(line[colon+1:])
-	if !isFieldValue(value) {
-		return field{}, errHead
+	value := raw[colon+1:]
+	end := valueLen(value)
+	if value[end] != '\r' || value[end+1] != '\n' {
+		return f, nil, errHead
 	}
-	return field{name: line[:colon], value: value}, nil
+	return field{name: raw[:colon], value: trimSpace(value[:end])}, value[end+2:], nil
 }
 
 // special handles the fields that decide about the connection. The switch on

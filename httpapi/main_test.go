@@ -73,6 +73,8 @@ func (e *fakeEngine) Authenticate(token []byte) (*engine.Principal, bool) {
 	return &fakePrincipal, string(token) == goodToken && !e.revoked.Load()
 }
 
+func (e *fakeEngine) Stands(*engine.Principal) bool { return !e.revoked.Load() }
+
 func (e *fakeEngine) Limits() engine.Limits { return e.limits }
 func (e *fakeEngine) Ready() error          { return e.ready }
 

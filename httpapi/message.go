@@ -29,12 +29,9 @@ func (p *publisher) build(b *bounds) *failure {
 	m := &p.message
 	m.Retries = engine.DefaultRetries
 	m.DedupID = view(p.values[optDedupID])
-	for opt := range optCount {
-		v := p.values[opt]
-		if v == nil {
-			continue
-		}
-		if fail := p.parse(opt, v, b); fail != nil {
+	for given := p.given; given != 0; {
+		opt := given.next()
+		if fail := p.parse(opt, p.values[opt], b); fail != nil {
 			return fail
 		}
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 )
@@ -12,10 +13,17 @@ import (
 // methods are those that routes have, in the order in which they are told.
 var methods = [...]string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodDelete}
 
+var publishPath = []byte("/v2/publish/")
+
 // find is match for every method. A HEAD of what is more than a question, such as a
 // publish, which GET can be too, is refused: its sender would not expect a message.
 func find(method string, path []byte) (r *route, arg []byte, fail *failure) {
 	switch method {
+	case http.MethodPost:
+		if to, ok := bytes.CutPrefix(path, publishPath); ok { // match would say so too, by and by
+			return routePublish, to, nil
+		}
+		r, arg, fail = match(method, path)
 	case http.MethodOptions:
 		list := allowed(path)
 		if len(list) == 0 {

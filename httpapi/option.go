@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"math/bits"
 	"net/http"
 
 	"github.com/tidemill/tidemill/engine"
@@ -138,6 +139,16 @@ func isWorkflow(name []byte) bool {
 	return hasPrefixFold(name, "workflow-") || equalFold(name, "feature-set")
 }
 
+// optionSet is a set of options.
+type optionSet uint64
+
+// next takes the first one out of a set that is not empty.
+func (s *optionSet) next() option {
+	opt := bits.TrailingZeros64(uint64(*s))
+	*s &= *s - 1
+	return option(opt)
+}
+
 // Where options come from, in the order of precedence.
 const (
 	fromHeader = iota
@@ -150,6 +161,7 @@ const (
 type options struct {
 	values  [optCount][]byte
 	source  [optCount]int8
+	given   optionSet // those that have a value
 	forward []engine.Header
 	named   int // how many of forward are of sources that go before the one at hand
 
@@ -243,6 +255,7 @@ func (o *options) set(opt option, value []byte, from int) *failure {
 		return nil
 	case o.values[opt] == nil:
 		o.values[opt], o.source[opt] = value, int8(from)
+		o.given |= 1 << opt
 		return nil
 	case int(o.source[opt]) == from && (opt == optLabel || opt == optRedact):
 		o.values[opt] = bytes.Join([][]byte{o.values[opt], value}, []byte{','})

@@ -18,6 +18,8 @@ type Engine interface {
 	// Authenticate finds who shows a token. It is called before a request's body is
 	// read, takes the same time for every wrong token and keeps no copy.
 	Authenticate(token []byte) (*engine.Principal, bool)
+	// Stands says whether Authenticate would still return p for the token that p is of.
+	Stands(p *engine.Principal) bool
 	AccountEngine
 	// Limits returns the configured bounds. It is called for every request.
 	Limits() engine.Limits

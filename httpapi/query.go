@@ -3,18 +3,18 @@ package httpapi
 import "bytes"
 
 func cutQuery(target []byte) (path, query []byte) {
-	path, query, _ = bytes.Cut(target, []byte{'?'})
+	path, query, _ = cutByte(target, '?')
 	return path, query
 }
 
 // cutPair cuts the first pair off a query.
 func cutPair(query []byte) (pair, rest []byte) {
-	pair, rest, _ = bytes.Cut(query, []byte{'&'})
+	pair, rest, _ = cutByte(query, '&')
 	return pair, rest
 }
 
 func cutParam(pair []byte) (name, value []byte) {
-	name, value, _ = bytes.Cut(pair, []byte{'='})
+	name, value, _ = cutByte(pair, '=')
 	return name, value
 }
 

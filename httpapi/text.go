@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"unsafe"
 )
 
@@ -42,6 +44,14 @@ func trimSpace(b []byte) []byte {
 	return b
 }
 
+// cutByte is bytes.Cut at one byte.
+func cutByte(b []byte, at byte) (before, after []byte, found bool) {
+	if i := bytes.IndexByte(b, at); i >= 0 {
+		return b[:i], b[i+1:], true
+	}
+	return b, nil, false
+}
+
 // tokenByte marks the bytes of RFC 9110's token.
 var tokenByte = func() (t [256]bool) {
 	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
@@ -64,7 +74,8 @@ func tokenLen(b []byte) int {
 
 // What follows looks at eight bytes at a time: every byte of a head is looked at, and one
 // by one that costs as much as all else that is done with it. anyBelow and anyEqual are not zero
-// when a byte of w is below c, which is at most 0x80, or is c.
+// when a byte of w is below c, which is at most 0x80, or is c: then the lowest bit is in
+// the first such byte. Above it there may be bits by mistake.
 const (
 	ones  = 0x0101010101010101
 	highs = 0x8080808080808080
@@ -75,24 +86,28 @@ func anyEqual(w uint64, c byte) uint64 { return anyBelow(w^ones*uint64(c), 1) }
 
 // isFieldValue says whether b can stand in a header line: no control byte but
 // the tab, so no CR, LF or NUL (P47).
-func isFieldValue(b []byte) bool {
-	for len(b) >= 8 {
-		w := binary.LittleEndian.Uint64(b)
-		if anyBelow(w, ' ')|anyEqual(w, 0x7f) != 0 && !isFieldText(b[:8]) {
-			return false
-		}
-		b = b[8:]
-	}
-	return isFieldText(b)
-}
+func isFieldValue(b []byte) bool { return valueLen(b) == len(b) }
 
-func isFieldText(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
+// valueLen returns how many bytes b begins with that can stand in a header line.
+func valueLen(b []byte) int {
+	n := 0
+	for len(b)-n >= 8 {
+		w := binary.LittleEndian.Uint64(b[n:])
+		found := anyBelow(w, ' ') | anyEqual(w, 0x7f)
+		if found == 0 {
+			n += 8
+			continue
 		}
+		n += bits.TrailingZeros64(found) / 8 // the lowest one is none by mistake
+		if b[n] != '\t' {
+			return n
+		}
+		n++
 	}
-	return true
+	for n < len(b) && (b[n] >= ' ' && b[n] != 0x7f || b[n] == '\t') {
+		n++
+	}
+	return n
 }
 
 // isVisible says whether b holds nothing but visible ASCII.

@@ -25,7 +25,7 @@ func newBench(environ []string) *cobra.Command {
 	c.AddCommand(newBenchPublish(environ), newBenchDeliver(environ), newBenchIsolation(environ), newBenchOverload(environ), newBenchPull(environ), newBenchRole())
 	c.AddCommand(newBenchDelayed(environ), newBenchLateness(environ))
 	c.AddCommand(newBenchBatch(environ), newBenchHerd(environ), newBenchRetries(environ), newBenchCron(environ))
-	c.AddCommand(newBenchQueues(environ), newBenchFlow(environ), newBenchFanout(environ), newBenchVerify())
+	c.AddCommand(newBenchQueues(environ), newBenchFlow(environ), newBenchFanout(environ), newBenchHostile(environ), newBenchFair(environ), newBenchVerify())
 	c.AddCommand(newBenchRestart(environ), newBenchBacklog(environ), newBenchSoak(environ))
 	c.AddCommand(newBenchCeilings(environ), newBenchSingle(environ), newBenchPeers(environ))
 	c.AddCommand(newBenchCompare(), newBenchReport())
@@ -81,6 +81,7 @@ func newBenchDeliver(environ []string) *cobra.Command {
 	x.bind(c, &o.Common)
 	c.Flags().IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	c.Flags().IntVar(&o.Backlog, "backlog", 0, "most messages published and not arrived (default 4 for each producer)")
+	c.Flags().IntVar(&o.Verify, "verify", 0, "check every n-th signature of the server's deliveries (default none)")
 	bindRate(c, &o.Rate)
 	return c
 }

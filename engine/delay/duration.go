@@ -94,15 +94,20 @@ func parseUnits(s string, unit func(string) time.Duration, bareSeconds bool) (ti
 
 // digits is the run of ASCII digits that s begins with.
 func digits(s string) string {
-	return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))]
+	n := 0
+	for n < len(s) && '0' <= s[n] && s[n] <= '9' {
+		n++
+	}
+	return s[:n]
 }
 
 // unitName is what stands before the next number.
 func unitName(s string) string {
-	if i := strings.IndexAny(s, ".0123456789"); i >= 0 {
-		return s[:i]
+	n := 0
+	for n < len(s) && s[n] != '.' && (s[n] < '0' || s[n] > '9') {
+		n++
 	}
-	return s
+	return s[:n]
 }
 
 // scale is (whole + 0.frac) * unit, exactly, cut off at the nanosecond.
