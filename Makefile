@@ -132,6 +132,7 @@ bench-full: build ## all scenarios, with a million messages; takes an hour (BASE
 	$(call bench-one,delayed --rate 100 --background half --round 1m,delayed-half)
 	$(call bench-one,herd --messages $(MILLION),herd)
 	$(call bench-one,retries,retries)
+	$(call bench-one,cron,cron)
 	$(call bench-one,isolation,isolation)
 	$(call bench-one,overload --factor 2,overload)
 	$(call bench-one,queues,queues)

@@ -39,7 +39,7 @@ func TestPacer(t *testing.T) {
 			t.Fatalf("moment %d came %v before its time", k, early)
 		}
 	}
-	if q := p.pace(p.behind, 0); q.Behind < 10*time.Millisecond || q.Rate != 2000 {
+	if q := p.pace(time.Second, 0); q.Behind < 10*time.Millisecond || q.Rate != 2000 {
 		t.Fatalf("after a break of 20 ms: %+v", q)
 	}
 	stopped := make(chan struct{})
