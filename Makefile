@@ -138,6 +138,8 @@ bench-full: build ## all scenarios, with a million messages; takes an hour (BASE
 	$(call bench-one,queues,queues)
 	$(call bench-one,flow,flow)
 	$(call bench-one,fanout,fanout)
+	$(call bench-one,hostile,hostile)
+	$(call bench-one,fair --answer 10ms,fair)
 	$(call bench-one,backlog --pending 1000$(comma)$(MILLION),backlog)
 	$(call bench-one,restart --pending 1000$(comma)$(MILLION),restart)
 	$(call bench-one,soak --round 2m,soak)
