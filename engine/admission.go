@@ -12,26 +12,56 @@ import (
 // messages that could be attempted have waited for the processor for longer than lateMax,
 // publishes are accepted at the rate at which attempts start: at half of that rate when the
 // wait is lateMax and more, at one and a half times when there is none, so that it settles
-// in between. The others are refused at once, and nothing of theirs is stored. It ends when
+// in between. Rate and wait are means over about a second: both jump with every sync that
+// takes its time, and what is accepted shall not. The others are refused at once, and nothing of theirs is stored. It ends when
 // nothing waits and nothing had to be refused for a while: were it to end with the wait
 // alone, all that is offered would come in until there is a wait again. Messages that wait for a destination, a flow-control key
 // or their queue are nobody's fault: a backlog of theirs is what the disk is for.
 type admission struct {
-	late     atomic.Bool
-	observed int64 // unix ms: when it was last looked at; owned by the loop
-	tokens   atomic.Int64
-	refused  atomic.Int64 // unix ms of the newest refusal
+	late    atomic.Bool
+	courses courses
+	tokens  atomic.Int64
+	refused atomic.Int64 // unix ms of the newest refusal
 
 	// Refused publishes by reason, for operators: deliveries were late, or the index lagged.
 	lates, lagging atomic.Uint64
 }
 
+// courses are the means that admission goes by; owned by the loop.
+type courses struct {
+	at      int64   // unix ms: when it was last looked
+	started int     // attempts since then, within one millisecond
+	rate    float64 // attempts that start, for each ms
+	late    float64 // ms
+}
+
+// steady is over how long the means are taken, ms.
+const steady = 1000
+
+// look takes how late deliveries are and how many began, and returns how many milliseconds
+// have passed.
+func (c *courses) look(now int64, late time.Duration, starts int) (passed int64) {
+	passed = min(max(now-c.at, 0), lateMax.Milliseconds())
+	c.at = now
+	c.started += starts
+	if passed == 0 {
+		return 0
+	}
+	share := float64(passed) / (float64(passed) + steady)
+	c.rate += (float64(c.started)/float64(passed) - c.rate) * share
+	c.late += (float64(late.Milliseconds()) - c.late) * share
+	c.started = 0
+	return passed
+}
+
 const (
 	lateMax   = time.Second
-	lateOver  = lateMax / 8
+	lateOver  = 1.0 / 8 // of lateMax
 	calmAfter = 2 * time.Second
 	tokensMax = 1024 // accepted in a burst
 	tokenCost = 1000 // tokens of a publish
+
+	acceptLeast = 1.0 // publishes for each ms
 )
 
 // waits is how late attempts begin: the least of them, since what has waited for its host
@@ -82,22 +112,20 @@ func (w *waits) look(now int64, paced bool) {
 
 // observe takes how late deliveries are, and how many began in a step.
 func (a *admission) observe(now int64, late time.Duration, starts int) {
-	passed := min(max(now-a.observed, 0), lateMax.Milliseconds())
-	a.observed = now
+	passed := a.courses.look(now, late, starts)
+	mean := min(a.courses.late/float64(lateMax.Milliseconds()), 1)
 	switch refused := now - a.refused.Load(); {
 	case late > lateMax:
 		a.late.Store(true)
-	case late < lateOver && (refused < 0 || refused > calmAfter.Milliseconds()):
+	case mean < lateOver && (refused < 0 || refused > calmAfter.Milliseconds()):
 		a.late.Store(false)
 	}
-	if !a.late.Load() {
+	if !a.late.Load() || passed == 0 {
 		return
 	}
-	more := int64(starts) * (tokenCost*3/2 - tokenCost*min(late, lateMax).Milliseconds()/lateMax.Milliseconds())
-	if late < lateOver {
-		more += passed * tokenCost // where nothing is accepted, nothing starts: it begins with these
-	}
-	if a.tokens.Add(more) > tokensMax*tokenCost {
+	// Where nothing is accepted nothing starts: it begins with acceptLeast.
+	rate := max(a.courses.rate, acceptLeast)
+	if a.tokens.Add(int64(float64(passed)*rate*(1.5-mean)*tokenCost)) > tokensMax*tokenCost {
 		a.tokens.Store(tokensMax * tokenCost)
 	}
 }

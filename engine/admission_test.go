@@ -9,7 +9,8 @@ import (
 // at the rate of attempts, more while the wait is short, and all of them afterwards.
 func TestAdmission(t *testing.T) {
 	var a admission
-	wall := func() int64 { return bareNow }
+	now := int64(bareNow)
+	wall := func() int64 { return now }
 	accepted := func(offered int) (n int) {
 		for range offered {
 			if a.admit(wall) {
@@ -18,36 +19,56 @@ func TestAdmission(t *testing.T) {
 		}
 		return n
 	}
-	a.observe(bareNow, lateMax, 100)
-	if n := accepted(50); n != 50 {
-		t.Fatalf("%d of 50 accepted before anything is late", n)
+	// run lets so many ms pass, each with ten attempts that are late and twenty publishes.
+	run := func(ms int, late time.Duration) (n int) {
+		for range ms {
+			now++
+			a.observe(now, late, 10)
+			n += accepted(20)
+		}
+		return n
 	}
-	a.observe(bareNow, lateMax+time.Millisecond, 100)
-	if n := accepted(200); n != 50 || !a.pressed(bareNow) || a.pressed(bareNow+2000) || a.pressed(bareNow-1) {
-		t.Errorf("%d accepted for 100 attempts while they are a second late, pressed: %v", n, a.pressed(bareNow))
+	about := func(what string, got, want int) {
+		t.Helper()
+		if got < want*95/100 || got > want*105/100 {
+			t.Errorf("%s: %d accepted, want about %d", what, got, want)
+		}
 	}
-	a.observe(bareNow, lateMax/2, 100)
-	if n := accepted(200); n != 100 {
-		t.Errorf("%d accepted for 100 attempts that are half a second late", n)
+	about("nothing is too late", run(1000, lateMax), 20_000)
+	run(10_000, lateMax+time.Millisecond)
+	about("attempts are a second late", run(1000, lateMax+time.Millisecond), 5000)
+	if !a.pressed(now) || a.pressed(now+2000) || a.pressed(now-1) {
+		t.Error("pressed, or not")
 	}
-	a.observe(bareNow, lateMax/2, 100*tokensMax)
+	run(10_000, lateMax/2)
+	about("they are half a second late", run(1000, lateMax/2), 10_000)
+	for range 5 { // one after the other begins early and late
+		run(100, 0)
+		run(100, lateMax)
+	}
+	about("the wait jumps", run(100, 0)+run(100, lateMax), 2000)
+
+	now += 3
+	a.observe(now, lateMax/2, 100*tokensMax)
+	for range 1000 {
+		now++
+		a.observe(now, lateMax/2, 100)
+	}
 	if n := accepted(3 * tokensMax); n != tokensMax {
 		t.Errorf("%d accepted in a burst", n)
 	}
-	a.observe(bareNow+10, lateMax/2, 0)
-	if accepted(1) != 0 {
-		t.Error("no attempt starts, and they are still late: one was accepted")
+	for range 60_000 {
+		now++
+		a.observe(now, lateMax, 0)
+		accepted(1)
 	}
-	a.observe(bareNow+20, 0, 0)
-	if n := accepted(20); n != 10 {
-		t.Errorf("%d accepted 10 ms after nothing is late any more", n)
+	if n := run(1, lateMax); n > 2 {
+		t.Errorf("no attempt began for a minute: %d accepted", n)
 	}
-	calm := bareNow + calmAfter.Milliseconds() // the newest refusal was at bareNow
-	a.observe(calm, 0, 0)
-	if n := accepted(10 * tokensMax); n != int(lateMax.Milliseconds()) {
-		t.Errorf("%d accepted before nothing was refused for a while", n)
+	for range int(10 * calmAfter.Milliseconds()) { // nothing is refused
+		now++
+		a.observe(now, 0, 1)
 	}
-	a.observe(calm+1, 0, 0)
 	if n := accepted(10 * tokensMax); n != 10*tokensMax {
 		t.Errorf("%d of %d accepted when it is over", n, 10*tokensMax)
 	}
