@@ -16,7 +16,8 @@ import (
 //
 // The order is what keeps it from waiting for ever: RawConn.Read forgets what the poller
 // noticed before, and then calls step. What arrives after the request was written is
-// noticed anew, so the read that is left out misses nothing.
+// noticed anew, so the read that is left out misses nothing; for what arrived before the
+// turn began advance looks.
 type volley struct {
 	step func(fd uintptr) (done bool) // advance, made once to keep attempts free of allocations
 
@@ -119,7 +120,9 @@ func (v *volley) advance(fd uintptr) (done bool) {
 	}
 	putRequest(v.out)
 	v.out = nil
-	return false
+	// What came before was forgotten. A kept connection had nothing, or is stale; a fresh
+	// one may hold an answer to nothing, by a server that is overloaded.
+	return !v.look && !peekQuiet(fd) && v.read(int(fd))
 }
 
 func (v *volley) read(fd int) (done bool) {
