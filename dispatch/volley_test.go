@@ -45,4 +45,7 @@ func TestAnswerBeforeRequest(t *testing.T) {
 	if err := x.attempt(); err != nil || r.Status != 503 {
 		t.Fatalf("status %d, %v", r.Status, x.explain(err))
 	}
+	if n := c.Stats().Open; n != 0 {
+		t.Fatalf("%d connections are kept: one may still answer the request", n)
+	}
 }
