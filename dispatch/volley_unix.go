@@ -16,13 +16,14 @@ import (
 //
 // The order is what keeps it from waiting for ever: RawConn.Read forgets what the poller
 // noticed before, and then calls step. What arrives after the request was written is
-// noticed anew, so the read that is left out misses nothing.
+// noticed anew, so the read that is left out misses nothing; what arrived before is found by
+// the look.
 type volley struct {
 	step func(fd uintptr) (done bool) // advance, made once to keep attempts free of allocations
 
-	look  bool // the connection was kept, so look first
-	stale bool // there was something to read, or its end
 	begun bool
+	kept  bool // the connection: what is early makes it stale
+	early bool // before the request there was something to read, or the end: an answer to nothing
 
 	out  *[]byte // what is not sent, as far as sent; nil: nothing is left
 	sent int
@@ -45,23 +46,23 @@ func (x *exchange) volleys() bool {
 // sendVolley is sendReceive by a volley.
 func (x *exchange) sendVolley() (keep bool, err error) {
 	v := &x.volley
-	v.look, v.out = x.kept, requests.Get().(*[]byte)
+	v.kept, v.out = x.kept, requests.Get().(*[]byte)
 	x.fill(v.out)
 	defer v.release()
 	switch err = x.conn.raw.Read(v.step); {
-	case v.stale:
+	case v.early && v.kept:
 		return false, errStale
 	case v.out == nil:
 		x.phase = waiting
 		keep, err = x.receiveFirst(v, err)
-		return x.settle(keep, err, nil)
+		return x.settle(keep && !v.early, err, nil)
 	case err != nil:
 		return x.settle(false, err, nil)
 	}
 	sendErr := x.lastRead(x.sendRest(v))
 	x.phase = waiting
 	keep, err = x.receive()
-	return x.settle(keep, err, sendErr)
+	return x.settle(keep && !v.early, err, sendErr)
 }
 
 // sendRest writes what the socket's buffer had no room for.
@@ -109,8 +110,7 @@ func (v *volley) advance(fd uintptr) (done bool) {
 		return v.read(int(fd))
 	}
 	v.begun = true
-	if v.look && !peekQuiet(fd) {
-		v.stale = true
+	if v.early = !peekQuiet(fd); v.early && v.kept {
 		return true
 	}
 	v.sent, v.err = retried(syscall.Write, int(fd), *v.out)
@@ -119,7 +119,7 @@ func (v *volley) advance(fd uintptr) (done bool) {
 	}
 	putRequest(v.out)
 	v.out = nil
-	return false
+	return v.early && v.read(int(fd)) // a server that is overloaded answers at once, and is not heard of again
 }
 
 func (v *volley) read(fd int) (done bool) {

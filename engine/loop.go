@@ -303,6 +303,7 @@ func (e *Engine) logOrRefuse(cmd *moveCommand) error {
 func (e *Engine) logOutcomes(cmds []appendCommand) error {
 	e.inHand = append(e.inHand, cmds...)
 	was, n := e.stuck, 0
+	defer func() { e.inHand = slices.Delete(e.inHand, 0, n) }() // also after an error: those are logged, and their memory is in use again
 	for e.stuck = false; n < len(e.inHand); n++ {
 		err := e.logOutcome(e.inHand[n].outcome)
 		if e.stuck = errors.Is(err, wal.ErrNoSpace); e.stuck {
@@ -313,7 +314,6 @@ func (e *Engine) logOutcomes(cmds []appendCommand) error {
 		}
 		e.workers.reuse(e.inHand[n].from)
 	}
-	e.inHand = slices.Delete(e.inHand, 0, n)
 	if e.stuck != was {
 		e.inbox.push(event{kind: evStuck, found: e.stuck})
 	}

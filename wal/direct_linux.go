@@ -11,7 +11,7 @@ import (
 // then be aligned to pageSize in memory, in the file and in length. Zeros that are
 // written to be overwritten cost the processor nothing that way: through the cache they
 // were a twelfth of what a publish costs. Not every file system can do it; that shows at
-// the first write, as EINVAL. ok is false if this is no file of the operating system's.
+// a write, mostly the first, as EINVAL. ok is false if this is no file of the operating system's.
 func writeDirect(f vfs.File) (undo func() error, ok bool) {
 	fd := f.Fd()
 	if fd == vfs.InvalidFd {

@@ -76,23 +76,19 @@ func (s *spares) paced(pause func(time.Duration) error) func() error {
 }
 
 // zeroFill writes and syncs a file of size bytes, past the page cache where that can be
-// done. The cache then knows nothing of its pages: see Group.seal.
+// done. The cache then knows nothing of its pages: see Group.toPage.
 func zeroFill(f vfs.File, size int64, pause func() error) error {
 	zeros := alignedZeros(int(min(size, spareChunk)))
 	undo, direct := writeDirect(f)
+	var err error
 	if direct {
-		_, err := f.WriteAt(zeros, 0)
-		direct = !errors.Is(err, syscall.EINVAL)
-		if !direct {
-			err = undo()
-		}
-		if err != nil {
-			return err
+		err = writeZeros(f, zeros, size, pause)
+		if undone := undo(); undone != nil {
+			return errors.Join(err, undone)
 		}
 	}
-	err := writeZeros(f, zeros, size, pause)
-	if direct {
-		err = errors.Join(err, undo())
+	if !direct || errors.Is(err, syscall.EINVAL) { // mostly of the first write, but a short one may leave a rest that is not aligned
+		err = writeZeros(f, zeros, size, pause)
 	}
 	if err != nil {
 		return err
