@@ -222,6 +222,17 @@ func (e *Engine) waitApplied(lsn uint64) error {
 	return nil
 }
 
+// hurry counts n in who wait for something else than waitApplied does that the end of a
+// batch brings, or out.
+func (q *applierQueue) hurry(n int) {
+	q.mu.Lock()
+	q.mu.waiting += n
+	q.mu.Unlock()
+	if n > 0 {
+		q.wake()
+	}
+}
+
 // release wakes those who wait for an applier that has ended.
 func (q *applierQueue) release() {
 	q.mu.Lock()

@@ -26,6 +26,7 @@ type claims struct {
 	moved *sync.Cond       // a claim to move was dropped; its lock is mu
 	held  map[claim]moving // by whom
 	line  []heldClaim      // done, in log order
+	shown uint64           // the index has applied what is below
 	ended bool             // the applier has: nothing more is claimed to move
 }
 
@@ -47,9 +48,15 @@ func (c *claims) init() {
 	c.held = map[claim]moving{}
 }
 
-func (c *claims) take(k claim) bool {
+// take claims a dead letter. It waits while reclaiming has it, for the end of the batch
+// of the index that the copy is in, and has the applier end it.
+func (c *claims) take(k claim, q *applierQueue) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.held[k] {
+		q.hurry(1)
+		defer q.hurry(-1)
+	}
 	for c.held[k] {
 		c.moved.Wait()
 	}
@@ -108,16 +115,22 @@ func (c *claims) settle(k claim, lsn uint64, err error) {
 	c.done(k, lsn)
 }
 
-// done keeps the claim until the index has applied the record at lsn.
+// done keeps the claim until the index has applied the record at lsn, which it may have
+// by now.
 func (c *claims) done(k claim, lsn uint64) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if lsn < c.shown {
+		c.dropLocked(k)
+		return
+	}
 	c.line = append(c.line, heldClaim{k, lsn})
-	c.mu.Unlock()
 }
 
 func (c *claims) applied(lsn uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.shown = lsn
 	c.line = slices.DeleteFunc(c.line, func(h heldClaim) bool {
 		if h.lsn < lsn {
 			c.dropLocked(h.claim)
@@ -212,7 +225,7 @@ func (e *Engine) claimDead(u UserID, id string) (claim, index.Dead, error) {
 		return claim{}, index.Dead{}, ErrNotFound
 	}
 	k := claim{u, lsn}
-	if !e.claims.take(k) {
+	if !e.claims.take(k, &e.applier) {
 		return claim{}, index.Dead{}, ErrNotFound
 	}
 	err = e.catchUp()

@@ -84,7 +84,7 @@ func allThere(q *DeadLetterQuery, rows []index.Dead) error {
 // false if it is gone, or another call has it.
 func (e *Engine) claimRow(d *index.Dead) (k claim, ok bool, err error) {
 	k = claim{UserID(d.User), d.LSN}
-	if !e.claims.take(k) {
+	if !e.claims.take(k, &e.applier) {
 		return k, false, nil
 	}
 	now, ok, err := e.idx.Dead(d.User, d.LSN)

@@ -447,13 +447,15 @@ func TestBothRecordsOfADeadLetterMoveAtOnce(t *testing.T) {
 func TestClaimsToMoveEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var c claims
+		var q applierQueue
 		c.init()
+		q.init()
 		before, after := claim{1, 1}, claim{1, 2}
 		if !c.takeToMove(before) {
 			t.Fatal("not claimed")
 		}
 		waiting := make(chan bool)
-		go func() { waiting <- c.take(before) }()
+		go func() { waiting <- c.take(before, &q) }()
 		synctest.Wait()
 		c.release()
 		if !<-waiting {
@@ -462,7 +464,7 @@ func TestClaimsToMoveEnd(t *testing.T) {
 		if c.takeToMove(after) {
 			t.Error("claimed to move, and nobody will end it")
 		}
-		go func() { waiting <- c.take(after) }()
+		go func() { waiting <- c.take(after, &q) }()
 		if !<-waiting {
 			t.Error("who came late did not get it")
 		}

@@ -158,12 +158,12 @@ func TestClaimInDoubt(t *testing.T) {
 	} {
 		var c claims
 		c.init()
-		c.take(k)
+		c.take(k, nil)
 		c.settle(k, tt.lsn, tt.err)
-		if got := c.take(k); got != tt.free {
+		if got := c.take(k, nil); got != tt.free {
 			t.Errorf("record at %d, %v: free %v, want %v", tt.lsn, tt.err, got, tt.free)
 		}
-		if c.applied(31); !tt.free && !c.take(k) {
+		if c.applied(31); !tt.free && !c.take(k, nil) {
 			t.Errorf("record at %d, %v: not free when applied", tt.lsn, tt.err)
 		}
 	}

@@ -47,6 +47,8 @@ type Publish struct {
 	DedupContent bool
 
 	// Accepted is the wall clock's time, for who has just looked at it. Zero: the engine looks.
+	// History is searched by time on the ground that records are logged when they say (timeMargin),
+	// which one look for a batch would not ensure.
 	Accepted time.Time
 	// Untimed leaves this one out of Tally.Append and Tally.Durable: each costs a look at the clock.
 	Untimed bool

@@ -200,3 +200,20 @@ func checkValue(t *testing.T, raw []byte, want json.RawMessage) {
 		t.Fatalf("compact %q of %q", compacted, want)
 	}
 }
+
+// TestBatchIsStamped: the engine says of each element when it was accepted, since a call's
+// last one may be logged long after its first; a single publish says so itself.
+func TestBatchIsStamped(t *testing.T) {
+	s := start(t, nil)
+	s.send(t, requestBody("POST /v2/batch", `[{"destination":"http://h/"},{"destination":"http://h/"}]`))
+	s.send(t, requestBody("POST /v2/publish/http://h/", "x"))
+	ps := s.eng.messages()
+	if len(ps) != 3 {
+		t.Fatalf("%d messages", len(ps))
+	}
+	for i, single := range []bool{false, false, true} {
+		if ps[i].Accepted.IsZero() == single {
+			t.Errorf("message %d was accepted at %v", i, ps[i].Accepted)
+		}
+	}
+}

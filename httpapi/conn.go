@@ -87,13 +87,14 @@ func (c *conn) await() bool {
 	if c.srv.stopping.Load() { // Shutdown stores first and closes idle ones then
 		return false
 	}
+	now := c.answered
+	c.answered = time.Time{} // of what follows, too long ago
 	if c.br.Buffered() == 0 {
 		idle := c.srv.opt.ReadTimeout
 		if c.served {
 			idle = c.srv.opt.IdleTimeout
 		}
-		now := c.answered
-		if c.answered = (time.Time{}); now.IsZero() {
+		if now.IsZero() {
 			now = time.Now()
 		}
 		c.readWithin(now, idle)

@@ -55,7 +55,11 @@ func (x *exchange) singleTo(to target) *failure {
 	}
 	p.message.Body = x.body.b
 	b := x.bounds()
-	return x.complete(to, x.head.fields, &b)
+	fail := x.complete(to, x.head.fields, &b)
+	if !p.scheduled() {
+		p.message.Accepted, p.message.Untimed = b.now, !x.timing.on
+	}
+	return fail
 }
 
 // complete makes x.pub's message of the options that its sender gave, in fields
@@ -84,7 +88,6 @@ func (x *exchange) complete(to target, fields []field, b *bounds) *failure {
 	m := &p.message
 	if !p.scheduled() { // a trace is of one request: the ticks to come are not part of it
 		m.Trace = p.trace.engine()
-		m.Accepted, m.Untimed = b.now, !x.timing.on
 	}
 	m.User, m.CallerIP, m.URL, m.Group = x.user, x.c.ip, view(to.url), view(to.group)
 	if to.group == nil {

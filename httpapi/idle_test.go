@@ -1,0 +1,50 @@
+package httpapi
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+// deadline is a connection that has nothing to read and keeps the time until which somebody
+// wants to.
+type deadline struct {
+	net.Conn
+	by time.Time
+}
+
+func (c *deadline) Read([]byte) (int, error) { return 0, net.ErrClosed }
+
+func (c *deadline) SetReadDeadline(by time.Time) error {
+	c.by = by
+	return nil
+}
+
+// TestIdleAfterPipelined: a connection is idle from its last answer on. When the one before
+// that was written, which is noted for nobody if the next request was there already, counts
+// for nothing, however long that one took.
+func TestIdleAfterPipelined(t *testing.T) {
+	srv, err := New(Options{Engine: newFake(), IdleTimeout: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc := new(deadline)
+	c := newTestConn(srv, nc)
+	c.served, c.answered = true, time.Now().Add(-time.Hour)
+	c.br.Reset(oneByte{})
+	if _, err := c.br.Peek(1); err != nil {
+		t.Fatal(err)
+	}
+	if !c.await() { // the request that was there
+		t.Fatal("no request")
+	}
+	c.br.Reset(nc)
+	if c.await(); time.Until(nc.by) <= 0 {
+		t.Errorf("it may be idle until %s ago", time.Since(nc.by))
+	}
+}
+
+// oneByte reads as one byte.
+type oneByte struct{}
+
+func (oneByte) Read(p []byte) (int, error) { return copy(p, "G"), nil }
