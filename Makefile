@@ -79,15 +79,15 @@ restarts: ## restart the real binary under load, behind a socket that outlives i
 	TIDEMILL_RESTARTS=$(RESTARTS) CGO_ENABLED=0 go test -count=1 -timeout 30m -v -run '^TestRestarts$$' ./cmd/tidemill
 
 isolation: build ## measure what dead, silent and slow destinations cost a healthy one, and what a backlog costs in memory; takes 6 minutes
-	bin/tidemill bench isolation
+	bin/tidemill bench isolation --rounds 3 --round 10s --retry-delay 10s
 	TIDEMILL_BACKLOG=1 CGO_ENABLED=0 go test -count=1 -v -run '^TestBacklogMemory$$' ./cmd/tidemill
 
 scale: ## restart, memory and disk with millions of messages; takes 20 minutes and 10 GB (make scale MILLION=50000: a small one)
 	TIDEMILL_SCALE=$(MILLION) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestScale' ./cmd/tidemill
 
 overload: build ## offer twice and ten times what the server delivers: with the processor as the bound, and with attempts as the bound; takes 20 minutes
-	bin/tidemill bench overload --factor 2
-	bin/tidemill bench overload --answer 50ms -- --delivery.parallelism 50
+	bin/tidemill bench overload --factor 2 --round 1m --peak 10s
+	bin/tidemill bench overload --answer 50ms --round 1m --peak 10s -- --delivery.parallelism 50
 
 soak: ## a mixed load with restarts and kills: memory, descriptors, goroutines, nothing lost: make soak [SECONDS=1200]
 	TIDEMILL_SOAK=$(SECONDS) CGO_ENABLED=0 go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/tidemill
@@ -133,8 +133,8 @@ bench-full: build ## all scenarios, with a million messages; takes an hour (BASE
 	$(call bench-one,herd --messages $(MILLION),herd)
 	$(call bench-one,retries,retries)
 	$(call bench-one,cron,cron)
-	$(call bench-one,isolation,isolation)
-	$(call bench-one,overload --factor 2,overload)
+	$(call bench-one,isolation --rounds 3 --round 10s --retry-delay 10s,isolation)
+	$(call bench-one,overload --factor 2 --round 1m --peak 10s,overload)
 	$(call bench-one,queues,queues)
 	$(call bench-one,flow,flow)
 	$(call bench-one,fanout,fanout)

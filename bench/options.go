@@ -120,8 +120,8 @@ type DeliverOptions struct {
 }
 
 // IsolationOptions are the options of Isolation. Of Common, Concurrency's first number
-// is the producers (default 64), a round lasts 10s by default after a warm-up of 5s,
-// and there are 3 of each side. Each round starts a server, so Server is not used.
+// is the producers (default 64), a round lasts 2s by default after a warm-up as long (5s at
+// most), and there are 2 of each side. Each round starts a server, so Server is not used.
 type IsolationOptions struct {
 	Common
 
@@ -140,7 +140,7 @@ type IsolationOptions struct {
 	// attempt. Default: 30s.
 	AttemptTimeout time.Duration
 
-	// RetryDelay is their Upstash-Retry-Delay. Default: 10s.
+	// RetryDelay is their Upstash-Retry-Delay. Default: 2s.
 	RetryDelay time.Duration
 
 	// DrainTimeout bounds the wait, after a round, for everything that was
@@ -150,7 +150,7 @@ type IsolationOptions struct {
 
 // OverloadOptions are the options of Overload. Of Common, Concurrency's first number is
 // the connections that the load is offered on (default 1000), Round is how long it lasts
-// (default 60s) and Rounds is not used.
+// (default 12s) and Rounds is not used.
 type OverloadOptions struct {
 	Common
 
@@ -158,7 +158,7 @@ type OverloadOptions struct {
 	// Default: 2 and 10.
 	Factors []int
 
-	// Peak is how long that is measured before each load. Default: 10s.
+	// Peak is how long that is measured before each load. Default: 4s.
 	Peak time.Duration
 
 	// Answer is how long the sink takes for each message. With delivery.parallelism it
@@ -278,14 +278,14 @@ func (o DeliverOptions) validate() error {
 }
 
 func (o IsolationOptions) withDefaults() IsolationOptions {
-	orDefault(&o.Rounds, 3)
-	orDefault(&o.Round, 10*time.Second)
-	orDefault(&o.WarmUp, 5*time.Second)
+	orDefault(&o.Rounds, 2)
+	orDefault(&o.Round, 2*time.Second)
+	orDefault(&o.WarmUp, min(o.Round, 5*time.Second))
 	orDefault(&o.Hosts, 100)
 	orDefault(&o.Rate, 500)
 	orDefault(&o.Slow, 2*time.Second)
 	orDefault(&o.AttemptTimeout, 30*time.Second)
-	orDefault(&o.RetryDelay, 10*time.Second)
+	orDefault(&o.RetryDelay, 2*time.Second)
 	orDefault(&o.DrainTimeout, 3*time.Minute)
 	o.Common.withDefaults(64)
 	return o
@@ -308,8 +308,8 @@ func (o IsolationOptions) validate() error {
 }
 
 func (o OverloadOptions) withDefaults() OverloadOptions {
-	orDefault(&o.Round, time.Minute)
-	orDefault(&o.Peak, 10*time.Second)
+	orDefault(&o.Round, 12*time.Second)
+	orDefault(&o.Peak, 4*time.Second)
 	orDefault(&o.Hosts, 32)
 	orDefault(&o.DrainTimeout, 10*time.Minute)
 	if len(o.Factors) == 0 {

@@ -108,6 +108,13 @@ func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress)
 		return err
 	}
 	hist := l.meter.take()
+	if failed := t.side.Failed + out.failed; failed*100 > t.side.Messages+hist.TotalCount() {
+		// Without finish: what a server that died had acknowledged would be waited for in vain.
+		if t.err == nil {
+			t.err = out.err
+		}
+		return fmt.Errorf("%w: %d, and %d did not; the first: %w", ErrFailing, failed, t.side.Messages+hist.TotalCount(), t.err)
+	}
 	if s.pace != nil {
 		t.paced(s.pace(out.elapsed, quantile(hist, 99)))
 	}
@@ -122,9 +129,6 @@ func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress)
 	r := t.side.Rounds[len(t.side.Rounds)-1]
 	o.Log.Info("round", "side", s.name, "c", at.Concurrency, "rate", int64(r.Rate),
 		slog.Duration("p50", r.P50), slog.Duration("p99", r.P99))
-	if t.side.Failed*100 > t.side.Messages {
-		return fmt.Errorf("%w: %d, and %d did not; the first: %w", ErrFailing, t.side.Failed, t.side.Messages, t.err)
-	}
 	if r.Messages == 0 {
 		return fmt.Errorf("%w: no message in %v", ErrFailing, out.elapsed)
 	}

@@ -111,13 +111,13 @@ func newBenchIsolation(environ []string) *cobra.Command {
 		f.Lookup(name).Hidden = true
 	}
 	f.Lookup("concurrency").Usage = "producers (default 64)"
-	f.Lookup("rounds").Usage = "rounds of each side (default 3)"
-	f.Lookup("round").Usage = "length of a round, after a warm-up of 5s (default 10s)"
+	f.Lookup("rounds").Usage = "rounds of each side (default 2)"
+	f.Lookup("round").Usage = "length of a round, after a warm-up as long, 5s at most (default 2s)"
 	f.IntVar(&o.Hosts, "hosts", 0, "hosts of each bad kind (default 100)")
 	f.IntVar(&o.Rate, "rate", 0, "messages a second to the healthy host, and to each bad kind, while latency is measured (default 500)")
 	f.Var((*config.DurationValue)(&o.Slow), "slow", "how long a slow host takes (default 2s)")
 	f.Var((*config.DurationValue)(&o.AttemptTimeout), "attempt-timeout", "Upstash-Timeout of the bad hosts' messages (default 30s)")
-	f.Var((*config.DurationValue)(&o.RetryDelay), "retry-delay", "their Upstash-Retry-Delay (default 10s)")
+	f.Var((*config.DurationValue)(&o.RetryDelay), "retry-delay", "their Upstash-Retry-Delay (default 2s)")
 	return c
 }
 
@@ -144,9 +144,9 @@ func newBenchOverload(environ []string) *cobra.Command {
 	f := c.Flags()
 	f.Lookup("rounds").Hidden = true
 	f.Lookup("concurrency").Usage = "connections that the load is offered on (default 1000)"
-	f.Lookup("round").Usage = "how long a load lasts (default 1m)"
+	f.Lookup("round").Usage = "how long a load lasts (default 12s)"
 	f.IntSliceVar(&o.Factors, "factor", nil, "loads, in multiples of what the server delivers (default 2,10)")
-	f.Var((*config.DurationValue)(&o.Peak), "peak", "how long that is measured (default 10s)")
+	f.Var((*config.DurationValue)(&o.Peak), "peak", "how long that is measured (default 4s)")
 	f.Var((*config.DurationValue)(&o.Answer), "answer", "how long the sink takes for each message (default: no time)")
 	f.IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	return c

@@ -27,7 +27,7 @@ func (f *benchFiles) bindPictures(flags *pflag.FlagSet) {
 }
 
 func (f *benchFiles) bind(flags *pflag.FlagSet) {
-	flags.StringVar(&f.json, "json", "", "write the report there, as JSON, for `bench compare` and `bench report`")
+	flags.StringVar(&f.json, "json", "", "write the report there, as JSON: a `file` for bench compare and bench report")
 	f.bindPictures(flags)
 }
 

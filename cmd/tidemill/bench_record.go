@@ -17,7 +17,7 @@ import (
 type recordFlag struct{ path string }
 
 func (r *recordFlag) bind(c *cobra.Command) {
-	c.Flags().StringVar(&r.path, "record", "", "file for what the receiver saw, which `tidemill bench verify` checks again")
+	c.Flags().StringVar(&r.path, "record", "", "write what the receiver saw to a `file`, which tidemill bench verify checks again")
 }
 
 // write has run write its recording to out, if there is a file for it.
