@@ -99,6 +99,7 @@ func TestFaultsFailTheRun(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			o := DeliverOptions{Common: quick(inProcess(c.fault.serve), 4), Hosts: 2, DrainTimeout: 100 * time.Millisecond}
+			o.RequestTimeout = 3 * time.Second // so long is an arrival waited for, when all of the backlog is lost
 			_, err := Deliver(t.Context(), o)
 			if !errors.Is(err, c.want) {
 				t.Fatalf("error %v, want %v", err, c.want)

@@ -47,7 +47,7 @@ func TestQueuesFaults(t *testing.T) {
 			o := quickQueues(&fakeLine{faults: c.faults})
 			o.DrainTimeout = 5 * time.Second
 			if c.want == ErrLost {
-				o.DrainTimeout = 100 * time.Millisecond
+				o.DrainTimeout, o.RequestTimeout = 100*time.Millisecond, 3*time.Second
 			}
 			if _, err := Queues(t.Context(), o); !errors.Is(err, c.want) {
 				t.Fatalf("error %v, want %v", err, c.want)

@@ -72,6 +72,7 @@ func TestRestartSeesFaults(t *testing.T) {
 			o := quickRestart(k)
 			o.Pending, o.DrainTimeout = []int{30}, 300*time.Millisecond
 			o.Round = 300 * time.Millisecond // so long are messages delayed, too
+			o.RequestTimeout = 3 * time.Second
 			if _, err := Restart(t.Context(), o); !errors.Is(err, c.want) {
 				t.Fatalf("error %v, want %v", err, c.want)
 			}
