@@ -57,6 +57,9 @@ func WriteSVG(w io.Writer, reports ...*Report) error {
 	return err
 }
 
+// HasRatios reports whether there is something for WriteSVG to draw.
+func (r *Report) HasRatios() bool { return len(r.bars()) > 0 }
+
 // drawCharts writes style and charts, which is all but the element around them.
 func drawCharts(b *strings.Builder, reports []*Report) {
 	b.WriteString(svgStyle)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -40,6 +41,10 @@ func newBenchPublish(environ []string) *cobra.Command {
 		Use:   "publish [-- SERVE-FLAGS]",
 		Args:  cobra.ArbitraryArgs, // the server's
 		Short: "Acknowledged publishes per second, beside a bare HTTP echo",
+		Long: "Producers publish messages that are not due in the run, each with one request in flight,\n" +
+			"and are answered when the message is on disk. Beside the server a bare HTTP server is\n" +
+			"measured that answers the same requests and keeps nothing. With --rate they are sent at\n" +
+			"a fixed rate, and latencies count from when each was to be sent.",
 		Example: "  tidemill bench publish\n" +
 			"  tidemill bench publish --concurrency 64 --body 16KiB -- --log.fsync interval=10ms",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -64,9 +69,13 @@ func newBenchDeliver(environ []string) *cobra.Command {
 	var b benchFlags
 	var x benchExtras
 	c := &cobra.Command{
-		Use:     "deliver [-- SERVE-FLAGS]",
-		Args:    cobra.ArbitraryArgs, // the server's
-		Short:   "Delivered messages per second, beside a relay that keeps them in memory",
+		Use:   "deliver [-- SERVE-FLAGS]",
+		Args:  cobra.ArbitraryArgs, // the server's
+		Short: "Delivered messages per second, beside a relay that keeps them in memory",
+		Long: "Messages are published and arrive at a sink on many addresses, which checks every body and\n" +
+			"counts what is lost or comes twice; a loss fails the run. Beside the server a relay is\n" +
+			"measured that forwards from memory, and a client that calls the sink itself. With --rate\n" +
+			"they are published at a fixed rate, and latencies count from when each was to be sent.",
 		Example: "  tidemill bench deliver\n  tidemill bench deliver --hosts 1 --format bench\n  tidemill bench deliver --rate half",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := b.apply(c, args, &o.Common); err != nil {
@@ -263,5 +272,10 @@ func (b *benchFlags) write(w io.Writer, r *bench.Report, err error) error {
 		return err
 	}
 	r.End()
-	return errors.Join(err, reportFormats[*b.format](r, w), b.files.write(r))
+	files := b.files
+	if files.svg != "" && !r.HasRatios() {
+		fmt.Fprintf(b.live, "No ratio was measured: %s was not written.\n", files.svg)
+		files.svg = ""
+	}
+	return errors.Join(err, reportFormats[*b.format](r, w), files.write(r))
 }
