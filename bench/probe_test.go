@@ -10,6 +10,7 @@ import (
 // TestProbe: a probe publishes at its rate when it is told to, one load at a time, and ends
 // its load when it ends.
 func TestProbe(t *testing.T) {
+	t.Parallel()
 	f := &fake{delay: "86400s"}
 	procs := children{spawn: inProcess(f.serve)}
 	defer func() {
@@ -58,6 +59,7 @@ func TestProbe(t *testing.T) {
 
 // TestProbeRefuses: what is no order, and publishes that fail.
 func TestProbeRefuses(t *testing.T) {
+	t.Parallel()
 	f := &fake{refuse: true, delay: "86400s"}
 	procs := children{spawn: inProcess(f.serve)}
 	defer func() {
