@@ -165,6 +165,24 @@ func TestReexec(t *testing.T) {
 	}
 }
 
+// TestServerDies: a run whose server ends by itself ends with it, and says what it has said.
+func TestServerDies(t *testing.T) {
+	t.Parallel()
+	spawn := Reexec{
+		RoleArgs: []string{"role"}, ServeArgs: []string{"serve", "mortal"}, DataParent: t.TempDir(),
+		Env: []string{childEnv + "=1", "GORACE=atexit_sleep_ms=0"},
+	}
+	o := quick(spawn.Spawn, 4)
+	o.Round = time.Hour
+	_, err := Publish(t.Context(), PublishOptions{Common: o})
+	if !errors.Is(err, ErrDied) {
+		t.Fatalf("error %v, want %v", err, ErrDied)
+	}
+	if text := err.Error(); strings.Count(text, "the server ended with exit status 3: the last words") != 1 {
+		t.Fatalf("error %q", text)
+	}
+}
+
 func TestOptionsRefused(t *testing.T) {
 	ok := func() PublishOptions { return PublishOptions{Common: quick(inProcess(nil))} }
 	cases := map[string]func(*PublishOptions){

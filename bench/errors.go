@@ -35,6 +35,9 @@ var (
 	// ErrFailing says that so many requests failed that the rates mean nothing.
 	ErrFailing = errors.New("too many requests failed")
 
+	// ErrDied says that a process ended which nobody had told to.
+	ErrDied = errors.New("a process of the run died")
+
 	// ErrNothingToDraw says that no report has a ratio.
 	ErrNothingToDraw = errors.New("no ratio is in these reports: there is nothing to draw")
 )

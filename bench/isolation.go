@@ -30,7 +30,8 @@ func Isolation(ctx context.Context, o IsolationOptions) (report *Report, err err
 		return nil, fmt.Errorf("bench isolation: %w", err)
 	}
 	d := &isolation{o: &o, bodies: newBodies(o.BodyBytes)}
-	defer func() { err = errors.Join(err, d.end()) }()
+	d.procs, ctx = newChildren(ctx, o.Spawn)
+	defer func() { err = d.procs.end(errors.Join(err, d.end())) }()
 	report = newReport("isolation", "delivered/s", &o.Common)
 	for _, rate := range []int{o.Rate, 0} {
 		if err := d.measure(ctx, rate, report); err != nil {
@@ -44,7 +45,8 @@ func Isolation(ctx context.Context, o IsolationOptions) (report *Report, err err
 type isolation struct {
 	o      *IsolationOptions
 	bodies *bodies
-	stage  *stage // of the round that runs; nil between rounds
+	procs  children // none: it has the run's context
+	stage  *stage   // of the round that runs; nil between rounds
 }
 
 // measure compares both sides at a rate, or in a closed loop if it is 0.
@@ -113,7 +115,7 @@ func (d *isolation) side(self *contender, others bool, rate int, held *Usage, du
 
 // begin starts a server and the hosts of a round.
 func (d *isolation) begin(ctx context.Context, others bool, rate int) (err error) {
-	s := &stage{o: d.o, bodies: d.bodies, procs: children{spawn: d.o.Spawn}}
+	s := &stage{o: d.o, bodies: d.bodies, procs: d.procs}
 	d.stage = s // end cleans up what there is of it
 	if s.server, err = s.procs.server(ctx, Server{}); err != nil {
 		return err

@@ -49,8 +49,8 @@ func overload(ctx context.Context, o *OverloadOptions, factor int) (run Run, err
 	}
 	defer func() { err = errors.Join(err, d.sink.close()) }()
 	d.sink.answer = o.Answer
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	server, err := procs.server(ctx, o.Server)
 	if err != nil {
 		return Run{}, err

@@ -12,7 +12,7 @@ import (
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	f := &fake{delay: "86400s"}
-	procs := children{spawn: inProcess(f.serve)}
+	procs, _ := newChildren(t.Context(), inProcess(f.serve))
 	defer func() {
 		if err := procs.stop(); err != nil {
 			t.Error(err)
@@ -61,7 +61,7 @@ func TestProbe(t *testing.T) {
 func TestProbeRefuses(t *testing.T) {
 	t.Parallel()
 	f := &fake{refuse: true, delay: "86400s"}
-	procs := children{spawn: inProcess(f.serve)}
+	procs, _ := newChildren(t.Context(), inProcess(f.serve))
 	defer func() {
 		if err := procs.stop(); err != nil {
 			t.Error(err)
