@@ -169,7 +169,7 @@ func (f *fair) side(name string, behind bool) contender {
 	})
 	side.finish = func(ctx context.Context) error {
 		if behind && f.sink.meter.Load().empty() {
-			return fmt.Errorf("%w: the backlog of %d messages was gone when the round began", ErrFailing, f.o.Backlog)
+			return fmt.Errorf("%w: the backlog of %d messages was gone when the round began: give it more", ErrTooFew, f.o.Backlog)
 		}
 		if behind {
 			f.left = append(f.left, float64(f.backlog.missing())/float64(f.o.Backlog))

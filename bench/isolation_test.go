@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 // each message on a goroutine of its own, so that no host can hold another up.
 type stubborn struct {
 	forget string // does not deliver to hosts with this prefix
+	busy   int64  // refuses every n-th publish for now; 0: none
+	rude   bool   // and does not say until when
+	count  atomic.Int64
 }
 
 func (f *stubborn) serve(ctx context.Context, ln net.Listener) error {
@@ -27,6 +31,13 @@ func (f *stubborn) serve(ctx context.Context, ln net.Listener) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	return serve(ctx, ln, func(in *fasthttp.RequestCtx) {
+		if f.busy > 0 && f.count.Add(1)%f.busy == 0 {
+			in.Error("busy", fasthttp.StatusServiceUnavailable)
+			if !f.rude {
+				in.Response.Header.Set("Retry-After", "0")
+			}
+			return
+		}
 		h := &in.Request.Header
 		target := strings.TrimPrefix(string(h.RequestURI()), publishPrefix)
 		later := len(h.Peek("Upstash-Delay")) > 0
@@ -100,6 +111,24 @@ func TestIsolation(t *testing.T) {
 		if q.Min <= 0 || q.Min > q.Median || q.Median > q.Max {
 			t.Errorf("ratio %+v", q)
 		}
+	}
+}
+
+// TestIsolationInsists: a refusal with a Retry-After is no failure, and one without is.
+func TestIsolationInsists(t *testing.T) {
+	t.Parallel()
+	r, err := Isolation(t.Context(), quickIsolation(&stubborn{busy: 5}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := figure(t, &r.Runs[1], "all: refused for now"); len(got) != 2 || got[0] <= 0 {
+		t.Errorf("refused %v", got)
+	}
+	if s := r.Runs[1].Sides[0]; s.Failed != 0 || s.Messages == 0 {
+		t.Errorf("side %+v", s)
+	}
+	if _, err := Isolation(t.Context(), quickIsolation(&stubborn{busy: 5, rude: true})); !errors.Is(err, ErrFailing) {
+		t.Errorf("error %v, want %v", err, ErrFailing)
 	}
 }
 
