@@ -23,8 +23,9 @@ func Backlog(ctx context.Context, o BacklogOptions) (report *Report, err error) 
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("bench backlog: %w", err)
 	}
-	d := &backlog{o: &o, bodies: newTextBodies(o.BodyBytes), procs: children{spawn: o.Spawn}}
-	defer func() { err = errors.Join(err, d.procs.stop()) }()
+	d := &backlog{o: &o, bodies: newTextBodies(o.BodyBytes)}
+	d.procs, ctx = newChildren(ctx, o.Spawn)
+	defer func() { err = d.procs.end(err) }()
 	// A side for each level's publishes, one for all backlogs, and two for Drain.
 	if d.gate, err = openGate(o.Hosts, len(o.Pending)+2, d.bodies); err != nil {
 		return nil, err

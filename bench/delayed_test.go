@@ -73,6 +73,7 @@ func quickDelayed(f *clockwork) DelayedOptions {
 }
 
 func TestDelayed(t *testing.T) {
+	t.Parallel()
 	f := new(clockwork)
 	r, err := Delayed(t.Context(), quickDelayed(f))
 	if err != nil {
@@ -95,6 +96,7 @@ func TestDelayed(t *testing.T) {
 
 // TestDelayedBesideALoad: the background is half of a peak that is measured before.
 func TestDelayedBesideALoad(t *testing.T) {
+	t.Parallel()
 	f := new(clockwork)
 	o := quickDelayed(f)
 	o.Background = Rate{Half: true}
@@ -112,7 +114,8 @@ func TestDelayedBesideALoad(t *testing.T) {
 }
 
 func TestEarlyFailsTheRun(t *testing.T) {
-	if _, err := Delayed(t.Context(), quickDelayed(&clockwork{early: 2 * time.Millisecond})); !errors.Is(err, ErrEarly) {
+	t.Parallel()
+	if _, err := Delayed(t.Context(), quickDelayed(&clockwork{early: 20 * time.Millisecond})); !errors.Is(err, ErrEarly) {
 		t.Fatalf("error %v, want %v", err, ErrEarly)
 	}
 }

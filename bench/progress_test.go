@@ -10,6 +10,7 @@ import (
 )
 
 func TestFollower(t *testing.T) {
+	t.Parallel()
 	l := load{meter: newMeter(), length: 2 * time.Second}
 	f := follower{load: &l, at: Progress{Side: "server", Steps: 4}}
 	start := time.Now()
@@ -54,6 +55,7 @@ func TestGlanceFindsAShard(t *testing.T) {
 
 // A run tells how far it is, from the beginning of each round.
 func TestProgressOfARun(t *testing.T) {
+	t.Parallel()
 	f := &fake{deliver: true}
 	o := quick(inProcess(f.serve), 4)
 	o.Rounds = 1
@@ -80,6 +82,7 @@ func TestProgressOfARun(t *testing.T) {
 // A server that goes on writing is waited for, as long as was said, and one that writes
 // nothing for a moment.
 func TestSettle(t *testing.T) {
+	t.Parallel()
 	if _, ok := writtenBytes(os.Getpid()); !ok {
 		t.Skip("no /proc/self/io")
 	}

@@ -222,6 +222,7 @@ func TestReadReportsOfADirectory(t *testing.T) {
 
 // A run says where it was made, what it cost each process, and how long it took.
 func TestRunsAreDescribed(t *testing.T) {
+	t.Parallel()
 	f := &fake{deliver: true}
 	o := DeliverOptions{Common: quick(inProcess(f.serve), 4), Hosts: 2}
 	o.Setting = Setting{Machine: "box", Build: "v1", Fsync: "always", Data: "."}

@@ -67,11 +67,12 @@ type crash struct {
 }
 
 func restartRound(ctx context.Context, o *RestartOptions, found *restarted, at Progress) (err error) {
-	d := &crash{o: o, bodies: newTextBodies(o.BodyBytes), procs: children{spawn: o.Spawn}}
+	d := &crash{o: o, bodies: newTextBodies(o.BodyBytes)}
+	d.procs, ctx = newChildren(ctx, o.Spawn)
 	if d.gate, err = openGate(o.Hosts, restartSides, d.bodies); err != nil {
-		return err
+		return d.procs.end(err)
 	}
-	defer func() { err = errors.Join(err, d.procs.stop(), d.gate.close()) }()
+	defer func() { err = errors.Join(d.procs.end(err), d.gate.close()) }()
 	d.run.meter, d.run.length, d.run.patience, d.run.damaged = newMeter(), o.Round, o.RequestTimeout, d.gate.damaged
 	defer o.follow(&d.run, at)()
 	server, err := d.procs.start(ctx, RoleServer)

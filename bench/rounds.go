@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -224,47 +223,4 @@ func hostOf(raw string) (string, error) {
 		return u.Host + ":80", nil
 	}
 	return u.Host, nil
-}
-
-// children are the processes of a run.
-type children struct {
-	spawn Spawn
-	all   []*Child
-}
-
-func (c *children) start(ctx context.Context, role Role) (Server, error) {
-	child, err := c.spawn(ctx, role)
-	if err != nil {
-		return Server{}, err
-	}
-	c.all = append(c.all, child)
-	return child.Server, nil
-}
-
-// server is the one given, or one that is started now.
-func (c *children) server(ctx context.Context, given Server) (Server, error) {
-	if given.URL != "" {
-		return given, nil
-	}
-	return c.start(ctx, RoleServer)
-}
-
-// kill ends the youngest child as a crash does.
-func (c *children) kill() error {
-	child := c.all[len(c.all)-1]
-	if child.life == nil {
-		return errors.New("this Spawn cannot kill a server")
-	}
-	return child.life.Kill()
-}
-
-// again starts the youngest child, which was killed, on the data that it has left.
-func (c *children) again(ctx context.Context) (*Child, error) {
-	last := &c.all[len(c.all)-1]
-	child, err := (*last).life.Start(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("start it again: %w", err)
-	}
-	*last = child
-	return child, nil
 }
