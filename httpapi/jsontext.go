@@ -4,71 +4,38 @@ import (
 	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
-
-	"github.com/valyala/fastjson"
 )
 
 // A batch's JSON is read without a tree: a tree of values costs a hundred bytes
-// for every digit of a hostile body. It is checked once, and then cut into raw
-// values by a cursor that may rely on its syntax. Strings are decoded in place,
+// for every digit of a hostile body. It is checked once (checkJSON), and then cut into
+// raw values by a cursor that may rely on its syntax. Strings are decoded in place,
 // since no escape is shorter than what it stands for.
 
 var errJSON = badRequest("the body is not valid JSON")
 
-// checkJSON says whether b is one valid JSON text nested at most jsonDepthMax
-// deep. The depth comes first: the validator is recursive. And it lets control
-// characters through in strings that hold an escape, so these are looked for here.
-func checkJSON(b []byte) *failure {
-	depth, control := scanJSON(b)
-	switch {
-	case depth > jsonDepthMax:
-		return badRequest("the body is nested deeper than %d levels of JSON", jsonDepthMax)
-	case control || fastjson.ValidateBytes(b) != nil:
-		return errJSON
-	}
-	return nil
-}
-
-// scanJSON returns the depth of b, and whether a string of it holds a control character.
-func scanJSON(b []byte) (most int, control bool) {
-	depth := 0
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			n := stringEnd(b[i:])
-			control = control || hasControl(b[i:i+n])
-			i += n - 1
-		case '[', '{':
-			depth++
-			most = max(most, depth)
-		case ']', '}':
-			depth--
-		}
-	}
-	return most, control
-}
-
-func hasControl(s []byte) bool {
-	for _, c := range s {
-		if c < ' ' {
-			return true
-		}
-	}
-	return false
-}
-
 // stringEnd returns the length of the string literal that b starts with, or of
 // b when it does not end.
 func stringEnd(b []byte) int {
-	for i := 1; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
+	for i := 1; i < len(b); {
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
+			break
+		}
+		if i += n + 1; !endsInEscape(b[1 : i-1]) {
+			return i
 		}
 	}
 	return len(b)
+}
+
+// endsInEscape says whether the last byte of a string's text makes an escape of the one
+// that follows: whether it is a backslash that is not escaped itself.
+func endsInEscape(s []byte) bool {
+	n := len(s)
+	for n > 0 && s[n-1] == '\\' {
+		n--
+	}
+	return (len(s)-n)%2 == 1
 }
 
 // cursor walks a valid JSON text.
@@ -79,13 +46,8 @@ type cursor struct {
 
 // peek skips white space and returns the next byte, 0 at the end.
 func (c *cursor) peek() byte {
-	for c.i < len(c.b) {
-		switch c.b[c.i] {
-		case ' ', '\t', '\n', '\r':
-			c.i++
-		default:
-			return c.b[c.i]
-		}
+	if c.i = skipSpace(c.b, c.i); c.i < len(c.b) {
+		return c.b[c.i]
 	}
 	return 0
 }
@@ -157,19 +119,19 @@ func text(raw []byte) (s []byte, ok bool) {
 		return nil, false
 	}
 	s = raw[1 : len(raw)-1]
-	if bytes.IndexByte(s, '\\') < 0 {
+	at := bytes.IndexByte(s, '\\')
+	if at < 0 {
 		return s, true
 	}
-	out := s[:0]
-	for i := 0; i < len(s); {
-		if s[i] != '\\' {
-			out = append(out, s[i])
-			i++
-			continue
-		}
+	out := s[:at]
+	for s = s[at:]; len(s) > 0; {
 		var n int
-		out, n = unescapeJSON(out, s[i:])
-		i += n
+		out, n = unescapeJSON(out, s)
+		s = s[n:]
+		if n = bytes.IndexByte(s, '\\'); n < 0 {
+			n = len(s)
+		}
+		out, s = append(out, s[:n]...), s[n:]
 	}
 	return out, true
 }
