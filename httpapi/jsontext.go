@@ -14,28 +14,25 @@ import (
 var errJSON = badRequest("the body is not valid JSON")
 
 // stringEnd returns the length of the string literal that b starts with, or of
-// b when it does not end.
+// b when it does not end. Most strings hold no quote, and their end is the first one.
 func stringEnd(b []byte) int {
+	if n := bytes.IndexByte(b[1:], '"'); n >= 0 && bytes.IndexByte(b[1:1+n], '\\') < 0 {
+		return n + 2
+	}
 	for i := 1; i < len(b); {
-		n := bytes.IndexByte(b[i:], '"')
-		if n < 0 {
+		if i += plainLen(b[i:]); i == len(b) {
 			break
 		}
-		if i += n + 1; !endsInEscape(b[1 : i-1]) {
-			return i
+		switch b[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i += 2
+		default:
+			i++
 		}
 	}
 	return len(b)
-}
-
-// endsInEscape says whether the last byte of a string's text makes an escape of the one
-// that follows: whether it is a backslash that is not escaped itself.
-func endsInEscape(s []byte) bool {
-	n := len(s)
-	for n > 0 && s[n-1] == '\\' {
-		n--
-	}
-	return (len(s)-n)%2 == 1
 }
 
 // cursor walks a valid JSON text.
@@ -123,46 +120,37 @@ func text(raw []byte) (s []byte, ok bool) {
 	if at < 0 {
 		return s, true
 	}
-	out := s[:at]
-	for s = s[at:]; len(s) > 0; {
-		var n int
-		out, n = unescapeJSON(out, s)
-		s = s[n:]
-		if n = bytes.IndexByte(s, '\\'); n < 0 {
-			n = len(s)
+	to := at
+	for from := at; from < len(s); { // s[from] is a backslash
+		if c := escapes[s[from+1]]; c != 0 {
+			s[to] = c
+			to, from = to+1, from+2
+		} else {
+			r, n := escapedRune(s[from:])
+			to, from = to+utf8.EncodeRune(s[to:], r), from+n
 		}
-		out, s = append(out, s[:n]...), s[n:]
+		n := plainLen(s[from:])
+		to, from = to+copy(s[to:], s[from:from+n]), from+n
 	}
-	return out, true
+	return s[:to], true
 }
 
-// unescapeJSON decodes the escape that s starts with and says how long it was.
-func unescapeJSON(dst, s []byte) ([]byte, int) {
-	switch s[1] {
-	case 'b':
-		return append(dst, '\b'), 2
-	case 'f':
-		return append(dst, '\f'), 2
-	case 'n':
-		return append(dst, '\n'), 2
-	case 'r':
-		return append(dst, '\r'), 2
-	case 't':
-		return append(dst, '\t'), 2
-	case 'u':
-		r, n := hexRune(s), 6
-		if utf16.IsSurrogate(r) {
-			low := rune(-1)
-			if len(s) >= 12 && s[6] == '\\' && s[7] == 'u' {
-				low = hexRune(s[6:])
-			}
-			if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
-				n = 12
-			}
-		}
-		return utf8.AppendRune(dst, r), n
+// escapes holds what a backslash and one letter stand for; u is not among them.
+var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// escapedRune decodes the \u escape, or the pair of them, that s starts with and says
+// how long it was.
+func escapedRune(s []byte) (r rune, n int) {
+	r = hexRune(s)
+	if !utf16.IsSurrogate(r) {
+		return r, 6
 	}
-	return append(dst, s[1]), 2
+	if len(s) >= 12 && s[6] == '\\' && s[7] == 'u' {
+		if r = utf16.DecodeRune(r, hexRune(s[6:])); r != utf8.RuneError {
+			return r, 12
+		}
+	}
+	return utf8.RuneError, 6
 }
 
 // hexRune reads \uXXXX.

@@ -159,13 +159,11 @@ func escapeLen(s []byte) int {
 	if len(s) < 2 {
 		return 0
 	}
-	switch s[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+	switch {
+	case escapes[s[1]] != 0:
 		return 2
-	case 'u':
-		if len(s) >= 6 && hexValue(s[2]) >= 0 && hexValue(s[3]) >= 0 && hexValue(s[4]) >= 0 && hexValue(s[5]) >= 0 {
-			return 6
-		}
+	case s[1] == 'u' && len(s) >= 6 && hexValue(s[2]) >= 0 && hexValue(s[3]) >= 0 && hexValue(s[4]) >= 0 && hexValue(s[5]) >= 0:
+		return 6
 	}
 	return 0
 }
