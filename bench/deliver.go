@@ -200,6 +200,7 @@ func (d *delivery) contender(name string, id uint64, l *ledger) contender {
 			return nil
 		},
 		finish:     func(ctx context.Context) error { return d.drain(ctx, l) },
+		counted:    l.arrived,
 		damaged:    d.sink.damaged,
 		duplicates: l.duplicates.Load,
 	}
