@@ -127,7 +127,10 @@ func (d *backlog) raise(ctx context.Context, id, pending int) (*level, error) {
 		return nil, err
 	}
 	began := time.Now()
-	if err := l.fill.run(ctx, pending, d.o.RequestTimeout); err != nil {
+	end := l.fill.follow(&d.o.Common, l.name, pending)
+	err = l.fill.run(ctx, pending, d.o.RequestTimeout)
+	end()
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", l.name, err)
 	}
 	d.o.Log.Info("filled", "pending", pending, "in", time.Since(began).String())
@@ -186,6 +189,7 @@ func (l *level) contender() contender {
 			return connect(ctx, c, l.addr, &d.o.Common, func(_ int, w *wire) operation { return l.publish(w, heads) })
 		},
 		finish:     l.drain,
+		counted:    l.ledger.arrived,
 		damaged:    d.gate.damaged,
 		duplicates: l.ledger.duplicates.Load,
 	}

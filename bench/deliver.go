@@ -55,6 +55,11 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.more.close()) }()
+	if o.Disk != "" {
+		if d.echo, err = bareEcho(ctx, &procs, &o.Common, server.Token); err != nil {
+			return nil, err
+		}
+	}
 	report = newReport("deliver", "delivered/s", &o.Common)
 	if o.Rate.given() {
 		if err := d.measureRate(ctx, server, relay, report); err != nil {
@@ -70,12 +75,25 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 	return report, nil
 }
 
+// bareEcho is a side that is published to and only answers.
+func bareEcho(ctx context.Context, procs *children, o *Common, token string) (*contender, error) {
+	echo, err := procs.start(ctx, RoleEcho)
+	if err != nil {
+		return nil, err
+	}
+	echo.Token = token
+	publish := PublishOptions{Common: *o}.withDefaults()
+	side, err := publisher("echo", echo, &publish)
+	return &side, err
+}
+
 // delivery is what the sides of one Deliver share.
 type delivery struct {
 	o      *DeliverOptions
 	bodies *bodies
 	sink   *sink
 	more   extras
+	echo   *contender // with Common.Disk: what answering a publish costs alone; else nil
 }
 
 func (d *delivery) measure(ctx context.Context, c int, server, relay Server, report *Report) error {
@@ -91,11 +109,18 @@ func (d *delivery) measure(ctx context.Context, c int, server, relay Server, rep
 	}
 	sides[2] = d.direct("client", 2)
 	sides[0].runtime = d.more.runtime()
-	results, err := runRounds(ctx, &d.o.Common, c, d.more.sides(sides[:]))
+	all := d.more.sides(sides[:])
+	if d.echo != nil {
+		all = append(all, *d.echo)
+	}
+	results, err := runRounds(ctx, &d.o.Common, c, all)
 	if err != nil {
 		return err
 	}
 	report.add(c, results, [2]int{0, 1}, [2]int{0, 2})
+	if d.echo != nil {
+		report.addCPU(0, len(all)-1)
+	}
 	report.addWritten()
 	report.figures(sides[0].runtime.figures("message, publish and delivery")...)
 	return nil
@@ -200,6 +225,7 @@ func (d *delivery) contender(name string, id uint64, l *ledger) contender {
 			return nil
 		},
 		finish:     func(ctx context.Context) error { return d.drain(ctx, l) },
+		counted:    l.arrived,
 		damaged:    d.sink.damaged,
 		duplicates: l.duplicates.Load,
 	}

@@ -35,8 +35,9 @@ func TestFollower(t *testing.T) {
 	if p = f.look(start.Add(time.Second)); p.Rate != 200 {
 		t.Fatalf("the rate since the last look: %+v", p)
 	}
+	l.counted = func(phase int32) (int64, int64) { return int64(phase), 7 }
 	l.phase.Store(phaseDrain)
-	if p = f.look(start.Add(time.Hour)); p.Doing != "draining" || p.Rate != 200 || p.Elapsed != time.Second {
+	if p = f.look(start.Add(time.Hour)); p.Doing != "draining" || p.Done != int64(phaseDrain) || p.Total != 7 || p.Rate != 200 || p.Elapsed != time.Second {
 		t.Fatalf("what the last look saw does not stand: %+v", p)
 	}
 }

@@ -61,6 +61,7 @@ func Publish(ctx context.Context, o PublishOptions) (report *Report, err error) 
 			return nil, err
 		}
 		report.add(c, results, [2]int{0, 1})
+		report.addCPU(0, 1)
 		report.addWritten()
 		report.figures(sides[0].runtime.figures("publish")...)
 	}

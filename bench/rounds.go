@@ -36,6 +36,9 @@ type contender struct {
 	// there is no more to wait for.
 	until func() (more bool)
 
+	// counted, if any, is as in load.
+	counted func(phase int32) (done, total int64)
+
 	// damaged, if any, is why what was measured is void.
 	damaged func() error
 
@@ -90,7 +93,7 @@ func runRounds(ctx context.Context, o *Common, c int, sides []contender) ([]Side
 func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress) error {
 	l := load{
 		warmUp: o.WarmUp, length: o.Round, patience: o.RequestTimeout,
-		meter: newMeter(), acks: s.acks, damaged: s.damaged, until: s.until,
+		meter: newMeter(), acks: s.acks, damaged: s.damaged, until: s.until, counted: s.counted,
 	}
 	defer o.follow(&l, at)()
 	if s.begin != nil {

@@ -126,6 +126,7 @@ func (d *soak) contender() contender {
 			d.unwatch()
 			return errors.Join(d.err, d.drain(ctx))
 		},
+		counted:    d.sink.arrived,
 		damaged:    d.sink.damaged,
 		duplicates: d.sink.duplicates,
 	}

@@ -296,7 +296,7 @@ func TestExtras(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := &r.Runs[0]
-	if len(run.Sides) != 3 || run.Sides[2].Name != "fdatasync-16KiB" || len(run.Ratios) != 1 {
+	if len(run.Sides) != 3 || run.Sides[2].Name != "fdatasync-16KiB" || len(run.Ratios) == 0 {
 		t.Fatalf("run %+v", run)
 	}
 	if v := figure(t, run, "heap allocations"); len(v) != o.Rounds || slices.Min(v) <= 0 {
@@ -308,6 +308,27 @@ func TestExtras(t *testing.T) {
 	o.Spawn = inProcess((&fake{}).serve)
 	if _, err := Publish(t.Context(), o); !errors.Is(err, errNoAdmin) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestDeliverBesideAnEcho: with a look at the disk, deliver has a bare echo beside it too.
+func TestDeliverBesideAnEcho(t *testing.T) {
+	t.Parallel()
+	o := DeliverOptions{Common: quick(inProcess((&fake{deliver: true}).serve), 4), Hosts: 2}
+	o.Disk = t.TempDir()
+	r, err := Deliver(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range r.Runs[0].Sides {
+		names = append(names, s.Name)
+		if s.Messages == 0 || s.Failed != 0 {
+			t.Errorf("side %+v", s)
+		}
+	}
+	if got := strings.Join(names, " "); got != "server relay client fdatasync-16KiB echo" {
+		t.Errorf("sides %s", got)
 	}
 }
 

@@ -20,6 +20,7 @@ func newBench(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure a server beside reference servers in the same run",
+		Long:  benchRows,
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
