@@ -74,6 +74,8 @@ type spares struct {
 		err     error      // of the maker's last attempt: the disk is full, or worse
 		dead    bool       // the maker makes no more
 		taken   time.Time  // when the last spare was; no surplus is kept long after
+		written uint64     // bytes of groups by then
+		syncs   uint64     // of the log by then
 	}
 }
 
@@ -269,6 +271,7 @@ func (s *spares) takeLocked() *spare {
 	s.count.Store(int32(len(s.mu.ready)))
 	s.wanted.Store(false)
 	s.mu.taken = time.Now()
+	s.mu.written, s.mu.syncs = s.counters.writtenBytes.Load(), s.counters.syncs.Load()
 	kick(s.work)
 	return sp
 }
