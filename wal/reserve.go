@@ -149,6 +149,9 @@ func (l *Log) openGroupLocked(need int, c Class) error {
 	rest := int(l.mu.head.limit() - l.mu.next)
 	g := l.pool.get(min(max(groupHeaderSize+need, classSize(l.mu.buffers.class)), rest))
 	g.log = l
+	if 2*rest < int(l.mu.head.size) {
+		l.spares.near()
+	}
 	g.n = groupHeaderSize
 	g.max = min(len(g.buf), rest)
 	g.seg = l.mu.head
