@@ -339,15 +339,3 @@ func (x *Index) DeadLetters(user uint32, from uint64, backwards bool, fn func(*D
 		return fn(&d)
 	})
 }
-
-// WrittenBytes returns how many bytes flushes and compactions have written since
-// the index was opened.
-func (x *Index) WrittenBytes() uint64 {
-	leave, err := x.enter()
-	if err != nil {
-		return 0
-	}
-	defer leave()
-	t := x.db.Metrics().Total()
-	return t.TableBytesFlushed + t.TableBytesCompacted
-}
