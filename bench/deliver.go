@@ -17,6 +17,9 @@ import (
 //
 // With DeliverOptions.Rate server and relay are sent that many messages a second, and
 // latencies count from the moment at which each was to be sent (open loop): row 22.
+//
+// With DeliverOptions.Later a share of the messages is delayed beyond the run, and the
+// server is measured alone: what it writes for each byte of a body is row 16.
 func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
@@ -67,8 +70,12 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 		}
 		return report, nil
 	}
+	measure := d.measure
+	if o.Later > 0 {
+		measure = d.measureLater
+	}
 	for _, c := range o.Concurrency {
-		if err := d.measure(ctx, c, server, relay, report); err != nil {
+		if err := measure(ctx, c, server, relay, report); err != nil {
 			return nil, err
 		}
 	}

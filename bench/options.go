@@ -118,6 +118,10 @@ type DeliverOptions struct {
 	// tells at GET /v2/keys; a wrong one fails the run with ErrSignature. It takes the
 	// harness some microseconds each. Default: none.
 	Verify int
+
+	// Later is the share of the messages, below 1, that are delayed by an hour to a week,
+	// which is beyond the run. Default: 0.
+	Later float64
 }
 
 // IsolationOptions are the options of Isolation. Of Common, Concurrency's first number
@@ -274,6 +278,8 @@ func (o DeliverOptions) validate() error {
 		return fmt.Errorf("%d hosts: want 1 to 250", o.Hosts)
 	case o.Backlog < 0 || o.DrainTimeout < 0 || o.Verify < 0:
 		return errors.New("backlog, drain timeout and verify must not be negative")
+	case !(o.Later >= 0 && o.Later < 1) || o.Later > 0 && o.Rate.given():
+		return fmt.Errorf("a share of %g is delayed: want at least 0 and less than 1, and not with a rate", o.Later)
 	}
 	return errors.Join(o.Rate.validate(), o.Common.closedOnly(o.Rate), o.Common.validate())
 }

@@ -76,8 +76,10 @@ func newBenchDeliver(environ []string) *cobra.Command {
 		Long: "Messages are published and arrive at a sink on many addresses, which checks every body and\n" +
 			"counts what is lost or comes twice; a loss fails the run. Beside the server a relay is\n" +
 			"measured that forwards from memory, and a client that calls the sink itself. With --rate\n" +
-			"they are published at a fixed rate, and latencies count from when each was to be sent.",
-		Example: "  tidemill bench deliver\n  tidemill bench deliver --hosts 1 --format bench\n  tidemill bench deliver --rate half",
+			"they are published at a fixed rate, and latencies count from when each was to be sent.\n" +
+			"With --later some of them are not due in the run, and the server is measured alone: what\n" +
+			"it writes for each byte of a body.",
+		Example: "  tidemill bench deliver\n  tidemill bench deliver --later 0.5 --round 10s --settle 45s\n  tidemill bench deliver --hosts 1 --format bench\n  tidemill bench deliver --rate half",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
@@ -92,6 +94,7 @@ func newBenchDeliver(environ []string) *cobra.Command {
 	c.Flags().IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	c.Flags().IntVar(&o.Backlog, "backlog", 0, "most messages published and not arrived (default 4 for each producer)")
 	c.Flags().IntVar(&o.Verify, "verify", 0, "check every n-th signature of the server's deliveries (default none)")
+	c.Flags().Float64Var(&o.Later, "later", 0, "share of the messages that are delayed, by an hour to a week: measure the server alone (default none)")
 	bindRate(c, &o.Rate)
 	return c
 }
