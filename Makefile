@@ -135,6 +135,7 @@ bench-full: build ## all scenarios, with a million messages; takes an hour, and 
 	$(call bench-try,deliver --concurrency 64$(comma)256 --rounds 9 --settle 45s --runtime --ceilings,deliver)
 	$(call bench-try,deliver --rate 100 --rounds 5 --round 10s,deliver-idle)
 	$(call bench-try,deliver --rate half,deliver-half)
+	$(call bench-try,deliver --later 0.5 --rounds 5 --round 10s --settle 45s,deliver-later)
 	$(call bench-try,pull --rounds 9,pull)
 	$(call bench-try,delayed --rounds 5,delayed)
 	$(call bench-try,delayed --rate 100 --rounds 5 --background half,delayed-half)

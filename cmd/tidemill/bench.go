@@ -109,7 +109,8 @@ func newBenchIsolation(environ []string) *cobra.Command {
 		Long: "One healthy host gets a quarter of the messages; the others go to hosts that refuse\n" +
 			"connections, that accept them and never answer, and that take their time. Measured is\n" +
 			"the healthy host, over what it has when the other messages are not due. Afterwards all\n" +
-			"hosts are revived, and every message that was acknowledged must arrive.",
+			"hosts are revived, and every message that was acknowledged must arrive. Each round starts a\n" +
+			"server of its own.",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err

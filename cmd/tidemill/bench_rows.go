@@ -15,6 +15,7 @@ was acknowledged is lost. The rows of PERFORMANCE.md, and how long each takes:
    12            herd --messages 1000000 --rounds 5                         7 min
    13, 14, 17    backlog --pending 1000,1000000 --drain                     5 min
    15            restart --pending 1000,1000000 --rounds 5                  5 min
+   16            deliver --later 0.5 --rounds 5 --round 10s --settle 45s    3 min
    18            hostile --rounds 5                                         2 min
    20            fair --answer 10ms --rounds 5                              4 min
    22            deliver --rate 100 --rounds 5 --round 10s                  2 min
