@@ -164,7 +164,6 @@ func (e *Engine) onCommit(g *wal.Group) {
 		return
 	}
 	if !e.opts.noRecent {
-		g.Retain()
 		e.recent.push(g)
 	}
 	g.Retain()
