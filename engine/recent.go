@@ -8,11 +8,11 @@ import (
 	"github.com/tidemill/tidemill/wal"
 )
 
-// recent keeps copies of the groups that were committed last. Most messages are attempted
-// within milliseconds of their commit, and a copy out of memory that is at hand anyway costs
-// a tenth of a read from the page cache. The groups themselves are not kept: their buffers
-// are filled to a seventh, and are to be filled again while the processor has them in its
-// caches.
+// recent keeps copies of the groups that were committed last, but for those that came when
+// nothing was due. Most messages are attempted within milliseconds of their commit, and a
+// copy out of memory that is at hand anyway costs a tenth of a read from the page cache. The
+// groups themselves are not kept: their buffers are filled to a seventh, and are to be
+// filled again while the processor has them in its caches.
 type recent struct {
 	mu     sync.Mutex
 	ring   []byte        // recentMax of them, from the first group on
@@ -30,7 +30,8 @@ type recentGroup struct {
 // recentMax is how many bytes of groups are kept: 50 ms and more of the highest rate.
 const recentMax = 4 << 20
 
-// push copies a group. One that would take the place of most others is left out.
+// push copies a group, which follows those before it in the log. One that would take the
+// place of many others is left out.
 func (c *recent) push(g *wal.Group) {
 	n := g.CopySize()
 	if n > recentMax/4 {

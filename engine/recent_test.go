@@ -15,16 +15,16 @@ import (
 
 // TestRecent: what was committed last is read from memory, as the log has it; what is
 // older is not, and memory is bounded and used. A message too large to be kept takes the
-// place of none.
+// place of none, nor does one that is not due.
 func TestRecent(t *testing.T) {
 	e := open(t, testOptions(vfs.NewMem(), &countWire{}))
 	chaos := rand.NewChaCha8([32]byte{}) // what can be compressed would all be in memory
 	var rows []record.Row
-	publish := func(size int) {
+	publish := func(size int, delay time.Duration) {
 		t.Helper()
 		body := make([]byte, size)
 		_, _ = chaos.Read(body)
-		r, err := e.Publish(&Publish{User: 1, URL: "http://h.example/", Body: body, Delay: time.Hour})
+		r, err := e.Publish(&Publish{User: 1, URL: "http://h.example/", Body: body, Delay: delay})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,6 +33,9 @@ func TestRecent(t *testing.T) {
 			t.Fatal(err)
 		}
 		rows = append(rows, record.Row{Pos: seq})
+		seen := make(chan struct{})
+		e.inbox.push(event{kind: evQuery, query: func(*core) { close(seen) }})
+		<-seen
 	}
 	check := func(newest bool) {
 		t.Helper()
@@ -60,14 +63,16 @@ func TestRecent(t *testing.T) {
 		}
 	}
 	for i := range 130 {
-		publish(1 + (i*37%100)<<10)
-		if i%10 == 9 {
+		publish(1+(i*37%100)<<10, 0)
+		if i%26 == 25 {
 			check(true)
 		}
 	}
-	publish(recentMax / 4)
+	publish(recentMax/4, 0)
 	check(false)
-	publish(1)
+	publish(1, time.Hour)
+	check(false)
+	publish(1, 0)
 	check(true)
 }
 
