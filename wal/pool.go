@@ -2,14 +2,16 @@ package wal
 
 import "sync"
 
-// Group buffers come in three sizes. A log with one producer fills a kilobyte
+// Group buffers come in seven sizes. A log with one producer fills a kilobyte
 // per group and thousands of groups per second, which readers may retain for a
 // while: a buffer of 1 MiB for each would be the largest user of memory in the
-// process. So the size follows the traffic (Log.openGroupLocked).
+// process. So the size follows the traffic (Log.openGroupLocked), each twice the
+// one before: with sizes of 16, 128 and 1,024 KiB groups of 70 KiB stood in buffers
+// of 1 MiB, and readers that lagged by 5 MiB of log held 64 MiB of memory.
 const (
-	bufferClasses  = 3
-	bufferClassMin = 16 << 10 // then 128 KiB, then 1 MiB
-	classShift     = 3
+	bufferClasses  = 7
+	bufferClassMin = 16 << 10 // the largest is 1 MiB
+	classShift     = 1
 
 	poolBytesMax = 16 << 20 // what the pool keeps; the rest is left to the collector
 )
