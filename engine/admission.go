@@ -23,8 +23,18 @@ type admission struct {
 	tokens  atomic.Int64
 	refused atomic.Int64 // unix ms of the newest refusal
 
-	// Refused publishes by reason, for operators: deliveries were late, or the index lagged.
-	lates, lagging atomic.Uint64
+	// Refused publishes by reason, for operators: deliveries were late, or a reader of the
+	// log lagged.
+	lates   atomic.Uint64
+	lagging [readers]atomic.Uint64
+}
+
+// lagged returns how many publishes were refused because somebody lagged.
+func (a *admission) lagged() (n uint64) {
+	for i := range a.lagging {
+		n += a.lagging[i].Load()
+	}
+	return n
 }
 
 // courses are the means that admission goes by; owned by the loop.

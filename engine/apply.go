@@ -251,7 +251,28 @@ func (q *applierQueue) forgetBelow() error {
 	return q.a.Forget(first)
 }
 
-// overloaded says whether a publish must wait for the index to catch up.
-func (e *Engine) overloaded() bool {
-	return e.applier.lag.Load() > lagMax || e.coreLag.Load() > lagMax || e.unflushed() > unflushedMax
+// reader is one of those that follow the log and may lag behind it.
+type reader int
+
+const (
+	readerNone reader = iota
+	readerApplier
+	readerCore
+	readerCheckpoint // the index's durable position
+	readers
+)
+
+// lagging names who lags so far behind that a publish must wait.
+func (e *Engine) lagging() reader {
+	switch {
+	case e.applier.lag.Load() > lagMax:
+		return readerApplier
+	case e.coreLag.Load() > lagMax:
+		return readerCore
+	case e.unflushed() > unflushedMax:
+		return readerCheckpoint
+	}
+	return readerNone
 }
+
+func (e *Engine) overloaded() bool { return e.lagging() != readerNone }

@@ -254,7 +254,7 @@ func (e *Engine) Tally() Tally {
 	for i := range out.Refused {
 		out.Refused[i] = t.refused[i].Load()
 	}
-	out.Refused[RefusedLate], out.Refused[RefusedLag] = e.admission.lates.Load(), e.admission.lagging.Load()
+	out.Refused[RefusedLate], out.Refused[RefusedLag] = e.admission.lates.Load(), e.admission.lagged()
 	for i := range out.Dead {
 		out.Dead[i] = c.dead[i].Load()
 	}

@@ -349,8 +349,8 @@ func (e *Engine) walOptions(start index.Position) wal.Options {
 	return wal.Options{
 		FS: logFS{e.opts.FS, &e.space}, Dir: e.path("log"), SegmentSize: e.opts.SegmentSize, MaxRecord: e.limits.Load().recordMax(),
 		SyncInterval: e.opts.FsyncInterval, Rand: e.opts.Rand, Logger: e.opts.Logger,
-		Durable: wal.Position{LSN: wal.LSN(start.LSN), Chain: start.Chain},
-		Manual:  e.opts.manual, StallAfter: e.opts.stallAfter,
+		Durable: wal.Position{LSN: wal.LSN(start.LSN), Chain: start.Chain}, ReplayChecks: true,
+		Manual: e.opts.manual, StallAfter: e.opts.stallAfter,
 		OnCommit: e.onCommit, OnPoison: e.fatal,
 		Progress: func(done, total int64) { e.opts.tell(checkingLog, done, total) },
 	}

@@ -269,11 +269,12 @@ func (e *Engine) busyForPublish() error {
 	if err := e.space.refusal(); err != nil && !plant.Bug("refused-and-stored") {
 		return err
 	}
+	lagging := e.lagging()
 	switch {
 	case e.closing.Load():
 		return ErrClosed
-	case e.overloaded():
-		e.admission.lagging.Add(1)
+	case lagging != readerNone:
+		e.admission.lagging[lagging].Add(1)
 		return ErrOverloaded
 	case !e.admission.admit(e.wallMillis):
 		e.admission.lates.Add(1)

@@ -42,7 +42,7 @@ func (w *watchedCount) look(n uint64, now time.Time) (began, ended bool, grown u
 // watchRefusals is called every second or so.
 func (e *Engine) watchRefusals(w *refusalWatch, now time.Time) {
 	e.watchRefusal(&w.late, e.admission.lates.Load(), now, "deliveries are late for want of processor")
-	e.watchRefusal(&w.lag, e.admission.lagging.Load(), now, "the index is behind the log")
+	e.watchRefusal(&w.lag, e.admission.lagged(), now, "the index is behind the log")
 }
 
 func (e *Engine) watchRefusal(w *watchedCount, n uint64, now time.Time, why string) {

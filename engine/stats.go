@@ -38,7 +38,11 @@ type Stats struct {
 	Missed    uint64 `json:"ticksMissed"` // and not caught up (P28)
 
 	RefusedLate uint64 `json:"refusedLate"` // publishes, while deliveries were late for want of processor
-	RefusedLag  uint64 `json:"refusedLag"`  // publishes, while the index or its durable position lagged
+	RefusedLag  uint64 `json:"refusedLag"`  // publishes, while what reads the log lagged: the sum of the next three
+
+	RefusedApplier    uint64 `json:"refusedApplierLag"`    // the index
+	RefusedCore       uint64 `json:"refusedCoreLag"`       // the engine's loop
+	RefusedCheckpoint uint64 `json:"refusedCheckpointLag"` // the index's durable position
 
 	DeadExpired uint64 `json:"deadLettersExpired"` // deleted for their age (retention.dlq)
 
@@ -56,9 +60,11 @@ func (e *Engine) Stats() Stats {
 		WrittenBytes: l.WrittenBytes, MovedBytes: uint64(e.reclaimer.moved.Load()), IndexBytes: e.idx.WrittenBytes(),
 		Reclaimed: l.Reclaimed, SparesMade: l.SparesMade, Recycled: l.Recycled, Removed: l.Removed,
 		Records: l.Records, Syncs: l.Syncs, Stalls: l.Stalls,
-		RefusedLate: e.admission.lates.Load(), RefusedLag: e.admission.lagging.Load(),
-		Pending:   e.applier.a.PendingMessages(),
-		Published: c.published.Load(), Delivered: c.delivered.Load(), Retries: c.retried.Load(), Dead: c.ended.Load(), Canceled: c.canceled.Load(),
+		RefusedLate: e.admission.lates.Load(), RefusedLag: e.admission.lagged(),
+		RefusedApplier: e.admission.lagging[readerApplier].Load(), RefusedCore: e.admission.lagging[readerCore].Load(),
+		RefusedCheckpoint: e.admission.lagging[readerCheckpoint].Load(),
+		Pending:           e.applier.a.PendingMessages(),
+		Published:         c.published.Load(), Delivered: c.delivered.Load(), Retries: c.retried.Load(), Dead: c.ended.Load(), Canceled: c.canceled.Load(),
 		DeadExpired: e.deadExpired.Load(), CronFaults: cron.Faults(),
 		Schedules: e.scheduler.schedules.Load(), Ticks: e.scheduler.ticked.Load(), Missed: e.scheduler.missed.Load(),
 	}

@@ -239,8 +239,14 @@ func TestLagIsRead(t *testing.T) {
 	}
 	e.opts.SegmentSize = unflushedMax + 1
 	e.flusher.checkpoint.Store(e.idx.Applied() - 1<<32) // the same place, a segment before
-	if !e.overloaded() {
-		t.Error("not overloaded with a checkpoint that lags 1 GiB")
+	if got := e.lagging(); got != readerCheckpoint {
+		t.Errorf("with a checkpoint that lags 1 GiB the lagging reader is %d", got)
+	}
+	if _, err := e.Publish(&Publish{User: 1, URL: "http://example.com/"}); !errors.Is(err, ErrOverloaded) {
+		t.Errorf("publish: %v", err)
+	}
+	if s := e.Stats(); s.RefusedLag != 1 || s.RefusedCheckpoint != 1 || s.RefusedApplier != 0 || s.RefusedCore != 0 {
+		t.Errorf("refused: %d, %d of them for the checkpoint, %d, %d", s.RefusedLag, s.RefusedCheckpoint, s.RefusedApplier, s.RefusedCore)
 	}
 }
 

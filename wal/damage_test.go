@@ -22,14 +22,15 @@ import (
 // says what to do; above it the exact prefix is kept, and Recovery and a line of
 // the log tell how many bytes were cut. Never another body, never a panic.
 
-// outcome is what became of a log: comparable with a verdict.
-func (im *image) outcome(disk *powerfs.FS) (verdict, error) {
+// outcome is what became of a log: comparable with a verdict. With replayChecks the damage of
+// all segments but the last is Replay's to find (Options.ReplayChecks).
+func (im *image) outcome(disk *powerfs.FS, replayChecks bool) (verdict, error) {
 	lines := &cutLines{}
 	o := smallOptions(disk)
-	o.Manual, o.Reserve, o.Rand, o.Logger = true, -1, seeded(1), slog.New(lines)
+	o.Manual, o.Reserve, o.Rand, o.Logger, o.ReplayChecks = true, -1, seeded(1), slog.New(lines), replayChecks
 	l, err := Open(o)
-	if ce, ok := errors.AsType[*CorruptionError](err); ok && blamed(ce) != "" && ce.Hint != "" && ce.Err != nil {
-		return verdict{segment: blamed(ce), offset: ce.Offset}, nil
+	if v, ok := refused(err); ok {
+		return v, nil
 	} else if err != nil {
 		return verdict{}, fmt.Errorf("open: %w", err)
 	}
@@ -44,13 +45,24 @@ func (im *image) outcome(disk *powerfs.FS) (verdict, error) {
 			return nil
 		})
 	})
-	if err != nil {
+	if damaged, ok := refused(err); ok && replayChecks {
+		return damaged, nil
+	} else if err != nil {
 		return v, fmt.Errorf("replay: %w", err)
 	}
 	if lines.bytes != v.cut {
 		return v, fmt.Errorf("the log line tells of %d bytes cut, Recovery of %d", lines.bytes, v.cut)
 	}
 	return v, nil
+}
+
+// refused is the verdict that an error about damage gives.
+func refused(err error) (verdict, bool) {
+	ce, ok := errors.AsType[*CorruptionError](err)
+	if !ok || blamed(ce) == "" || ce.Hint == "" || ce.Err == nil {
+		return verdict{}, false
+	}
+	return verdict{segment: blamed(ce), offset: ce.Offset}, true
 }
 
 // blamed is the file at fault: the one that is damaged, or in an error about files
@@ -106,11 +118,24 @@ func (h *harm) try(i, off int, now []byte, changed func(lo, hi int) bool) (verdi
 	if want.segment == "" {
 		disk = disk.Cut(0, 100, 512) // an Open that fails changes nothing; one that goes well does
 	}
-	got, err := h.outcome(disk)
+	got, err := h.outcome(disk, false)
 	if err == nil && got != want {
 		err = fmt.Errorf("recovery says %+v, want %+v", got, want)
 	}
+	if err == nil && i < len(h.segs)-1 && off%4 == 0 {
+		err = h.tryReplay(want)
+	}
 	return want, err
+}
+
+// tryReplay has the replay find what recovery would have found. It comes too late to change
+// nothing: the log goes on in a fresh segment by then.
+func (h *harm) tryReplay(want verdict) error {
+	got, err := h.outcome(h.disk.Cut(0, 100, 512), true)
+	if err == nil && got != want {
+		err = fmt.Errorf("the replay says %+v, want %+v", got, want)
+	}
+	return err
 }
 
 // span is a changed for judge: the bytes from lo to hi are not what they were.
@@ -299,7 +324,7 @@ func TestRefusalChangesNothing(t *testing.T) {
 			now := im.segs[i].data[off] ^ 1
 			h.pokes[i]([]byte{now}, off)
 			before := load(t, h.disk)
-			if v, err := h.outcome(h.disk); err != nil || v.segment == "" {
+			if v, err := h.outcome(h.disk, false); err != nil || v.segment == "" {
 				t.Fatalf("byte %d of %s: %+v, %v", off, im.segs[i].name, v, err)
 			}
 			if d := before.diff(load(t, h.disk)); d != "" {
@@ -308,7 +333,7 @@ func TestRefusalChangesNothing(t *testing.T) {
 			h.pokes[i](im.segs[i].data[off:off+1], off)
 		}
 	}
-	if v, err := h.outcome(h.disk); err != nil || v.records != len(im.want) {
+	if v, err := h.outcome(h.disk, false); err != nil || v.records != len(im.want) {
 		t.Fatalf("put right again: %+v, %v", v, err)
 	}
 }
@@ -362,5 +387,35 @@ func TestDamageIsReadAsDamage(t *testing.T) {
 		if !ok || ce.Segment != seg.name() || ce.Offset != seg.offset(e.lsn) {
 			t.Fatalf("read %v: %v", e.lsn, err)
 		}
+	}
+}
+
+// TestRefusedReplaysDoNotPile: a server that is started again and again on a log whose
+// replay finds damage leaves the evidence alone and takes no more room each time.
+func TestRefusedReplaysDoNotPile(t *testing.T) {
+	im := sealedImage(t)
+	h := im.harm(t)
+	const off = segmentHeaderSize + groupHeaderSize
+	h.pokes[0]([]byte{im.segs[0].data[off] ^ 1}, off)
+	damaged := load(t, h.disk)
+	var after files
+	for start := range 6 {
+		o := smallOptions(h.disk)
+		o.Manual, o.Reserve, o.ReplayChecks = true, -1, true
+		l := mustOpen(t, o)
+		if _, ok := refused(l.Replay(0, func(*Group) error { return nil })); !ok {
+			t.Fatal("the damage was not found")
+		}
+		mustClose(t, l)
+		now := load(t, h.disk)
+		for name, data := range damaged {
+			if !bytes.Equal(now[name], data) {
+				t.Errorf("start %d changed %s", start, name)
+			}
+		}
+		if start > 1 && len(now) != len(after) { // the first takes a segment to go on in, the second a spare
+			t.Errorf("start %d: %d files, %d after the one before", start, len(now), len(after))
+		}
+		after = now
 	}
 }

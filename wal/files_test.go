@@ -229,7 +229,7 @@ func (w *wreck) check(t testing.TB, im *image) error {
 	}
 	w.harm(f)
 	disk := f.store(t)
-	got, err := im.outcome(disk)
+	got, err := im.outcome(disk, false)
 	if err != nil {
 		return err
 	}

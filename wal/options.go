@@ -54,6 +54,11 @@ type Options struct {
 	// log that ends below it is damaged (W6, W7). Default: zero, none.
 	Durable Position
 
+	// ReplayChecks leaves the scan of all segments but the last to Replay, which the caller
+	// promises to run from Durable on before it relies on anything above: so that the log
+	// is read once. What Open would have refused, Replay refuses.
+	ReplayChecks bool
+
 	// Rand is the source of identities. Default: crypto/rand.Reader.
 	Rand io.Reader
 

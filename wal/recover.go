@@ -12,9 +12,9 @@ import (
 type Recovery struct {
 	Segments  int           // files of the log
 	Leftovers int           // files below the floor, which a crash kept from going
-	From      LSN           // where the full scan began
-	Groups    int           // scanned and kept, marks included
-	Records   int           // scanned and kept
+	From      LSN           // where the full scan begins, Replay's part of it included
+	Groups    int           // scanned by Open and kept, marks included
+	Records   int           // scanned by Open and kept
 	Mark      LSN           // the highest mark: everything below had to be intact
 	KeptBytes int64         // sound groups above the mark, rewritten into a fresh segment
 	CutBytes  int64         // what of a torn tail could be recognised, cut
@@ -147,6 +147,10 @@ func (l *Log) recover(list segmentList) error {
 		return err
 	}
 	l.recovery.From = at.LSN
+	if l.opts.ReplayChecks && i < len(list)-1 {
+		i = len(list) - 1
+		at = list[i].start()
+	}
 	l.scanned.total = list.bytesAbove(i, at.LSN, list[len(list)-1].limit())
 	for ; i < len(list)-1; i++ {
 		if at, err = l.scanSealed(list[i], list[i+1], at, l.countScanned); err != nil {

@@ -11,7 +11,7 @@ import (
 // the first Reserve. An error of fn ends it and is returned. The log is read some
 // megabytes ahead of fn (readAhead).
 //
-// A from that is no group boundary is a *CorruptionError, one outside the log
+// A from that is no group boundary is a *CorruptionError, as any damage, one outside the log
 // ErrNotFound.
 func (l *Log) Replay(from LSN, fn func(*Group) error) error {
 	l.mu.Lock()
@@ -30,14 +30,60 @@ func (l *Log) Replay(from LSN, fn func(*Group) error) error {
 	if i < 0 || from > list.end(i, head) {
 		return fmt.Errorf("%w: replay from %v", ErrNotFound, from)
 	}
-	return readAhead(func(give func(*Group) error) error {
-		for ; i < len(list); i++ {
-			if err := l.replaySegment(list[i], max(from, list[i].first), list.end(i, head), give); err != nil {
-				return err
-			}
+	if i+1 < len(list) && from == list[i+1].cut.LSN { // the same boundary
+		i++
+		from = list[i].first
+	}
+	return readAhead(func(give func(*Group) error) error { return l.replay(list[i:], from, head, give) }, fn)
+}
+
+// replay gives out the groups of [from, head). The list begins with from's segment.
+func (l *Log) replay(list segmentList, from, head LSN, give func(*Group) error) error {
+	at, err := l.boundary(list[0], from, list.end(0, head))
+	for i, seg := range list {
+		visit := func(h groupHeader, data []byte) error { return give(l.replayedGroup(seg, h, data)) }
+		switch {
+		case err != nil:
+			return err
+		case i+1 < len(list):
+			at, err = l.scanSealed(seg, list[i+1], at, visit)
+		default:
+			err = l.scanHead(seg, at, head, visit)
 		}
+	}
+	return err
+}
+
+// boundary returns the boundary at lsn, which is in seg, with the chained checksum that a
+// group there follows. Behind the last group it is of no use and left out.
+func (l *Log) boundary(seg *segment, lsn, end LSN) (Position, error) {
+	if lsn == seg.first || lsn >= end {
+		return Position{LSN: lsn, Chain: seg.cut.Chain}, nil
+	}
+	s, err := openScanner(l.opts.FS, l.opts.Dir, seg, end)
+	if err != nil {
+		return Position{}, err
+	}
+	defer s.close()
+	h, err := s.header(lsn)
+	return Position{LSN: lsn, Chain: h.prevChain}, asCorruption(seg, lsn, damagedBelowEnd, err)
+}
+
+const damagedBelowEnd = "a group below the durable end is damaged"
+
+// scanHead calls visit with the groups of the last segment from the boundary at up to head,
+// which may lie below a segment that holds nothing yet.
+func (l *Log) scanHead(seg *segment, at Position, head LSN, visit func(groupHeader, []byte) error) error {
+	if at.LSN >= head {
 		return nil
-	}, fn)
+	}
+	s, err := openScanner(l.opts.FS, l.opts.Dir, seg, head)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	at, err = s.walk(at, visit)
+	return asCorruption(seg, at.LSN, damagedBelowEnd, err)
 }
 
 // Ahead returns how many bytes Replay goes through from a boundary; zero means, as
@@ -46,31 +92,6 @@ func (l *Log) Ahead(from LSN) int64 {
 	list := *l.segments.Load()
 	from = max(from, list[0].first)
 	return list.bytesAbove(max(list.find(from), 0), from, l.Durable().LSN)
-}
-
-// replaySegment gives out the groups of [from, end) of one segment. The end may lie
-// below a last segment that holds nothing yet.
-func (l *Log) replaySegment(seg *segment, from, end LSN, give func(*Group) error) error {
-	if from >= end {
-		return nil
-	}
-	s, err := openScanner(l.opts.FS, l.opts.Dir, seg, end)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	h, err := s.header(from)
-	if err != nil {
-		return asCorruption(seg, from, "a group below the durable end is damaged", err)
-	}
-	at := Position{LSN: from, Chain: h.prevChain}
-	if from == seg.first {
-		at.Chain = seg.cut.Chain
-	}
-	at, err = s.walk(at, func(h groupHeader, data []byte) error {
-		return give(l.replayedGroup(seg, h, data))
-	})
-	return asCorruption(seg, at.LSN, "a group below the durable end is damaged", err)
 }
 
 // replayedGroup copies a scanned group into a buffer that can be retained.

@@ -27,11 +27,15 @@ const (
 type Applier struct {
 	x     *Index
 	batch *pebble.Batch
-	bytes int // log bytes in the open batch
+	spare *pebble.Batch // what batch was made of, or an earlier one (arrange)
+	bytes int           // log bytes in the open batch
 	pos   Position
 
-	runs runs // what is to be in batch besides
-	rows rows
+	batchMax, logMax int // bytes of memory and of log with which a batch is full
+
+	runs   runs // what is to be in batch besides
+	ranges bool // batch deletes ranges
+	rows   rows
 
 	// first is where the log began when an empty index was opened, until the log was
 	// replayed: the records of what was published below it are found in moves
@@ -81,7 +85,7 @@ func (x *Index) NewApplier() (*Applier, error) {
 	a := &Applier{
 		x: x, pos: x.start, rows: newRows(), lanes: map[uint64]*lane{}, deads: map[DeadKey]deadChange{},
 		queues: map[uint64]*queue{}, flows: map[uint64]*flow{},
-		batch: x.newBatch(), raiser: raiser{every: x.opts.RaiseEvery},
+		batch: x.newBatch(0), spare: x.newBatch(0), batchMax: x.batchMax, logMax: batchLogMax, raiser: raiser{every: x.opts.RaiseEvery},
 	}
 	err := x.Lanes(func(l Lane) error {
 		a.lanes[l.ID] = &lane{Lane: l, low: math.MaxInt64, stored: true}
@@ -102,49 +106,13 @@ func (x *Index) NewApplier() (*Applier, error) {
 	return a, nil
 }
 
-// Begin says where the log begins. It is called once, before the first Record. A
-// rebuild that was killed on its way goes on as one: what it is about is in the index,
-// since its first batch.
-func (a *Applier) Begin(first uint64) error {
-	if a.x.start.LSN == 0 {
-		a.first = first
-		return a.batch.Set([]byte{kindRebuild}, be.AppendUint64(nil, first), nil)
-	}
-	_, err := get(a.x.db, []byte{kindRebuild}, func(v []byte) error {
-		if len(v) != 8 {
-			return errBadValue
-		}
-		a.first = be.Uint64(v)
-		return nil
-	})
-	return err
-}
-
-// Replayed says that the log was replayed to its end: every move of what was published
-// below its beginning was seen.
-func (a *Applier) Replayed() error {
-	if !a.rebuilding() {
-		return nil
-	}
-	a.first = 0
-	a.settleQueues()
-	a.settlePulls()
-	return a.batch.Delete([]byte{kindRebuild}, nil)
-}
-
-func (a *Applier) rebuilding() bool { return a.first > 0 }
-
-// readable says whether the log still held an address when the index was opened
-// empty.
-func (a *Applier) readable(lsn uint64) bool { return lsn >= a.first }
-
 // PendingMessages returns how many messages are pending, of all accounts. It may be called
 // by anyone.
 func (a *Applier) PendingMessages() int64 { return a.pendingSeen.Load() }
 
 // Full says that the batch should end: that it takes as much memory as it may, or that
 // applying it again would take long.
-func (a *Applier) Full() bool { return a.bytes >= batchLogMax || a.size() >= a.x.batchMax }
+func (a *Applier) Full() bool { return a.bytes >= a.logMax || a.size() >= a.batchMax }
 
 // size returns about how much memory the open batch takes, bytes.
 func (a *Applier) size() int {
@@ -366,17 +334,13 @@ func (a *Applier) Flush() error {
 	if err := a.write(); err != nil {
 		return fmt.Errorf("write to the index: %w", err)
 	}
-	a.batch.Reset()
-	a.bytes = 0
-	a.dead.flushed()
-	a.x.applied.Store(a.pos.LSN)
 	if err := a.advancePulls(pulls); err != nil {
 		return fmt.Errorf("count in the index: %w", err)
 	}
 	return nil
 }
 
-// write hands the batch to Pebble, and what seconds it closed to readers.
+// write hands the batch to Pebble, and what seconds it closed to readers, and begins another.
 func (a *Applier) write() error {
 	s := &a.x.seconds
 	if len(a.accounts.seconds) > 0 {
@@ -388,14 +352,16 @@ func (a *Applier) write() error {
 	}
 	s.addLocked(a.accounts.seconds)
 	a.accounts.seconds = a.accounts.seconds[:0]
+	a.batch.Reset()
+	a.ranges, a.bytes = false, 0
+	a.holdCompactions()
+	a.dead.flushed()
+	a.x.applied.Store(a.pos.LSN)
 	return nil
 }
 
 func (a *Applier) fill() error {
 	a.fillRows()
-	if err := a.fillRuns(); err != nil {
-		return err
-	}
 	clear(a.deads)
 	a.history.buf, a.history.ends = a.history.buf[:0], a.history.ends[:0]
 	for _, id := range a.dirty {
@@ -411,7 +377,10 @@ func (a *Applier) fill() error {
 		return err
 	}
 	a.val = appendPosition(a.val[:0], &a.pos)
-	return a.batch.Set([]byte{kindApplied}, a.val, nil)
+	if err := a.batch.Set([]byte{kindApplied}, a.val, nil); err != nil {
+		return err
+	}
+	return a.arrange()
 }
 
 func (a *Applier) setLane(l *lane) error {

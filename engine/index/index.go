@@ -59,7 +59,8 @@ type Index struct {
 	closed  bool
 	seconds seconds
 
-	batchMax int // bytes of memory with which a batch is full
+	batchMax    int // bytes of memory with which a batch is full
+	compactions *compactions
 }
 
 // ErrClosed is returned by reads after Close.
@@ -104,11 +105,12 @@ func Open(o Options) (*Index, error) {
 	if le, ok := errors.AsType[*LayoutError](err); ok && !le.Older() {
 		return nil, le
 	}
-	db, err := pebble.Open(o.Dir, pebbleOptions(&o))
+	compactions := newCompactions()
+	db, err := pebble.Open(o.Dir, pebbleOptions(&o, compactions))
 	if err != nil {
 		return nil, fmt.Errorf("open index %s: %w", o.Dir, err)
 	}
-	x := &Index{db: db, opts: o, batchMax: int(min(batchMemory, o.Memtable/batchMemtable))}
+	x := &Index{db: db, opts: o, batchMax: int(min(batchMemory, o.Memtable/batchMemtable)), compactions: compactions}
 	if err := x.loadPosition(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -121,7 +123,7 @@ func Open(o Options) (*Index, error) {
 // tables (BenchmarkTraffic); a page of a lane then seeks in up to eight tables there.
 const l0Compaction = 8
 
-func pebbleOptions(o *Options) *pebble.Options {
+func pebbleOptions(o *Options, c *compactions) *pebble.Options {
 	stopWrites := 20
 	if o.Quiet {
 		stopWrites = 1 << 30 // nothing compacts: writes that waited for it would wait for ever
@@ -143,12 +145,9 @@ func pebbleOptions(o *Options) *pebble.Options {
 	// where it has no assembly this is Snappy. Without either, flushes and compactions
 	// would write three times as much.
 	po.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
-	// Pebble's own looks ten times a second whether a compaction may begin, which is
-	// most of what an idle server would do. With one compaction at a time one that waits
-	// is granted when the other ends, and there is nothing to look for.
 	po.CompactionConcurrencyRange = func() (lower, upper int) { return 1, 1 }
 	po.Experimental.SpanPolicyFunc = spanOf
-	po.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
+	po.Experimental.CompactionScheduler = c
 	return po
 }
 
@@ -175,10 +174,13 @@ func (x *Index) loadPosition() error {
 	return err
 }
 
-// newBatch returns a batch that keeps its memory from use to use.
-func (x *Index) newBatch() *pebble.Batch {
-	return x.db.NewBatch(pebble.WithMaxRetainedSizeBytes(2 * x.batchMax))
+// newBatch returns a batch with room for some bytes, which keeps its memory from use to use
+// unless that is more than batchRetained.
+func (x *Index) newBatch(bytes int) *pebble.Batch {
+	return x.db.NewBatchWithSize(bytes, pebble.WithMaxRetainedSizeBytes(x.batchRetained()))
 }
+
+func (x *Index) batchRetained() int { return 2 * x.batchMax }
 
 // Start returns the position that was on disk when the index was opened. Its
 // LSN is 0 for a new index.

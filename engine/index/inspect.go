@@ -27,7 +27,7 @@ func ReadPosition(fs vfs.FS, dir string) (Position, error) {
 	if err := checkFormat(fs, dir); err != nil {
 		return Position{}, err
 	}
-	o := pebbleOptions(&Options{FS: fs, Memtable: 1 << 20, Logger: slog.New(slog.DiscardHandler)})
+	o := pebbleOptions(&Options{FS: fs, Memtable: 1 << 20, Logger: slog.New(slog.DiscardHandler)}, newCompactions())
 	o.ReadOnly = true
 	db, err := pebble.Open(dir, o)
 	if err != nil {

@@ -150,7 +150,7 @@ func (r *trafficRun) apply(p []byte) {
 func (r *trafficRun) end() {
 	r.must(r.a.fill())
 	r.rows, r.bytes, r.batches = r.rows+int(r.a.batch.Count()), r.bytes+r.a.batch.Len(), r.batches+1
-	r.must(r.a.Flush())
+	r.must(r.a.write())
 	r.open = 0
 }
 
