@@ -141,17 +141,15 @@ func exchanger(t testing.TB, raw []byte) func() {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newConn(srv, &replay{Conn: discardConn{server}, raw: raw})
-	c.br = bufio.NewReaderSize(c.nc, readerSize)
+	c := newTestConn(srv, &replay{Conn: discardConn{server}, raw: raw})
 	return func() {
-		if !c.await() {
+		if !c.idle() {
 			t.Fatal("the connection ended")
 		}
-		x := srv.acquire(c)
-		if !x.run() {
-			t.Fatalf("%d %s", x.status, x.out)
+		x, err := c.next()
+		if err != nil || !c.end(x, nil) {
+			t.Fatalf("%v", err)
 		}
-		srv.release(x)
 	}
 }
 

@@ -25,7 +25,9 @@ const (
 type conn struct {
 	srv   *Server
 	nc    net.Conn
-	br    *bufio.Reader
+	br    *bufio.Reader // of in
+	in    source
+	turn  turn
 	ip    string // of the peer: the caller's address (QSTASH.md §4)
 	state atomic.Int32
 
@@ -44,7 +46,12 @@ var (
 	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }}
 )
 
-func newConn(s *Server, nc net.Conn) *conn { return &conn{srv: s, nc: nc, ip: peerIP(nc)} }
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{srv: s, nc: nc, ip: peerIP(nc)}
+	c.in = source{conn: c, fd: -1}
+	c.turn.init(c)
+	return c
+}
 
 func peerIP(nc net.Conn) string {
 	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
@@ -56,21 +63,48 @@ func peerIP(nc net.Conn) string {
 // serve answers requests until the connection ends.
 func (c *conn) serve() {
 	defer c.nc.Close()
-	c.br = readers.Get().(*bufio.Reader)
-	c.br.Reset(c.nc)
+	c.acquireReader()
 	defer c.releaseReader()
-	for c.await() {
-		x := c.srv.acquire(c)
-		keep := x.run()
-		c.srv.release(x)
-		if !keep {
-			if c.unread {
-				c.linger()
-			}
-			return
+	for c.idle() {
+		x, err := c.next()
+		if x == nil || !c.end(x, err) {
+			break
 		}
-		c.served = true
 	}
+	if c.unread {
+		c.linger()
+	}
+}
+
+// next waits for a request and reads its head. There is none when the connection ended
+// or has to; err is of the head.
+func (c *conn) next() (x *exchange, err error) {
+	if c.turn.raw != nil && c.br.Buffered() == 0 { // else idle has set no deadline
+		return c.takeTurn()
+	}
+	if c.arrived() != nil {
+		return nil, nil
+	}
+	return c.begin()
+}
+
+// begin begins the request whose first byte is there.
+func (c *conn) begin() (*exchange, error) {
+	x := c.srv.acquire(c)
+	return x, x.begin()
+}
+
+// end answers a request that was begun, and says whether another may follow.
+func (c *conn) end(x *exchange, err error) (keep bool) {
+	keep = x.end(err)
+	c.srv.release(x)
+	c.served = true
+	return keep
+}
+
+func (c *conn) acquireReader() {
+	c.br = readers.Get().(*bufio.Reader)
+	c.br.Reset(&c.in)
 }
 
 func (c *conn) releaseReader() {
@@ -80,29 +114,37 @@ func (c *conn) releaseReader() {
 	}
 }
 
-// await waits for the first byte of a request. It says no when the connection
-// ended or has to.
-func (c *conn) await() bool {
+// idle begins the wait for a request. It says no when the connection has to end.
+func (c *conn) idle() bool {
 	c.state.Store(connIdle)
 	if c.srv.stopping.Load() { // Shutdown stores first and closes idle ones then
 		return false
 	}
 	now := c.answered
 	c.answered = time.Time{} // of what follows, too long ago
-	if c.br.Buffered() == 0 {
-		idle := c.srv.opt.ReadTimeout
-		if c.served {
-			idle = c.srv.opt.IdleTimeout
-		}
-		if now.IsZero() {
-			now = time.Now()
-		}
-		c.readWithin(now, idle)
-		if _, err := c.br.Peek(1); err != nil {
-			return false
-		}
+	if c.br.Buffered() > 0 {
+		return true
 	}
-	return c.state.CompareAndSwap(connIdle, connHead)
+	d := c.srv.opt.ReadTimeout
+	if c.served {
+		d = c.srv.opt.IdleTimeout
+	}
+	if now.IsZero() {
+		now = time.Now()
+	}
+	c.readWithin(now, d)
+	return true
+}
+
+// arrived waits for the first byte of a request.
+func (c *conn) arrived() error {
+	if _, err := c.br.Peek(1); err != nil {
+		return err
+	}
+	if !c.state.CompareAndSwap(connIdle, connHead) {
+		return net.ErrClosed
+	}
+	return nil
 }
 
 // closeIn closes the connection if it is in a state, and says so.
@@ -184,7 +226,7 @@ func (c *conn) skipBlankLine() {
 func (c *conn) grow() {
 	b, _ := c.br.Peek(c.br.Buffered())
 	size := min(4*c.br.Size(), max(c.srv.opt.HeaderMax, 2*c.br.Size()))
-	next := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(b)), c.nc), size)
+	next := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(b)), &c.in), size)
 	next.Peek(len(b)) //nolint:errcheck // from memory
 	c.releaseReader()
 	c.br = next

@@ -82,6 +82,6 @@ func (s *Server) cutAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.mu.conns {
-		c.nc.Close()
+		c.cut()
 	}
 }

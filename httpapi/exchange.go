@@ -26,6 +26,7 @@ type exchange struct {
 	raw    []byte              // the request's head; its reader's memory is the body's by and by
 	head   head
 	route  *route
+	lost   *failure // why there is no route
 	family Family
 	timing timing
 	arg    []byte // what the path has after the route's literal part
@@ -71,7 +72,7 @@ func (s *Server) release(x *exchange) {
 	if cap(x.raw) > outPooledMax {
 		x.raw, x.head.fields = nil, nil
 	}
-	x.srv, x.c, x.route, x.arg, x.query, x.who = nil, nil, nil, nil, nil, nil
+	x.srv, x.c, x.route, x.lost, x.arg, x.query, x.who = nil, nil, nil, nil, nil, nil, nil
 	x.family, x.timing = FamilyOther, timing{}
 	x.user, x.status, x.retry, x.allow, x.limit, x.out, x.useCtx = 0, 0, false, "", 0, x.out[:0], false
 	x.head = head{fields: x.head.fields[:0]}
@@ -85,16 +86,20 @@ func (x *exchange) context() *fasthttp.RequestCtx {
 	return &x.ctx
 }
 
-// run reads one request, answers it, and says whether another may follow on
-// this connection.
-func (x *exchange) run() (keep bool) {
-	whole := false
+// begin reads a request's head. An error is for end to judge.
+func (x *exchange) begin() error {
 	x.c.known = false
 	x.timing.begin(x.c)
-	switch err := x.read(); {
-	case err == nil:
+	return x.read()
+}
+
+// end answers the request; err is of begin. It says whether another may follow on this
+// connection.
+func (x *exchange) end(err error) (keep bool) {
+	whole := false
+	if err == nil {
 		whole = x.serve()
-	default:
+	} else {
 		fail, ok := errors.AsType[*failure](err)
 		if !ok { // the client went away
 			return false
@@ -104,7 +109,7 @@ func (x *exchange) run() (keep bool) {
 	keep = whole && x.head.keepAlive && !x.srv.draining.Load()
 	x.c.unread = !whole
 	x.answered()
-	err := x.write(keep)
+	err = x.write(keep)
 	if x.timing.handled {
 		x.timing.end(&x.srv.counters.answer)
 	}
@@ -131,22 +136,29 @@ func (x *exchange) read() error {
 	if x.head.trailers && !x.legacy() {
 		return errHead
 	}
-	_, err = x.c.br.Discard(n)
+	if _, err = x.c.br.Discard(n); err == nil {
+		x.aim()
+	}
 	return err
+}
+
+// aim finds the route.
+func (x *exchange) aim() {
+	path, query := cutQuery(x.head.target)
+	x.query = query
+	x.route, x.arg, x.lost = find(x.head.method, path)
+	x.family = FamilyPublish
+	if x.route != routePublish {
+		x.family = familyOf(path)
+	}
 }
 
 // serve answers a request with a good head. It says whether the body was read,
 // so that what follows it is the next request.
 func (x *exchange) serve() (whole bool) {
-	path, query := cutQuery(x.head.target)
-	x.query = query
-	r, arg, fail := find(x.head.method, path)
-	x.route, x.arg, x.family = r, arg, FamilyPublish
-	if r != routePublish {
-		x.family = familyOf(path)
-	}
+	r, fail := x.route, x.lost
 	if r == nil || !r.public {
-		if r == nil && outside(path) {
+		if path, _ := cutQuery(x.head.target); r == nil && outside(path) {
 			return x.fallback()
 		}
 		if x.c.known = x.authenticate(); !x.c.known {

@@ -101,7 +101,10 @@ func agree(t *testing.T, raw []byte, x *exchange, err error) {
 var spaceInName = regexp.MustCompile(`\n[^:\r\n]* [^:\r\n]*:`)
 
 func newTestConn(srv *Server, nc net.Conn) *conn {
-	return &conn{srv: srv, nc: nc, br: bufio.NewReaderSize(nc, readerSize)}
+	c := &conn{srv: srv, nc: nc}
+	c.in = source{conn: c, fd: -1}
+	c.br = bufio.NewReaderSize(&c.in, readerSize)
+	return c
 }
 
 func compareHeads(t *testing.T, h *head, r *http.Request) {

@@ -35,11 +35,11 @@ func TestIdleAfterPipelined(t *testing.T) {
 	if _, err := c.br.Peek(1); err != nil {
 		t.Fatal(err)
 	}
-	if !c.await() { // the request that was there
+	if !c.idle() || c.arrived() != nil { // the request that was there
 		t.Fatal("no request")
 	}
 	c.br.Reset(nc)
-	if c.await(); time.Until(nc.by) <= 0 {
+	if c.idle(); time.Until(nc.by) <= 0 {
 		t.Errorf("it may be idle until %s ago", time.Since(nc.by))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -34,8 +35,13 @@ func newFakePull() *fakePull {
 // startPull serves a fakePull.
 func startPull(t testing.TB, change func(o *Options)) (*site, *fakePull) {
 	t.Helper()
+	return startPullOn(t, listen(t), change)
+}
+
+func startPullOn(t testing.TB, ln net.Listener, change func(o *Options)) (*site, *fakePull) {
+	t.Helper()
 	e := newFakePull()
-	return start(t, func(o *Options) {
+	return startOn(t, ln, func(o *Options) {
 		o.Engine = e
 		if change != nil {
 			change(o)

@@ -80,7 +80,12 @@ func TestReceiveEndsWithTheServer(t *testing.T) {
 // TestReceiveKeepsTheConnection: after a receive that waited for nothing, and also when
 // the next request came during it, the connection serves on.
 func TestReceiveKeepsTheConnection(t *testing.T) {
-	s, e := startPull(t, nil)
+	t.Run("connection=recorded", func(t *testing.T) { keepsConnection(t, listen(t)) })
+	t.Run("connection=plain", func(t *testing.T) { keepsConnection(t, listenPlain(t)) }) // with turns
+}
+
+func keepsConnection(t *testing.T, ln net.Listener) {
+	s, e := startPullOn(t, ln, nil)
 	for _, early := range []bool{true, false} {
 		c := s.dial(t)
 		br := bufio.NewReader(c)

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -156,8 +155,7 @@ func (s *Server) turnAway(c *conn, f *failure) {
 		defer s.handlers.Done()
 		defer s.refusing.give(1)
 		defer c.nc.Close()
-		c.br = readers.Get().(*bufio.Reader)
-		c.br.Reset(c.nc)
+		c.acquireReader()
 		defer c.releaseReader()
 		c.linger()
 	}()
