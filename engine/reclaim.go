@@ -27,12 +27,6 @@ import (
 // pays.
 
 const (
-	// The log may take reclaimRatio times the live bytes and reclaimSlack
-	// segments before its oldest ones are given up. With the one that is being
-	// filled that stays below 1.5 times and two segments.
-	reclaimRatio = 1.35
-	reclaimSlack = 1
-
 	reclaimMax   = 16 // segments in one round
 	reclaimPause = time.Minute
 
@@ -47,16 +41,6 @@ const (
 	moveBatchCount = 256
 	moveBatchBytes = 4 << 20
 )
-
-// logLimit returns how much the log may take. Where the disk is full every segment
-// that can be had is worth its copies.
-func logLimit(live, segmentSize int64, scarce bool) int64 {
-	ratio := reclaimRatio
-	if scarce {
-		ratio = 1
-	}
-	return int64(ratio*float64(live)) + reclaimSlack*segmentSize
-}
 
 // reclaimable returns how many of the oldest segments are to be given up: as many
 // as are beyond what the log may take, of those that the index's durable position
@@ -95,6 +79,7 @@ type reclaimer struct {
 	hold   sync.Mutex // held over each rise of the floor, and by who must not see one
 	users  map[UserID]userCopy
 	moved  atomic.Int64
+	growth growth
 }
 
 // reclaimLoop is the reclaimer.
@@ -154,7 +139,7 @@ func (e *Engine) planReclaim() (int, []wal.SegmentInfo, error) {
 	if old == 0 || err != nil {
 		return 0, nil, err
 	}
-	limit, recordMax := logLimit(e.applier.a.LiveBytes(), e.opts.SegmentSize, e.space.low.Load()), int64(e.limits.Load().recordMax())
+	limit, recordMax := logLimit(e.applier.a.LiveBytes(), e.opts.SegmentSize, e.reclaimRatio()), int64(e.limits.Load().recordMax())
 	if n, _ := reclaimable(segments, limit, recordMax, math.MaxUint64); n == 0 {
 		return 0, nil, nil
 	}

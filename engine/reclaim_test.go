@@ -44,7 +44,7 @@ func TestReclaimable(t *testing.T) {
 		{"the index is in the third", 5, 0, 3<<32 + 5, 2, true},
 		{"a long log", 100, 0, 200 << 32, reclaimMax, false},
 	} {
-		if n, blocked := reclaimable(log(c.segments), logLimit(c.live, 64*mib, false), 2*mib, c.durable); n != c.n || blocked != c.blocked {
+		if n, blocked := reclaimable(log(c.segments), logLimit(c.live, 64*mib, reclaimRatio), 2*mib, c.durable); n != c.n || blocked != c.blocked {
 			t.Errorf("%s: %d, blocked %v; want %d, %v", c.name, n, blocked, c.n, c.blocked)
 		}
 	}
@@ -69,7 +69,7 @@ func TestLongRecordsAreNotMovedForEver(t *testing.T) {
 			first := (i + 1) << 32
 			segments = append(segments, wal.SegmentInfo{First: first, End: first + wal.LSN(c.size), Size: 64 * mib, Sealed: i < 10})
 		}
-		if n, _ := reclaimable(segments, logLimit(11*c.size, 64*mib, false), c.recordMax, 99<<32); n < c.n || n > 0 && c.n == 0 {
+		if n, _ := reclaimable(segments, logLimit(11*c.size, 64*mib, reclaimRatio), c.recordMax, 99<<32); n < c.n || n > 0 && c.n == 0 {
 			t.Errorf("%s: %d segments go, want %d", c.name, n, c.n)
 		}
 	}
