@@ -31,8 +31,6 @@ type Applier struct {
 	bytes int           // log bytes in the open batch
 	pos   Position
 
-	batchMax, logMax int // bytes of memory and of log with which a batch is full
-
 	runs   runs // what is to be in batch besides
 	ranges bool // batch deletes ranges
 	rows   rows
@@ -85,7 +83,7 @@ func (x *Index) NewApplier() (*Applier, error) {
 	a := &Applier{
 		x: x, pos: x.start, rows: newRows(), lanes: map[uint64]*lane{}, deads: map[DeadKey]deadChange{},
 		queues: map[uint64]*queue{}, flows: map[uint64]*flow{},
-		batch: x.newBatch(0), spare: x.newBatch(0), batchMax: x.batchMax, logMax: batchLogMax, raiser: raiser{every: x.opts.RaiseEvery},
+		batch: x.newBatch(0), spare: x.newBatch(0), raiser: raiser{every: x.opts.RaiseEvery},
 	}
 	err := x.Lanes(func(l Lane) error {
 		a.lanes[l.ID] = &lane{Lane: l, low: math.MaxInt64, stored: true}
@@ -112,7 +110,7 @@ func (a *Applier) PendingMessages() int64 { return a.pendingSeen.Load() }
 
 // Full says that the batch should end: that it takes as much memory as it may, or that
 // applying it again would take long.
-func (a *Applier) Full() bool { return a.bytes >= a.logMax || a.size() >= a.batchMax }
+func (a *Applier) Full() bool { return a.bytes >= batchLogMax || a.size() >= a.x.batchMax }
 
 // size returns about how much memory the open batch takes, bytes.
 func (a *Applier) size() int {

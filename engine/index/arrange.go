@@ -16,9 +16,8 @@ type operation struct {
 
 // arrange makes the open batch one whose rows are all in the order of their keys: the runs,
 // and between them the few of other kinds, which are in the batch already. A batch of half a
-// memtable, as replays have them, is not taken into the skip list; Pebble sorts it and makes
-// a table of it, and what is in order is sorted by looking at it once. With forty rows out of
-// place that took more time than all else that a replay does.
+// memtable or more, as small memtables have them, is not taken into the skip list: Pebble
+// sorts it and makes a table of it, and what is in order is sorted by looking at it once.
 //
 // Ranges that are deleted stand where they do for what comes before and after them: such a
 // batch is left as it is.

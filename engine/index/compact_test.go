@@ -37,33 +37,3 @@ func TestReplayHoldsCompactions(t *testing.T) {
 		t.Errorf("compactions are held with %d tables over one another", b.x.db.Metrics().Levels[0].Sublevels)
 	}
 }
-
-// TestReplayedBatchIsSmall: what a replay's batches took is given back at its end, and from
-// then on a batch is full when one of live traffic is.
-func TestReplayedBatchIsSmall(t *testing.T) {
-	b := newBench(t)
-	b.must(b.a.Begin(1 << 32))
-	for !b.a.Full() {
-		b.publishHook(testNow)
-	}
-	if size := b.a.size(); size < 2*b.x.batchMax {
-		t.Errorf("a replay's batch is full with %d bytes, one of live traffic with %d", size, b.x.batchMax)
-	}
-	b.flush()
-	b.publishHook(testNow)
-	b.must(b.a.Replayed())
-	for i := range b.a.runs {
-		if n := cap(b.a.runs[i].buf); n > 0 {
-			t.Errorf("run %d keeps %d bytes", i, n)
-		}
-	}
-	for !b.a.Full() {
-		b.publishHook(testNow)
-	}
-	if size := b.a.size(); size > 2*b.x.batchMax {
-		t.Errorf("after the replay a batch is full with %d bytes, want %d", size, b.x.batchMax)
-	}
-	if n := cap(b.a.batch.Repr()); n > b.x.batchRetained() {
-		t.Errorf("the batch keeps %d bytes", n)
-	}
-}

@@ -1,23 +1,14 @@
 package index
 
-// A replay brings the index up to the log when it is opened. It differs from live traffic in
-// what a batch may take: nobody waits for one to end, the memory of requests and attempts is
-// not in use yet, and of what ends in the batch that published it nothing has to be written
-// (X3). So batches are larger, and compactions wait for the end (compactions).
-const (
-	replayMemtable = 2         // a memtable holds as many batches
-	replayLogMax   = 256 << 20 // bytes of log, as batchLogMax
-
-	// replaySublevels is how many tables a read may find one over the other, before
-	// compactions no longer wait. Pebble takes no more writes at L0StopWritesThreshold.
-	replaySublevels = 8
-)
+// replaySublevels is how many tables a read may find one over the other during a replay,
+// before compactions no longer wait for its end (compactions). Pebble takes no more writes
+// at L0StopWritesThreshold.
+const replaySublevels = 8
 
 // Begin says that the log is replayed, and where it begins. It is called once, before the
 // first Record. A rebuild that was killed on its way goes on as one: what it is about is in
 // the index, since its first batch.
 func (a *Applier) Begin(first uint64) error {
-	a.batchMax, a.logMax = int(a.x.opts.Memtable/replayMemtable), replayLogMax
 	a.x.compactions.held.Store(true)
 	if a.x.start.LSN == 0 {
 		a.first = first
@@ -36,11 +27,6 @@ func (a *Applier) Begin(first uint64) error {
 // Replayed says that the log was replayed to its end: every move of what was published
 // below its beginning was seen.
 func (a *Applier) Replayed() error {
-	if err := a.Flush(); err != nil {
-		return err
-	}
-	a.runs, a.rows, a.history.buf, a.history.ends = runs{}, newRows(), nil, nil // batches will be smaller
-	a.batchMax, a.logMax = a.x.batchMax, batchLogMax
 	a.x.compactions.release()
 	if !a.rebuilding() {
 		return nil

@@ -105,7 +105,7 @@ func TestBatchEndsFull(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
-			b.t, b.a.batchMax = t, batchMemory
+			b.t, b.x.batchMax = t, batchMemory
 			m := hook(testNow)
 			m.Body, m.BodyLen = make([]byte, c.body), c.body
 			p := m.Append(nil)
