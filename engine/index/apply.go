@@ -27,13 +27,11 @@ const (
 type Applier struct {
 	x     *Index
 	batch *pebble.Batch
-	spare *pebble.Batch // what batch was made of, or an earlier one (arrange)
-	bytes int           // log bytes in the open batch
+	bytes int // log bytes in the open batch
 	pos   Position
 
-	runs   runs // what is to be in batch besides
-	ranges bool // batch deletes ranges
-	rows   rows
+	runs runs // what is to be in batch besides
+	rows rows
 
 	// first is where the log began when an empty index was opened, until the log was
 	// replayed: the records of what was published below it are found in moves
@@ -83,7 +81,7 @@ func (x *Index) NewApplier() (*Applier, error) {
 	a := &Applier{
 		x: x, pos: x.start, rows: newRows(), lanes: map[uint64]*lane{}, deads: map[DeadKey]deadChange{},
 		queues: map[uint64]*queue{}, flows: map[uint64]*flow{},
-		batch: x.newBatch(0), spare: x.newBatch(0), raiser: raiser{every: x.opts.RaiseEvery},
+		batch: x.newBatch(), raiser: raiser{every: x.opts.RaiseEvery},
 	}
 	err := x.Lanes(func(l Lane) error {
 		a.lanes[l.ID] = &lane{Lane: l, low: math.MaxInt64, stored: true}
@@ -351,7 +349,7 @@ func (a *Applier) write() error {
 	s.addLocked(a.accounts.seconds)
 	a.accounts.seconds = a.accounts.seconds[:0]
 	a.batch.Reset()
-	a.ranges, a.bytes = false, 0
+	a.bytes = 0
 	a.holdCompactions()
 	a.dead.flushed()
 	a.x.applied.Store(a.pos.LSN)
@@ -360,6 +358,9 @@ func (a *Applier) write() error {
 
 func (a *Applier) fill() error {
 	a.fillRows()
+	if err := a.fillRuns(); err != nil {
+		return err
+	}
 	clear(a.deads)
 	a.history.buf, a.history.ends = a.history.buf[:0], a.history.ends[:0]
 	for _, id := range a.dirty {
@@ -375,10 +376,7 @@ func (a *Applier) fill() error {
 		return err
 	}
 	a.val = appendPosition(a.val[:0], &a.pos)
-	if err := a.batch.Set([]byte{kindApplied}, a.val, nil); err != nil {
-		return err
-	}
-	return a.arrange()
+	return a.batch.Set([]byte{kindApplied}, a.val, nil)
 }
 
 func (a *Applier) setLane(l *lane) error {

@@ -174,13 +174,10 @@ func (x *Index) loadPosition() error {
 	return err
 }
 
-// newBatch returns a batch with room for some bytes, which keeps its memory from use to use
-// unless that is more than batchRetained.
-func (x *Index) newBatch(bytes int) *pebble.Batch {
-	return x.db.NewBatchWithSize(bytes, pebble.WithMaxRetainedSizeBytes(x.batchRetained()))
+// newBatch returns a batch that keeps its memory from use to use.
+func (x *Index) newBatch() *pebble.Batch {
+	return x.db.NewBatch(pebble.WithMaxRetainedSizeBytes(2 * x.batchMax))
 }
-
-func (x *Index) batchRetained() int { return 2 * x.batchMax }
 
 // Start returns the position that was on disk when the index was opened. Its
 // LSN is 0 for a new index.

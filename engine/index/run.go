@@ -51,7 +51,7 @@ type run struct {
 // runRow is a row that is to be set or deleted: run.buf[key:val] is its key,
 // run.buf[val:end] its value.
 type runRow struct {
-	prefix        [2]uint64 // the sixteen bytes of the key that follow its kind
+	prefix        uint64 // the eight bytes of the key that follow its kind
 	key, val, end uint32
 	delete        bool
 }
@@ -59,12 +59,9 @@ type runRow struct {
 func (r *run) add(key, val []byte, del bool) {
 	from := len(r.buf)
 	r.buf = append(append(r.buf, key...), val...)
-	row := runRow{key: uint32(from), val: uint32(from + len(key)), end: uint32(len(r.buf)), delete: del}
-	row.prefix[0] = be.Uint64(key[1:])
-	if len(key) >= 17 {
-		row.prefix[1] = be.Uint64(key[9:])
-	}
-	r.rows = append(r.rows, row)
+	r.rows = append(r.rows, runRow{
+		prefix: be.Uint64(key[1:]), key: uint32(from), val: uint32(from + len(key)), end: uint32(len(r.buf)), delete: del,
+	})
 }
 
 // size returns the memory that the run takes, bytes.
@@ -74,12 +71,8 @@ const runRowSize = int(unsafe.Sizeof(runRow{}))
 
 // compare orders rows by their keys, and those of one key by their age.
 func (r *run) compare(a, b runRow) int {
-	for i, p := range a.prefix {
-		if q := b.prefix[i]; p < q {
-			return -1
-		} else if p > q {
-			return 1
-		}
+	if a.prefix != b.prefix {
+		return cmp.Compare(a.prefix, b.prefix)
 	}
 	return cmp.Or(bytes.Compare(r.buf[a.key+9:a.val], r.buf[b.key+9:b.val]), cmp.Compare(a.key, b.key))
 }
@@ -136,6 +129,5 @@ func (a *Applier) deleteRange(lower, upper []byte) error {
 	if err := a.fillRuns(); err != nil {
 		return err
 	}
-	a.ranges = true
 	return a.batch.DeleteRange(lower, upper, nil)
 }

@@ -174,27 +174,3 @@ func TestWrittenBytes(t *testing.T) {
 		t.Errorf("%d bytes are said to be written, or %d, and there are tables of %d", got, m.WrittenBytes, tables)
 	}
 }
-
-// TestArrange: a batch has all its rows in the order of their keys, and each once, also when
-// it is filled again.
-func TestArrange(t *testing.T) {
-	b := newBench(t)
-	for i := range 100 {
-		m := hook(testNow)
-		m.Lane = uint64(i*37%100) + 1
-		row := b.publish(m)
-		if i%3 == 0 {
-			b.outcome(row, record.Delivered+record.Kind(i%2), testNow)
-		}
-	}
-	b.must(b.a.fill())
-	if n := disorder(t, b.a.batch, 0); n > 0 {
-		t.Errorf("%d of %d rows do not follow the one before", n, b.a.batch.Count())
-	}
-	rows := b.a.batch.Count()
-	b.must(b.a.fill())
-	if n := b.a.batch.Count(); n != rows+1 { // the position, again
-		t.Errorf("%d rows, filled again %d", rows, n)
-	}
-	b.flush()
-}

@@ -21,7 +21,7 @@ type runSorter struct {
 
 // runPiece is the rows of one prefix.
 type runPiece struct {
-	prefix uint64 // of its rows, the first eight bytes
+	prefix uint64
 	n      int
 	to     int // where the next of its rows goes; in the end behind the last
 }
@@ -53,14 +53,14 @@ func (s *runSorter) split(rows []runRow) bool {
 	clear(s.byPrefix)
 	s.pieces, s.of = s.pieces[:0], s.of[:0]
 	for i := range rows {
-		n, ok := s.byPrefix[rows[i].prefix[0]]
+		n, ok := s.byPrefix[rows[i].prefix]
 		if !ok {
 			if len(s.pieces) >= len(rows)/runPieceMin {
 				return false
 			}
 			n = uint32(len(s.pieces))
-			s.byPrefix[rows[i].prefix[0]] = n
-			s.pieces = append(s.pieces, runPiece{prefix: rows[i].prefix[0]})
+			s.byPrefix[rows[i].prefix] = n
+			s.pieces = append(s.pieces, runPiece{prefix: rows[i].prefix})
 		}
 		s.pieces[n].n++
 		s.of = append(s.of, n)
