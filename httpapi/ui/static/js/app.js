@@ -37,7 +37,7 @@ function Frame() {
   }, [name, path[1]]);
   return html`<div class="frame">
     <a class="skip" href="#main" onClick=${(e) => (e.preventDefault(), main.current.focus())}>Skip to the page</a>
-    <div class="side">
+    <header class="side">
       <div class="brand"><img src=${icon} alt="" />Tidemill</div>
       <nav class="nav" aria-label="Pages">
         ${Object.entries(pages).map(
@@ -45,7 +45,7 @@ function Frame() {
         )}
       </nav>
       <${Foot} />
-    </div>
+    </header>
     <main class="main" id="main" ref=${main} tabindex="-1"><${Page} key=${name} page=${pages[name]} path=${path.slice(1)} /></main>
   </div>`;
 }
