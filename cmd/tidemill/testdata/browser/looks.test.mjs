@@ -18,6 +18,13 @@ async function something(t) {
     const order = (n) => JSON.stringify({ order: n, items: [{ sku: "A-1", count: 2 }], total: 12.5 });
     for (let i = 0; i < 12; i++) await publish(token, `${sink.url}/orders`, order(i), json);
     await publish(token, `${sink.url}/orders`, order(99), { ...json, "Upstash-Delay": "2h" });
+    const set = { method: "POST", headers: { "Content-Type": "application/json" } };
+    await api(token, `/v2/schedules/${sink.url}/report`, { method: "POST", headers: { "Upstash-Cron": "CRON_TZ=Europe/Berlin 30 2 * * *", "Upstash-Schedule-Id": "nightly-report" } });
+    await api(token, "/v2/queues", { ...set, body: '{"queueName":"orders","parallelism":2}' });
+    await api(token, "/v1/queues", { ...set, body: '{"name":"jobs","dead_letter_queue":"jobs-dead"}' });
+    await api(token, "/v2/topics/shops/endpoints", { ...set, body: '{"endpoints":[{"url":"https://one.example.com/a-long-path-that-no-phone-has-room-for"}]}' });
+    await publish(token, `${sink.url}/slow`, "x", { "Upstash-Delay": "50s", "Upstash-Flow-Control-Key": "payments", "Upstash-Flow-Control-Value": "rate=10, period=1m, parallelism=2" });
+    await publish(token, `${baseUrl}/dev/catch/hello`, order(1), json);
     const { messageId } = await publish(token, `${sink.url}/broken`, order(13), { ...json, "Upstash-Retries": "1", "Upstash-Retry-Delay": "100" });
     const [letter] = await until("one fails", async () => {
       const { messages } = await api(token, `/v2/dlq?messageId=${messageId}`);
@@ -44,6 +51,14 @@ for (const [name, options] of Object.entries({ light: { colorScheme: "light" }, 
       ["dlq", "dead-letters", "tbody tr"],
       [`dlq/${dlqId}`, "dead-letter", ".facts"],
       ["publish", "publish", "form"],
+      ["schedules", "schedules", "tbody tr"],
+      ["schedules/nightly-report", "schedule", ".ticks li"],
+      ["queues", "queues", "tbody tr"],
+      ["flow", "flow-control", "tbody tr"],
+      ["groups/shops", "url-group", "tbody tr"],
+      ["hosts", "hosts", "tbody tr"],
+      ["catch", "catch", "tbody tr"],
+      ["settings", "settings", ".secret"],
     ]) {
       await page.goto(`${baseUrl}/ui/#/${path}`);
       await page.locator(there).first().waitFor();

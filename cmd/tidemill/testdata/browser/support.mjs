@@ -14,11 +14,12 @@ assert.ok(baseUrl && executablePath, "TestDashboard says where the server is, an
 export const limit = 30_000; // ms; generous, nothing is measured by it
 
 // The published development users: one for each file, so that files which run at the same time do
-// not see each other's messages.
+// not meet. What is set up and what is hostile share one: neither looks at what the other has.
 export const users = {
   flow: "eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0=",
   looks: "eyJVc2VySUQiOiJ0ZXN0VXNlcjEiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
   many: "eyJVc2VySUQiOiJ0ZXN0VXNlcjIiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
+  manage: "eyJVc2VySUQiOiJ0ZXN0VXNlcjMiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
   hostile: "eyJVc2VySUQiOiJ0ZXN0VXNlcjMiLCJQYXNzd29yZCI6InRlc3RQYXNzd29yZCJ9",
 };
 
@@ -50,7 +51,7 @@ export async function visit(t, { at = baseUrl, path = "overview", token, expecte
 export async function signIn(page, token) {
   await page.getByLabel("Token").fill(token);
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("navigation").waitFor();
+  await page.getByRole("navigation", { name: "Pages" }).waitFor();
 }
 
 // api calls the server as a client would.

@@ -11,13 +11,19 @@ import { SignIn } from "./pages/sign_in.js";
 
 const icon = new URL("../icon.svg", import.meta.url).href;
 
-// pages are those of the navigation, by the first segment of the address; one without a title
-// is reached from others. load brings the module, whose default is the page.
+// pages are those of the navigation, by the first segment of the address. load brings the module, whose default is the page.
 const pages = {
   overview: { title: "Overview", load: () => import("./pages/overview.js") },
   messages: { title: "Messages", load: () => import("./pages/messages.js") },
   dlq: { title: "Dead letters", load: () => import("./pages/dlq.js") },
   publish: { title: "Publish", load: () => import("./pages/publish.js") },
+  schedules: { title: "Schedules", load: () => import("./pages/schedules.js") },
+  queues: { title: "Queues", load: () => import("./pages/queues.js") },
+  flow: { title: "Flow control", load: () => import("./pages/flow.js") },
+  groups: { title: "URL groups", load: () => import("./pages/groups.js") },
+  hosts: { title: "Hosts", load: () => import("./pages/hosts.js") },
+  catch: { title: "Catch", load: () => import("./pages/catch.js") },
+  settings: { title: "Settings", load: () => import("./pages/settings.js") },
 };
 
 export function App() {

@@ -8,8 +8,8 @@ const spare = 10; // rows drawn above and below what is in sight
 // Table draws rows with columns { title, width, num, wide, grow, cell(row) }; on a phone wide ones are
 // left out, and one that grows has what is left. keyOf names a row; onOpen opens one; onEnd is called
 // near the end, onTop with whether the first row is in sight; selected is a Set of keys, changed by
-// onSelect.
-export function Table({ label, rows, columns, keyOf, onOpen, onEnd, onTop, selected, onSelect }) {
+// onSelect. A short one is as high as its rows, up to a bound.
+export function Table({ label, rows, columns, keyOf, onOpen, onEnd, onTop, selected, onSelect, short }) {
   const box = useRef();
   const [range, setRange] = useState({ from: 0, to: 60 });
   const look = () => {
@@ -36,7 +36,7 @@ export function Table({ label, rows, columns, keyOf, onOpen, onEnd, onTop, selec
     else next.delete(key);
     onSelect(next);
   };
-  return html`<div class="table-box tall" ref=${box} onScroll=${look} onKeyDown=${moveBy} tabindex="0" role="region" aria-label=${label}>
+  return html`<div class="table-box ${short ? "short" : "tall"}" ref=${box} onScroll=${look} onKeyDown=${moveBy} tabindex="0" role="region" aria-label=${label}>
     <table class="table" aria-rowcount=${rows.length + 1}>
       <thead>
         <tr aria-rowindex="1">
@@ -77,7 +77,7 @@ function moveBy(event) {
   if (!step || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), textarea")) return;
   const rows = [...event.currentTarget.querySelectorAll("tbody tr:not(.gap)")];
   const at = rows.findIndex((r) => r.contains(document.activeElement));
-  const next = rows[at < 0 ? 0 : at + step]?.querySelector("a, input");
+  const next = rows[at < 0 ? 0 : at + step]?.querySelector("a, input, button");
   if (!next) return;
   event.preventDefault();
   next.focus();
