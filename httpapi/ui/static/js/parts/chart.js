@@ -4,6 +4,10 @@ import { html, useEffect, useRef, useState } from "../lib.js";
 import { useStore } from "../core/store.js";
 import { theme } from "../core/theme.js";
 
+// pointsMost is how many values are drawn as points too: of few, each may stand alone, where a line
+// has nothing to join.
+const pointsMost = 60;
+
 const library = () => import("../../vendor/uplot.js").then((m) => m.default);
 
 // Chart draws series { name, tone: 1 to 4, values } over times (unix seconds, ascending). format
@@ -77,7 +81,7 @@ function optionsOf(host, series, format) {
         label: s.name,
         stroke: colour(`--series-${s.tone}`),
         width: 1.5,
-        points: { show: false },
+        points: { show: (u, at) => u.data[at].filter((v) => v !== null).length < pointsMost, size: 5, width: 0, fill: colour(`--series-${s.tone}`) },
         spanGaps: false,
       })),
     ],
