@@ -97,6 +97,15 @@ test("light and dark are a choice that stays", async (t) => {
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), "dark");
 });
 
+// proxies outlive their tests, whose pages would complain.
+const proxies = [];
+after(() => {
+  for (const server of proxies) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
 // under is a proxy that has the server under a path, as others do.
 async function under(prefix) {
   const target = new URL(baseUrl);
@@ -114,11 +123,7 @@ async function under(prefix) {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  after(() => {
-    // not with the test: its page is closed after what the test itself has
-    server.closeAllConnections();
-    server.close();
-  });
+  proxies.push(server);
   return `http://127.0.0.1:${server.address().port}${prefix}`;
 }
 

@@ -40,10 +40,11 @@ export async function send(request, signal) {
 // open makes a request and returns the answer before its body was read, if it is 2xx.
 export async function open(request, signal, token = session.get().token) {
   let response;
+  const headers = headersOf({ ...request.headers, Authorization: `Bearer ${token}` });
   try {
     response = await fetch(addressOf(request), {
       method: request.method ?? "GET",
-      headers: { ...request.headers, Authorization: `Bearer ${token}` },
+      headers,
       body: request.body,
       signal,
       cache: "no-store",
@@ -60,6 +61,19 @@ export async function open(request, signal, token = session.get().token) {
     signOut("The server no longer takes this token: it was revoked, or has expired.");
   }
   throw new ApiError(response.status, message);
+}
+
+// headersOf refuses what no header can hold, which fetch would take for a failed network.
+function headersOf(fields) {
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(fields)) {
+    try {
+      headers.set(name, value);
+    } catch {
+      throw new ApiError(400, `the header ${name} has a name or characters that HTTP does not know`);
+    }
+  }
+  return headers;
 }
 
 async function reason(response) {

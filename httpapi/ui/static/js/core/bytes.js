@@ -20,14 +20,34 @@ export function textOf(bytes) {
   }
 }
 
-// prettyOf returns JSON with indents, or undefined when text is none.
+// prettyOf returns JSON with indents, or undefined when text is none. The text is laid out anew and
+// not made anew: a number with many digits, or a name that is there twice, stays what it was.
 export function prettyOf(text) {
-  if (text === undefined || !/^\s*[[{"]/.test(text)) return undefined;
+  if (text === undefined || !/^\s*[[{]/.test(text)) return undefined;
   try {
-    return JSON.stringify(JSON.parse(text), null, 2);
+    JSON.parse(text);
   } catch {
     return undefined;
   }
+  return layOut(text.match(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/g));
+}
+
+function layOut(tokens) {
+  const out = [];
+  let depth = 0;
+  const line = () => out.push("\n", "  ".repeat(depth));
+  tokens.forEach((token, i) => {
+    const opens = token === "{" || token === "[";
+    const closes = token === "}" || token === "]";
+    const empty = closes && (tokens[i - 1] === "{" || tokens[i - 1] === "[");
+    if (closes) depth--;
+    if (closes && !empty) line();
+    out.push(token === ":" ? ": " : token);
+    if (opens) depth++;
+    const next = tokens[i + 1];
+    if (token === "," || (opens && next !== "}" && next !== "]")) line();
+  });
+  return out.join("");
 }
 
 // hexOf is a dump of sixteen bytes a line: offset, bytes, and what of them is ASCII.

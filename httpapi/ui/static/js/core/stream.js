@@ -90,7 +90,7 @@ const sleep = (ms, signal) =>
 // true. It returns the stream's state: "off", "paused", "connecting", "live", "broken" or "refused".
 export function useEvents(query, onEvents, on = true) {
   const shown = useVisible();
-  const [state, setState] = useState("off");
+  const [state, setState] = useState(on ? "connecting" : "off");
   const latest = useRef(onEvents);
   latest.current = onEvents;
   const key = JSON.stringify(query);

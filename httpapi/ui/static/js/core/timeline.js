@@ -26,7 +26,7 @@ const makers = {
   ERROR: ended("warn"),
   DELIVERED: ended("good"),
   FAILED(steps, event, attempt, open) {
-    ended("bad")(steps, event, attempt, open);
+    if (attempt) ended("bad")(steps, event, attempt, open);
     steps.push({ kind: "end", time: event.time, tone: "bad", title: "Given up", text: "It went to the dead letter queue.", event });
   },
   RETRY(steps, event) {
@@ -45,7 +45,7 @@ const makers = {
 function ended(tone) {
   return (steps, event, attempt, open) => {
     if (!open) {
-      open = { kind: "attempt", attempt, time: event.time, title: `Attempt ${attempt}` };
+      open = { kind: "attempt", attempt, time: event.time, title: attempt ? `Attempt ${attempt}` : "Not attempted" };
       steps.push(open);
     }
     open.event = event;

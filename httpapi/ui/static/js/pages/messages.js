@@ -33,7 +33,8 @@ const filters = [
 ];
 
 export default function Messages({ path }) {
-  return path[0] ? html`<${Message} id=${path[0]} key=${path[0]} />` : html`<${List} />`;
+  const query = useFilters(filters);
+  return path[0] ? html`<${Message} id=${path[0]} key=${path[0]} />` : html`<${List} query=${query} key=${JSON.stringify(query)} />`;
 }
 
 const columns = [
@@ -60,21 +61,25 @@ const rowOf = (e) => ({
   took: e.tidemill?.timingMicros ? e.tidemill.timingMicros.total / 1000 : undefined,
 });
 
-function List() {
-  const query = useFilters(filters);
-  const key = JSON.stringify(query);
-  const list = useListing(query, key);
+// List is of one set of filters: with others it is made anew.
+function List({ query }) {
+  const list = useListing(query);
   const [live, setLive] = useState(true);
   const ended = Boolean(query.toDate && Number(query.toDate) < Date.now());
   const state = useEvents(streamOf(query), list.add, live && !ended);
+  useEffect(() => {
+    // When the stream begins, or begins again, what happened before it is asked for.
+    if (state === "live") list.latest();
+    else if (state !== "connecting" && state !== "paused" && list.rows.length === 0) list.latest();
+  }, [state]);
   return html`<div class="page-head"><h1>Messages</h1></div>
-    <${Filters} path=${["messages"]} filters=${filters} value=${query} key=${key}>
+    <${Filters} path=${["messages"]} filters=${filters} value=${query}>
       <${Live} state=${ended ? "off" : state} />
       <button type="button" class="button small" aria-pressed=${String(live)} onClick=${() => setLive(!live)}>Follow</button>
     <//>
-    ${list.error && html`<${Failure} error=${list.error} retry=${list.reload} />`}
+    ${list.error && html`<${Failure} error=${list.error} retry=${list.latest} />`}
     <section class="panel">
-      <${Rows} list=${list} filtered=${key !== "{}"} />
+      <${Rows} list=${list} filtered=${Object.keys(query).length > 0} />
     </section>`;
 }
 
@@ -101,7 +106,7 @@ function Rows({ list, filtered }) {
 
 // useListing holds the rows: a first page, older ones as they are asked for, and new ones on top.
 // While the list is read further down, new ones are held back, so that nothing moves.
-function useListing(query, key) {
+function useListing(query) {
   const [rows, setRows] = useState([]);
   const [cursor, setCursor] = useState();
   const [loading, setLoading] = useState(true);
@@ -109,6 +114,8 @@ function useListing(query, key) {
   const [held, setHeld] = useState([]);
   const top = useRef(true);
   const busy = useRef();
+  const shown = useRef(rows);
+  shown.current = rows;
 
   const fetchPage = useCallback(async (from) => {
     busy.current?.abort();
@@ -117,23 +124,19 @@ function useListing(query, key) {
     setLoading(true);
     try {
       const page = await send({ path: "/v2/logs", query: { ...query, count: pageSize, cursor: from } }, control.signal);
+      const found = page.events.map(rowOf);
+      const joins = !from && overlap(found, shown.current);
+      if (!joins) setCursor(page.cursor);
       setError(undefined);
-      setCursor(page.cursor);
-      const more = page.events.map(rowOf);
-      setRows((old) => merge(from ? old : [], more).slice(0, rowsMost));
+      setRows((old) => (from ? merge(old, found) : renew(old, found, joins)).slice(0, rowsMost));
     } catch (failed) {
       if (isAbort(failed)) return;
       setError(failed);
     }
     setLoading(false);
-  }, [key]);
+  }, []);
 
-  useEffect(() => {
-    setRows([]);
-    setHeld([]);
-    fetchPage();
-    return () => busy.current?.abort();
-  }, [fetchPage]);
+  useEffect(() => () => busy.current?.abort(), []);
 
   const release = useCallback(() => {
     if (held.length === 0) return;
@@ -143,7 +146,7 @@ function useListing(query, key) {
 
   return useMemo(() => ({
     rows, cursor, loading, error, held: held.length, release,
-    reload: () => fetchPage(),
+    latest: () => fetchPage(),
     more: () => cursor && !loading && !error && rows.length < rowsMost && fetchPage(cursor),
     setTop: (is) => {
       top.current = is;
@@ -155,6 +158,21 @@ function useListing(query, key) {
       else setHeld((old) => [...fresh, ...old].slice(0, heldMost));
     },
   }), [rows, cursor, loading, error, held, fetchPage, release]);
+}
+
+// overlap says whether a newest page reaches what is listed: else there may be a gap between them.
+function overlap(page, rows) {
+  const marks = new Set(rows.map((r) => r.mark));
+  return page.some((r) => marks.has(r.mark));
+}
+
+// renew puts a newest page into what is listed: below what the stream has brought meanwhile, and
+// above the rest if that joins.
+function renew(old, page, joins) {
+  const marks = new Set(page.map((r) => r.mark));
+  const rest = old.filter((r) => !marks.has(r.mark));
+  const newest = page[0]?.time ?? 0;
+  return [...rest.filter((r) => r.time > newest), ...page, ...(joins ? rest.filter((r) => r.time <= newest) : [])];
 }
 
 // merge puts two lists one behind the other, newest first; what both have stays once.
