@@ -23,8 +23,9 @@ func Backlog(ctx context.Context, o BacklogOptions) (report *Report, err error) 
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("bench backlog: %w", err)
 	}
-	d := &backlog{o: &o, bodies: newTextBodies(o.BodyBytes), procs: children{spawn: o.Spawn}}
-	defer func() { err = errors.Join(err, d.procs.stop()) }()
+	d := &backlog{o: &o, bodies: newTextBodies(o.BodyBytes)}
+	d.procs, ctx = newChildren(ctx, o.Spawn)
+	defer func() { err = d.procs.end(err) }()
 	// A side for each level's publishes, one for all backlogs, and two for Drain.
 	if d.gate, err = openGate(o.Hosts, len(o.Pending)+2, d.bodies); err != nil {
 		return nil, err
@@ -126,7 +127,10 @@ func (d *backlog) raise(ctx context.Context, id, pending int) (*level, error) {
 		return nil, err
 	}
 	began := time.Now()
-	if err := l.fill.run(ctx, pending, d.o.RequestTimeout); err != nil {
+	end := l.fill.follow(&d.o.Common, l.name, pending)
+	err = l.fill.run(ctx, pending, d.o.RequestTimeout)
+	end()
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", l.name, err)
 	}
 	d.o.Log.Info("filled", "pending", pending, "in", time.Since(began).String())
@@ -185,6 +189,7 @@ func (l *level) contender() contender {
 			return connect(ctx, c, l.addr, &d.o.Common, func(_ int, w *wire) operation { return l.publish(w, heads) })
 		},
 		finish:     l.drain,
+		counted:    l.ledger.arrived,
 		damaged:    d.gate.damaged,
 		duplicates: l.ledger.duplicates.Load,
 	}

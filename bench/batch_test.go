@@ -145,6 +145,7 @@ func quickBatch(f *pigeonholes) BatchOptions {
 }
 
 func TestBatch(t *testing.T) {
+	t.Parallel()
 	for _, deliver := range []bool{false, true} {
 		f := new(pigeonholes)
 		o := quickBatch(f)
@@ -168,6 +169,7 @@ func TestBatch(t *testing.T) {
 }
 
 func TestBatchFindsFaults(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		fault   *pigeonholes
 		deliver bool
@@ -181,6 +183,7 @@ func TestBatchFindsFaults(t *testing.T) {
 		"a refused server": {&pigeonholes{busy: 1 << 30}, false, ErrFailing},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			o := quickBatch(c.fault)
 			o.Deliver, o.DrainTimeout = c.deliver, 100*time.Millisecond
 			if _, err := Batch(t.Context(), o); !errors.Is(err, c.want) {

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
 func TestPublish(t *testing.T) {
+	t.Parallel()
 	f := &fake{delay: "7200s"}
 	o := PublishOptions{Common: quick(inProcess(f.serve), 2, 5), Delay: 2 * time.Hour}
 	r, err := Publish(t.Context(), o)
@@ -34,6 +36,7 @@ func TestPublish(t *testing.T) {
 }
 
 func TestDeliver(t *testing.T) {
+	t.Parallel()
 	f := &fake{deliver: true}
 	r, err := Deliver(t.Context(), DeliverOptions{Common: quick(inProcess(f.serve), 8), Hosts: 4})
 	if err != nil {
@@ -52,6 +55,7 @@ func TestDeliver(t *testing.T) {
 
 func checkRun(t *testing.T, run Run, names ...string) {
 	t.Helper()
+	run.Ratios = slices.DeleteFunc(slices.Clone(run.Ratios), func(q Ratio) bool { return q.What != "" })
 	if len(run.Sides) != len(names) || len(run.Ratios) != len(names)-1 {
 		t.Fatalf("%d sides, %d ratios", len(run.Sides), len(run.Ratios))
 	}
@@ -75,6 +79,7 @@ func checkRun(t *testing.T, run Run, names ...string) {
 }
 
 func TestDuplicatesAreCounted(t *testing.T) {
+	t.Parallel()
 	f := &fake{deliver: true, repeat: 3}
 	r, err := Deliver(t.Context(), DeliverOptions{Common: quick(inProcess(f.serve), 4), Hosts: 2})
 	if err != nil {
@@ -87,6 +92,7 @@ func TestDuplicatesAreCounted(t *testing.T) {
 }
 
 func TestFaultsFailTheRun(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name  string
 		fault *fake
@@ -98,6 +104,7 @@ func TestFaultsFailTheRun(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			o := DeliverOptions{Common: quick(inProcess(c.fault.serve), 4), Hosts: 2, DrainTimeout: 100 * time.Millisecond}
 			o.RequestTimeout = 3 * time.Second // so long is an arrival waited for, when all of the backlog is lost
 			_, err := Deliver(t.Context(), o)
@@ -114,6 +121,7 @@ func TestFaultsFailTheRun(t *testing.T) {
 }
 
 func TestCancelEndsTheRun(t *testing.T) {
+	t.Parallel()
 	f := &fake{deliver: true}
 	o := quick(inProcess(f.serve), 4)
 	o.Round = time.Hour
@@ -131,6 +139,7 @@ func TestCancelEndsTheRun(t *testing.T) {
 
 // The children are real processes here: the test binary plays them.
 func TestReexec(t *testing.T) {
+	t.Parallel()
 	parent := t.TempDir()
 	spawn := Reexec{RoleArgs: []string{"role"}, DataParent: parent, Env: []string{
 		childEnv + "=1",
@@ -155,6 +164,24 @@ func TestReexec(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(parent); len(left) != 0 {
 		t.Fatalf("left behind: %v", left)
+	}
+}
+
+// TestServerDies: a run whose server ends by itself ends with it, and says what it has said.
+func TestServerDies(t *testing.T) {
+	t.Parallel()
+	spawn := Reexec{
+		RoleArgs: []string{"role"}, ServeArgs: []string{"serve", "mortal"}, DataParent: t.TempDir(),
+		Env: []string{childEnv + "=1", "GORACE=atexit_sleep_ms=0"},
+	}
+	o := quick(spawn.Spawn, 4)
+	o.Round = time.Hour
+	_, err := Publish(t.Context(), PublishOptions{Common: o})
+	if !errors.Is(err, ErrDied) {
+		t.Fatalf("error %v, want %v", err, ErrDied)
+	}
+	if text := err.Error(); strings.Count(text, "the server ended with exit status 3: the last words") != 1 {
+		t.Fatalf("error %q", text)
 	}
 }
 

@@ -21,8 +21,8 @@ func Ceilings(ctx context.Context, o CeilingsOptions) (report *Report, err error
 	if err := diskCeilings(ctx, &o, report); err != nil {
 		return nil, err
 	}
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	echo, err := procs.start(ctx, RoleEcho)
 	if err != nil {
 		return nil, err

@@ -115,6 +115,7 @@ func TestCron(t *testing.T) {
 }
 
 func TestCronFindsFaults(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		fault *metronome
 		want  error
@@ -126,7 +127,7 @@ func TestCronFindsFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := quickCron(c.fault)
-			o.DrainTimeout = 50 * time.Millisecond
+			o.DrainTimeout = 500 * time.Millisecond
 			if _, err := Cron(t.Context(), o); !errors.Is(err, c.want) {
 				t.Errorf("error %v, want %v", err, c.want)
 			}

@@ -26,8 +26,8 @@ func Delayed(ctx context.Context, o DelayedOptions) (report *Report, err error) 
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("bench delayed: %w", err)
 	}
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	server, err := procs.server(ctx, o.Server)
 	if err != nil {
 		return nil, err
@@ -39,10 +39,10 @@ func Delayed(ctx context.Context, o DelayedOptions) (report *Report, err error) 
 	if l.addr, err = hostOf(server.URL); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
-	if l.sink, err = openSink(o.Hosts, len(o.Rates)+1, l.bodies); err != nil {
+	if err := l.openSink(); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, l.sink.close()) }()
+	defer func() { err = errors.Join(err, l.closeSink()) }()
 	report = newReport("delayed", "due/s", &o.Common)
 	if err := l.prepare(ctx, report); err != nil {
 		return nil, err
@@ -94,6 +94,8 @@ type delayed struct {
 	server     Server
 	addr       string
 	background int // messages a second
+	rec        *recorder
+	witness    *witness // both nil: nothing is recorded
 }
 
 // at is the side that publishes a number of messages a second.
@@ -105,6 +107,13 @@ func (d *delayed) at(id uint64, rate int) contender {
 	}
 	side := d.contender(name, id, l)
 	side.pid = d.server.PID
+	finish := side.finish
+	side.finish = func(ctx context.Context) error {
+		if err := finish(ctx); err != nil {
+			return err
+		}
+		return d.verify(ctx)
+	}
 	var beside *pacer
 	side.paced(rate, d.measured, func(ctx context.Context, c int, p *pacer) ([]operation, func()) {
 		ops, closeAll := d.connect(ctx, c, l, id, p, d.later)
@@ -176,6 +185,9 @@ func (d *delayed) produce(l *ledger, id uint64, w *wire, p *pacer, rng *rand.Ran
 		at := due(rng)
 		d.bodies.putAt(body, id, seq, at.at)
 		url := "http://" + d.sink.hosts[seq%uint64(len(d.sink.hosts))] + "/"
-		return l.settle(seq, w.post(publishHead(d.server, d.addr, url, d.o.BodyBytes, at.header...), body))
+		sent := d.sink.clock()
+		err = w.post(publishHead(d.server, d.addr, url, d.o.BodyBytes, at.header...), body)
+		d.promised(id, seq, sent, at.at, err)
+		return l.settle(seq, err)
 	}
 }

@@ -73,6 +73,7 @@ func quickDelayed(f *clockwork) DelayedOptions {
 }
 
 func TestDelayed(t *testing.T) {
+	t.Parallel()
 	f := new(clockwork)
 	r, err := Delayed(t.Context(), quickDelayed(f))
 	if err != nil {
@@ -95,6 +96,7 @@ func TestDelayed(t *testing.T) {
 
 // TestDelayedBesideALoad: the background is half of a peak that is measured before.
 func TestDelayedBesideALoad(t *testing.T) {
+	t.Parallel()
 	f := new(clockwork)
 	o := quickDelayed(f)
 	o.Background = Rate{Half: true}
@@ -111,8 +113,36 @@ func TestDelayedBesideALoad(t *testing.T) {
 	}
 }
 
+// TestDelayedIsRecorded: the recording says when each message was due, and verify holds it
+// against the arrival.
+func TestDelayedIsRecorded(t *testing.T) {
+	t.Parallel()
+	var recording strings.Builder
+	o := quickDelayed(new(clockwork))
+	o.Record = &recording
+	r, err := Delayed(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := VerifyRecording(strings.NewReader(recording.String()), VerifyOptions{})
+	if err != nil || v.Lanes != len(o.Rates) || int64(v.Published) < r.Runs[0].Sides[0].Messages {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	lines := strings.Split(recording.String(), "\n")
+	for i, line := range lines {
+		var lane, seq, sent, due, acked int64
+		if _, err := fmt.Sscanf(line, "p %d %d %d %d %d", &lane, &seq, &sent, &due, &acked); err == nil {
+			lines[i] = fmt.Sprintf("p %d %d %d %d %d", lane, seq, sent, due+60_000_000, acked)
+		}
+	}
+	if _, err := VerifyRecording(strings.NewReader(strings.Join(lines, "\n")), VerifyOptions{}); !errors.Is(err, ErrEarly) {
+		t.Fatalf("messages a minute before they are due: %v", err)
+	}
+}
+
 func TestEarlyFailsTheRun(t *testing.T) {
-	if _, err := Delayed(t.Context(), quickDelayed(&clockwork{early: 2 * time.Millisecond})); !errors.Is(err, ErrEarly) {
+	t.Parallel()
+	if _, err := Delayed(t.Context(), quickDelayed(&clockwork{early: 20 * time.Millisecond})); !errors.Is(err, ErrEarly) {
 		t.Fatalf("error %v, want %v", err, ErrEarly)
 	}
 }

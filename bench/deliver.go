@@ -17,13 +17,16 @@ import (
 //
 // With DeliverOptions.Rate server and relay are sent that many messages a second, and
 // latencies count from the moment at which each was to be sent (open loop): row 22.
+//
+// With DeliverOptions.Later a share of the messages is delayed beyond the run, and the
+// server is measured alone: what it writes for each byte of a body is row 16.
 func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("bench deliver: %w", err)
 	}
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	server, err := procs.server(ctx, o.Server)
 	if err != nil {
 		return nil, err
@@ -55,6 +58,11 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, d.more.close()) }()
+	if o.Disk != "" {
+		if d.echo, err = bareEcho(ctx, &procs, &o.Common, server.Token); err != nil {
+			return nil, err
+		}
+	}
 	report = newReport("deliver", "delivered/s", &o.Common)
 	if o.Rate.given() {
 		if err := d.measureRate(ctx, server, relay, report); err != nil {
@@ -62,12 +70,28 @@ func Deliver(ctx context.Context, o DeliverOptions) (report *Report, err error) 
 		}
 		return report, nil
 	}
+	measure := d.measure
+	if o.Later > 0 {
+		measure = d.measureLater
+	}
 	for _, c := range o.Concurrency {
-		if err := d.measure(ctx, c, server, relay, report); err != nil {
+		if err := measure(ctx, c, server, relay, report); err != nil {
 			return nil, err
 		}
 	}
 	return report, nil
+}
+
+// bareEcho is a side that is published to and only answers.
+func bareEcho(ctx context.Context, procs *children, o *Common, token string) (*contender, error) {
+	echo, err := procs.start(ctx, RoleEcho)
+	if err != nil {
+		return nil, err
+	}
+	echo.Token = token
+	publish := PublishOptions{Common: *o}.withDefaults()
+	side, err := publisher("echo", echo, &publish)
+	return &side, err
 }
 
 // delivery is what the sides of one Deliver share.
@@ -76,6 +100,7 @@ type delivery struct {
 	bodies *bodies
 	sink   *sink
 	more   extras
+	echo   *contender // with Common.Disk: what answering a publish costs alone; else nil
 }
 
 func (d *delivery) measure(ctx context.Context, c int, server, relay Server, report *Report) error {
@@ -91,11 +116,18 @@ func (d *delivery) measure(ctx context.Context, c int, server, relay Server, rep
 	}
 	sides[2] = d.direct("client", 2)
 	sides[0].runtime = d.more.runtime()
-	results, err := runRounds(ctx, &d.o.Common, c, d.more.sides(sides[:]))
+	all := d.more.sides(sides[:])
+	if d.echo != nil {
+		all = append(all, *d.echo)
+	}
+	results, err := runRounds(ctx, &d.o.Common, c, all)
 	if err != nil {
 		return err
 	}
 	report.add(c, results, [2]int{0, 1}, [2]int{0, 2})
+	if d.echo != nil {
+		report.addCPU(0, len(all)-1)
+	}
 	report.addWritten()
 	report.figures(sides[0].runtime.figures("message, publish and delivery")...)
 	return nil
@@ -200,6 +232,7 @@ func (d *delivery) contender(name string, id uint64, l *ledger) contender {
 			return nil
 		},
 		finish:     func(ctx context.Context) error { return d.drain(ctx, l) },
+		counted:    l.arrived,
 		damaged:    d.sink.damaged,
 		duplicates: l.duplicates.Load,
 	}

@@ -25,6 +25,9 @@
 //	tidemill bench soak      a mixed load, and what the server holds meanwhile
 //	tidemill bench ceilings  disk, checksums and HTTP of this machine, without a server
 //
+// tidemill bench --help has the commands that yield the rows of PERFORMANCE.md; make bench-full
+// runs them all.
+//
 // # What a number means
 //
 // Machines share their cores and a rate swings twofold between minutes, so a rate

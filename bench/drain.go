@@ -46,11 +46,17 @@ func (l *level) fillAndDrain(ctx context.Context, pending int) error {
 	}
 	l.fill = f
 	d.gate.ledgers[side].Store(f.ledger)
-	if err := f.run(ctx, pending, d.o.RequestTimeout); err != nil {
+	end := f.follow(&d.o.Common, l.name, pending)
+	err = f.run(ctx, pending, d.o.RequestTimeout)
+	end()
+	if err != nil {
 		return err
 	}
 	began := time.Now()
 	kept := int64((pending + drainKeeps - 1) / drainKeeps)
+	defer d.o.tell(func(time.Time) Progress {
+		return Progress{Side: l.name, Doing: "arrived", Done: f.ledger.settled.Load(), Total: int64(pending) - kept}
+	})()
 	if err := f.ledger.await(ctx, d.gate.damaged, d.o.DrainDelay+d.o.DrainTimeout, kept); err != nil {
 		return err
 	}

@@ -35,6 +35,12 @@ var (
 	// ErrFailing says that so many requests failed that the rates mean nothing.
 	ErrFailing = errors.New("too many requests failed")
 
+	// ErrTooFew says that what was to be measured was over before its round was.
+	ErrTooFew = errors.New("there was too little to measure")
+
+	// ErrDied says that a process ended which nobody had told to.
+	ErrDied = errors.New("a process of the run died")
+
 	// ErrNothingToDraw says that no report has a ratio.
 	ErrNothingToDraw = errors.New("no ratio is in these reports: there is nothing to draw")
 )

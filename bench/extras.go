@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// extras are what Common adds to Publish and Deliver: a side for the disk, and a look at
-// the server's runtime.
+// extras are what Common adds to Publish and Deliver: a side for the disk, in Deliver one for
+// a bare echo too, and a look at the server's runtime.
 type extras struct {
 	disk  *slab  // nil: no such side
 	admin string // "": no look

@@ -24,8 +24,8 @@ func Fair(ctx context.Context, o FairOptions) (report *Report, err error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("bench fair: %w", err)
 	}
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	server, err := procs.server(ctx, o.Server)
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (f *fair) side(name string, behind bool) contender {
 	})
 	side.finish = func(ctx context.Context) error {
 		if behind && f.sink.meter.Load().empty() {
-			return fmt.Errorf("%w: the backlog of %d messages was gone when the round began", ErrFailing, f.o.Backlog)
+			return fmt.Errorf("%w: the backlog of %d messages was gone when the round began: give it more", ErrTooFew, f.o.Backlog)
 		}
 		if behind {
 			f.left = append(f.left, float64(f.backlog.missing())/float64(f.o.Backlog))

@@ -14,6 +14,7 @@ func quickFair(f *fakeLine) FairOptions {
 }
 
 func TestFair(t *testing.T) {
+	t.Parallel()
 	for _, tenant := range []string{TenantKey, TenantQueue} {
 		o := quickFair(new(fakeLine))
 		o.Tenant = tenant
@@ -36,6 +37,7 @@ func TestFair(t *testing.T) {
 }
 
 func TestFairMissesWhatIsLost(t *testing.T) {
+	t.Parallel()
 	o := quickFair(&fakeLine{faults: fakeFaults{lose: 50}})
 	o.DrainTimeout = 200 * time.Millisecond
 	if _, err := Fair(t.Context(), o); !errors.Is(err, ErrLost) {

@@ -19,8 +19,8 @@ func Fanout(ctx context.Context, o FanoutOptions) (report *Report, err error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("bench fanout: %w", err)
 	}
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	server, err := procs.server(ctx, o.Server)
 	if err != nil {
 		return nil, err

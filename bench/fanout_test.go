@@ -12,6 +12,7 @@ func quickFanout(f *fakeLine) FanoutOptions {
 }
 
 func TestFanout(t *testing.T) {
+	t.Parallel()
 	f := new(fakeLine)
 	o := quickFanout(f)
 	o.Concurrency = []int{3, 5}
@@ -31,6 +32,7 @@ func TestFanout(t *testing.T) {
 }
 
 func TestFanoutFaults(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		faults fakeFaults
@@ -41,6 +43,7 @@ func TestFanoutFaults(t *testing.T) {
 		{"duplicates", fakeFaults{repeat: 10}, ErrTwice},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			o := quickFanout(&fakeLine{faults: c.faults})
 			if c.want == ErrLost {
 				o.DrainTimeout = 100 * time.Millisecond

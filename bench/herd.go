@@ -24,8 +24,8 @@ func Herd(ctx context.Context, o HerdOptions) (report *Report, err error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("bench herd: %w", err)
 	}
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	server, err := procs.server(ctx, o.Server)
 	if err != nil {
 		return nil, err

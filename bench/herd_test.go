@@ -8,8 +8,8 @@ import (
 )
 
 func quickHerd(f *pigeonholes) HerdOptions {
-	o := HerdOptions{Common: quick(inProcess(f.serve), 3), Messages: 450, Lead: 500 * time.Millisecond, Beside: 100, Hosts: 2}
-	o.Rounds, o.DrainTimeout = 1, 10*time.Second
+	o := HerdOptions{Common: quick(inProcess(f.serve), 3), Messages: 450, Lead: time.Second, Beside: 100, Hosts: 2}
+	o.Rounds, o.DrainTimeout = 1, 20*time.Second
 	return o
 }
 
@@ -36,6 +36,7 @@ func TestHerd(t *testing.T) {
 }
 
 func TestHerdFindsFaults(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		fault *pigeonholes
 		want  error
@@ -64,6 +65,7 @@ func TestHerdFindsFaults(t *testing.T) {
 // TestHerdInsists: a server that is busy for a moment is asked again, and no message is
 // too many for that.
 func TestHerdInsists(t *testing.T) {
+	t.Parallel()
 	h := &herd{o: &HerdOptions{Common: Common{RequestTimeout: time.Minute}}}
 	calls := 0
 	if err := h.insist(t.Context(), func() error {

@@ -26,8 +26,8 @@ func Hostile(ctx context.Context, o HostileOptions) (report *Report, err error) 
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("bench hostile: %w", err)
 	}
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	h := &hostility{o: &o, bodies: newBodies(o.BodyBytes)}
 	if h.server, err = procs.server(ctx, o.Server); err != nil {
 		return nil, err

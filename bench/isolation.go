@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,7 +31,8 @@ func Isolation(ctx context.Context, o IsolationOptions) (report *Report, err err
 		return nil, fmt.Errorf("bench isolation: %w", err)
 	}
 	d := &isolation{o: &o, bodies: newBodies(o.BodyBytes)}
-	defer func() { err = errors.Join(err, d.end()) }()
+	d.procs, ctx = newChildren(ctx, o.Spawn)
+	defer func() { err = d.procs.end(errors.Join(err, d.end())) }()
 	report = newReport("isolation", "delivered/s", &o.Common)
 	for _, rate := range []int{o.Rate, 0} {
 		if err := d.measure(ctx, rate, report); err != nil {
@@ -44,7 +46,8 @@ func Isolation(ctx context.Context, o IsolationOptions) (report *Report, err err
 type isolation struct {
 	o      *IsolationOptions
 	bodies *bodies
-	stage  *stage // of the round that runs; nil between rounds
+	procs  children // none: it has the run's context
+	stage  *stage   // of the round that runs; nil between rounds
 }
 
 // measure compares both sides at a rate, or in a closed loop if it is 0.
@@ -56,9 +59,10 @@ func (d *isolation) measure(ctx context.Context, rate int, report *Report) error
 	}
 	var held [2]Usage
 	var duplicates [2]int64
+	var refused [2][]float64
 	sides := make([]contender, 2)
 	for i, name := range []string{"all", "alone"} {
-		sides[i] = d.side(&sides[i], name == "all", rate, &held[i], &duplicates[i])
+		sides[i] = d.side(&sides[i], name == "all", rate, &held[i], &duplicates[i], &refused[i])
 		sides[i].name = name + suffix
 	}
 	results, err := runRounds(ctx, &d.o.Common, c, sides)
@@ -76,11 +80,14 @@ func (d *isolation) measure(ctx context.Context, rate int, report *Report) error
 			run.Ratios = append(run.Ratios, r)
 		}
 	}
+	for i := range refused {
+		report.figures(Figure{Name: sides[i].name + ": refused for now, and published again", Values: refused[i]})
+	}
 	return nil
 }
 
 // side is what self becomes: the healthy host with or without the others.
-func (d *isolation) side(self *contender, others bool, rate int, held *Usage, duplicates *int64) contender {
+func (d *isolation) side(self *contender, others bool, rate int, held *Usage, duplicates *int64, refused *[]float64) contender {
 	c := contender{
 		begin: func(ctx context.Context, m *meter) error {
 			if err := d.begin(ctx, others, rate); err != nil {
@@ -97,6 +104,7 @@ func (d *isolation) side(self *contender, others bool, rate int, held *Usage, du
 				*held = held.most(most)
 			}
 			d.stage.watch = nil
+			*refused = append(*refused, float64(d.stage.refused.Load()))
 			for _, l := range d.stage.ledgers {
 				*duplicates += l.duplicates.Load()
 			}
@@ -113,7 +121,7 @@ func (d *isolation) side(self *contender, others bool, rate int, held *Usage, du
 
 // begin starts a server and the hosts of a round.
 func (d *isolation) begin(ctx context.Context, others bool, rate int) (err error) {
-	s := &stage{o: d.o, bodies: d.bodies, procs: children{spawn: d.o.Spawn}}
+	s := &stage{o: d.o, bodies: d.bodies, procs: d.procs}
 	d.stage = s // end cleans up what there is of it
 	if s.server, err = s.procs.server(ctx, Server{}); err != nil {
 		return err
@@ -159,6 +167,7 @@ type stage struct {
 	pacer   *pacer // nil in a closed loop
 	ledgers [kinds]*ledger
 	heads   [kinds][][]byte // of publishes, by host
+	refused atomic.Int64    // with a Retry-After
 }
 
 // prepare renders the requests. The bad hosts' messages are tried again so often
@@ -208,31 +217,46 @@ func (s *stage) producers(ctx context.Context, c, rate int) ([]operation, func()
 	}
 }
 
-// produce is a producer's operation: a message to each kind in turn.
+// produce is a producer's operation: a message to each kind in turn. One that the server
+// refuses for now is sent again when it says, and counts from its first moment.
 func (s *stage) produce(turn int, w *wire, p *pacer) operation {
 	body := s.bodies.blank()
+	later := postponed{refused: &s.refused}
 	return func(stop <-chan struct{}) error {
-		turn++
-		kind := turn % kinds
-		var moment time.Time
-		if p != nil {
-			var err error
-			if moment, err = p.wait(stop); err != nil {
-				return err
-			}
+		m, again, err := later.next(p == nil, stop)
+		if err == nil && !again {
+			turn++
+			m, err = s.owed(turn%kinds, p, stop)
 		}
-		l := s.ledgers[kind]
-		seq, err := l.open(stop)
 		if err != nil {
 			return err
 		}
-		from := s.bodies.elapsed()
-		if p != nil {
-			from = moment.Sub(s.bodies.begin)
+		s.bodies.putAt(body, uint64(m.kind), m.seq, m.from)
+		heads := s.heads[m.kind]
+		err = w.post(heads[m.seq%uint64(len(heads))], body)
+		if later.put(m, err) {
+			return nil
 		}
-		s.bodies.putAt(body, uint64(kind), seq, from)
-		return l.settle(seq, w.post(s.heads[kind][seq%uint64(len(s.heads[kind]))], body))
+		return s.ledgers[m.kind].settle(m.seq, err)
 	}
+}
+
+// owed is the next message to a kind: of the pacer's next moment, or of now without one.
+func (s *stage) owed(kind int, p *pacer, stop <-chan struct{}) (m owed, err error) {
+	var moment time.Time
+	if p != nil {
+		if moment, err = p.wait(stop); err != nil {
+			return owed{}, err
+		}
+	}
+	m.kind = kind
+	if m.seq, err = s.ledgers[kind].open(stop); err != nil {
+		return owed{}, err
+	}
+	if m.from = s.bodies.elapsed(); p != nil {
+		m.from = moment.Sub(s.bodies.begin)
+	}
+	return m, nil
 }
 
 // drain waits for the healthy host's messages and, if they are due, for the others'.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,9 @@ import (
 // each message on a goroutine of its own, so that no host can hold another up.
 type stubborn struct {
 	forget string // does not deliver to hosts with this prefix
+	busy   int64  // refuses every n-th publish for now; 0: none
+	rude   bool   // and does not say until when
+	count  atomic.Int64
 }
 
 func (f *stubborn) serve(ctx context.Context, ln net.Listener) error {
@@ -27,6 +31,13 @@ func (f *stubborn) serve(ctx context.Context, ln net.Listener) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	return serve(ctx, ln, func(in *fasthttp.RequestCtx) {
+		if f.busy > 0 && f.count.Add(1)%f.busy == 0 {
+			in.Error("busy", fasthttp.StatusServiceUnavailable)
+			if !f.rude {
+				in.Response.Header.Set("Retry-After", "0")
+			}
+			return
+		}
 		h := &in.Request.Header
 		target := strings.TrimPrefix(string(h.RequestURI()), publishPrefix)
 		later := len(h.Peek("Upstash-Delay")) > 0
@@ -60,12 +71,13 @@ func insist(ctx context.Context, clients *hostClients, target string, body []byt
 
 func quickIsolation(f *stubborn) IsolationOptions {
 	o := IsolationOptions{Common: quick(inProcess(f.serve), 8), Hosts: 2, Rate: 200}
-	o.Rounds, o.Slow, o.AttemptTimeout, o.RetryDelay = 2, 10*time.Millisecond, 200*time.Millisecond, 10*time.Millisecond
+	o.Rounds, o.Slow, o.AttemptTimeout, o.RetryDelay = 2, 10*time.Millisecond, 5*time.Second, 10*time.Millisecond
 	o.DrainTimeout = 20 * time.Second
 	return o
 }
 
 func TestIsolation(t *testing.T) {
+	t.Parallel()
 	r, err := Isolation(t.Context(), quickIsolation(new(stubborn)))
 	if err != nil {
 		t.Fatal(err)
@@ -102,20 +114,47 @@ func TestIsolation(t *testing.T) {
 	}
 }
 
+// TestIsolationInsists: a refusal with a Retry-After is no failure, and one without is.
+func TestIsolationInsists(t *testing.T) {
+	t.Parallel()
+	r, err := Isolation(t.Context(), quickIsolation(&stubborn{busy: 5}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := figure(t, &r.Runs[1], "all: refused for now"); len(got) != 2 || got[0] <= 0 {
+		t.Errorf("refused %v", got)
+	}
+	if s := r.Runs[1].Sides[0]; s.Failed != 0 || s.Messages == 0 {
+		t.Errorf("side %+v", s)
+	}
+	if _, err := Isolation(t.Context(), quickIsolation(&stubborn{busy: 5, rude: true})); !errors.Is(err, ErrFailing) {
+		t.Errorf("error %v, want %v", err, ErrFailing)
+	}
+}
+
 // What does not arrive at a host that was revived is lost, whatever its kind was.
 func TestIsolationMissesWhatIsLost(t *testing.T) {
 	for prefix, kind := range map[string]string{"127.1.0.": "dead", "127.2.0.": "black hole", "127.3.0.": "slow"} {
-		ln, err := net.Listen("tcp", prefix+"2:0")
-		if err != nil {
-			t.Skipf("this system has one loopback address only: %v", err)
-		}
-		ln.Close()
-		o := quickIsolation(&stubborn{forget: prefix})
-		o.DrainTimeout = 50 * time.Millisecond
-		if _, err := Isolation(t.Context(), o); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), kind) {
-			t.Errorf("%s: error %v", kind, err)
-		}
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			needLoopback(t, prefix)
+			o := quickIsolation(&stubborn{forget: prefix})
+			o.DrainTimeout = time.Second
+			if _, err := Isolation(t.Context(), o); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), kind) {
+				t.Errorf("error %v", err)
+			}
+		})
 	}
+}
+
+// needLoopback skips a test on systems with one loopback address.
+func needLoopback(t *testing.T, prefix string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", prefix+"2:0")
+	if err != nil {
+		t.Skipf("this system has one loopback address only: %v", err)
+	}
+	ln.Close()
 }
 
 func TestIsolationOptionsRefused(t *testing.T) {
@@ -137,6 +176,7 @@ func TestIsolationOptionsRefused(t *testing.T) {
 
 // TestCrowd: each kind behaves as it is called, until it is revived.
 func TestCrowd(t *testing.T) {
+	t.Parallel()
 	b := newBodies(100)
 	c, err := openCrowd([kindsAll]int{1, 2, 2, 2, 2, 2, 2}, time.Hour, 1000, b)
 	if err != nil {

@@ -149,6 +149,14 @@ func (l *ledger) release() {
 // missing is how many acknowledged messages have not arrived.
 func (l *ledger) missing() int64 { return l.acked.Load() - l.settled.Load() }
 
+// arrived is how many of those that were acknowledged have arrived, while that is waited for.
+func (l *ledger) arrived(phase int32) (done, total int64) {
+	if phase != phaseDrain {
+		return 0, 0
+	}
+	return l.settled.Load(), l.acked.Load()
+}
+
 // await waits until no more than the messages that were given up are missing, for a while.
 // It fails early when damaged does.
 func (l *ledger) await(ctx context.Context, damaged func() error, timeout time.Duration, givenUp int64) error {

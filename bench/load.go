@@ -33,6 +33,10 @@ type load struct {
 	processes      func() []int  // instead of pid, if there are several; may be nil
 	runtime        *goRuntime    // asked around what is measured; may be nil
 
+	// counted, if any, is how far a phase is that ends by a number of messages; total 0: this
+	// one does not. It is called by who follows the load.
+	counted func(phase int32) (done, total int64)
+
 	fail  failures
 	done  atomic.Int64              // operations that succeeded, the warm-up's included
 	phase atomic.Int32              // for who follows the load

@@ -69,7 +69,22 @@ func playServer(args []string) error {
 		return err
 	}
 	fmt.Printf("export QSTASH_TOKEN=%q\nData: %s\nServer is running at http://%s\n", "secret", args[2], ln.Addr())
+	if args[len(args)-1] == "mortal" {
+		return serve(ctx, ln, dieAt(100))
+	}
 	return ServeRelay(ctx, ln)
+}
+
+// dieAt answers so many requests; the next is the process's last.
+func dieAt(n int64) fasthttp.RequestHandler {
+	var count atomic.Int64
+	return func(req *fasthttp.RequestCtx) {
+		if count.Add(1) > n {
+			fmt.Fprintln(os.Stderr, "the last words")
+			os.Exit(3)
+		}
+		answerAccepted(req)
+	}
 }
 
 // inProcess is a Spawn for tests. server, if any, plays RoleServer.

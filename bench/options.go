@@ -52,7 +52,8 @@ type Common struct {
 	Runtime bool
 
 	// Disk, if any, is a directory on the server's disk: Publish and Deliver measure a
-	// further side there, one writer that makes blocks of 16 KiB durable.
+	// further side there, one writer that makes blocks of 16 KiB durable, and Deliver another,
+	// a bare fasthttp echo: a message's CPU time from publish to delivery is compared with it.
 	Disk string
 
 	// Log receives one line for each round. Default: nothing is logged.
@@ -117,6 +118,10 @@ type DeliverOptions struct {
 	// tells at GET /v2/keys; a wrong one fails the run with ErrSignature. It takes the
 	// harness some microseconds each. Default: none.
 	Verify int
+
+	// Later is the share of the messages, below 1, that are delayed by an hour to a week,
+	// which is beyond the run. Default: 0.
+	Later float64
 }
 
 // IsolationOptions are the options of Isolation. Of Common, Concurrency's first number
@@ -273,6 +278,8 @@ func (o DeliverOptions) validate() error {
 		return fmt.Errorf("%d hosts: want 1 to 250", o.Hosts)
 	case o.Backlog < 0 || o.DrainTimeout < 0 || o.Verify < 0:
 		return errors.New("backlog, drain timeout and verify must not be negative")
+	case !(o.Later >= 0 && o.Later < 1) || o.Later > 0 && o.Rate.given():
+		return fmt.Errorf("a share of %g is delayed: want at least 0 and less than 1, and not with a rate", o.Later)
 	}
 	return errors.Join(o.Rate.validate(), o.Common.closedOnly(o.Rate), o.Common.validate())
 }

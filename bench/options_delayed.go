@@ -3,6 +3,7 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -30,6 +31,9 @@ type DelayedOptions struct {
 
 	// Hosts is as in DeliverOptions. Default: 32.
 	Hosts int
+
+	// Record is as in QueuesOptions. Messages of Background are not recorded.
+	Record io.Writer
 
 	// DrainTimeout is as in DeliverOptions; it begins when the last message of a
 	// round is due. Default: 30s.

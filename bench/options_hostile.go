@@ -8,7 +8,7 @@ import (
 )
 
 // HostileOptions are the options of Hostile. Of Common, Concurrency's first number is the
-// producers (default 64), a round lasts 2.5s by default after a warm-up of 1s, and there
+// producers (default 64), a round lasts 2.5s by default after a warm-up as long, 1s at most, and there
 // are 3 of each side.
 type HostileOptions struct {
 	Common
@@ -69,7 +69,7 @@ func (o HostileOptions) withDefaults() HostileOptions {
 	}
 	orDefault(&o.Rounds, 3)
 	orDefault(&o.Round, 2500*time.Millisecond)
-	orDefault(&o.WarmUp, time.Second)
+	orDefault(&o.WarmUp, min(o.Round, time.Second))
 	orDefault(&o.Hosts, 100)
 	orDefault(&o.Rate, 1000)
 	orDefault(&o.SlowAnswer, 2*time.Second)

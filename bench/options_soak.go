@@ -30,7 +30,7 @@ type SoakOptions struct {
 func (o SoakOptions) withDefaults() SoakOptions {
 	orDefault(&o.Rounds, 1)
 	orDefault(&o.Round, 30*time.Second)
-	orDefault(&o.WarmUp, time.Second)
+	orDefault(&o.WarmUp, min(o.Round, time.Second))
 	orDefault(&o.Rate, 500)
 	orDefault(&o.Delay, 2*time.Second)
 	orDefault(&o.Samples, 30)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -49,8 +48,8 @@ func overload(ctx context.Context, o *OverloadOptions, factor int) (run Run, err
 	}
 	defer func() { err = errors.Join(err, d.sink.close()) }()
 	d.sink.answer = o.Answer
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	server, err := procs.server(ctx, o.Server)
 	if err != nil {
 		return Run{}, err
@@ -246,9 +245,6 @@ func (s *storm) produce(ctx context.Context, connected *sync.WaitGroup, stop <-c
 	}
 }
 
-// refusals are the statuses of an overload. Each goes with a Retry-After.
-var refusals = []int{429, 503, 507}
-
 // offer sends one message. An error is a request that was neither accepted nor refused.
 func (s *storm) offer(w *wire, body []byte) error {
 	seq, err := s.ledger.open(nil)
@@ -259,12 +255,12 @@ func (s *storm) offer(w *wire, body []byte) error {
 	s.delivery.bodies.put(body, 1, seq)
 	begin := time.Now()
 	err = w.post(s.heads[seq%uint64(len(s.heads))], body)
-	no, ok := errors.AsType[*refusal](err)
+	_, later := asksLater(err)
 	switch {
 	case err == nil:
 		s.accepted.Load().record(seq, time.Since(begin))
 		s.ledger.ack(seq)
-	case ok && no.later && slices.Contains(refusals, no.status):
+	case later:
 		s.refused.record(seq, time.Since(begin))
 		err = s.ledger.refuse(seq)
 	default:

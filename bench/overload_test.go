@@ -51,11 +51,12 @@ func (f *choosy) serve(ctx context.Context, ln net.Listener) error {
 
 func quickOverload(f *choosy) OverloadOptions {
 	o := OverloadOptions{Common: quick(inProcess(f.serve), 16), Factors: []int{3}, Hosts: 2}
-	o.Round, o.Peak = 120*time.Millisecond, 20*time.Millisecond
+	o.Round, o.Peak = 200*time.Millisecond, 50*time.Millisecond
 	return o
 }
 
 func TestOverload(t *testing.T) {
+	t.Parallel()
 	f := &choosy{status: 429}
 	r, err := Overload(t.Context(), quickOverload(f))
 	if err != nil {
@@ -85,6 +86,7 @@ func TestOverload(t *testing.T) {
 }
 
 func TestOverloadFaults(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		fault *choosy
@@ -95,6 +97,7 @@ func TestOverloadFaults(t *testing.T) {
 		{"not an overload", &choosy{status: 500}, ErrFailing},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			if _, err := Overload(t.Context(), quickOverload(c.fault)); !errors.Is(err, c.want) {
 				t.Fatalf("error %v, want %v", err, c.want)
 			}

@@ -165,6 +165,7 @@ func TestTailKeepsTheEnd(t *testing.T) {
 // TestServeEndsBeforeItBegan: a role whose context has ended ends, also where the end comes
 // before fasthttp has taken the listener over.
 func TestServeEndsBeforeItBegan(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 200 {

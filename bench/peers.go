@@ -27,6 +27,8 @@ func Peers(ctx context.Context, o PeersOptions) (report *Report, err error) {
 		return nil, fmt.Errorf("bench peers: %w", err)
 	}
 	m := &matches{o: &o}
+	procs, run := newChildren(ctx, o.Spawn)
+	m.procs = procs
 	defer func() { err = errors.Join(err, m.stop()) }()
 	report = newReport("peers", "messages/s", &o.Common)
 	if report.Peers, err = m.start(ctx, chosen); err != nil {
@@ -35,7 +37,7 @@ func Peers(ctx context.Context, o PeersOptions) (report *Report, err error) {
 	if len(m.rivals) == 0 {
 		return report, ErrNoPeer
 	}
-	m.procs.spawn = o.Spawn
+	ctx = run // the peers, which end after the children, have the outer one
 	if m.server, err = m.procs.server(ctx, o.Server); err != nil {
 		return nil, err
 	}
@@ -90,7 +92,7 @@ func (m *matches) start(ctx context.Context, chosen []peer) ([]PeerInfo, error) 
 
 // stop ends everything: the bridges and the server before the peers.
 func (m *matches) stop() error {
-	err := m.procs.stop()
+	err := m.procs.end(nil)
 	for _, r := range m.rivals {
 		err = errors.Join(err, r.stop())
 	}

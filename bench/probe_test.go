@@ -10,8 +10,9 @@ import (
 // TestProbe: a probe publishes at its rate when it is told to, one load at a time, and ends
 // its load when it ends.
 func TestProbe(t *testing.T) {
+	t.Parallel()
 	f := &fake{delay: "86400s"}
-	procs := children{spawn: inProcess(f.serve)}
+	procs, _ := newChildren(t.Context(), inProcess(f.serve))
 	defer func() {
 		if err := procs.stop(); err != nil {
 			t.Error(err)
@@ -58,8 +59,9 @@ func TestProbe(t *testing.T) {
 
 // TestProbeRefuses: what is no order, and publishes that fail.
 func TestProbeRefuses(t *testing.T) {
+	t.Parallel()
 	f := &fake{refuse: true, delay: "86400s"}
-	procs := children{spawn: inProcess(f.serve)}
+	procs, _ := newChildren(t.Context(), inProcess(f.serve))
 	defer func() {
 		if err := procs.stop(); err != nil {
 			t.Error(err)

@@ -87,6 +87,9 @@ func (f *follower) look(now time.Time) Progress {
 	phase := f.load.phase.Load()
 	f.at.Doing = phaseNames[phase]
 	f.at.Failed = f.load.fail.count.Load()
+	if f.load.counted != nil {
+		f.at.Done, f.at.Total = f.load.counted(phase)
+	}
 	begin := f.load.began.Load()
 	if begin == nil || phase != phaseMeasure { // what the last look saw stands
 		return f.at

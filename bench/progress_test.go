@@ -10,6 +10,7 @@ import (
 )
 
 func TestFollower(t *testing.T) {
+	t.Parallel()
 	l := load{meter: newMeter(), length: 2 * time.Second}
 	f := follower{load: &l, at: Progress{Side: "server", Steps: 4}}
 	start := time.Now()
@@ -34,8 +35,9 @@ func TestFollower(t *testing.T) {
 	if p = f.look(start.Add(time.Second)); p.Rate != 200 {
 		t.Fatalf("the rate since the last look: %+v", p)
 	}
+	l.counted = func(phase int32) (int64, int64) { return int64(phase), 7 }
 	l.phase.Store(phaseDrain)
-	if p = f.look(start.Add(time.Hour)); p.Doing != "draining" || p.Rate != 200 || p.Elapsed != time.Second {
+	if p = f.look(start.Add(time.Hour)); p.Doing != "draining" || p.Done != int64(phaseDrain) || p.Total != 7 || p.Rate != 200 || p.Elapsed != time.Second {
 		t.Fatalf("what the last look saw does not stand: %+v", p)
 	}
 }
@@ -54,6 +56,7 @@ func TestGlanceFindsAShard(t *testing.T) {
 
 // A run tells how far it is, from the beginning of each round.
 func TestProgressOfARun(t *testing.T) {
+	t.Parallel()
 	f := &fake{deliver: true}
 	o := quick(inProcess(f.serve), 4)
 	o.Rounds = 1
@@ -80,6 +83,7 @@ func TestProgressOfARun(t *testing.T) {
 // A server that goes on writing is waited for, as long as was said, and one that writes
 // nothing for a moment.
 func TestSettle(t *testing.T) {
+	t.Parallel()
 	if _, ok := writtenBytes(os.Getpid()); !ok {
 		t.Skip("no /proc/self/io")
 	}

@@ -20,8 +20,8 @@ func Publish(ctx context.Context, o PublishOptions) (report *Report, err error) 
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("bench publish: %w", err)
 	}
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	server, err := procs.server(ctx, o.Server)
 	if err != nil {
 		return nil, err
@@ -61,6 +61,7 @@ func Publish(ctx context.Context, o PublishOptions) (report *Report, err error) 
 			return nil, err
 		}
 		report.add(c, results, [2]int{0, 1})
+		report.addCPU(0, 1)
 		report.addWritten()
 		report.figures(sides[0].runtime.figures("publish")...)
 	}
@@ -115,13 +116,4 @@ func closeWires(wires []*wire) {
 	for _, w := range wires {
 		w.close()
 	}
-}
-
-// stop ends all children, the youngest first.
-func (c *children) stop() error {
-	var err error
-	for i := len(c.all) - 1; i >= 0; i-- {
-		err = errors.Join(err, c.all[i].Stop())
-	}
-	return err
 }

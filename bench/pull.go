@@ -25,8 +25,8 @@ func Pull(ctx context.Context, o PullOptions) (report *Report, err error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("bench pull: %w", err)
 	}
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	server, err := procs.server(ctx, o.Server)
 	if err != nil {
 		return nil, err

@@ -95,10 +95,11 @@ func (q *fakeQueue) receive(req *fasthttp.RequestCtx) {
 }
 
 func pullQuick(q *fakeQueue) PullOptions {
-	return PullOptions{Common: quick(inProcess(q.serve), 2), Depth: 500, DrainTimeout: 100 * time.Millisecond}
+	return PullOptions{Common: quick(inProcess(q.serve), 2), Depth: 500, DrainTimeout: 5 * time.Second}
 }
 
 func TestPull(t *testing.T) {
+	t.Parallel()
 	report, err := Pull(t.Context(), pullQuick(&fakeQueue{}))
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +117,7 @@ func TestPull(t *testing.T) {
 
 // TestPullFindsFaults: what a server does wrong voids the run.
 func TestPullFindsFaults(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		queue *fakeQueue
 		want  error
@@ -124,6 +126,7 @@ func TestPullFindsFaults(t *testing.T) {
 		"few":    {&fakeQueue{few: true}, ErrFailing},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			if _, err := Pull(t.Context(), pullQuick(tt.queue)); !errors.Is(err, tt.want) {
 				t.Errorf("%v, want %v", err, tt.want)
 			}
@@ -147,6 +150,7 @@ func TestPullLedger(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			q := tt.queue
 			o := pullQuick(q).withDefaults()
+			o.DrainTimeout = 100 * time.Millisecond
 			child, err := o.Spawn(t.Context(), RoleServer)
 			if err != nil {
 				t.Fatal(err)

@@ -12,6 +12,7 @@ func quickQueues(f *fakeLine) QueuesOptions {
 }
 
 func TestQueues(t *testing.T) {
+	t.Parallel()
 	for _, parallelism := range []int{1, 3} {
 		o := quickQueues(new(fakeLine))
 		o.Parallelism = parallelism
@@ -34,6 +35,7 @@ func TestQueues(t *testing.T) {
 }
 
 func TestQueuesFaults(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		faults fakeFaults
@@ -44,6 +46,7 @@ func TestQueuesFaults(t *testing.T) {
 		{"duplicates", fakeFaults{repeat: 10}, ErrTwice},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			o := quickQueues(&fakeLine{faults: c.faults})
 			o.DrainTimeout = 5 * time.Second
 			if c.want == ErrLost {
@@ -58,6 +61,7 @@ func TestQueuesFaults(t *testing.T) {
 
 // TestQueuesAreRemoved: a server that is somebody else's is left as it was.
 func TestQueuesAreRemoved(t *testing.T) {
+	t.Parallel()
 	f := new(fakeLine)
 	child, err := inProcess(f.serve)(t.Context(), RoleServer)
 	if err != nil {

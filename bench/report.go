@@ -171,6 +171,16 @@ func (r *Report) add(c int, sides []Side, pairs ...[2]int) {
 	r.Runs = append(r.Runs, run)
 }
 
+// addCPU adds to the newest run what two sides cost for each message, where that is known
+// (row 10): the ratio that neighbours disturb least.
+func (r *Report) addCPU(of, over int) {
+	run := &r.Runs[len(r.Runs)-1]
+	a, b := &run.Sides[of], &run.Sides[over]
+	if a.CPU > 0 && b.CPU > 0 {
+		run.Ratios = append(run.Ratios, ratio("CPU per message", a, b, func(r Round) float64 { return float64(r.CPU) }))
+	}
+}
+
 // figures adds to what the last comparison tells.
 func (r *Report) figures(all ...Figure) {
 	run := &r.Runs[len(r.Runs)-1]

@@ -101,6 +101,10 @@ func TestRatioOfNothing(t *testing.T) {
 	}
 	r := testReport()
 	r.Runs[0].Ratios = []Ratio{ratio("CPU", cpu(1, 1), cpu(0, 0), value)}
+	r.Runs[0].Sides[0].CPU, r.Runs[0].Sides[1].CPU = 0, time.Microsecond
+	if r.addCPU(0, 1); len(r.Runs[0].Ratios) != 1 {
+		t.Errorf("a ratio of what is not known: %+v", r.Runs[0].Ratios[1:])
+	}
 	if got := r.Runs[0].Ratios[0].text(); got != "not known" {
 		t.Error(got)
 	}
@@ -222,6 +226,7 @@ func TestReadReportsOfADirectory(t *testing.T) {
 
 // A run says where it was made, what it cost each process, and how long it took.
 func TestRunsAreDescribed(t *testing.T) {
+	t.Parallel()
 	f := &fake{deliver: true}
 	o := DeliverOptions{Common: quick(inProcess(f.serve), 4), Hosts: 2}
 	o.Setting = Setting{Machine: "box", Build: "v1", Fsync: "always", Data: "."}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -62,17 +63,20 @@ type crash struct {
 	bodies  *bodies
 	gate    *gate
 	run     load // before the kill
+	filled  atomic.Pointer[fill]
 	procs   children
 	ledgers [restartSides]*ledger
 }
 
 func restartRound(ctx context.Context, o *RestartOptions, found *restarted, at Progress) (err error) {
-	d := &crash{o: o, bodies: newTextBodies(o.BodyBytes), procs: children{spawn: o.Spawn}}
+	d := &crash{o: o, bodies: newTextBodies(o.BodyBytes)}
+	d.procs, ctx = newChildren(ctx, o.Spawn)
 	if d.gate, err = openGate(o.Hosts, restartSides, d.bodies); err != nil {
-		return err
+		return d.procs.end(err)
 	}
-	defer func() { err = errors.Join(err, d.procs.stop(), d.gate.close()) }()
+	defer func() { err = errors.Join(d.procs.end(err), d.gate.close()) }()
 	d.run.meter, d.run.length, d.run.patience, d.run.damaged = newMeter(), o.Round, o.RequestTimeout, d.gate.damaged
+	d.run.counted = func(phase int32) (done, total int64) { return d.progress(phase, found.pending) }
 	defer o.follow(&d.run, at)()
 	server, err := d.procs.start(ctx, RoleServer)
 	if err != nil {
@@ -99,7 +103,20 @@ func (d *crash) fill(ctx context.Context, s Server, pending int) (*fill, error) 
 	for i, l := range d.ledgers {
 		d.gate.ledgers[i].Store(l)
 	}
+	d.filled.Store(f)
 	return f, f.run(ctx, pending, d.o.RequestTimeout)
+}
+
+// progress is that of the fill, and after the kill that of what is due at once.
+func (d *crash) progress(phase int32, pending int) (done, total int64) {
+	f := d.filled.Load()
+	switch {
+	case f == nil:
+		return 0, 0
+	case phase == phasePrepare:
+		return f.ledger.acked.Load(), int64(pending)
+	}
+	return d.ledgers[restartNow].arrived(phase) // stored before the fill
 }
 
 // load publishes for a while and kills the server among that.

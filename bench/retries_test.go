@@ -76,6 +76,7 @@ func quickRetries(f *persistent) RetriesOptions {
 }
 
 func TestRetries(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{OutageStatus, OutageRefuse} {
 		o := quickRetries(new(persistent))
 		o.Kind, o.Rounds = kind, 2
@@ -105,6 +106,7 @@ func positive(v float64) bool { return v > 0 }
 func zero(v float64) bool     { return v == 0 }
 
 func TestRetriesFindsFaults(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		fault *persistent
 		want  error
@@ -114,6 +116,7 @@ func TestRetriesFindsFaults(t *testing.T) {
 		"does not count": {&persistent{silent: true}, ErrRetries},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			o := quickRetries(c.fault)
 			if c.fault.weary {
 				o.DrainTimeout = 300 * time.Millisecond
@@ -131,6 +134,7 @@ func TestRetriesFindsFaults(t *testing.T) {
 
 // TestOutageLooksAtAttempts: each attempt is compared with what the message asked for.
 func TestOutageLooksAtAttempts(t *testing.T) {
+	t.Parallel()
 	const delay = 100 * time.Millisecond
 	for name, c := range map[string]struct {
 		retried string

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -36,6 +35,9 @@ type contender struct {
 	// until, if any, is asked when the length of a round has passed: it goes on until
 	// there is no more to wait for.
 	until func() (more bool)
+
+	// counted, if any, is as in load.
+	counted func(phase int32) (done, total int64)
 
 	// damaged, if any, is why what was measured is void.
 	damaged func() error
@@ -91,7 +93,7 @@ func runRounds(ctx context.Context, o *Common, c int, sides []contender) ([]Side
 func (t *tally) round(ctx context.Context, o *Common, s *contender, at Progress) error {
 	l := load{
 		warmUp: o.WarmUp, length: o.Round, patience: o.RequestTimeout,
-		meter: newMeter(), acks: s.acks, damaged: s.damaged, until: s.until,
+		meter: newMeter(), acks: s.acks, damaged: s.damaged, until: s.until, counted: s.counted,
 	}
 	defer o.follow(&l, at)()
 	if s.begin != nil {
@@ -224,47 +226,4 @@ func hostOf(raw string) (string, error) {
 		return u.Host + ":80", nil
 	}
 	return u.Host, nil
-}
-
-// children are the processes of a run.
-type children struct {
-	spawn Spawn
-	all   []*Child
-}
-
-func (c *children) start(ctx context.Context, role Role) (Server, error) {
-	child, err := c.spawn(ctx, role)
-	if err != nil {
-		return Server{}, err
-	}
-	c.all = append(c.all, child)
-	return child.Server, nil
-}
-
-// server is the one given, or one that is started now.
-func (c *children) server(ctx context.Context, given Server) (Server, error) {
-	if given.URL != "" {
-		return given, nil
-	}
-	return c.start(ctx, RoleServer)
-}
-
-// kill ends the youngest child as a crash does.
-func (c *children) kill() error {
-	child := c.all[len(c.all)-1]
-	if child.life == nil {
-		return errors.New("this Spawn cannot kill a server")
-	}
-	return child.life.Kill()
-}
-
-// again starts the youngest child, which was killed, on the data that it has left.
-func (c *children) again(ctx context.Context) (*Child, error) {
-	last := &c.all[len(c.all)-1]
-	child, err := (*last).life.Start(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("start it again: %w", err)
-	}
-	*last = child
-	return child, nil
 }

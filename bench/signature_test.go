@@ -86,6 +86,7 @@ func (f *signer) serve(ctx context.Context, ln net.Listener) error {
 }
 
 func TestDeliverChecksSignatures(t *testing.T) {
+	t.Parallel()
 	f := &signer{key: "sig_1"}
 	o := DeliverOptions{Common: quick(inProcess(f.serve), 4), Hosts: 2, Verify: 3}
 	r, err := Deliver(t.Context(), o)

@@ -15,8 +15,8 @@ func Single(ctx context.Context, o SingleOptions) (report *Report, err error) {
 	if err := o.PublishOptions.validate(); err != nil {
 		return nil, fmt.Errorf("bench single: %w", err)
 	}
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	server, err := procs.server(ctx, o.Server)
 	if err != nil {
 		return nil, err

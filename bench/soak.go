@@ -23,8 +23,8 @@ func Soak(ctx context.Context, o SoakOptions) (report *Report, err error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("bench soak: %w", err)
 	}
-	procs := children{spawn: o.Spawn}
-	defer func() { err = errors.Join(err, procs.stop()) }()
+	procs, ctx := newChildren(ctx, o.Spawn)
+	defer func() { err = procs.end(err) }()
 	server, err := procs.server(ctx, o.Server)
 	if err != nil {
 		return nil, err
@@ -126,6 +126,7 @@ func (d *soak) contender() contender {
 			d.unwatch()
 			return errors.Join(d.err, d.drain(ctx))
 		},
+		counted:    d.sink.arrived,
 		damaged:    d.sink.damaged,
 		duplicates: d.sink.duplicates,
 	}

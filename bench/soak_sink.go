@@ -112,6 +112,15 @@ func (k *soakSink) missing() (what string, n int64) {
 	return strings.TrimPrefix(what, ", "), n
 }
 
+// arrived is as a ledger's, of all kinds.
+func (k *soakSink) arrived(phase int32) (done, total int64) {
+	for _, l := range k.all {
+		d, t := l.arrived(phase)
+		done, total = done+d, total+t
+	}
+	return done, total
+}
+
 func (k *soakSink) duplicates() (n int64) {
 	for _, l := range k.all {
 		n += l.duplicates.Load()

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -40,6 +41,11 @@ type Life struct {
 	// Start starts it again on the same data, after a Kill. The child that it returns
 	// has taken them over, and is the one to be stopped.
 	Start func(ctx context.Context) (*Child, error)
+
+	// Ended waits until the process has ended, and says how: with its status and the end of
+	// what it has logged, or nil if it was told to end. What it has said Child.Stop does not
+	// say again. It is called once, by a goroutine of its own; nil if that cannot be known.
+	Ended func() error
 
 	// Said returns the end of what it has logged so far, 4 KiB at most.
 	Said func() string
@@ -167,7 +173,7 @@ func (r Reexec) start(ctx context.Context, role Role, path string, args []string
 		return nil, errors.Join(err, p.stop())
 	}
 	server.PID = p.cmd.Process.Pid
-	return NewChild(server, p.stop).WithLife(Life{Kill: p.kill, Said: p.stderr.String}), nil
+	return NewChild(server, p.stop).WithLife(Life{Kill: p.kill, Ended: p.ended, Said: p.stderr.String}), nil
 }
 
 // process is a child and the goroutine that reads its output and waits for it.
@@ -177,6 +183,8 @@ type process struct {
 	stdin  io.Closer
 	stderr tail
 	killed bool          // by kill
+	told   atomic.Bool   // to end
+	known  atomic.Bool   // how it ended, by who called ended
 	done   chan struct{} // closed when it has ended
 	err    error         // valid then
 }
@@ -220,6 +228,7 @@ func (p *process) await(ctx context.Context, ready <-chan Server) (Server, error
 
 // stop asks the child to end, and kills it when it does not.
 func (p *process) stop() error {
+	p.told.Store(true)
 	p.stdin.Close() // a role ends at the end of its input
 	if p.role == RoleServer {
 		// Fails only if it has ended already, which done tells.
@@ -233,15 +242,31 @@ func (p *process) stop() error {
 		_ = p.cmd.Process.Kill()
 		<-p.done
 	}
-	if p.err != nil && !p.killed {
-		return fmt.Errorf("the %s ended with %w: %s", p.role, p.err, p.stderr.String())
+	if p.err != nil && !p.killed && !p.known.Load() {
+		return p.exit()
 	}
 	return nil
+}
+
+// exit is how it ended, with its last lines.
+func (p *process) exit() error {
+	return fmt.Errorf("the %s ended with %v: %s", p.role, p.cmd.ProcessState, p.stderr.String())
+}
+
+// ended is Life.Ended.
+func (p *process) ended() error {
+	<-p.done
+	if p.told.Load() {
+		return nil
+	}
+	p.known.Store(true)
+	return p.exit()
 }
 
 // kill ends the child as a crash does. It must not run beside stop.
 func (p *process) kill() error {
 	p.killed = true
+	p.told.Store(true)
 	if err := p.cmd.Process.Kill(); err != nil {
 		return fmt.Errorf("kill the %s: %w: %s", p.role, err, p.stderr.String())
 	}

@@ -20,7 +20,7 @@ func figure(t *testing.T, run *Run, part string) []float64 {
 
 func quickRestart(k *keeper) RestartOptions {
 	o := RestartOptions{Common: quick(k.spawn(nil), 4), Pending: []int{0, 150}, Hosts: 2}
-	o.Rounds, o.DrainTimeout = 1, 5*time.Second
+	o.Rounds, o.DrainTimeout = 1, 20*time.Second
 	return o
 }
 
@@ -53,6 +53,7 @@ func TestRestart(t *testing.T) {
 }
 
 func TestRestartSeesFaults(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name  string
 		fault func(*keeper)
@@ -127,7 +128,7 @@ func quickBacklog(t *testing.T, fault func(*keeper)) BacklogOptions {
 	}
 	o := BacklogOptions{Common: quick(new(keeper).spawn(each), 4), Pending: []int{10, 250}, Hosts: 2}
 	o.Rounds, o.Round, o.Calm = 1, 20*time.Millisecond, 20*time.Millisecond
-	o.Drain, o.DrainDelay, o.Settle, o.DrainTimeout = true, 500*time.Millisecond, time.Millisecond, 5*time.Second
+	o.Drain, o.DrainDelay, o.Settle, o.DrainTimeout = true, 500*time.Millisecond, time.Millisecond, 20*time.Second
 	return o
 }
 
@@ -155,6 +156,7 @@ func TestBacklog(t *testing.T) {
 }
 
 func TestBacklogSeesFaults(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name  string
 		fault func(*keeper)
@@ -168,7 +170,7 @@ func TestBacklogSeesFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			o := quickBacklog(t, c.fault)
-			o.DrainTimeout = 50 * time.Millisecond
+			o.DrainTimeout = 500 * time.Millisecond
 			if _, err := Backlog(t.Context(), o); !errors.Is(err, c.want) {
 				t.Fatalf("error %v, want %v", err, c.want)
 			}
@@ -178,7 +180,7 @@ func TestBacklogSeesFaults(t *testing.T) {
 
 func quickSoak(k *keeper) SoakOptions {
 	o := SoakOptions{Common: quick(k.spawn(nil), 4), Hosts: 4, Rate: 200, Samples: 3}
-	o.Rounds, o.Round, o.DrainTimeout = 1, 150*time.Millisecond, 5*time.Second
+	o.Rounds, o.Round, o.DrainTimeout = 1, 150*time.Millisecond, 20*time.Second
 	o.Delay = 100 * time.Millisecond
 	return o
 }
@@ -200,6 +202,7 @@ func TestSoak(t *testing.T) {
 
 // TestSoakSeesFaults: what is lost is named by its kind.
 func TestSoakSeesFaults(t *testing.T) {
+	t.Parallel()
 	lost := func(at string) func(*keeper) { return func(k *keeper) { k.loseAt = at } }
 	cases := []struct {
 		name  string
@@ -293,7 +296,7 @@ func TestExtras(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := &r.Runs[0]
-	if len(run.Sides) != 3 || run.Sides[2].Name != "fdatasync-16KiB" || len(run.Ratios) != 1 {
+	if len(run.Sides) != 3 || run.Sides[2].Name != "fdatasync-16KiB" || len(run.Ratios) == 0 {
 		t.Fatalf("run %+v", run)
 	}
 	if v := figure(t, run, "heap allocations"); len(v) != o.Rounds || slices.Min(v) <= 0 {
@@ -305,6 +308,27 @@ func TestExtras(t *testing.T) {
 	o.Spawn = inProcess((&fake{}).serve)
 	if _, err := Publish(t.Context(), o); !errors.Is(err, errNoAdmin) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestDeliverBesideAnEcho: with a look at the disk, deliver has a bare echo beside it too.
+func TestDeliverBesideAnEcho(t *testing.T) {
+	t.Parallel()
+	o := DeliverOptions{Common: quick(inProcess((&fake{deliver: true}).serve), 4), Hosts: 2}
+	o.Disk = t.TempDir()
+	r, err := Deliver(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range r.Runs[0].Sides {
+		names = append(names, s.Name)
+		if s.Messages == 0 || s.Failed != 0 {
+			t.Errorf("side %+v", s)
+		}
+	}
+	if got := strings.Join(names, " "); got != "server relay client fdatasync-16KiB echo" {
+		t.Errorf("sides %s", got)
 	}
 }
 

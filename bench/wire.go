@@ -3,8 +3,10 @@ package bench
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +52,8 @@ func postHead(host, target string, bodyBytes int, headers ...string) []byte {
 // refusal is the error of a request that was answered with a status other than 2xx.
 type refusal struct {
 	status int
-	later  bool // it says when to try again
+	later  bool          // it says when to try again
+	after  time.Duration // which is so long from now, if it says that in seconds
 	text   string
 }
 
@@ -68,12 +71,27 @@ func (w *wire) post(head, body []byte) error {
 		w.close()
 	}
 	if status := w.resp.StatusCode(); status < 200 || status > 299 {
+		after := w.resp.Header.Peek("Retry-After")
+		seconds, _ := strconv.ParseUint(string(after), 10, 16) // of a date nothing is taken but that there is one
 		return &refusal{
-			status, len(w.resp.Header.Peek("Retry-After")) > 0,
-			fmt.Sprintf("%s answered %d: %.200s", w.addr, status, w.resp.Body()),
+			status: status, later: len(after) > 0, after: time.Duration(seconds) * time.Second,
+			text: fmt.Sprintf("%s answered %d: %.200s", w.addr, status, w.resp.Body()),
 		}
 	}
 	return nil
+}
+
+// refusals are the statuses of a server that has too much to do. Each goes with a Retry-After.
+var refusals = []int{429, 503, 507}
+
+// asksLater says after how long a server that refused a request asks for it again; ok is false
+// if the error is another one.
+func asksLater(err error) (after time.Duration, ok bool) {
+	no, ok := errors.AsType[*refusal](err)
+	if !ok || !no.later || !slices.Contains(refusals, no.status) {
+		return 0, false
+	}
+	return no.after, true
 }
 
 func (w *wire) exchange(head, body []byte) error {

@@ -15,6 +15,7 @@ type Client struct {
 	trust    atomic.Pointer[trust]
 	dialer   dialer
 	registry registry
+	origins  origins // of attempts
 	counters counters
 
 	maxResponse, maxConns atomic.Int64

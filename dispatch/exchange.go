@@ -141,7 +141,7 @@ func releaseExchange(x *exchange) {
 
 // run checks the request, finds the host's connections and makes the attempt.
 func (x *exchange) run() (err error) {
-	if x.t, err = parseURL(x.a.URL); err != nil {
+	if x.t, err = x.c.origins.parse(x.a.URL); err != nil {
 		return fail(Protocol, err, "%s", err)
 	}
 	if err = checkRequest(x.a); err != nil {

@@ -43,6 +43,25 @@ func (m *OriginMemo[V]) Put(rawURL string, v V) {
 	m.slot(origin).Store(&memoEntry[V]{origin, v})
 }
 
+// origins takes URLs apart and remembers what an origin comes to.
+type origins struct{ memo OriginMemo[target] }
+
+// parse is parseURL.
+func (o *origins) parse(rawURL string) (target, error) {
+	if t, ok := o.memo.Get(rawURL); ok {
+		t.uri = requestTarget(rawURL[len(originOf(rawURL)):])
+		return t, nil
+	}
+	t, err := parseURL(rawURL)
+	if err != nil {
+		return t, err
+	}
+	if alone, err := parseURL(strings.Clone(originOf(rawURL))); err == nil { // keeps nothing of rawURL
+		o.memo.Put(rawURL, alone)
+	}
+	return t, nil
+}
+
 func (m *OriginMemo[V]) slot(origin string) *atomic.Pointer[memoEntry[V]] {
 	return &m.slots[maphash.String(memoSeed, origin)%memoSlots]
 }

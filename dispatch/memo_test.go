@@ -22,17 +22,26 @@ func FuzzMemo(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		fresh, seen := mustPolicy(t, options), mustPolicy(t, options)
 		var keys OriginMemo[string]
+		var known origins
 		if i := strings.IndexAny(strings.TrimPrefix(strings.TrimPrefix(s, "http://"), "https://"), "/?"); i >= 0 {
 			other := originOf(s) + "/other"
 			if seen.CheckURL(other) == nil {
 				key, _ := HostKey(other)
 				keys.Put(other, key)
+				_, _ = known.parse(other)
 			}
 		}
 		want := fmt.Sprint(fresh.CheckURL(s))
 		for range 2 {
 			if got := fmt.Sprint(seen.CheckURL(s)); got != want {
 				t.Fatalf("%q: %s, by a policy that has seen nothing: %s", s, got, want)
+			}
+		}
+		wantTarget, wantErr := parseURL(s)
+		for range 2 {
+			got, err := known.parse(s)
+			if fmt.Sprint(err) != fmt.Sprint(wantErr) || err == nil && got != wantTarget {
+				t.Fatalf("%q: taken apart as %+v %v, want %+v %v", s, got, err, wantTarget, wantErr)
 			}
 		}
 		key, err := HostKey(s)

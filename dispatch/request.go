@@ -105,12 +105,36 @@ func isToken(s string) bool {
 // Outer white space is refused, because a receiver strips it and the delivered
 // value would not be the published one.
 func isFieldValue(s string) bool {
+	i := 0
+	for ; i+8 <= len(s); i += 8 { // signatures are long: eight bytes at a time
+		if mayControl(s[i:i+8]) && !visible(s[i:i+8]) {
+			return false
+		}
+	}
+	if !visible(s[i:]) {
+		return false
+	}
+	return s == "" || !isBlank(s[0]) && !isBlank(s[len(s)-1])
+}
+
+func visible(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return false
 		}
 	}
-	return s == "" || !isBlank(s[0]) && !isBlank(s[len(s)-1])
+	return true
+}
+
+// mayControl says whether one of the eight bytes of s is below a space or is DEL. The
+// tests are those of "Bit Twiddling Hacks" for a byte less than n and for a zero byte.
+func mayControl(s string) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	_ = s[7]
+	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	del := x ^ ones*0x7f
+	return ((x-ones*' ')&^x|(del-ones)&^del)&tops != 0
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }

@@ -48,10 +48,7 @@ func parseURL(raw string) (target, error) {
 	}
 	t.authority, t.uri = rest, "/"
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		t.authority, t.uri = rest[:i], rest[i:]
-		if t.uri[0] == '?' {
-			t.uri = "/" + t.uri
-		}
+		t.authority, t.uri = rest[:i], requestTarget(rest[i:])
 	}
 	if strings.IndexByte(t.authority, '@') >= 0 {
 		return t, errors.New("endpoint must not contain a user name or password, use a header instead")
@@ -64,6 +61,14 @@ func parseURL(raw string) (target, error) {
 		return t, err
 	}
 	return t, t.setHost(host)
+}
+
+// requestTarget returns what is asked for by what stands behind a URL's authority.
+func requestTarget(rest string) string {
+	if rest != "" && rest[0] == '/' {
+		return rest
+	}
+	return "/" + rest
 }
 
 func (t *target) cutScheme(raw string) (rest string, err error) {

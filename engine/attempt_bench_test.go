@@ -12,7 +12,14 @@ import (
 // BenchmarkAttempt measures what an attempt costs beside the wire: the message is read and
 // decoded, the request built and signed, the answer classified.
 func BenchmarkAttempt(b *testing.B) {
-	e, err := Open(Options{Dir: b.TempDir(), Wire: &plainWire{}})
+	for _, from := range []string{"memory", "log"} {
+		b.Run("from="+from, func(b *testing.B) { benchmarkAttempt(b, Options{noRecent: from == "log"}) })
+	}
+}
+
+func benchmarkAttempt(b *testing.B, o Options) {
+	o.Dir, o.Wire = b.TempDir(), &plainWire{}
+	e, err := Open(o)
 	if err != nil {
 		b.Fatal(err)
 	}

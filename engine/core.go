@@ -44,6 +44,7 @@ type core struct {
 	freeEntry uint32
 	bySeq     map[uint64]uint32
 	resident  int // entries that are not retiring
+	readied   int // messages that came up for their turn, ever
 
 	lanes        []lane
 	spilledLanes int // of them

@@ -163,10 +163,6 @@ func (e *Engine) onCommit(g *wal.Group) {
 	if g.Len() == 0 {
 		return
 	}
-	if !e.opts.noRecent {
-		g.Retain()
-		e.recent.push(g)
-	}
 	g.Retain()
 	e.coreLag.Add(int64(g.Buffer()))
 	e.inbox.push(event{kind: evGroup, group: g})

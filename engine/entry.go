@@ -164,6 +164,7 @@ func (c *core) makeReady(i uint32) {
 	}
 	e = &c.entries[i]
 	e.state = stReady
+	c.readied++
 	c.link(&c.lanes[e.lane].ready, i)
 	c.giveTurn(e.lane)
 }

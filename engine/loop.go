@@ -122,6 +122,7 @@ func (e *Engine) loop() {
 				e.core.adapt(wait, e.admission.pressed(e.wallMillis()))
 			}
 		}
+		readied := e.core.readied
 		more, err := e.core.step(e.wallMillis(), events)
 		if err != nil {
 			e.fatal(err)
@@ -130,6 +131,9 @@ func (e *Engine) loop() {
 		e.admission.observe(e.core.now, e.core.lateness(), len(e.core.out.starts))
 		for i := range events {
 			if g := events[i].group; g != nil {
+				if e.core.readied != readied && !e.opts.noRecent {
+					e.recent.push(g) // before the attempts of its messages start
+				}
 				e.coreLag.Add(-int64(g.Buffer()))
 				g.Release()
 			}

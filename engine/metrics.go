@@ -23,6 +23,7 @@ type tally struct {
 	lateness histogram.Durations
 	attempts [attemptStages]histogram.Durations
 	panics   atomic.Uint64
+	logReads atomic.Uint64 // attempts whose message was not at hand (recent.go)
 
 	batch    histogram.Durations // writing a batch of the index
 	applying atomic.Int64        // ns that the applier was at work
@@ -220,6 +221,7 @@ type Tally struct {
 	Dead                                [deadCount]uint64 // dead letters that were decided, by DeadReason
 
 	Redriven uint64 // dead letters that were published again
+	LogReads uint64 // attempts that read their message from the log, since it was not committed a moment ago
 
 	Panics uint64        // in attempts, recovered (P50); anything but 0 is a bug
 	Apply  time.Duration // that the applier was at work
@@ -242,7 +244,7 @@ func (e *Engine) Tally() Tally {
 		Accepted: t.accepted.Load(), Duplicates: t.duplicates.Load(),
 		Published: c.published.Load(), Callbacks: c.callbacks.Load(),
 		Delivered: c.delivered.Load(), Retried: c.retried.Load(), Ended: c.ended.Load(), Canceled: c.canceled.Load(),
-		Redriven: t.redriven.Load(), Panics: t.panics.Load(), Apply: time.Duration(t.applying.Load()),
+		Redriven: t.redriven.Load(), LogReads: t.logReads.Load(), Panics: t.panics.Load(), Apply: time.Duration(t.applying.Load()),
 		Append: t.append.Snapshot(), Durable: t.durable.Snapshot(), Permit: c.permit.Snapshot(), Flow: c.flow.Snapshot(),
 		Lateness: t.lateness.Snapshot(), Logged: c.logged.Snapshot(), Batch: t.batch.Snapshot(),
 	}

@@ -14,15 +14,17 @@ import (
 )
 
 // TestRecent: what was committed last is read from memory, as the log has it; what is
-// older is not, and memory is bounded.
+// older is not, and memory is bounded and used. A message too large to be kept takes the
+// place of none, nor does one that is not due.
 func TestRecent(t *testing.T) {
 	e := open(t, testOptions(vfs.NewMem(), &countWire{}))
 	chaos := rand.NewChaCha8([32]byte{}) // what can be compressed would all be in memory
 	var rows []record.Row
-	for i := range 60 {
-		body := make([]byte, 100<<10+i)
+	publish := func(size int, delay time.Duration) {
+		t.Helper()
+		body := make([]byte, size)
 		_, _ = chaos.Read(body)
-		r, err := e.Publish(&Publish{User: 1, URL: "http://h.example/", Body: body, Delay: time.Hour})
+		r, err := e.Publish(&Publish{User: 1, URL: "http://h.example/", Body: body, Delay: delay})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,28 +33,47 @@ func TestRecent(t *testing.T) {
 			t.Fatal(err)
 		}
 		rows = append(rows, record.Row{Pos: seq})
+		seen := make(chan struct{})
+		e.inbox.push(event{kind: evQuery, query: func(*core) { close(seen) }})
+		<-seen
 	}
-	buf, kept := []byte("before"), 0
-	for i := range rows {
-		p, ok := e.recent.read(&rows[i], buf)
-		if i == len(rows)-1 && !ok || i == 0 && ok {
-			t.Errorf("message %d of %d is in memory: %v", i, len(rows), ok)
+	check := func(newest bool) {
+		t.Helper()
+		kept, bytesKept := 0, 0
+		buf := []byte("before")
+		for i := range rows {
+			p, ok := e.recent.read(&rows[i], buf)
+			if i == len(rows)-1 && ok != newest {
+				t.Errorf("of %d messages the newest is in memory: %v", len(rows), ok)
+			}
+			if !ok {
+				continue
+			}
+			kept, bytesKept = kept+1, bytesKept+len(p)
+			want, err := e.log.Read(wal.LSN(rows[i].Pos), 0, nil)
+			if err != nil || !bytes.Equal(p, want) {
+				t.Fatalf("message %d: %d bytes, in the log %d, %v", i, len(p), len(want), err)
+			}
+			if _, ok := e.recent.read(&record.Row{Pos: rows[i].Pos + 8}, buf); ok {
+				t.Fatalf("a record stands behind message %d's address", i)
+			}
 		}
-		if !ok {
-			continue
-		}
-		kept++
-		want, err := e.log.Read(wal.LSN(rows[i].Pos), 0, nil)
-		if err != nil || !bytes.Equal(p, want) {
-			t.Fatalf("message %d: %d bytes, in the log %d, %v", i, len(p), len(want), err)
-		}
-		if _, ok := e.recent.read(&record.Row{Pos: rows[i].Pos + 8}, buf); ok {
-			t.Fatalf("a record stands behind message %d's address", i)
+		if bytesKept > recentMax || len(rows) > 60 && bytesKept < recentMax*3/4 {
+			t.Errorf("%d of %d messages are in memory, %d bytes", kept, len(rows), bytesKept)
 		}
 	}
-	if e.recent.bytes > recentMax || kept < 2 {
-		t.Errorf("%d messages in %d bytes of buffers", kept, e.recent.bytes)
+	for i := range 130 {
+		publish(1+(i*37%100)<<10, 0)
+		if i%26 == 25 {
+			check(true)
+		}
 	}
+	publish(recentMax/4, 0)
+	check(false)
+	publish(1, time.Hour)
+	check(false)
+	publish(1, 0)
+	check(true)
 }
 
 // echoWire answers with what it was sent, and a status that no retry follows.

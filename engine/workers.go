@@ -210,6 +210,7 @@ func (a *attempter) read(cmd *startCommand) (body []byte, err error) {
 	}
 	p, ok := a.e.recent.read(&cmd.row, a.record)
 	if !ok {
+		a.e.tally.logReads.Add(1)
 		if p, err = a.e.readMoved(&cmd.row, a.record); err != nil {
 			return nil, asReadError(err)
 		}

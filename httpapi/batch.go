@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
+	"sync"
 
 	"github.com/tidemill/tidemill/engine"
 )
@@ -19,23 +21,23 @@ func (x *exchange) batch() error {
 		return badRequest("the body must be a JSON array of messages")
 	}
 	defer func() { x.pub = publisher{} }() // its memory holds views of the body
-	var b batch
+	b := batches.Get().(*batch)
+	defer b.free()
 	for c.next(']') {
 		if len(b.items) == batchItemsMax {
 			return badRequest("a batch holds at most %d messages", batchItemsMax)
 		}
-		raw, fail := cutItem(&c)
-		if fail != nil {
-			return badRequest("message %d: %s", len(b.items), fail.text)
+		b.items = append(b.items, batchItem{})
+		if fail := b.items[len(b.items)-1].raw.cut(&c); fail != nil {
+			return badRequest("message %d: %s", len(b.items)-1, fail.text)
 		}
 		if !x.body.reserve(batchItemCost) {
 			return errBusy
 		}
-		b.items = append(b.items, batchItem{raw: raw})
 	}
-	x.prepare(&b)
-	x.publishAll(&b)
-	return x.answerBatch(&b)
+	x.prepare(b)
+	x.publishAll(b)
+	return x.answerBatch(b)
 }
 
 // batchItemCost is what an element takes of Options.InflightBytes beside its text: an
@@ -49,6 +51,26 @@ type batch struct {
 	ready     []engine.Publish  // of the items without a failure and without a cron, in order
 	schedules []engine.Schedule // of those with one
 	fields    []field           // of the item at hand
+}
+
+// batches holds the memory of calls of usual size.
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// batchPooledMax is how many items a batch may have had whose memory is kept: 640 bytes
+// for each item and its message.
+const batchPooledMax = 1 << 10
+
+// free forgets what the call was about and keeps the memory.
+func (b *batch) free() {
+	if len(b.items) > batchPooledMax {
+		return
+	}
+	clear(b.items)
+	clear(b.ready)
+	clear(b.schedules)
+	clear(b.fields[:cap(b.fields)]) // it was begun anew with each item
+	b.items, b.ready, b.schedules, b.fields = b.items[:0], b.ready[:0], b.schedules[:0], b.fields[:0]
+	batches.Put(b)
 }
 
 type batchItem struct {
@@ -88,18 +110,18 @@ func cutMembers(c *cursor, member func(name []byte) *[]byte) *failure {
 	return nil
 }
 
-// cutItem cuts one element.
-func cutItem(c *cursor) (it rawItem, fail *failure) {
+// cut cuts one element.
+func (it *rawItem) cut(c *cursor) *failure {
 	if fail := cutMembers(c, it.member); fail != nil {
-		return it, fail
+		return fail
 	}
 	switch {
 	case it.destination == nil || isNull(it.destination):
-		return it, badRequest("the destination is missing")
+		return badRequest("the destination is missing")
 	case it.destination[0] != '"':
-		return it, badRequest("the destination is not a string")
+		return badRequest("the destination is not a string")
 	}
-	return it, nil
+	return nil
 }
 
 func (it *rawItem) member(name []byte) *[]byte {
@@ -118,7 +140,7 @@ func (it *rawItem) member(name []byte) *[]byte {
 
 // prepare turns the items into messages.
 func (x *exchange) prepare(b *batch) {
-	b.ready = make([]engine.Publish, 0, len(b.items))
+	b.ready = slices.Grow(b.ready, len(b.items))
 	limits := x.bounds()
 	for i := range b.items {
 		it := &b.items[i]

@@ -4,68 +4,32 @@ import (
 	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
-
-	"github.com/valyala/fastjson"
 )
 
 // A batch's JSON is read without a tree: a tree of values costs a hundred bytes
-// for every digit of a hostile body. It is checked once, and then cut into raw
-// values by a cursor that may rely on its syntax. Strings are decoded in place,
+// for every digit of a hostile body. It is checked once (checkJSON), and then cut into
+// raw values by a cursor that may rely on its syntax. Strings are decoded in place,
 // since no escape is shorter than what it stands for.
 
 var errJSON = badRequest("the body is not valid JSON")
 
-// checkJSON says whether b is one valid JSON text nested at most jsonDepthMax
-// deep. The depth comes first: the validator is recursive. And it lets control
-// characters through in strings that hold an escape, so these are looked for here.
-func checkJSON(b []byte) *failure {
-	depth, control := scanJSON(b)
-	switch {
-	case depth > jsonDepthMax:
-		return badRequest("the body is nested deeper than %d levels of JSON", jsonDepthMax)
-	case control || fastjson.ValidateBytes(b) != nil:
-		return errJSON
-	}
-	return nil
-}
-
-// scanJSON returns the depth of b, and whether a string of it holds a control character.
-func scanJSON(b []byte) (most int, control bool) {
-	depth := 0
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			n := stringEnd(b[i:])
-			control = control || hasControl(b[i:i+n])
-			i += n - 1
-		case '[', '{':
-			depth++
-			most = max(most, depth)
-		case ']', '}':
-			depth--
-		}
-	}
-	return most, control
-}
-
-func hasControl(s []byte) bool {
-	for _, c := range s {
-		if c < ' ' {
-			return true
-		}
-	}
-	return false
-}
-
 // stringEnd returns the length of the string literal that b starts with, or of
-// b when it does not end.
+// b when it does not end. Most strings hold no quote, and their end is the first one.
 func stringEnd(b []byte) int {
-	for i := 1; i < len(b); i++ {
+	if n := bytes.IndexByte(b[1:], '"'); n >= 0 && bytes.IndexByte(b[1:1+n], '\\') < 0 {
+		return n + 2
+	}
+	for i := 1; i < len(b); {
+		if i += plainLen(b[i:]); i == len(b) {
+			break
+		}
 		switch b[i] {
-		case '\\':
-			i++
 		case '"':
 			return i + 1
+		case '\\':
+			i += 2
+		default:
+			i++
 		}
 	}
 	return len(b)
@@ -79,13 +43,8 @@ type cursor struct {
 
 // peek skips white space and returns the next byte, 0 at the end.
 func (c *cursor) peek() byte {
-	for c.i < len(c.b) {
-		switch c.b[c.i] {
-		case ' ', '\t', '\n', '\r':
-			c.i++
-		default:
-			return c.b[c.i]
-		}
+	if c.i = skipSpace(c.b, c.i); c.i < len(c.b) {
+		return c.b[c.i]
 	}
 	return 0
 }
@@ -157,50 +116,41 @@ func text(raw []byte) (s []byte, ok bool) {
 		return nil, false
 	}
 	s = raw[1 : len(raw)-1]
-	if bytes.IndexByte(s, '\\') < 0 {
+	at := bytes.IndexByte(s, '\\')
+	if at < 0 {
 		return s, true
 	}
-	out := s[:0]
-	for i := 0; i < len(s); {
-		if s[i] != '\\' {
-			out = append(out, s[i])
-			i++
-			continue
+	to := at
+	for from := at; from < len(s); { // s[from] is a backslash
+		if c := escapes[s[from+1]]; c != 0 {
+			s[to] = c
+			to, from = to+1, from+2
+		} else {
+			r, n := escapedRune(s[from:])
+			to, from = to+utf8.EncodeRune(s[to:], r), from+n
 		}
-		var n int
-		out, n = unescapeJSON(out, s[i:])
-		i += n
+		n := plainLen(s[from:])
+		to, from = to+copy(s[to:], s[from:from+n]), from+n
 	}
-	return out, true
+	return s[:to], true
 }
 
-// unescapeJSON decodes the escape that s starts with and says how long it was.
-func unescapeJSON(dst, s []byte) ([]byte, int) {
-	switch s[1] {
-	case 'b':
-		return append(dst, '\b'), 2
-	case 'f':
-		return append(dst, '\f'), 2
-	case 'n':
-		return append(dst, '\n'), 2
-	case 'r':
-		return append(dst, '\r'), 2
-	case 't':
-		return append(dst, '\t'), 2
-	case 'u':
-		r, n := hexRune(s), 6
-		if utf16.IsSurrogate(r) {
-			low := rune(-1)
-			if len(s) >= 12 && s[6] == '\\' && s[7] == 'u' {
-				low = hexRune(s[6:])
-			}
-			if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
-				n = 12
-			}
-		}
-		return utf8.AppendRune(dst, r), n
+// escapes holds what a backslash and one letter stand for; u is not among them.
+var escapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
+
+// escapedRune decodes the \u escape, or the pair of them, that s starts with and says
+// how long it was.
+func escapedRune(s []byte) (r rune, n int) {
+	r = hexRune(s)
+	if !utf16.IsSurrogate(r) {
+		return r, 6
 	}
-	return append(dst, s[1]), 2
+	if len(s) >= 12 && s[6] == '\\' && s[7] == 'u' {
+		if r = utf16.DecodeRune(r, hexRune(s[6:])); r != utf8.RuneError {
+			return r, 12
+		}
+	}
+	return utf8.RuneError, 6
 }
 
 // hexRune reads \uXXXX.

@@ -110,6 +110,23 @@ func valueLen(b []byte) int {
 	return n
 }
 
+// plainLen returns how many bytes b begins with that stand for themselves in a JSON
+// string: neither a control character nor a quote nor a backslash.
+func plainLen(b []byte) int {
+	n := 0
+	for ; len(b)-n >= 8; n += 8 {
+		w := binary.LittleEndian.Uint64(b[n:])
+		// One bit turned round, the quote is the first byte behind the control characters.
+		if found := anyBelow(w^ones*2, ' '+1) | anyEqual(w, '\\'); found != 0 {
+			return n + bits.TrailingZeros64(found)/8
+		}
+	}
+	for n < len(b) && b[n] >= ' ' && b[n] != '"' && b[n] != '\\' {
+		n++
+	}
+	return n
+}
+
 // isVisible says whether b holds nothing but visible ASCII.
 func isVisible(b []byte) bool {
 	for ; len(b) >= 8; b = b[8:] {

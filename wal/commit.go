@@ -131,8 +131,8 @@ func (l *Log) takeBatch() []*Group {
 	defer l.mu.Unlock()
 	q := l.mu.queue
 	if g := l.mu.open; g != nil && g.count > 0 && (len(q) == 0 || q[len(q)-1].seg == g.seg) {
-		if len(q) == 0 { // not closed for being full: is the buffer too large?
-			l.mu.class = min(l.mu.class, classFor(2*g.n))
+		if len(q) == 0 { // else it is what did not fit into the group before
+			l.mu.buffers.used(g.n)
 		}
 		l.closeOpenLocked()
 		q = l.mu.queue

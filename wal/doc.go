@@ -22,7 +22,7 @@
 //
 //	00000000004294967296.seg    segment 1, from address 1<<32
 //	00000000008589934592.seg    segment 2, from address 2<<32
-//	2.spare                     written in full and synced, waiting to become segment 3
+//	2.spare                     of full size and synced, waiting to become segment 3
 //	3.part.spare                in the making; a leftover is removed
 //
 // FORMAT.md describes their bytes.

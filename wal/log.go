@@ -51,8 +51,8 @@ type Log struct {
 		inFlight int      // closed and not settled: the queue and the batch in the committer's hands
 		promised int      // segments begun at the head whose spare was not taken yet
 		floor    LSN      // what the next segment's header will say (SetFloor)
-		class    int      // buffer class of the next group to be opened
 
+		buffers    bufferSize    // of the next groups to be opened
 		spareSince time.Duration // since when producers have waited for a spare, on stall's clock; zero: none does
 
 		durable   Position

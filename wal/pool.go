@@ -2,19 +2,18 @@ package wal
 
 import "sync"
 
-// Group buffers come in three sizes. A log with one producer fills a kilobyte
+// Group buffers come in sizes that double. A log with one producer fills a kilobyte
 // per group and thousands of groups per second, which readers may retain for a
 // while: a buffer of 1 MiB for each would be the largest user of memory in the
-// process. So the size follows the traffic (Log.openGroupLocked).
+// process. So the size follows the traffic (bufferSize).
 const (
-	bufferClasses  = 3
-	bufferClassMin = 16 << 10 // then 128 KiB, then 1 MiB
-	classShift     = 3
+	bufferClasses  = 7
+	bufferClassMin = 16 << 10 // then 32 KiB, up to 1 MiB
 
 	poolBytesMax = 16 << 20 // what the pool keeps; the rest is left to the collector
 )
 
-func classSize(class int) int { return bufferClassMin << (classShift * class) }
+func classSize(class int) int { return bufferClassMin << class }
 
 // classFor returns the smallest class of at least n bytes, or the largest.
 func classFor(n int) int {
@@ -23,6 +22,36 @@ func classFor(n int) int {
 		class++
 	}
 	return class
+}
+
+// bufferSize is the class of the next group's buffer: that of the largest of the last
+// classGroups groups, or the next one up at once when that was too small. The groups of
+// many producers differ by a factor of two and more from one commit to the next. A buffer
+// after the last one's size is too small for every fourth, which is then written in two;
+// one that suits them all lets what keeps groups by their buffers (Group.Buffer) keep few.
+// Guarded by Log.mu.
+type bufferSize struct {
+	class   int
+	largest int // bytes, of the groups since the class was last looked at
+	groups  int
+}
+
+// classGroups is how many groups may have a larger buffer than they need: those that
+// follow a burst take 16 MiB at most.
+const classGroups = 16
+
+// used notes the bytes of a group that was closed with room left.
+func (s *bufferSize) used(n int) {
+	s.largest = max(s.largest, n)
+	if s.groups++; s.groups >= classGroups {
+		*s = bufferSize{class: min(s.class, classFor(s.largest))}
+	}
+}
+
+// full notes that a group was closed for want of room.
+func (s *bufferSize) full() {
+	class := min(s.class+1, bufferClasses-1)
+	*s = bufferSize{class: class, largest: classSize(class)}
 }
 
 // groupPool keeps groups with their buffers for reuse. Safe for concurrent

@@ -67,7 +67,7 @@ func (s *spares) release(seg *segment, pause func(time.Duration) error) error {
 // if the file must be removed instead: it has another size, or was linked, so that
 // writing to it would change somebody's copy (W11), or there are spares enough.
 func (s *spares) recycle(seg *segment) (bool, error) {
-	if !s.lacks() || seg.size != s.size {
+	if int(s.count.Load()) >= s.most() || seg.size != s.size {
 		return false, nil
 	}
 	from := s.fs.PathJoin(s.dir, seg.name())
@@ -96,6 +96,51 @@ func (s *spares) recycle(seg *segment) (bool, error) {
 	s.counters.reclaimedBytes.Add(uint64(seg.size))
 	s.put(sp, false)
 	return true, nil
+}
+
+// most is how many spares the pool holds.
+func (s *spares) most() int {
+	if s.manual {
+		return s.target
+	}
+	return s.target + spareSurplus
+}
+
+// untilShed returns how long the surplus is kept still; a day if there is none.
+func (s *spares) untilShed() time.Duration {
+	if int(s.count.Load()) <= s.target {
+		return 24 * time.Hour
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return spareShed - time.Since(s.mu.taken)
+}
+
+// shed removes one spare of the surplus.
+func (s *spares) shed() {
+	sp := s.takeSurplus()
+	if sp == nil {
+		return
+	}
+	_ = sp.file.Close() // it holds nothing
+	if err := s.fs.Remove(s.fs.PathJoin(s.dir, sp.name)); err != nil {
+		s.logger.Warn("wal: a surplus spare could not be removed; the next start will try again",
+			"spare", sp.name, "error", err)
+	}
+}
+
+// takeSurplus takes a spare that nobody needs out of the pool, nil if there is none.
+func (s *spares) takeSurplus() *spare {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.mu.ready)
+	if n <= s.target {
+		return nil
+	}
+	sp := s.mu.ready[n-1]
+	s.mu.ready = s.mu.ready[:n-1]
+	s.count.Store(int32(n - 1))
+	return sp
 }
 
 // remove unlinks a file.

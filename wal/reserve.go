@@ -55,7 +55,7 @@ func (l *Log) Reserve(n int, c Class) (Ticket, error) {
 		}
 		if l.mu.open != nil {
 			l.closeOpenLocked()
-			l.mu.class = min(l.mu.class+1, bufferClasses-1)
+			l.mu.buffers.full()
 			l.committer.kick(kickUrgent)
 		}
 		if c == Producer && l.awaitsSpareLocked(need, l.producersKeep()) {
@@ -147,8 +147,11 @@ func (l *Log) openGroupLocked(need int, c Class) error {
 		}
 	}
 	rest := int(l.mu.head.limit() - l.mu.next)
-	g := l.pool.get(min(max(groupHeaderSize+need, classSize(l.mu.class)), rest))
+	g := l.pool.get(min(max(groupHeaderSize+need, classSize(l.mu.buffers.class)), rest))
 	g.log = l
+	if 2*rest < int(l.mu.head.size) {
+		l.spares.near()
+	}
 	g.n = groupHeaderSize
 	g.max = min(len(g.buf), rest)
 	g.seg = l.mu.head

@@ -13,8 +13,18 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// spareRetry is how long the maker waits before it tries a full disk again.
-const spareRetry = 500 * time.Millisecond
+const (
+	// spareRetry is how long the maker waits before it tries a full disk again.
+	spareRetry = 500 * time.Millisecond
+
+	// spareSurplus is how many recycled files the pool keeps beyond its target: what leaves
+	// the log late, two segments at once, is to serve the next two, instead of one new file
+	// being written and then one removed.
+	spareSurplus = 2
+
+	// spareShed is how long the pool keeps the surplus while nobody takes a spare.
+	spareShed = 15 * time.Second
+)
 
 // spare is a segment file that was written in full and has no place in the log
 // yet. Its content does not matter: the identity it will be used under is in
@@ -27,12 +37,13 @@ type spare struct {
 
 // spares is the pool of segment files prepared ahead of their use (W3), and what
 // becomes of the files that the log has let go: the one feeds the other. A pool
-// of target files is kept full by the maker, a goroutine, which recycles what the
-// log lets go and else writes new files. In Manual mode the holder of Log.turn is
+// of target files is kept by the maker, a goroutine, which recycles what the
+// log lets go and else makes new files. In Manual mode the holder of Log.turn is
 // the maker.
 //
-// Files are written, not merely allocated, since a sync of allocated space costs
-// a journal commit for each stretch that is written first (BenchmarkSpare).
+// The last file of the pool, the one for producers, is made only when the segment that
+// is being filled is half full (near) or somebody waits: a log that is reclaimed as fast
+// as it grows has let go one by then, and nothing but records is written.
 type spares struct {
 	fs       vfs.FS
 	dir      string
@@ -48,9 +59,11 @@ type spares struct {
 	giveUp chan struct{} // closed: do not wait for room any more
 	stop   chan struct{} // closed: the log is done with spares
 
-	count atomic.Int32 // of mu.ready
-	full  atomic.Bool  // mu.err is that of a full disk
-	whole atomic.Bool  // the pool has been full once
+	count  atomic.Int32 // of mu.ready
+	full   atomic.Bool  // mu.err is that of a full disk
+	whole  atomic.Bool  // the pool has been full once
+	wanted atomic.Bool  // the pool's last file is needed soon, or always: Manual
+	manual bool
 
 	mu struct {
 		sync.Mutex
@@ -60,13 +73,16 @@ type spares struct {
 		pins    int        // while above zero, leaving stays as it is
 		err     error      // of the maker's last attempt: the disk is full, or worse
 		dead    bool       // the maker makes no more
+		taken   time.Time  // when the last spare was; no surplus is kept long after
+		written uint64     // bytes of groups by then
+		syncs   uint64     // of the log by then
 	}
 }
 
 func newSpares(o *Options, c *counters, changed func()) *spares {
 	s := &spares{
 		fs: o.FS, dir: o.Dir, size: o.SegmentSize, target: o.reserve() + 1, logger: o.Logger,
-		counters: c, changed: changed,
+		counters: c, changed: changed, manual: o.Manual,
 		work:   make(chan struct{}, 1),
 		hurry:  make(chan struct{}, 1),
 		giveUp: make(chan struct{}),
@@ -109,7 +125,7 @@ func (s *spares) keep(name string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("wal: look at spare %s: %w", name, err)
 	}
-	if !s.lacks() || info.Size() != s.size || links(info) > 1 {
+	if !s.lacks() || info.Size() != s.size || links(info) > 1 { // no surplus: it may be long until it is needed
 		return false, nil
 	}
 	f, err := s.fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
@@ -123,6 +139,7 @@ func (s *spares) keep(name string) (bool, error) {
 // run is the maker. The error is final: a failure that is not a full disk.
 func (s *spares) run() error {
 	defer s.retire()
+	s.wanted.Store(true) // the first segment may be full soon
 	for !isClosed(s.stop) {
 		told := s.full.Load()
 		did, err := s.step(s.pause)
@@ -145,6 +162,7 @@ func (s *spares) run() error {
 			select {
 			case <-s.work:
 			case <-s.stop:
+			case <-time.After(s.untilShed()):
 			}
 		}
 	}
@@ -158,7 +176,11 @@ func (s *spares) step(pause func(time.Duration) error) (bool, error) {
 	if seg := s.nextLeaving(); seg != nil {
 		return true, s.release(seg, pause)
 	}
-	if !s.lacks() {
+	if s.untilShed() <= 0 {
+		s.shed()
+		return true, nil
+	}
+	if !s.wants() {
 		return false, nil
 	}
 	sp, err := s.write(s.size, pause)
@@ -172,6 +194,20 @@ func (s *spares) step(pause func(time.Duration) error) (bool, error) {
 
 // lacks reports whether there are fewer spares than there should be.
 func (s *spares) lacks() bool { return int(s.count.Load()) < s.target }
+
+// wants reports whether a file is to be made: for the reserve always, for producers as
+// late as will do. A full disk is tried until it has room, since producers are refused
+// meanwhile.
+func (s *spares) wants() bool {
+	return s.lacks() && (s.manual || s.wanted.Load() || s.full.Load() || !s.whole.Load() || int(s.count.Load()) < s.target-1)
+}
+
+// near says that the pool's last file will be needed soon. It does no I/O.
+func (s *spares) near() {
+	if s.lacks() && !s.wanted.Swap(true) {
+		kick(s.work)
+	}
+}
 
 // put adds a spare to the pool. A full disk is over when room was found for it, or
 // no more is looked for: a recycled file alone proves nothing.
@@ -233,6 +269,9 @@ func (s *spares) takeLocked() *spare {
 	sp := s.mu.ready[0]
 	s.mu.ready = append(s.mu.ready[:0], s.mu.ready[1:]...)
 	s.count.Store(int32(len(s.mu.ready)))
+	s.wanted.Store(false)
+	s.mu.taken = time.Now()
+	s.mu.written, s.mu.syncs = s.counters.writtenBytes.Load(), s.counters.syncs.Load()
 	kick(s.work)
 	return sp
 }
@@ -274,8 +313,11 @@ func (s *spares) close() {
 	s.mu.ready = nil
 }
 
-// hasten makes the spare in the making skip its pauses.
-func (s *spares) hasten() { kick(s.hurry) }
+// hasten has a spare made, if the pool lacks one, without pauses.
+func (s *spares) hasten() {
+	s.near()
+	kick(s.hurry)
+}
 
 // kick sends to a channel of capacity 1 that says no more than "look again".
 func kick(c chan struct{}) {
@@ -292,7 +334,7 @@ func (s *spares) pause(d time.Duration) error {
 	case <-s.stop:
 		return ErrClosed
 	case <-s.hurry:
-		s.hasten() // stays in force for the rest of this spare
+		kick(s.hurry) // stays in force for the rest of this spare
 		return nil
 	case <-time.After(d):
 		return nil

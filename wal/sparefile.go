@@ -14,6 +14,14 @@ const (
 	spareSyncBytes = 4 << 20              // synced at a time, so that no sync of the log queues behind 64 MiB
 	sparePause     = 2 * time.Millisecond // between chunks, unless somebody waits
 	reservePause   = 10 * sparePause      // the same, for a reserve that nobody needs yet
+
+	// bulkyBytes is from how large groups on, on average, a spare is allocated and not
+	// written. What is written first to allocated space costs its sync a commit of the file
+	// system's journal, 25 to 80 us and half of that in processor time, whatever its
+	// length; zeros cost the disk as many bytes as the log itself, and the syncs beside
+	// them wait. With 64 producers, whose groups have 45 KiB, the one is as fast as the
+	// other; a lone producer would wait half as long again.
+	bulkyBytes = 16 << 10
 )
 
 // make returns a spare of size bytes right now: from the pool, or a file let go
@@ -43,7 +51,7 @@ func (s *spares) write(size int64, pause func(time.Duration) error) (*spare, err
 	if sp.file, err = s.fs.OpenReadWrite(part, vfs.WriteCategoryUnspecified); err != nil {
 		return nil, fmt.Errorf("wal: create spare %s: %w", sp.name, err)
 	}
-	if err = zeroFill(sp.file, size, s.paced(pause)); err == nil {
+	if err = s.fill(sp.file, size, pause); err == nil {
 		err = s.fs.Rename(part, s.fs.PathJoin(s.dir, sp.name))
 	}
 	if err != nil {
@@ -54,6 +62,28 @@ func (s *spares) write(size int64, pause func(time.Duration) error) (*spare, err
 	}
 	s.counters.sparesMade.Add(1)
 	return sp, nil
+}
+
+// fill gives a new spare its room, durably: by writing zeros, or by allocating it if groups
+// are so large that it costs them little.
+func (s *spares) fill(f vfs.File, size int64, pause func(time.Duration) error) error {
+	if s.bulky() {
+		if ok, err := allocate(f, size); err != nil {
+			return err
+		} else if ok {
+			s.counters.allocated.Add(1)
+			return f.Sync()
+		}
+	}
+	return zeroFill(f, size, s.paced(pause))
+}
+
+// bulky reports whether groups have been large since the last spare was taken.
+func (s *spares) bulky() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	syncs := s.counters.syncs.Load() - s.mu.syncs
+	return syncs > 0 && (s.counters.writtenBytes.Load()-s.mu.written)/syncs >= bulkyBytes
 }
 
 // paced returns what zeroFill does between chunks. The first spare of a new log is

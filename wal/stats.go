@@ -23,7 +23,8 @@ type Stats struct {
 	Syncs         uint64        // of segment data, on the commit path
 	SyncTime      time.Duration // spent in them
 	Rotations     uint64        // segments begun
-	SparesMade    uint64        // segment files zeroed
+	SparesMade    uint64        // segment files made, zeroed or allocated
+	Allocated     uint64        // of these, without having been zeroed
 	Recycled      uint64        // segment files made spares again
 	Removed       uint64        // segment files removed
 	Reclaimed     uint64        // bytes of those recycled and removed
@@ -36,6 +37,7 @@ type Stats struct {
 type counters struct {
 	groups, marks, records, payloadBytes, writtenBytes atomic.Uint64
 	syncs, rotations, sparesMade, inlineCommits        atomic.Uint64
+	allocated                                          atomic.Uint64
 	recycled, removed, reclaimedBytes, stalls          atomic.Uint64
 	syncNanos, longestSync                             atomic.Int64
 
@@ -80,6 +82,7 @@ func (l *Log) Stats() Stats {
 		SyncTime:      time.Duration(c.syncNanos.Load()),
 		Rotations:     c.rotations.Load(),
 		SparesMade:    c.sparesMade.Load(),
+		Allocated:     c.allocated.Load(),
 		Recycled:      c.recycled.Load(),
 		Removed:       c.removed.Load(),
 		Reclaimed:     c.reclaimedBytes.Load(),

@@ -20,6 +20,7 @@ func newBench(environ []string) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure a server beside reference servers in the same run",
+		Long:  benchRows,
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -75,8 +76,10 @@ func newBenchDeliver(environ []string) *cobra.Command {
 		Long: "Messages are published and arrive at a sink on many addresses, which checks every body and\n" +
 			"counts what is lost or comes twice; a loss fails the run. Beside the server a relay is\n" +
 			"measured that forwards from memory, and a client that calls the sink itself. With --rate\n" +
-			"they are published at a fixed rate, and latencies count from when each was to be sent.",
-		Example: "  tidemill bench deliver\n  tidemill bench deliver --hosts 1 --format bench\n  tidemill bench deliver --rate half",
+			"they are published at a fixed rate, and latencies count from when each was to be sent.\n" +
+			"With --later some of them are not due in the run, and the server is measured alone: what\n" +
+			"it writes for each byte of a body.",
+		Example: "  tidemill bench deliver\n  tidemill bench deliver --later 0.5 --round 10s --settle 45s\n  tidemill bench deliver --hosts 1 --format bench\n  tidemill bench deliver --rate half",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
@@ -91,6 +94,7 @@ func newBenchDeliver(environ []string) *cobra.Command {
 	c.Flags().IntVar(&o.Hosts, "hosts", 0, "loopback addresses that the sink listens on (default 32)")
 	c.Flags().IntVar(&o.Backlog, "backlog", 0, "most messages published and not arrived (default 4 for each producer)")
 	c.Flags().IntVar(&o.Verify, "verify", 0, "check every n-th signature of the server's deliveries (default none)")
+	c.Flags().Float64Var(&o.Later, "later", 0, "share of the messages that are delayed, by an hour to a week: measure the server alone (default none)")
 	bindRate(c, &o.Rate)
 	return c
 }
@@ -105,7 +109,8 @@ func newBenchIsolation(environ []string) *cobra.Command {
 		Long: "One healthy host gets a quarter of the messages; the others go to hosts that refuse\n" +
 			"connections, that accept them and never answer, and that take their time. Measured is\n" +
 			"the healthy host, over what it has when the other messages are not due. Afterwards all\n" +
-			"hosts are revived, and every message that was acknowledged must arrive.",
+			"hosts are revived, and every message that was acknowledged must arrive. Each round starts a\n" +
+			"server of its own.",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err

@@ -10,6 +10,7 @@ import (
 func newBenchDelayed(environ []string) *cobra.Command {
 	var o bench.DelayedOptions
 	var b benchFlags
+	var rec recordFlag
 	c := &cobra.Command{
 		Use:   "delayed [-- SERVE-FLAGS]",
 		Args:  cobra.ArbitraryArgs, // the server's
@@ -22,11 +23,14 @@ func newBenchDelayed(environ []string) *cobra.Command {
 			if err := b.apply(c, args, &o.Common); err != nil {
 				return err
 			}
-			report, err := bench.Delayed(c.Context(), o)
-			return b.write(c.OutOrStdout(), report, err)
+			return rec.write(&o.Record, func() error {
+				report, err := bench.Delayed(c.Context(), o)
+				return b.write(c.OutOrStdout(), report, err)
+			})
 		},
 	}
 	b.bind(c, environ, &o.Common)
+	rec.bind(c)
 	f := c.Flags()
 	f.Lookup("concurrency").Usage = "producers that keep each rate (default 32)"
 	f.Lookup("rounds").Usage = "rounds at each rate (default 1)"

@@ -17,7 +17,7 @@ func (x *benchExtras) bind(c *cobra.Command, o *bench.Common) {
 	f := c.Flags()
 	f.BoolVar(&o.Runtime, "runtime", false, "tell of the server's heap allocations and its garbage collector, by its admin listener")
 	f.Var((*config.DurationValue)(&o.Settle), "settle", "before the first round, wait that long at most for a server that has just started to have written what it prepares, half a GiB (default: not at all)")
-	f.BoolVar(&x.ceilings, "ceilings", false, "measure the disk beside it: one writer that makes blocks of 16 KiB durable")
+	f.BoolVar(&x.ceilings, "ceilings", false, "measure the disk beside it, one writer that makes blocks of 16 KiB durable; deliver: and a bare HTTP echo")
 }
 
 // apply follows benchFlags.apply.

@@ -37,7 +37,7 @@ func newBenchHostile(environ []string) *cobra.Command {
 	f := c.Flags()
 	f.Lookup("concurrency").Usage = "producers (default 64)"
 	f.Lookup("rounds").Usage = "rounds of each side (default 3)"
-	f.Lookup("round").Usage = "length of a round, after a warm-up of 1s (default 2.5s)"
+	f.Lookup("round").Usage = "length of a round, after a warm-up as long, 1s at most (default 2.5s)"
 	f.IntVar(&o.Hosts, "hosts", 0, "hosts in all (default 100)")
 	f.Var((*percent)(&o.Refuse), "refuse", "share of them that refuse connections, such as 5%")
 	f.Var((*percent)(&o.Hang), "hang", "share that never answer (default 1%, if there is no other)")

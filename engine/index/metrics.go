@@ -35,9 +35,29 @@ func (x *Index) Metrics() (m Metrics, err error) {
 	return Metrics{
 		DiskBytes: p.DiskSpaceUsage(), Tables: t.TablesCount, MemtableBytes: p.MemTable.Size, ReadAmp: p.ReadAmp(),
 		Debt: p.Compact.EstimatedDebt, CacheBytes: p.BlockCache.Size,
-		WrittenBytes: t.TableBytesFlushed + t.TableBytesCompacted, Flushes: p.Flush.Count, Compactions: p.Compact.Count,
+		WrittenBytes: tableBytes(p), Flushes: p.Flush.Count, Compactions: p.Compact.Count,
 		CacheHits: p.BlockCache.Hits, CacheMisses: p.BlockCache.Misses,
 	}, nil
+}
+
+// WrittenBytes returns how many bytes flushes and compactions have written since
+// the index was opened.
+func (x *Index) WrittenBytes() uint64 {
+	leave, err := x.enter()
+	if err != nil {
+		return 0
+	}
+	defer leave()
+	return tableBytes(x.db.Metrics())
+}
+
+// tableBytes sums up what the levels have written. Pebble's own total counts what was
+// flushed once more, for a write-ahead log that there is none of.
+func tableBytes(p *pebble.Metrics) (n uint64) {
+	for i := range p.Levels {
+		n += p.Levels[i].TableBytesFlushed + p.Levels[i].TableBytesCompacted
+	}
+	return n
 }
 
 // HistoryExtent returns how many bytes history takes on disk, without what no flush has

@@ -3,7 +3,6 @@ package index
 import (
 	"bytes"
 	"cmp"
-	"slices"
 	"unsafe"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -44,8 +43,9 @@ func (r *runs) of(kind byte) *run { return &r[bytes.IndexByte(runKinds[:], kind)
 
 // run is the rows of one kind.
 type run struct {
-	buf  []byte // keys and values
-	rows []runRow
+	buf    []byte // keys and values
+	rows   []runRow
+	sorter runSorter
 }
 
 // runRow is a row that is to be set or deleted: run.buf[key:val] is its key,
@@ -88,7 +88,7 @@ func (r *run) sameKey(n int) bool {
 
 // into moves the rows to a batch, in order.
 func (r *run) into(b *pebble.Batch) error {
-	slices.SortFunc(r.rows, r.compare)
+	r.sorter.sort(r)
 	for n := range r.rows {
 		if r.sameKey(n) {
 			continue

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/tidemill/tidemill/engine/record"
+	"github.com/tidemill/tidemill/wal/powerfs"
 )
 
 // TestRuns: rows that come in any order, under keys that come again, enter the batch in the
@@ -148,5 +149,28 @@ func TestBatchFitsMemtables(t *testing.T) {
 	b.flush()
 	if m := b.x.db.Metrics(); m.MemTable.Count != 1 || m.Flush.Count != 0 {
 		t.Errorf("a full batch made %d memtables of one, and %d flushes", m.MemTable.Count, m.Flush.Count)
+	}
+}
+
+// TestWrittenBytes: what flushes wrote is counted once: it is the size of the tables that
+// are there.
+func TestWrittenBytes(t *testing.T) {
+	o := smallOptions(powerfs.New())
+	o.Quiet = true
+	b := &bench{t: t, lsn: 1 << 32}
+	b.open(o)
+	defer func() { b.must(b.x.Close()) }()
+	for range 3 {
+		for range 100 {
+			b.publishHook(testNow)
+		}
+		b.flush()
+		b.must(b.x.Flush())
+	}
+	tables := b.x.db.Metrics().Levels[0].TablesSize
+	m, err := b.x.Metrics()
+	b.must(err)
+	if got := b.x.WrittenBytes(); tables == 0 || got != uint64(tables) || m.WrittenBytes != got {
+		t.Errorf("%d bytes are said to be written, or %d, and there are tables of %d", got, m.WrittenBytes, tables)
 	}
 }

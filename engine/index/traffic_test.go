@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"syscall"
 	"testing"
@@ -18,11 +19,13 @@ type traffic struct {
 	life  time.Duration // from publish to delivery; 0: they stay pending
 	delay time.Duration // after which a batch ends
 	limit int           // bytes of log after which a batch ends; 0: when it is full
+	lanes int           // that the messages are spread over, in no order; 0: one
 }
 
 // BenchmarkTraffic is what a message costs the index in the long run: the applier's work,
 // Pebble's memtables, flushes and compactions, as processor time of the whole process;
-// rows and bytes are those handed to Pebble, disk is what that wrote. Time is that of the
+// rows and bytes are those handed to Pebble, disk is what that wrote, kept what is there
+// at the end. Time is that of the
 // records, so that a batch ends where it would at this rate, however fast the machine is.
 func BenchmarkTraffic(b *testing.B) {
 	for _, c := range []traffic{
@@ -33,12 +36,13 @@ func BenchmarkTraffic(b *testing.B) {
 		{rate: 15_000, life: time.Minute, delay: time.Second},
 		{rate: 40_000, delay: 20 * time.Millisecond, limit: 1 << 20},
 		{rate: 40_000, delay: time.Second},
+		{rate: 150_000, delay: time.Second, lanes: 32},
 	} {
 		life := c.life.String()
 		if c.life == 0 {
 			life = "pending"
 		}
-		b.Run(fmt.Sprintf("life=%s/batch=%s", life, c.delay), c.run)
+		b.Run(fmt.Sprintf("life=%s/batch=%s/lanes=%d", life, c.delay, max(c.lanes, 1)), c.run)
 	}
 }
 
@@ -54,15 +58,17 @@ func (c traffic) run(b *testing.B) {
 // trafficRun is one round.
 type trafficRun struct {
 	traffic
-	b    *testing.B
-	x    *Index
-	a    *Applier
-	lsn  uint64
-	m    record.Message
-	buf  []byte
-	due  []record.Row // published and not ended, oldest first
-	open int64        // when the batch began, us
-	last uint64       // the LSN up to which Pebble was flushed
+	b   *testing.B
+	x   *Index
+	a   *Applier
+	lsn uint64
+	m   record.Message
+	buf []byte
+	due []record.Row // published and not ended, oldest first
+
+	chance *rand.Rand
+	open   int64  // when the batch began, us
+	last   uint64 // the LSN up to which Pebble was flushed
 
 	rows, bytes, batches int
 }
@@ -70,7 +76,7 @@ type trafficRun struct {
 func (c traffic) round(b *testing.B) {
 	o := smallOptions(vfs.Default)
 	o.Dir, o.Memtable, o.Cache = b.TempDir(), 64<<20, 64<<20
-	r := &trafficRun{traffic: c, b: b, x: mustOpen(b, o), lsn: 1 << 32}
+	r := &trafficRun{traffic: c, b: b, x: mustOpen(b, o), lsn: 1 << 32, chance: rand.New(rand.NewPCG(1, 2))}
 	r.m = record.Message{
 		User: 1, Lane: 77, Host: 77, URL: "https://hooks.customer.example/v1/events/order", CallerIP: "192.0.2.33", Retries: 3, Method: 1,
 		Header: []record.Header{{Name: "Content-Type", Value: "application/json"}}, Body: make([]byte, 1024), BodyLen: 1024,
@@ -86,13 +92,14 @@ func (c traffic) round(b *testing.B) {
 	r.end()
 	r.must(r.x.Flush())
 	used := cpuTime(b) - before
-	written := r.x.WrittenBytes()
+	written, kept := r.x.WrittenBytes(), r.x.db.Metrics().DiskSpaceUsage()
 	r.must(r.x.Close())
 	per := func(v float64, unit string) { b.ReportMetric(v/trafficMessages, unit+"/msg") }
 	per(float64(used), "cpu-ns")
 	per(float64(r.rows), "rows")
 	per(float64(r.bytes), "B")
 	per(float64(written), "disk-B")
+	per(float64(kept), "kept-B")
 	b.ReportMetric(float64(trafficMessages)/float64(r.batches), "msg/batch")
 }
 
@@ -110,7 +117,11 @@ func (r *trafficRun) step(now int64) {
 	if r.life == 0 {
 		r.m.Due += 3_600_000
 	}
-	r.due = append(r.due, record.Row{User: 1, Nonce: r.m.Nonce, Seq: r.lsn, Pos: r.lsn, Len: uint32(r.m.Size()), Lane: 77, Host: 77, Due: r.m.Due})
+	if r.lanes > 0 {
+		r.m.Host = 77 + r.chance.Uint64N(uint64(r.lanes))
+		r.m.Lane = r.m.Host
+	}
+	r.due = append(r.due, record.Row{User: 1, Nonce: r.m.Nonce, Seq: r.lsn, Pos: r.lsn, Len: uint32(r.m.Size()), Lane: r.m.Lane, Host: r.m.Host, Due: r.m.Due})
 	r.apply(r.m.Append(r.buf[:0]))
 	for r.life > 0 && len(r.due) > 0 && r.due[0].Due+r.life.Milliseconds() <= r.m.Created {
 		o := record.Outcome{Row: r.due[0], Kind: record.Delivered, At: r.m.Created, Took: 3, Attempt: 1, Status: 200}

@@ -55,6 +55,7 @@ func (s sink) published(t *engine.Tally) {
 	s.spread(stageMetric, t.Durable, "durable")
 	number(s, publishedMetric, t.Published)
 	number(s, callbackMetric, t.Callbacks)
+	number(s, logReadMetric, t.LogReads)
 	number(s, outcomeMetric, t.Delivered, "delivered")
 	number(s, outcomeMetric, t.Retried, "retried")
 	number(s, outcomeMetric, t.Ended, "dead")

@@ -26,6 +26,7 @@ var (
 // Attempts.
 var (
 	attemptMetric     = counter("attempts_total", "Attempts that ended, by the class of the answer's status (1xx to 5xx, other) or of the failure: timeout, connect, dns, tls, blocked (the address may not be called), closed, protocol, too_large, busy (no connection was free here), canceled (shutdown).", "class")
+	logReadMetric     = counter("attempt_log_reads_total", "Attempts that read their message from the log: it was not among the 4 MiB committed last, which are in memory.")
 	flightMetric      = gauge("attempts_in_flight", "Attempts under way, at hosts that are quick (they answered within 10 s, and in 200 ms on average) and at others.", "hosts")
 	flightMaxMetric   = gauge("attempts_in_flight_limit", "Attempts that may be under way: delivery.parallelism, or what the limit of open files leaves of it.")
 	youngMetric       = gauge("attempts_young", "Attempts that began within the last 20 ms; when they reach their limit, deliveries wait for the processor.")
