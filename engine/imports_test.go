@@ -24,7 +24,8 @@ func TestImports(t *testing.T) {
 		"engine/plant":  {},
 		"engine/index":  {"engine/record", "engine/plant"},
 		"engine":        {"wal", "timerwheel", "dispatch", "engine/record", "engine/cron", "engine/delay", "engine/index", "engine/plant", "wal/histogram"},
-		"httpapi":       {"engine", "engine/record", "engine/delay", "engine/cron", "wal/histogram"},
+		"httpapi/ui":    {},
+		"httpapi":       {"engine", "engine/record", "engine/delay", "engine/cron", "httpapi/ui", "wal/histogram"},
 	}
 	for pkg, want := range allowed {
 		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, module+pkg).CombinedOutput()

@@ -118,7 +118,7 @@ var walkRows = []walkRow{
 }
 
 // publicRoutes need no token.
-var publicRoutes = []string{"readiness", "health", "options", "document"}
+var publicRoutes = []string{"readiness", "health", "options", "document", "dashboard"}
 
 // names are the things of one account that rows speak of.
 type names map[string]string

@@ -87,7 +87,10 @@ type Options struct {
 	// https://app.example.com. [cors.origins] Default: none, and no header says anything.
 	CORSOrigins []string
 
-	// Fallback serves every path outside /v1, /v2, /llm and /healthz, without
+	// UI serves the dashboard at /ui/. [ui] Default: 404.
+	UI bool
+
+	// Fallback serves every path outside /v1, /v2, /llm, /ui and /healthz, without
 	// authentication; bodies are complete, at most message.max-size long, and
 	// bounded in sum by a quarter of InflightBytes. It must not hijack the
 	// connection. Default: 404.

@@ -54,7 +54,7 @@ var (
 func outside(path []byte) bool {
 	first, _ := cutSegment(path)
 	return !equalFold(first, "v1") && !equalFold(first, "v2") && !equalFold(first, "llm") && !equalFold(first, "healthz") &&
-		!equalFold(first, documentName)
+		!equalFold(first, documentName) && !equalFold(first, uiName)
 }
 
 // cutSegment cuts "/a/rest" into "a" and "/rest".
@@ -80,6 +80,9 @@ func match(method string, path []byte) (r *route, arg []byte, fail *failure) {
 	case equalFold(first, documentName) && len(rest) == 0:
 		r, fail = only(method, "GET", routeDocument)
 		return r, nil, fail
+	case equalFold(first, uiName):
+		r, fail = only(method, "GET", routeUI)
+		return r, rest, fail
 	case equalFold(first, "v1"):
 		return matchV1(method, rest)
 	case !equalFold(first, "v2"):

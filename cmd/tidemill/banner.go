@@ -8,7 +8,7 @@ import (
 // devBanner is what `tidemill dev` prints when requests are accepted. User 1
 // stands last of the users, ready to paste. The last line is what clients that
 // start a server themselves wait for (QSTASH.md §1.5).
-func devBanner(url, dir, adminAddr string, temporary bool) string {
+func devBanner(url, dir, adminAddr string, temporary, ui bool) string {
 	var b strings.Builder
 	b.WriteString("tidemill dev: the published test users work, loopback and private destinations are allowed\n\n")
 	for i := len(devUsers) - 1; i > 0; i-- {
@@ -19,6 +19,9 @@ func devBanner(url, dir, adminAddr string, temporary bool) string {
 	b.WriteString("\nUser 1:\n")
 	devUsers[0].export(&b, url)
 	fmt.Fprintf(&b, "\nPublish a message and see it arrive here:\n%s\n\n", devCurl(url))
+	if ui {
+		fmt.Fprintf(&b, "UI:    %s/ui/\n", url)
+	}
 	if temporary {
 		fmt.Fprintf(&b, "Data:  %s, removed at exit (--data DIR keeps them)\n", dir)
 	} else {

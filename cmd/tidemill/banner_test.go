@@ -8,7 +8,7 @@ import (
 
 func TestDevBanner(t *testing.T) {
 	const url = "http://127.0.0.1:8080"
-	text := devBanner(url, "/data/x", "127.0.0.1:9080", true)
+	text := devBanner(url, "/data/x", "127.0.0.1:9080", true, true)
 	if !strings.HasSuffix(text, "\nServer is running at http://127.0.0.1:8080\n") {
 		t.Errorf("the last line is wrong:\n%s", text)
 	}
@@ -29,13 +29,14 @@ func TestDevBanner(t *testing.T) {
 		`curl -X POST -H "Authorization: Bearer ` + devUsers[0].Token + `" -d "hello" ` + url + "/v2/publish/" + url + "/dev/catch/hello\n",
 		"/data/x, removed at exit (--data DIR keeps them)",
 		"http://127.0.0.1:9080/debug/pprof/",
+		"UI:    " + url + "/ui/\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}
 	}
-	if kept := devBanner(url, "/data/x", "", false); strings.Contains(kept, "removed") || strings.Contains(kept, "Admin") {
-		t.Errorf("with --data and without admin:\n%s", kept)
+	if kept := devBanner(url, "/data/x", "", false, false); strings.Contains(kept, "removed") || strings.Contains(kept, "Admin") || strings.Contains(kept, "/ui/") {
+		t.Errorf("with --data, without admin and dashboard:\n%s", kept)
 	}
 }
 

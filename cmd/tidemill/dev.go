@@ -64,7 +64,7 @@ func runDev(c *cobra.Command, load func() (*config.Config, error), cfg *config.C
 	defer out.Close()
 	catch := &receiver{keys: s.signingKeys, print: out.Print}
 	return s.serve(c.Context(), catch.handle, func() {
-		out.Print(devBanner(baseURL(s.ln.Addr()), cfg.Data, s.admin.addr(), temporary))
+		out.Print(devBanner(baseURL(s.ln.Addr()), cfg.Data, s.admin.addr(), temporary, cfg.UI))
 	})
 }
 

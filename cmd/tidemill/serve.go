@@ -75,6 +75,9 @@ func runServe(c *cobra.Command, load func() (*config.Config, error), cfg *config
 // them and by no other; those that the operator brought by none.
 func serveBanner(w io.Writer, s *server, fresh *credentials) {
 	credentialsBanner(w, s, fresh)
+	if s.cfg.UI {
+		fmt.Fprintf(w, "UI: %s/ui/\n", baseURL(s.ln.Addr()))
+	}
 	fmt.Fprintf(w, "Data: %s\n", s.cfg.Data)
 	if a := s.admin.addr(); a != "" {
 		fmt.Fprintf(w, "Admin: http://%s/healthz, http://%s/metrics, http://%s/debug/pprof/\n", a, a, a)

@@ -153,6 +153,7 @@ func (s *server) apiOptions(cfg *config.Config) httpapi.Options {
 		InflightBytes:    cfg.InflightMax,
 		Concurrency:      s.descriptors.Clients,
 		CORSOrigins:      cfg.Origins,
+		UI:               cfg.UI,
 		Logger:           s.log,
 	}
 }

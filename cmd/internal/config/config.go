@@ -24,6 +24,7 @@ type Config struct {
 	Data        string // empty in dev: a temporary directory
 	Listen      string
 	AdminListen string // AdminAuto, AdminOff or an address
+	UI          bool   // the dashboard, on Listen
 
 	MinFree       int64         // bytes; as in engine.Options: 0 is the default, negative none
 	FsyncInterval time.Duration // 0: always
@@ -91,6 +92,7 @@ func Default() *Config {
 	return &Config{
 		Listen:          ":8080",
 		AdminListen:     "127.0.0.1:9080",
+		UI:              true,
 		SegmentSize:     64 * MiB,
 		ScrubRate:       4 * MiB,
 		Memtable:        64 * MiB,
@@ -135,6 +137,7 @@ func (c *Config) Settings() []Setting {
 		{Name: "data", Value: (*TextValue)(&c.Data), Usage: "data directory; dev takes a temporary one if there is none"},
 		{Name: "listen", Value: (*TextValue)(&c.Listen), Usage: "address of the API"},
 		{Name: "admin.listen", Value: (*TextValue)(&c.AdminListen), Usage: "address for operators: pprof, /healthz, backup, accounts and tokens, or off; it takes no token, so keep it on loopback"},
+		{Name: "ui", Value: (*FlagValue)(&c.UI), Usage: "serve the dashboard at /ui/, on the address of the API"},
 		{Name: "data.min-free", Value: (*MinFreeValue)(&c.MinFree), Usage: "free space below which publishes get 507; auto: the smaller of 512MiB and 10 % of the file system", Reload: true},
 		{Name: "log.fsync", Alias: "fsync", Value: (*FsyncValue)(&c.FsyncInterval), Usage: "when an acknowledged message is on disk: always, or interval=DURATION, which loses that much in a power cut"},
 		{Name: "log.segment-size", Value: (*SizeValue)(&c.SegmentSize), Usage: "size of a log segment"},

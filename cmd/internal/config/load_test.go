@@ -32,7 +32,7 @@ func samples(t *testing.T, s *Setting) (text, toml [3]string) {
 		return texts("debug", "warn", "error")
 	case "logging.format":
 		return texts("json", "text", "json")
-	case "destinations.allow-metadata":
+	case "destinations.allow-metadata", "ui":
 		return [3]string{"true", "false", "true"}, [3]string{"true", "false", "true"}
 	}
 	switch s.Value.(type) {
