@@ -48,6 +48,19 @@ func TestAllocatedSpares(t *testing.T) {
 	}
 }
 
+// TestAllocateRefused: only a full disk ends the making of a spare. Whatever else a file
+// system says of an allocation, the spare is written.
+func TestAllocateRefused(t *testing.T) {
+	f, err := vfs.Default.OpenReadWrite(os.DevNull, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if ok, err := allocate(f, 1<<20); ok || err != nil {
+		t.Errorf("allocated: %v, %v", ok, err)
+	}
+}
+
 // allocates tells whether the file system of the test allocates, and checks what it gives.
 func allocates(t *testing.T) bool {
 	t.Helper()

@@ -153,6 +153,7 @@ func (l *Log) takeBatch() []*Group {
 func (l *Log) commitBatch(batch []*Group) error {
 	for _, g := range batch {
 		<-g.filled
+		l.pool.fit(g)
 	}
 	if seg := batch[0].seg; seg != l.tail.seg {
 		if err := l.begin(seg); err != nil {

@@ -56,6 +56,7 @@ func (s *sim) options() Options {
 	o := smallOptions(s.disk)
 	o.Manual, o.Rand = true, rngReader{s.rng}
 	o.Reserve = []int{-1, 1, 4}[s.seed%7%3]
+	o.ReplayChecks = s.seed%5 < 3 // checkRecovered replays all of it
 	o.OnCommit = func(g *Group) { s.ends = append(s.ends, g.End()) }
 	if s.index {
 		o.Durable = s.pos

@@ -36,9 +36,13 @@ type bufferSize struct {
 	groups  int
 }
 
-// classGroups is how many groups may have a larger buffer than they need: those that
-// follow a burst take 16 MiB at most.
+// classGroups is how many groups in a row may be begun in a larger buffer than they need.
 const classGroups = 16
+
+// bufferSlack is how many times what it holds the buffer of a committed group may be, above
+// the smallest class: readers that lag retain it, and publishes are refused by what they
+// retain. A larger one is exchanged (groupPool.fit).
+const bufferSlack = 4
 
 // used notes the bytes of a group that was closed with room left.
 func (s *bufferSize) used(n int) {
@@ -81,6 +85,19 @@ func (p *groupPool) get(size int) *Group {
 	p.mu.free[class] = free[:len(free)-1]
 	p.mu.bytes -= len(g.buf)
 	return g
+}
+
+// fit exchanges the buffer of a closed and filled group, which nobody else sees yet, for one
+// of the size that it needs if its own is much larger.
+func (p *groupPool) fit(g *Group) {
+	need := alignUp(g.n, groupAlign) + pageSize // seal, toPage
+	if len(g.buf) <= bufferSlack*need || len(g.buf) <= bufferClassMin {
+		return
+	}
+	small := p.get(need)
+	copy(small.buf, g.buf[:g.n])
+	g.buf, small.buf = small.buf, g.buf
+	p.put(small)
 }
 
 func newGroup(size int) *Group {

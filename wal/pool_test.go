@@ -76,3 +76,28 @@ func appendLazy(t *testing.T, l *Log, n int) {
 	clear(ticket.Buf)
 	l.Done(&ticket)
 }
+
+// TestBuffersFitTheirGroups: a reader that lags holds little more memory than log, also
+// where every other group is a large one: what it holds is what publishes are refused by.
+func TestBuffersFitTheirGroups(t *testing.T) {
+	var held, logged int
+	l := mustOpen(t, Options{FS: vfs.NewMem(), Dir: testDir, Manual: true, SegmentSize: 16 << 20, OnCommit: func(g *Group) {
+		held, logged = held+g.Buffer(), logged+g.CopySize()
+	}})
+	defer mustClose(t, l)
+	for i := range 20 * classGroups {
+		n := 20
+		if i%classGroups == 0 {
+			n = 900
+		}
+		for range n {
+			appendLazy(t, l, 1000)
+		}
+		if err := l.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if held > bufferSlack*logged {
+		t.Errorf("groups of %d bytes stand in buffers of %d", logged, held)
+	}
+}

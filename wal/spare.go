@@ -26,8 +26,8 @@ const (
 	spareShed = 15 * time.Second
 )
 
-// spare is a segment file that was written in full and has no place in the log
-// yet. Its content does not matter: the identity it will be used under is in
+// spare is a segment file that has its size and all its room on the disk, and no place
+// in the log yet. Its content does not matter: the identity it will be used under is in
 // no checksum written so far.
 type spare struct {
 	name string
@@ -62,7 +62,7 @@ type spares struct {
 	count  atomic.Int32 // of mu.ready
 	full   atomic.Bool  // mu.err is that of a full disk
 	whole  atomic.Bool  // the pool has been full once
-	wanted atomic.Bool  // the pool's last file is needed soon, or always: Manual
+	wanted atomic.Bool  // the pool's last file is needed soon
 	manual bool
 
 	mu struct {
