@@ -128,6 +128,9 @@ func (c *conn) idle() bool {
 	d := c.srv.opt.ReadTimeout
 	if c.served {
 		d = c.srv.opt.IdleTimeout
+		if c.turn.raw != nil {
+			d, c.turn.looked = min(d, idleLook), false
+		}
 	}
 	if now.IsZero() {
 		now = time.Now()
