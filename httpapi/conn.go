@@ -128,6 +128,9 @@ func (c *conn) idle() bool {
 	d := c.srv.opt.ReadTimeout
 	if c.served {
 		d = c.srv.opt.IdleTimeout
+		if c.turn.raw != nil {
+			d, c.turn.looked = min(d, idleLook), false
+		}
 	}
 	if now.IsZero() {
 		now = time.Now()
@@ -187,9 +190,11 @@ func (c *conn) writeAt(now time.Time, p []byte) (int, error) {
 // fill reads until a whole head is buffered and returns its length. The reader
 // grows by four, up to HeaderMax: a client pays with bytes for memory.
 func (c *conn) fill() (int, error) {
-	c.skipBlankLine()
-	seen := 0
+	seen, blank := 0, false
 	for {
+		if !blank && c.skipBlankLine() {
+			seen, blank = 0, true
+		}
 		b, _ := c.br.Peek(c.br.Buffered())
 		n, fail := headEnd(b, seen)
 		switch {
@@ -214,11 +219,14 @@ func (c *conn) fill() (int, error) {
 }
 
 // skipBlankLine drops one empty line before a request, which old clients send
-// after a body (RFC 9112 §2.2).
-func (c *conn) skipBlankLine() {
-	if b, _ := c.br.Peek(min(2, c.br.Buffered())); string(b) == "\r\n" {
-		c.br.Discard(2) //nolint:errcheck // it is buffered
+// after a body (RFC 9112 §2.2), and says whether it was there, whole.
+func (c *conn) skipBlankLine() bool {
+	b, _ := c.br.Peek(min(2, c.br.Buffered()))
+	if string(b) != "\r\n" {
+		return false
 	}
+	c.br.Discard(2) //nolint:errcheck // it is buffered
+	return true
 }
 
 // grow gives the connection a larger reader with what is buffered. It is not

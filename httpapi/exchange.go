@@ -219,10 +219,13 @@ func (x *exchange) readBody(b *budget, limit int64) *failure {
 		return nil
 	}
 	x.body.budget, x.body.limit = b, limit
-	if x.head.length <= limit && int64(x.c.br.Buffered()) < max(x.head.length, 1) {
+	at := int64(x.c.br.Buffered())
+	if x.head.length <= limit && at < max(x.head.length, 1) {
 		if err := x.proceed(); err != nil {
 			return errTruncated
 		}
+	}
+	if x.head.length <= limit && (x.head.length < 0 || at < x.head.length) { // a chunked one may not be whole
 		x.c.readWithin(time.Now(), bodyDeadline(x.srv.opt.ReadTimeout, x.head.length))
 	}
 	switch err := x.body.read(x.c.br, x.head.length); {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,6 +42,30 @@ func TestIdleAfterPipelined(t *testing.T) {
 	c.br.Reset(nc)
 	if c.idle(); time.Until(nc.by) <= 0 {
 		t.Errorf("it may be idle until %s ago", time.Since(nc.by))
+	}
+}
+
+// TestChunkedDeadline: a chunked body has its own time to arrive, also when its beginning
+// came with the head: how long the connection was idle before counts for nothing.
+func TestChunkedDeadline(t *testing.T) {
+	srv, err := New(Options{Engine: newFake()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc := new(deadline)
+	c := newTestConn(srv, nc)
+	c.br.Reset(strings.NewReader("1\r\nc\r\n"))
+	if _, err := c.br.Peek(1); err != nil {
+		t.Fatal(err)
+	}
+	x := srv.acquire(c)
+	defer srv.release(x)
+	x.head.length = -1
+	if fail := x.readBody(&srv.inflight, 100); fail != errTruncated {
+		t.Fatalf("got %v", fail)
+	}
+	if time.Until(nc.by) <= 0 {
+		t.Error("no deadline was set")
 	}
 }
 

@@ -3,7 +3,9 @@ package httpapi
 import (
 	"errors"
 	"net"
+	"os"
 	"syscall"
+	"time"
 )
 
 // A turn serves one request after the other inside a single RawConn.Read, for as long as
@@ -18,6 +20,8 @@ import (
 type turn struct {
 	raw  syscall.RawConn              // nil: this connection, or this system, has no turns
 	step func(fd uintptr) (done bool) // conn.advance, made once
+
+	looked bool // at the socket, since the connection has been idle for idleLook
 
 	x   *exchange // begun in the turn, and to be ended behind it
 	err error     // of x.begin
@@ -44,15 +48,25 @@ func (s *source) Read(p []byte) (n int, err error) {
 	n, err = readAtHand(s.fd, p)
 	// A read that fills less than it could has emptied the socket (epoll(7)), but for the
 	// end: that may have come with the last bytes, and then nobody tells of it again. Who
-	// sends a request and closes its side without waiting is found on its first one.
+	// sends a request and closes its side without waiting is found on its first one, and
+	// on a later one after idleLook.
 	s.dry = err == errDry || n < len(p) && s.conn.served
 	return n, err
 }
 
+// idleLook is how long a connection that was served is idle before its turn looks at the
+// socket again, once: the client's end may be there, see source.Read.
+const idleLook = 2 * time.Second
+
 // takeTurn is next by a turn.
 func (c *conn) takeTurn() (x *exchange, err error) {
 	t := &c.turn
-	_ = t.raw.Read(t.step) // an error is a deadline or a closed connection: then there is no x
+	for {
+		err = t.raw.Read(t.step) // fails by a deadline or a closed connection: then there is no x
+		if !errors.Is(err, os.ErrDeadlineExceeded) || !c.idleOn() {
+			break
+		}
+	}
 	c.in.fd = -1
 	x, err = t.x, t.err
 	t.x, t.err = nil, nil
@@ -60,6 +74,18 @@ func (c *conn) takeTurn() (x *exchange, err error) {
 		err = x.read()
 	}
 	return x, err
+}
+
+// idleOn says whether a connection whose time to be idle is over was given idleLook of it,
+// and gives it the rest.
+func (c *conn) idleOn() bool {
+	rest := c.srv.opt.IdleTimeout - idleLook
+	if c.turn.looked || !c.served || rest <= 0 {
+		return false
+	}
+	c.turn.looked = true
+	c.readWithin(time.Now(), rest)
+	return true
 }
 
 // advance is called with the connection's descriptor: to begin with, and then whenever

@@ -128,3 +128,15 @@ func TestTurnEnds(t *testing.T) {
 		t.Errorf("half a head, and the end: %v", err)
 	}
 }
+
+// TestTurnIdleEnds: the look at an idle connection is one, and its time ends behind it.
+func TestTurnIdleEnds(t *testing.T) {
+	t.Parallel()
+	s := startOn(t, listenPlain(t), func(o *Options) { o.IdleTimeout = idleLook + idleLook/8 })
+	c := s.dial(t)
+	br := bufio.NewReader(c)
+	mustPublish(t, c, br, requestBody("POST /v2/publish/http://h", "x"))
+	if _, err := br.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("a connection that is idle: %v", err)
+	}
+}
